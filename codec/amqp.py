@@ -1,0 +1,290 @@
+"""AMQP 0-9-1 content headers and field tables, both ways.
+
+Role: give names to the bytes of a content header without changing them. Invariant: `encode(decode(raw)) == raw` for
+every header in canonical form, and the raw bytes stay the truth for all others.
+Sources: AMQP 0-9-1 section 4.2.5 and 4.2.6; the field types are those that RabbitMQ reads and writes
+("AMQP 0-9-1 Errata", section 3), which are not those of the specification.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from codec.errors import CodecError, Corrupt, TooLarge, Truncated
+
+TABLE_DEPTH_MAX = 100  # RabbitMQ has no limit of its own; Python's stack has
+SHORT_MAX = 255
+
+# (name, wire type, flag bit) in wire order: s short string, F table, B octet, T timestamp.
+PROPERTIES = (
+    ("content_type", "s", 0x8000), ("content_encoding", "s", 0x4000), ("headers", "F", 0x2000),
+    ("delivery_mode", "B", 0x1000), ("priority", "B", 0x0800), ("correlation_id", "s", 0x0400),
+    ("reply_to", "s", 0x0200), ("expiration", "s", 0x0100), ("message_id", "s", 0x0080),
+    ("timestamp", "T", 0x0040), ("type", "s", 0x0020), ("user_id", "s", 0x0010),
+    ("app_id", "s", 0x0008), ("cluster_id", "s", 0x0004),
+)  # fmt: skip
+_UNKNOWN_FLAGS = 0x0003  # bit 1 is not used, bit 0 says that another word of flags follows
+
+
+class Field(NamedTuple):
+    """A typed value of a field table: `kind` is the letter on the wire."""
+
+    kind: str
+    value: object
+
+
+class Decimal(NamedTuple):
+    """AMQP decimal: `mantissa / 10 ** scale`."""
+
+    scale: int
+    mantissa: int
+
+
+Table = tuple[tuple[str, Field], ...]  # pairs and not a dict: order and repeated names are part of the bytes
+
+_FIXED = {kind: struct.Struct(">" + form) for kind, form in {
+    "t": "?", "b": "b", "B": "B", "s": "h", "u": "H", "I": "i", "i": "I", "l": "q", "f": "f", "d": "d", "T": "Q",
+}.items()}  # fmt: skip
+_U32 = struct.Struct(">I")
+_DECIMAL = struct.Struct(">BI")
+
+
+def text(raw: bytes) -> str:
+    """Text of a string on the wire; what is not UTF-8 survives as lone surrogates (PEP 383)."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def untext(value: str) -> bytes:
+    """The inverse of `text`. Surrogates that no wire byte can give are encoded as they stand (WTF-8)."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return value.encode("utf-8", "surrogatepass")
+
+
+class _Reader:
+    """A position in bytes that never leaves them."""
+
+    def __init__(self, raw: bytes) -> None:
+        self.raw, self.at = raw, 0
+
+    def take(self, size: int) -> bytes:
+        end = self.at + size
+        if end > len(self.raw):
+            raise Truncated(f"{size} bytes expected, {len(self.raw) - self.at} left", self.at)
+        piece, self.at = self.raw[self.at : end], end
+        return piece
+
+    def fixed(self, form: struct.Struct) -> tuple[int | float | bool, ...]:
+        return form.unpack(self.take(form.size))
+
+    def octet(self) -> int:
+        return self.take(1)[0]
+
+    def short(self) -> str:
+        return text(self.take(self.octet()))
+
+    def long(self) -> bytes:
+        return self.take(int.from_bytes(self.take(4), "big"))
+
+
+def _read_table(reader: _Reader, depth: int) -> Table:
+    size = int.from_bytes(reader.take(4), "big")
+    inner = _Reader(reader.take(size))
+    return tuple(_pairs(inner, depth))
+
+
+def _pairs(reader: _Reader, depth: int) -> Iterator[tuple[str, Field]]:
+    while reader.at < len(reader.raw):
+        yield reader.short(), _read_field(reader, depth)
+
+
+def _read_array(reader: _Reader, depth: int) -> tuple[Field, ...]:
+    inner = _Reader(reader.long())
+    fields = []
+    while inner.at < len(inner.raw):
+        fields.append(_read_field(inner, depth))
+    return tuple(fields)
+
+
+def _read_field(reader: _Reader, depth: int) -> Field:
+    if depth > TABLE_DEPTH_MAX:
+        raise TooLarge(f"tables nested more than {TABLE_DEPTH_MAX} deep", reader.at)
+    kind = chr(reader.octet())
+    if kind in _FIXED:
+        return Field(kind, reader.fixed(_FIXED[kind])[0])
+    if kind in _READERS:
+        return Field(kind, _READERS[kind](reader, depth + 1))
+    raise Corrupt(f"field type {kind!r} is not one of RabbitMQ's", reader.at - 1)
+
+
+_READERS: dict[str, Callable[[_Reader, int], object]] = {
+    "S": lambda reader, _: reader.long(),
+    "x": lambda reader, _: reader.long(),
+    "D": lambda reader, _: Decimal(*map(int, reader.fixed(_DECIMAL))),
+    "A": _read_array,
+    "F": _read_table,
+    "V": lambda _reader, _: None,
+}
+
+
+def decode_table(raw: bytes) -> Table:
+    """A field table with its length in front. Raises CodecError."""
+    reader = _Reader(raw)
+    table = _read_table(reader, 0)
+    _expect_end(reader)
+    return table
+
+
+def _expect_end(reader: _Reader) -> None:
+    if reader.at != len(reader.raw):
+        raise Corrupt(f"{len(reader.raw) - reader.at} bytes after the end", reader.at)
+
+
+def encode_table(table: Table) -> bytes:
+    """The inverse of `decode_table`. Raises CodecError for names and values that the wire cannot hold."""
+    body = b"".join(_encode_short(name) + _encode_field(field) for name, field in table)
+    return _U32.pack(len(body)) + body
+
+
+def _encode_short(value: str) -> bytes:
+    raw = untext(value)
+    if len(raw) > SHORT_MAX:
+        raise TooLarge(f"short string of {len(raw)} bytes, {SHORT_MAX} at most")
+    return bytes((len(raw),)) + raw
+
+
+def _encode_long(raw: bytes) -> bytes:
+    return _U32.pack(len(raw)) + raw
+
+
+def _encode_field(field: Field) -> bytes:
+    tag = field.kind.encode("latin-1")
+    match field:
+        case Field("S" | "x", bytes(raw)):
+            return tag + _encode_long(raw)
+        case Field("F", tuple(pairs)):
+            return tag + encode_table(pairs)
+        case Field("A", tuple(fields)):
+            return tag + _encode_long(b"".join(map(_encode_field, fields)))
+        case Field("D", Decimal(scale, mantissa)):
+            return tag + _DECIMAL.pack(scale, mantissa)
+        case Field("V", None):
+            return tag
+    if field.kind not in _FIXED:
+        raise Corrupt(f"field type {field.kind!r} does not hold {type(field.value).__name__}")
+    try:
+        return tag + _FIXED[field.kind].pack(field.value)
+    except (struct.error, OverflowError) as error:
+        raise TooLarge(f"field type {field.kind!r} does not hold {field.value!r}") from error
+
+
+def decode_header(raw: bytes) -> dict[str, object]:
+    """The properties of a content header (from its flags on) by name; absent ones are absent. Raises CodecError."""
+    reader = _Reader(raw)
+    flags = int.from_bytes(reader.take(2), "big")
+    if flags & _UNKNOWN_FLAGS:
+        raise Corrupt(f"property flags {flags:#06x} hold bits that no property has")
+    found = {name: _read_property(reader, kind) for name, kind, bit in PROPERTIES if flags & bit}
+    _expect_end(reader)
+    return found
+
+
+def _read_property(reader: _Reader, kind: str) -> object:
+    if kind == "s":
+        return reader.short()
+    if kind == "F":
+        return _read_table(reader, 0)
+    return reader.fixed(_FIXED[kind])[0]
+
+
+def encode_header(properties: dict[str, object]) -> bytes:
+    """The inverse of `decode_header`. Raises CodecError for unknown names and values that do not fit."""
+    if unknown := properties.keys() - {name for name, _, _ in PROPERTIES}:
+        raise Corrupt(f"no such property: {', '.join(sorted(unknown))}")
+    flags, parts = 0, []
+    for name, kind, bit in PROPERTIES:
+        if name in properties:
+            flags |= bit
+            parts.append(_encode_property(kind, properties[name]))
+    return flags.to_bytes(2, "big") + b"".join(parts)
+
+
+def _encode_property(kind: str, value: object) -> bytes:
+    match kind, value:
+        case "s", str(short):
+            return _encode_short(short)
+        case "F", tuple(pairs):
+            return encode_table(pairs)
+        case ("B" | "T"), int(number):
+            return _encode_field(Field(kind, number))[1:]
+    raise Corrupt(f"a property of kind {kind!r} does not hold {type(value).__name__}")
+
+
+class Identity(NamedTuple):
+    """What a content header says about its message, as far as describing it needs."""
+
+    message_id: str
+    timestamp_s: int | None
+    type: str
+
+
+NO_IDENTITY = Identity("", None, "")
+
+
+def identify(raw: bytes) -> Identity:
+    """Message id, timestamp (seconds since 1970) and type of a header; a header that cannot be read gives none.
+
+    This runs for every message, so it steps over the other properties without decoding them.
+    """
+    try:
+        return _identify(raw)
+    except (IndexError, CodecError):
+        return NO_IDENTITY
+
+
+def _identify(raw: bytes) -> Identity:
+    flags = raw[0] << 8 | raw[1]
+    if flags & _UNKNOWN_FLAGS or not flags & 0x00E0:
+        return NO_IDENTITY
+    message_id, timestamp_s, kind, at = "", None, "", 2
+    for bit, size in _STEPS:
+        if not flags & bit:
+            continue
+        end = at + (size or (1 + raw[at] if size == 0 else 4 + int.from_bytes(raw[at : at + 4], "big")))
+        if end > len(raw):
+            return NO_IDENTITY
+        if bit == 0x0080:
+            message_id = text(raw[at + 1 : end])
+        elif bit == 0x0040:
+            timestamp_s = int.from_bytes(raw[at:end], "big")
+        elif bit == 0x0020:
+            kind = text(raw[at + 1 : end])
+        at = end
+    return Identity(message_id, timestamp_s, kind)
+
+
+# (flag bit, fixed size; 0 for a short string, None for a table) of the properties up to `type`
+_STEPS = tuple((bit, {"s": 0, "F": None, "B": 1, "T": 8}[kind]) for _, kind, bit in PROPERTIES[:11])
+
+_COUNTERS = {"x-delivery-count", "x-acquired-count"}
+
+
+def stable_header(raw: bytes) -> bytes:
+    """The header without what the broker changes from one delivery of a message to the next.
+
+    Two deliveries of one message give equal bytes. RabbitMQ adds `x-delivery-count` (and since 4.3
+    `x-acquired-count`) to the headers of a redelivered message of a quorum queue. A header that cannot be read
+    is given back as it is.
+    """
+    try:
+        properties = decode_header(raw)
+        headers = properties.get("headers")
+        if not isinstance(headers, tuple):
+            return raw
+        properties["headers"] = tuple(pair for pair in headers if pair[0] not in _COUNTERS)
+        if not properties["headers"]:
+            del properties["headers"]
+        return encode_header(properties)
+    except CodecError:
+        return raw

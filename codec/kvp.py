@@ -1,0 +1,314 @@
+"""KVP records: fixed pairs of a 512-byte key and a 2,048-byte value, as the Hyper-V data exchange keeps them in its pools.
+
+Role: an event becomes one record or several slices, and records become events again. Invariants: a key is unique and
+never cut; each value is JSON of its own; slices end between whole characters and whole escapes, so that their `msg`
+texts joined, and their escaped texts joined and then decoded, both give the original.
+Sources: FORMAT.md "Records"; linux/tools/hv/hv_kvp_daemon.c and drivers/hv/hv_kvp.c for the limits of the host.
+"""
+
+import json
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+import orjson
+
+from codec.errors import CodecError, Corrupt, TooLarge, Truncated
+from codec.event import Event, format_time, parse_time
+
+KEY_BYTES = 512
+VALUE_BYTES = 2048
+RECORD_BYTES = KEY_BYTES + VALUE_BYTES
+PREFIX = "DEEDBOX"
+_SLICES_MAX = 9_999_999  # the room kept for `msg_n`; the largest body a broker takes needs under a twentieth of it
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Who must be able to read the records, and what he takes."""
+
+    name: str
+    key_units: int
+    value_units: int
+    inline_units: int  # in sliced events, longer fields go into slices of their own
+    field_units: tuple[int, int, int]  # incarnation, type and id in a key; longer ones are shortened with a hash
+    slices_max: int
+    ascii_only: bool
+
+
+# A key or value without a NUL would run over in C, hence one less than the field.
+WIRE = Profile("wire", 511, 2047, 255, (120, 120, 200), _SLICES_MAX, ascii_only=False)
+# The kernel keeps (512/2)-2 and (2048/2)-2 UTF-16 units and drops the rest; ASCII makes units and bytes the same.
+HOST = Profile("host", 254, 1022, 90, (60, 60, 100), 1024, ascii_only=True)
+
+
+def quote(value: str, ascii_only: bool = False) -> bytes:
+    """`value` as a JSON string; lone surrogates, which UTF-8 cannot hold, as escapes."""
+    if not ascii_only:
+        try:
+            return orjson.dumps(value)
+        except TypeError:
+            pass  # orjson refuses surrogates and says so by TypeError; the escapes below hold them
+    return json.dumps(value).encode("ascii")
+
+
+def _body_text(body: bytes) -> tuple[bytes, str]:
+    try:
+        return b"", body.decode()
+    except UnicodeDecodeError:
+        return b',"encoding":"base64"', b64encode(body).decode("ascii")
+
+
+@lru_cache(maxsize=4096)
+def _quoted(value: str, ascii_only: bool) -> bytes:
+    """For what repeats from event to event: types, exchanges, routing keys."""
+    return quote(value, ascii_only)
+
+
+_KEY_UNSAFE = re.compile("[|%\x00-\x1f\x7f\ud800-\udfff]")
+_KEY_UNSAFE_ASCII = re.compile("[^ -~]|[|%]")
+
+
+def _percent(match: re.Match[str]) -> str:
+    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
+
+
+def key_field(value: str, units: int, ascii_only: bool = False) -> str:
+    """`value` as a field of a key: percent-encoded where needed, and shortened to `units` bytes with a hash."""
+    unsafe = _KEY_UNSAFE_ASCII if ascii_only else _KEY_UNSAFE
+    safe = unsafe.sub(_percent, value)
+    if len(safe) * 4 <= units:
+        return safe
+    encoded = safe.encode()
+    if len(encoded) <= units:
+        return safe
+    digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    head = encoded[: units - 17].decode("utf-8", "ignore")
+    if "%" in head[-2:]:
+        head = head[: head.rindex("%")]
+    return f"{head}~{digest}"
+
+
+_cached_key_field = lru_cache(maxsize=4096)(key_field)
+
+
+def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[bytes]:
+    """The records of an event, 2,560 bytes each.
+
+    `incarnation` must differ from event to event: it makes the keys unique. Raises TooLarge when the event needs more
+    slices than the profile allows, or when a time is outside of the years 1 to 9999.
+    """
+    ascii_only = profile.ascii_only
+    limits = profile.field_units
+    key = (
+        f"{PREFIX}|{key_field(incarnation, limits[0], ascii_only)}"
+        f"|{_cached_key_field(event.type, limits[1], ascii_only)}|{key_field(event.id, limits[2], ascii_only)}|"
+    ).encode()
+    encoding, body = _body_text(event.body)
+    quoted = quote(body, ascii_only)
+    value = (
+        b'{"name":%b,"type":%b,"ts":"%b","arrived":"%b","exchange":%b,"routing_key":%b,"header":%b%b%b,"msg":%b}'
+    ) % (
+        quote(event.id, ascii_only),
+        _quoted(event.type, ascii_only),
+        format_time(event.time_us).encode(),
+        _arrival(event.arrived_us),
+        _quoted(event.exchange, ascii_only),
+        _quoted(event.routing_key, ascii_only),
+        quote(event.header.decode("latin-1"), ascii_only),
+        _marks(event, ascii_only) if event[8:] != _UNMARKED else b"",
+        encoding,
+        quoted,
+    )
+    if len(value) <= profile.value_units:
+        return [_record(key + b"0", value)]
+    return list(_slices(event, key, encoding, quoted, profile))
+
+
+_UNMARKED = Event("", "", 0, 0, "", "", b"", b"")[8:]
+
+
+@lru_cache(maxsize=16)
+def _arrival(arrived_us: int) -> bytes:
+    # All deliveries of one read from the socket share their time of arrival.
+    return format_time(arrived_us).encode()
+
+
+def _marks(event: Event, ascii_only: bool) -> bytes:
+    redelivered = b',"redelivered":true' if event.redelivered else b""
+    duplicate = b',"duplicate":true' if event.duplicate else b""
+    return redelivered + duplicate + (b',"tags":' + _tags(event, ascii_only) if event.tags else b"")
+
+
+def _tags(event: Event, ascii_only: bool) -> bytes:
+    return b"[" + b",".join(quote(tag, ascii_only) for tag in event.tags) + b"]"
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    return key.ljust(KEY_BYTES, b"\0") + value.ljust(VALUE_BYTES, b"\0")
+
+
+def _slices(event: Event, key: bytes, encoding: bytes, quoted: bytes, profile: Profile) -> Iterator[bytes]:
+    """The records of an event that is too large for one: the body first, then the fields too long to stand inline."""
+    envelope, spilled = _envelope(event, encoding, profile)
+    room = profile.value_units - len(envelope) - len(b',"msg_n":9999999,"msg_i":0,"msg":""}')
+    rest = profile.value_units - len(b'{"msg_i":9999999,"msg":""}')
+    pieces = [(b"", piece) for piece in _cut(quoted[1:-1], room, rest, whole=4 if encoding else 1)]
+    for name, escaped in spilled:
+        narrow = rest - len(b'"of":"routing_key",')
+        pieces += [(b'"of":"%b",' % name, piece) for piece in _cut(escaped, narrow, narrow)]
+    if len(pieces) > profile.slices_max:
+        raise TooLarge(f"event needs {len(pieces)} slices, {profile.slices_max} at most in profile {profile.name}")
+    first = b'%b,"msg_n":%d,"msg_i":0,"msg":"%b"}' % (envelope, len(pieces), pieces[0][1])
+    yield _record(key + b"0", first)
+    for index, (part, piece) in enumerate(pieces[1:], 1):
+        yield _record(b"%b%d" % (key, index), b'{%b"msg_i":%d,"msg":"%b"}' % (part, index, piece))
+
+
+def _envelope(event: Event, encoding: bytes, profile: Profile) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """The members of the first slice but `msg`, open at the end; and (name, escaped text) of those that are too long."""
+    ascii_only = profile.ascii_only
+    texts = [(b"name", event.id), (b"type", event.type), (b"exchange", event.exchange),
+             (b"routing_key", event.routing_key), (b"header", event.header.decode("latin-1"))]  # fmt: skip
+    members, spilled = [], []
+    for name, value in texts:
+        quoted = quote(value, ascii_only)
+        if len(quoted) - 2 > profile.inline_units:
+            spilled.append((name, quoted[1:-1]))
+        else:
+            members.append(b'"%b":%b' % (name, quoted))
+    members.insert(0, b'"ts":"%b","arrived":"%b"' % (format_time(event.time_us).encode(), _arrival(event.arrived_us)))
+    tags = _tags(event, ascii_only)
+    if len(tags) > profile.inline_units:
+        spilled.append((b"tags", quote(tags.decode(), ascii_only)[1:-1]))
+        event = event._replace(tags=())
+    return b"{" + b",".join(members) + _marks(event, ascii_only) + encoding, spilled
+
+
+def _cut(escaped: bytes, first: int, rest: int, whole: int = 1) -> Iterator[bytes]:
+    """Pieces of at most `first` and then `rest` bytes. `whole` > 1: plain text, cut at multiples of it."""
+    at, room = 0, first
+    while True:
+        end = at + room
+        if end >= len(escaped):
+            yield escaped[at:]
+            return
+        end = at + room // whole * whole if whole > 1 else _boundary(escaped, at, end)
+        yield escaped[at:end]
+        at, room = end, rest
+
+
+def _boundary(escaped: bytes, at: int, end: int) -> int:
+    """The last place up to `end` that is inside of no character, escape or surrogate pair. `at` is such a place."""
+    while escaped[end] & 0xC0 == 0x80:
+        end -= 1
+    slash = escaped.rfind(b"\\", max(at, end - 6), end)
+    if slash < 0 or not _starts_escape(escaped, at, slash):
+        return end
+    size = 6 if escaped[slash + 1 : slash + 2] == b"u" else 2
+    if slash + size > end:
+        high = slash - 6
+        split = high >= at and _surrogate(escaped, at, high, b"89ab") and _surrogate(escaped, at, slash, b"cdef")
+        return high if split else slash
+    split = _surrogate(escaped, at, slash, b"89ab") and _surrogate(escaped, at, end, b"cdef")
+    return slash if slash + size == end and split else end
+
+
+def _starts_escape(escaped: bytes, at: int, slash: int) -> bool:
+    """Whether the backslash begins an escape: an even number of backslashes stands before it."""
+    before = escaped[at:slash]
+    return (len(before) - len(before.rstrip(b"\\"))) % 2 == 0
+
+
+def _surrogate(escaped: bytes, at: int, slash: int, half: bytes) -> bool:
+    """Whether the escape of a surrogate stands at `slash`: `89ab` for a high one, `cdef` for a low one."""
+    unit = escaped[slash : slash + 6].lower()
+    return unit[:3] == b"\\ud" and unit[3:4] in half and len(unit) == 6 and _starts_escape(escaped, at, slash)
+
+
+def records(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Key and value of each record, without their padding. Raises Truncated and Corrupt with the offset."""
+    for at in range(0, len(raw), RECORD_BYTES):
+        if at + RECORD_BYTES > len(raw):
+            raise Truncated(f"record of {len(raw) - at} bytes, {RECORD_BYTES} expected", at)
+        key = raw[at : at + KEY_BYTES].rstrip(b"\0")
+        value = raw[at + KEY_BYTES : at + RECORD_BYTES].rstrip(b"\0")
+        if not key or b"\0" in key or b"\0" in value:
+            raise Corrupt("record with an empty key" if not key else "record with a NUL inside", at)
+        yield key, value
+
+
+def decode(raw: bytes) -> Iterator[Event]:
+    """The events of whole records, in order. Raises CodecError with the offset of the record that is wrong."""
+    stream = enumerate(records(raw))
+    for index, (key, value) in stream:
+        try:
+            members = _loads(value)
+            if "msg_i" in members:
+                members = _joined(members, key, (pair for _, pair in stream))
+            yield _event(members)
+        except CodecError as error:
+            raise type(error)(error.reason, index * RECORD_BYTES) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise Corrupt(f"record is not an event: {type(error).__name__}: {error}", index * RECORD_BYTES) from error
+
+
+def _loads(value: bytes) -> dict[str, object]:
+    try:
+        members = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        members = json.loads(value)  # lone surrogates are legal in JSON and refused by orjson
+    if not isinstance(members, dict):
+        raise Corrupt(f"value is a JSON {type(members).__name__}, an object is expected")
+    return members
+
+
+def _joined(first: dict[str, object], key: bytes, stream: Iterable[tuple[bytes, bytes]]) -> dict[str, object]:
+    """The members of an event whose slices follow in the stream."""
+    count, base = first["msg_n"], key.removesuffix(b"0")
+    if first["msg_i"] != 0 or type(count) is not int or count > _SLICES_MAX:
+        raise Corrupt(f"slice {first['msg_i']} of {count!r} where the first one is expected")
+    parts: dict[str, list[str]] = {"msg": [_str(first["msg"])]}
+    index = 0
+    for index, (next_key, value) in zip(range(1, count), stream, strict=False):
+        if next_key != b"%b%d" % (base, index):
+            raise Corrupt(f"key {next_key!r} where slice {index} of {key!r} is expected")
+        members = _loads(value)
+        parts.setdefault(_str(members.get("of", "msg")), []).append(_str(members["msg"]))
+    if index != count - 1:
+        raise Truncated(f"{index + 1} of {count} slices")
+    whole: dict[str, object] = {name: "".join(pieces) for name, pieces in parts.items()}
+    if "tags" in whole:
+        whole["tags"] = json.loads(_str(whole["tags"]))
+    return first | whole
+
+
+def _str(value: object) -> str:
+    if not isinstance(value, str):
+        raise Corrupt(f"{type(value).__name__} where text is expected")
+    return value
+
+
+_parse_arrival = lru_cache(maxsize=16)(parse_time)
+
+
+def _event(members: dict[str, object]) -> Event:
+    msg = _str(members["msg"])
+    body = b64decode(msg, validate=True) if members.get("encoding") == "base64" else msg.encode()
+    tags = members.get("tags", ())
+    return Event(
+        _str(members["name"]),
+        _str(members["type"]),
+        parse_time(_str(members["ts"])),
+        _parse_arrival(_str(members["arrived"])),
+        _str(members["exchange"]),
+        _str(members["routing_key"]),
+        _str(members["header"]).encode("latin-1"),
+        body,
+        members.get("redelivered") is True,
+        members.get("duplicate") is True,
+        tuple(map(_str, tags)) if isinstance(tags, list) else (),
+    )
