@@ -7,9 +7,12 @@ Sources: RFC 8878 section 3.1.2 (skippable frames); zstd contrib/seekable_format
 
 import struct
 import sys
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+import msgspec
 import orjson
 from xxhash import xxh3_64_intdigest
 
@@ -19,6 +22,8 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+T = TypeVar("T")
 
 VERSION = 1
 HEAD, BATCH, FOOTER = 1, 2, 3
@@ -74,7 +79,7 @@ class BatchHeader:
     last_arrived_us: int
     frame_check: int
     previous: int
-    check: int = 0
+    check: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,25 +155,14 @@ def encode_head(head: Head) -> bytes:
 
 def decode_head(raw: bytes) -> Head:
     """The inverse of `encode_head`. Raises CodecError."""
-    members = _json(_body(raw, HEAD))
-    try:
-        previous = members.pop("previous", None)
-        head = Head(**members, previous=Previous(**previous) if previous else None)
-    except TypeError as error:
-        raise Corrupt(f"head with other members: {error}") from error
-    if not isinstance(head.instance, str) or not isinstance(head.sequence, int) or not isinstance(head.window, int):
-        raise Corrupt("head with members of other types")
-    return head
+    return _parse(_body(raw, HEAD), Head)
 
 
-def _json(raw: bytes) -> dict[str, object]:
+def _parse(raw: bytes, kind: type[T]) -> T:
     try:
-        members = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise Corrupt(f"not JSON: {error}") from error
-    if not isinstance(members, dict):
-        raise Corrupt("JSON, but not an object")
-    return members
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Corrupt(f"{kind.__name__.lower()}: {error}") from error
 
 
 def first_link(head_raw: bytes) -> int:
@@ -195,23 +189,28 @@ def decode_batch_header(raw: bytes) -> BatchHeader:
     body = _body(raw, BATCH)
     if len(body) != _BATCH.size:
         raise Corrupt(f"batch header of {len(body)} bytes, {_BATCH.size} expected")
-    number, records, events, compressed, size, zero, *rest = _BATCH.unpack(body)
-    if zero:
+    fields = _BATCH.unpack(body)
+    if fields[5]:
         raise Corrupt("batch header with reserved bits set")
-    return BatchHeader(number, records, events, compressed, size, *rest, check=first_link(raw))
+    return BatchHeader(*fields[:5], *fields[6:], check=first_link(raw))
 
 
 def compress(raw: bytes, level: int) -> bytes:
     """One zstd frame with content size and checksum."""
-    options = {zstd.CompressionParameter.compression_level: level, zstd.CompressionParameter.checksum_flag: 1}
+    options: dict[int, int] = {zstd.CompressionParameter.compression_level: level, zstd.CompressionParameter.checksum_flag: 1}
     return zstd.compress(raw, options=options)
+
+
+def check_frame(frame: bytes, header: BatchHeader) -> None:
+    """Compare a frame with the checksum in its header. Raises Corrupt."""
+    check = xxh3_64_intdigest(frame)
+    if check != header.frame_check:
+        raise Corrupt(f"frame checksum {check:016x}, {header.frame_check:016x} expected")
 
 
 def decompress(frame: bytes, header: BatchHeader) -> bytes:
     """The records of a batch, checked against its header. Raises Corrupt."""
-    check = xxh3_64_intdigest(frame)
-    if check != header.frame_check:
-        raise Corrupt(f"frame checksum {check:016x}, {header.frame_check:016x} expected")
+    check_frame(frame, header)
     try:
         size = zstd.get_frame_info(frame).decompressed_size
         if size != header.raw:  # before decompressing: a forged size must not take the memory
@@ -226,17 +225,25 @@ _FOOTER_COUNTS = struct.Struct("<II")
 _FOOTER_END = struct.Struct("<I")
 
 
-def encode_footer(footer: Footer, rows: Sequence[IndexRow]) -> bytes:
+def encode_row(header: BatchHeader, words: bytes) -> bytes:
+    """A batch in the footer's index: 100 bytes."""
+    return _ROW.pack(
+        header.number, header.records, header.events, header.compressed, header.raw, len(words) // 8,
+        header.first_us, header.last_us, header.first_arrived_us, header.last_arrived_us,
+        header.frame_check, header.previous, header.check,
+    )  # fmt: skip
+
+
+def encode_footer(footer: Footer, rows: Sequence[bytes], words: Sequence[bytes]) -> bytes:
     """JSON totals, one row a batch, then the filter words: filters of one size together, rank by rank.
 
     Raises TooLarge past 4 GiB.
     """
     totals = orjson.dumps(footer)
-    parts = [_FOOTER_COUNTS.pack(len(totals), len(rows)), totals]
-    parts += [_encode_row(row) for row in rows]
-    for ranks in sorted({len(row.words) for row in rows}):
-        group = [row.words for row in rows if len(row.words) == ranks]
-        parts += [struct.pack(f"<{len(group)}Q", *words) for words in zip(*group, strict=True)]
+    parts = [_FOOTER_COUNTS.pack(len(totals), len(rows)), totals, *rows]
+    for size in sorted(set(map(len, words))):
+        matrix = _words(b"".join(one for one in words if len(one) == size))
+        parts += [_words(matrix[rank :: size // 8].tobytes()).tobytes() for rank in range(size // 8)]
     size = sum(map(len, parts)) + _PREFIX.size + _FOOTER_END.size + _CHECK.size
     if size > 0xFFFF_FFFF:
         raise TooLarge(f"footer of {size} bytes")
@@ -244,13 +251,12 @@ def encode_footer(footer: Footer, rows: Sequence[IndexRow]) -> bytes:
     return _frame(FOOTER, b"".join([*parts, _FOOTER_END.pack(size)]))
 
 
-def _encode_row(row: IndexRow) -> bytes:
-    header = row.header
-    return _ROW.pack(
-        header.number, header.records, header.events, header.compressed, header.raw, len(row.words),
-        header.first_us, header.last_us, header.first_arrived_us, header.last_arrived_us,
-        header.frame_check, header.previous, header.check,
-    )  # fmt: skip
+def _words(raw: bytes) -> "array[int]":
+    """Little-endian words as an array, or the other way round: on big-endian machines they are swapped."""
+    words = array("Q", raw)
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
 
 
 def decode_footer(raw: bytes) -> tuple[Footer, list[IndexRow]]:
@@ -259,28 +265,26 @@ def decode_footer(raw: bytes) -> tuple[Footer, list[IndexRow]]:
     try:
         length, count = _FOOTER_COUNTS.unpack_from(body)
         at = _FOOTER_COUNTS.size + length
-        footer = Footer(**_json(body[_FOOTER_COUNTS.size : at]))
+        footer = _parse(body[_FOOTER_COUNTS.size : at], Footer)
         rows = [_ROW.unpack_from(body, at + index * _ROW.size) for index in range(count)]
-        at += count * _ROW.size
-        words, at = _decode_words(body, at, [row[5] for row in rows])
-    except (struct.error, TypeError) as error:
+        words = _decode_words(body[at + count * _ROW.size : -_FOOTER_END.size], [row[5] for row in rows])
+    except struct.error as error:
         raise Corrupt(f"footer: {error}") from error
-    if at + _FOOTER_END.size != len(body):
-        raise Corrupt(f"footer of {len(body)} bytes, {at + _FOOTER_END.size} expected")
     return footer, [IndexRow(BatchHeader(*row[:5], *row[6:]), w) for row, w in zip(rows, words, strict=True)]
 
 
-def _decode_words(body: bytes, at: int, ranks: list[int]) -> tuple[list[tuple[int, ...]], int]:
-    words: list[tuple[int, ...]] = [()] * len(ranks)
-    if sum(ranks) * 8 > len(body):
-        raise Corrupt("footer with more filter words than bytes")
+def _decode_words(raw: bytes, ranks: list[int]) -> list[Sequence[int]]:
+    if sum(ranks) * 8 != len(raw):
+        raise Corrupt(f"footer with {len(raw)} bytes of filter words, {sum(ranks) * 8} expected")
+    words: list[Sequence[int]] = [()] * len(ranks)
+    at = 0
     for size in sorted(set(ranks)):
         members = [index for index, rank in enumerate(ranks) if rank == size]
-        columns = [struct.unpack_from(f"<{len(members)}Q", body, at + 8 * len(members) * rank) for rank in range(size)]
-        at += 8 * len(members) * size
-        for index, column in zip(members, zip(*columns, strict=True), strict=False):
-            words[index] = column
-    return words, at
+        matrix = _words(raw[at : at + 8 * size * len(members)])
+        at += 8 * size * len(members)
+        for place, index in enumerate(members):
+            words[index] = matrix[place :: len(members)]
+    return words
 
 
 def encode_seek_table(frames: Sequence[tuple[int, int]]) -> bytes:
@@ -298,7 +302,7 @@ def seek_table_bytes(end: bytes) -> int:
     count, descriptor, magic = _SEEK_END.unpack(end)
     if magic != _SEEKABLE or descriptor:
         raise Corrupt("no seek table at the end")
-    return 8 + count * _SEEK_ENTRY.size + _SEEK_END.size
+    return int(8 + count * _SEEK_ENTRY.size + _SEEK_END.size)
 
 
 def decode_seek_table(raw: bytes) -> list[tuple[int, int]]:

@@ -6,7 +6,8 @@ bits a key, about one look-up in 250 is a false positive.
 Source: Putze, Sanders and Singler, "Cache-, Hash- and Space-Efficient Bloom Filters" (register blocking).
 """
 
-from collections.abc import Iterable
+import struct
+from collections.abc import Collection
 
 from xxhash import xxh3_64_intdigest
 
@@ -33,12 +34,13 @@ def rank_count(keys: int) -> int:
     return 1 << (words - 1).bit_length()
 
 
-def build(hashes: Iterable[int], ranks: int) -> list[int]:
-    """The words of a filter over key hashes."""
+def build(hashes: Collection[int]) -> bytes:
+    """The words of a filter over key hashes, little-endian."""
+    ranks = rank_count(len(hashes))
     words, mask = [0] * ranks, ranks - 1
     for value in hashes:
         words[value & mask] |= _PATTERNS[value >> 52]
-    return words
+    return struct.pack(f"<{ranks}Q", *words)
 
 
 def may_hold(word: int, value: int) -> bool:

@@ -55,11 +55,16 @@ def quote(value: str, ascii_only: bool = False) -> bytes:
     return json.dumps(value).encode("ascii")
 
 
-def _body_text(body: bytes) -> tuple[bytes, str]:
+def _quoted_body(body: bytes, ascii_only: bool) -> tuple[bytes, bytes]:
+    """The `encoding` member, empty for text, and the body as a JSON string."""
     try:
-        return b"", body.decode()
+        quoted = quote(body.decode(), ascii_only)
+        if len(quoted) <= 2 * len(body) + 64:
+            return b"", quoted
     except UnicodeDecodeError:
-        return b',"encoding":"base64"', b64encode(body).decode("ascii")
+        pass
+    # Not text, or text of control characters, of which escapes would make six times as much.
+    return b',"encoding":"base64"', b'"%b"' % b64encode(body)
 
 
 @lru_cache(maxsize=4096)
@@ -107,8 +112,7 @@ def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[byte
         f"{PREFIX}|{key_field(incarnation, limits[0], ascii_only)}"
         f"|{_cached_key_field(event.type, limits[1], ascii_only)}|{key_field(event.id, limits[2], ascii_only)}|"
     ).encode()
-    encoding, body = _body_text(event.body)
-    quoted = quote(body, ascii_only)
+    encoding, quoted = _quoted_body(event.body, ascii_only)
     value = (
         b'{"name":%b,"type":%b,"ts":"%b","arrived":"%b","exchange":%b,"routing_key":%b,"header":%b%b%b,"msg":%b}'
     ) % (

@@ -1,0 +1,72 @@
+"""The async face of the shelf: appends, rolls and probes on one writer thread, never on the loop.
+
+Invariant: the shelf is touched by its thread alone. An append that has begun is never cancelled half way: cancelling the
+caller leaves the thread to finish, and the next append waits for it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from codec.event import Event
+from consumer.archive.shelf import Shelf
+from consumer.archive.writer import Receipt
+
+T = TypeVar("T")
+
+LOOK_S_MAX = 1.0  # how late a roll by age or clock may be
+
+
+class Appender:
+    """Append from the event loop."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
+        """Make what `make_events` gives durable; None if it gives nothing. Both run on the writer thread.
+
+        Raises StorageFault; then nothing of it counts as written.
+        """
+        return await self._run(lambda: self._append(make_events))
+
+    def _append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
+        events = make_events()
+        return self._shelf.append(events) if events else None
+
+    async def roll_if_due(self) -> None:
+        """Seal the open archive if it is full or old enough."""
+        await self._run(self._roll_if_due)
+
+    def _roll_if_due(self) -> None:
+        if reason := self._shelf.due():
+            self._shelf.roll(reason)
+
+    async def roll(self, reason: str) -> None:
+        """Seal the open archive."""
+        await self._run(lambda: self._shelf.roll(reason))
+
+    async def run_timer(self) -> None:
+        """Roll by age and by clock, with or without traffic, until cancelled."""
+        while True:
+            await asyncio.sleep(min(self._shelf.next_look_s() or LOOK_S_MAX, LOOK_S_MAX))
+            if self._shelf.due():
+                await self.roll_if_due()
+
+    async def probe(self) -> None:
+        """Prove that the disk takes data. Raises StorageFault."""
+        await self._run(self._shelf.probe)
+
+    async def run(self, step: Callable[[], T]) -> T:
+        """Run something else that touches the archives of this instance, in order with the appends."""
+        return await self._run(step)
+
+    async def close(self) -> None:
+        """Seal what is open and end the thread."""
+        await self.roll("stop")
+        self._thread.shutdown()
+
+    async def _run(self, step: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, step)

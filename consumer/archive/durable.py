@@ -1,0 +1,158 @@
+"""The one door to the disk's promises: create, lock, append, sync, rename without clobber.
+
+Invariant: when a method of `Disk` returns, what its docstring promises holds after a power cut. Nothing else in
+Deedbox calls fsync, fdatasync, flock, link or rename on archives, so a test that stands in this door sees every promise.
+Sources: open(2), fsync(2), flock(2), rename(2).
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_AT_FDCWD = -100
+_RENAME_NOREPLACE = 1
+_NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
+
+
+class Disk:
+    """The real file system. Every method raises OSError as the kernel gives it."""
+
+    def create(self, path: Path) -> int:
+        """A new file, open for appending, held by flock. Raises FileExistsError and never overwrites."""
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        # Waits: a reader that asks `is_held` may hold the new file for a moment.
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def open(self, path: Path) -> int:
+        """An existing file, for appending and reading."""
+        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+
+    def close(self, fd: int) -> None:
+        """Close, and with it give up the lock."""
+        os.close(fd)
+
+    def lock(self, fd: int) -> bool:
+        """Take the flock if it is free, and say whether it was. It is held until the file is closed."""
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def append(self, fd: int, raw: bytes) -> None:
+        """Write all of `raw` at the end; in one call, unless the kernel takes only a part. Promises nothing yet."""
+        written = os.write(fd, raw)
+        while written < len(raw):
+            written += os.write(fd, memoryview(raw)[written:])
+
+    def sync(self, fd: int) -> None:
+        """The bytes and the size of the file are durable. After an error, never again on this descriptor:
+        the kernel reports a lost write once and then calls the pages clean."""
+        os.fdatasync(fd)
+
+    def sync_directory(self, path: Path) -> None:
+        """The entries of the directory are durable: fsync of a file says nothing of its name (fsync(2))."""
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def truncate(self, fd: int, size: int) -> None:
+        """Cut the file to `size` bytes. Durable after `sync`."""
+        os.ftruncate(fd, size)
+
+    def make_read_only(self, fd: int) -> None:
+        """Take away write permission: sealed archives never change."""
+        os.fchmod(fd, 0o440)
+
+    def make_directory(self, path: Path) -> None:
+        """The directory and its parents exist, durably."""
+        if path.is_dir():
+            return
+        self.make_directory(path.parent)
+        path.mkdir(exist_ok=True)
+        self.sync_directory(path.parent)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Give the file another name, durably. Raises FileExistsError rather than replace anything."""
+        _rename_noreplace(source, target)
+        self.sync_directory(target.parent)
+        if source.parent != target.parent:
+            self.sync_directory(source.parent)
+
+    def replace(self, path: Path, raw: bytes) -> None:
+        """`path` holds exactly `raw`, durably; at every moment it holds either the old bytes or the new."""
+        fresh = path.with_name(path.name + ".new")
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        try:
+            self.append(fd, raw)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(fresh, path)
+        self.sync_directory(path.parent)
+
+    def supplant(self, path: Path, fresh: Path, aside: Path) -> None:
+        """`path` is now what `fresh` was, and what it was is kept as `aside`. Durable; `path` is there at every moment."""
+        os.link(path, aside)
+        os.replace(fresh, path)
+        self.sync_directory(path.parent)
+        if fresh.parent != path.parent:
+            self.sync_directory(fresh.parent)
+
+    def remove(self, path: Path) -> None:
+        """The name is gone, durably."""
+        path.unlink()
+        self.sync_directory(path.parent)
+
+    def free_bytes(self, path: Path) -> int:
+        """What an unprivileged writer may still write."""
+        stat = os.statvfs(path)
+        return stat.f_bavail * stat.f_frsize
+
+
+def _rename_noreplace(source: Path, target: Path) -> None:
+    """rename(2) that fails with EEXIST; where the file system has no renameat2 flags, link(2) and unlink(2)."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # a C library without it
+        code = errno.ENOSYS
+    else:
+        if renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
+            return
+        code = ctypes.get_errno()
+    if code not in _NO_SUCH_RENAME:
+        raise OSError(code, os.strerror(code), str(source), None, str(target))
+    os.link(source, target)
+    os.unlink(source)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a live process holds the file: then its last bytes may still be on their way."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+@contextmanager
+def held(disk: Disk, path: Path) -> Iterator[bool]:
+    """Hold the lock file `path` for the time of the block; yields False if another process holds it.
+
+    The file stays when the lock goes: removing it would let two processes hold two files of one name.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        yield disk.lock(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,64 @@
+"""What an instance must not forget between two lives: its last sequence, its last archive, and how it ended.
+
+Invariant: a sequence that was used is never used again, even when archives were shipped and deleted. The ledger is
+one small file that is replaced durably; when it is lost, the directory says what it can.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import orjson
+
+from codec.archive import Previous
+from consumer.archive import naming
+from consumer.archive.durable import Disk
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`unclean`: how many lives in a row ended without a clean stop and without a commit."""
+
+    sequence: int = 0
+    previous: Previous | None = None
+    running: bool = False
+    unclean: int = 0
+
+
+class Ledger:
+    """The ledger of one instance in one directory. Its owner holds the instance's lock."""
+
+    def __init__(self, disk: Disk, directory: Path, instance: str) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._instance = instance
+        self.path = directory / f"{instance}.ledger"
+        self.state = self._load()
+
+    def update(self, **changes: object) -> None:
+        """Change and keep. Raises OSError; then the change holds in memory only."""
+        self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+        self._disk.replace(self.path, orjson.dumps(self.state, option=orjson.OPT_APPEND_NEWLINE))
+
+    def hold_sequence(self, sequence: int) -> None:
+        """Count a sequence as used, in memory; its archive on the disk says so to later lives."""
+        self.state = replace(self.state, sequence=sequence)
+
+    def _load(self) -> State:
+        state = _read(self.path) or State()
+        used = [archive.sequence for archive in self._archives()]
+        return replace(state, sequence=max([state.sequence, *used]))
+
+    def _archives(self) -> list[naming.ArchiveId]:
+        found = (naming.parse_sealed(path) or naming.parse_open(path) for path in self._directory.rglob("*.kvp.zst*"))
+        return [archive for archive in found if archive and archive.instance == self._instance]
+
+
+def _read(path: Path) -> State | None:
+    try:
+        members = orjson.loads(path.read_bytes())
+        previous = members.pop("previous")
+        return State(**members, previous=Previous(**previous) if previous else None)
+    except FileNotFoundError:
+        return None
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return None  # a ledger that cannot be read is no reason not to start: the directory knows the sequences

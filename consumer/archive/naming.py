@@ -1,0 +1,97 @@
+"""Names of archives. Pure: names come in and go out; nothing looks at a disk.
+
+Invariant: every name that `sealed_name` makes, `parse_sealed` reads; sequences are zero-padded, so that names of one
+instance sort in the order of their writing.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+
+from codec.event import EPOCH, TIME_US_MAX, TIME_US_MIN
+
+SUFFIX = ".kvp.zst"
+OPEN_SUFFIX = ".kvp.zst.open"
+TORN_SUFFIX = ".torn"
+DAMAGED_SUFFIX = ".damaged"
+TAIL = "{first}-{last}-{instance}-{sequence}" + SUFFIX
+TEMPLATE = "%Y%m%d/" + TAIL
+
+_INSTANCE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_TIME = r"\d{8}T\d{6}\.\d{6}Z"
+_SEALED = re.compile(rf"(?P<first>{_TIME})-(?P<last>{_TIME})-(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,}})\.kvp\.zst\Z")
+_OPEN = re.compile(rf"(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,}})\.kvp\.zst\.open")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ArchiveId:
+    """Which archive: unique for ever within a directory."""
+
+    instance: str
+    sequence: int
+
+    def __str__(self) -> str:
+        return f"{self.instance}-{self.sequence:08d}"
+
+
+def is_instance(name: str) -> bool:
+    """Whether a name can be an instance: a file name of its own, without room for surprises."""
+    return re.fullmatch(_INSTANCE, name) is not None
+
+
+def instance_from(host: str) -> str:
+    """The host's name as an instance."""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", host).lstrip("._-")[:64]
+    return name or "deedbox"
+
+
+def open_name(archive: ArchiveId) -> str:
+    """The name of an archive that is being written."""
+    return f"{archive}{OPEN_SUFFIX}"
+
+
+def parse_open(path: Path) -> ArchiveId | None:
+    """Which open archive this name means."""
+    return _archive_id(_OPEN.fullmatch(path.name))
+
+
+def parse_sealed(path: Path) -> ArchiveId | None:
+    """Which sealed archive this name means."""
+    return _archive_id(_SEALED.search(path.name)) if path.name.endswith(SUFFIX) else None
+
+
+def _archive_id(match: re.Match[str] | None) -> ArchiveId | None:
+    return ArchiveId(match["instance"], int(match["sequence"])) if match else None
+
+
+def _stamp(time_us: int) -> str:
+    instant = EPOCH + timedelta(microseconds=min(max(time_us, TIME_US_MIN), TIME_US_MAX))
+    return instant.isoformat(timespec="microseconds").translate({45: None, 58: None})[:22] + "Z"
+
+
+def template_fault(template: str) -> str | None:
+    """Why a template for names of sealed archives is not one; None if it is.
+
+    It may put directories (strftime, by the first arrival) and text before the fixed part.
+    """
+    if not template.endswith(TAIL):
+        return f"must end in {TAIL!r}"
+    if ".." in PurePosixPath(template).parts or PurePosixPath(template).is_absolute():
+        return "must stay inside of the archive directory"
+    if "{" in template.removesuffix(TAIL) or "\0" in template:
+        return f"takes no fields before {TAIL!r}"
+    return None
+
+
+def sealed_name(template: str, archive: ArchiveId, first_us: int, last_us: int) -> PurePosixPath:
+    """The path of a sealed archive below its directory; times are those of the first and last arrival."""
+    instant = EPOCH + timedelta(microseconds=first_us)
+    head = instant.strftime(template.removesuffix(TAIL))
+    tail = TAIL.format(
+        first=_stamp(first_us),
+        last=_stamp(last_us),
+        instance=archive.instance,
+        sequence=f"{archive.sequence:08d}",
+    )
+    return PurePosixPath(head + tail)

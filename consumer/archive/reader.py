@@ -1,0 +1,238 @@
+"""Read archives, sealed or open, whole or not: batches where they are whole, gaps where they are not.
+
+Invariant: reading never raises for what a file holds. Every byte of it belongs to the head, a batch, a gap or the end,
+and a gap says where it is, how long, and why.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from codec import archive as container
+from codec import kvp
+from codec.archive import BatchHeader, Footer, Head, IndexRow
+from codec.errors import CodecError, Truncated
+from codec.event import Event
+from consumer.archive import naming
+
+_SEARCH_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch whose header is whole; `frame` is None when only headers were asked for."""
+
+    offset: int
+    header: BatchHeader
+    frame: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of header and frame."""
+        return container.BATCH_HEADER_BYTES + self.header.compressed
+
+    def events(self) -> list[Event]:
+        """The events, checked. Raises CodecError."""
+        return list(kvp.decode(self.records()))
+
+    def records(self) -> bytes:
+        """The KVP records, checked. Raises CodecError."""
+        assert self.frame is not None, "read with frames=False"
+        return container.decompress(self.frame, self.header)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Bytes that are no batch. `kind`: `torn` at the end, `damaged` before it, `missing` where bytes were taken out."""
+
+    offset: int
+    size: int
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The end of a sealed archive."""
+
+    offset: int
+    footer: Footer
+    rows: list[IndexRow]
+
+
+Part = Batch | Gap | Seal
+
+
+class ArchiveFile:
+    """An archive opened for reading. What was appended after the opening is not seen."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.size = os.fstat(self._fd).st_size
+        self.head: Head | None = None
+        self.head_raw = b""
+        self.head_fault: CodecError | None = None
+        try:
+            self._read_head()
+        except CodecError as error:
+            self.head_fault = error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes at `offset`; fewer only at the end of the file."""
+        pieces = []
+        while size > 0 and (piece := os.pread(self._fd, size, offset)):
+            pieces.append(piece)
+            offset, size = offset + len(piece), size - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    @property
+    def id(self) -> naming.ArchiveId | None:
+        """Instance and sequence, by the head or else by the name."""
+        if self.head is not None:
+            return naming.ArchiveId(self.head.instance, self.head.sequence)
+        return naming.parse_sealed(self.path) or naming.parse_open(self.path)
+
+    def _read_head(self) -> None:
+        if self.size == 0:
+            raise Truncated("empty file")
+        size = min(container.frame_bytes(self.read(0, 16)), container.HEAD_BYTES_MAX)
+        raw = self.read(0, size)
+        self.head = container.decode_head(raw)
+        self.head_raw = raw
+
+    def parts(self, frames: bool = True) -> Iterator[Part]:
+        """Everything after the head, in order. With `frames`, each frame is read and compared with its checksum."""
+        if self.size == 0:
+            return
+        at, link = len(self.head_raw), container.first_link(self.head_raw) if self.head_raw else None
+        if self.head_fault is not None:
+            gap = self._gap(0, self.head_fault, 0)
+            yield gap
+            at = gap.size
+        while at < self.size:
+            part = self._part(at, frames)
+            if isinstance(part, Batch):
+                if link is not None and part.header.previous != link:
+                    yield Gap(at, 0, "missing", f"batches before number {part.header.number} are missing")
+                link = part.header.check
+            yield part
+            if isinstance(part, Seal):
+                return
+            at += part.size
+            link = link if isinstance(part, Batch) else None
+
+    def _part(self, at: int, frames: bool) -> Part:
+        try:
+            raw = self.read(at, container.BATCH_HEADER_BYTES)
+            if raw[:16] != container.BATCH_MARK:
+                return self._seal(at, raw)
+            header = container.decode_batch_header(raw)
+            return self._batch(at, header, frames)
+        except CodecError as error:
+            return self._gap(at, error, at + 1)
+
+    def _batch(self, at: int, header: BatchHeader, frames: bool) -> Batch:
+        start = at + container.BATCH_HEADER_BYTES
+        if start + header.compressed > self.size:
+            raise Truncated(f"frame of {header.compressed} bytes, {self.size - start} left")
+        if not frames:
+            return Batch(at, header)
+        frame = self.read(start, header.compressed)
+        container.check_frame(frame, header)
+        return Batch(at, header, frame)
+
+    def _seal(self, at: int, raw: bytes) -> Seal:
+        size = container.frame_bytes(raw)
+        if at + size > self.size:
+            raise Truncated(f"footer of {size} bytes, {self.size - at} left")
+        footer, rows = container.decode_footer(self.read(at, size))
+        container.decode_seek_table(self.read(at + size, self.size - at - size))
+        return Seal(at, footer, rows)
+
+    def _gap(self, at: int, fault: CodecError, search_from: int) -> Gap:
+        """What lies between `at` and the next part that can be read; without one, the rest of the file is torn."""
+        after = self._next_part(search_from)
+        if after is not None:
+            return Gap(at, after - at, "damaged", fault.reason)
+        reason = "nothing but zeros" if self._all_zeros(at) else fault.reason
+        return Gap(at, self.size - at, "torn", reason)
+
+    def _all_zeros(self, at: int) -> bool:
+        return not any(self.read(offset, _SEARCH_BYTES).strip(b"\0") for offset in range(at, self.size, _SEARCH_BYTES))
+
+    def _next_part(self, at: int) -> int | None:
+        """Where the next batch header or the footer begins that is whole, from `at` on."""
+        mark = container.BATCH_MARK
+        while at < self.size:
+            block = self.read(at, _SEARCH_BYTES + container.BATCH_HEADER_BYTES)
+            found = block.find(mark[:4])
+            if found < 0 or found >= _SEARCH_BYTES:
+                at += _SEARCH_BYTES
+                continue
+            at += found
+            if self._begins_part(at):
+                return at
+            at += 1
+        return None
+
+    def _begins_part(self, at: int) -> bool:
+        raw = self.read(at, container.BATCH_HEADER_BYTES)
+        try:
+            if raw[:16] == container.BATCH_MARK:
+                container.decode_batch_header(raw)
+            else:
+                self._seal(at, raw)
+        except CodecError:
+            return False
+        return True
+
+
+def last_events(path: Path, count: int) -> Iterator[Event]:
+    """Up to `count` events from the end of an archive, or a few more, in order. Batches that cannot be read are left out."""
+    with ArchiveFile(path) as archive:
+        tail: deque[Batch] = deque()
+        held = 0
+        for part in archive.parts(frames=False):
+            if isinstance(part, Batch):
+                tail.append(part)
+                held += part.header.events
+                while held - tail[0].header.events >= count:
+                    held -= tail.popleft().header.events
+        for batch in tail:
+            yield from _events_or_none(archive, batch)
+
+
+def _events_or_none(archive: ArchiveFile, batch: Batch) -> list[Event]:
+    frame = archive.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
+    try:
+        return Batch(batch.offset, batch.header, frame).events()
+    except CodecError:
+        return []
+
+
+def find_archives(paths: list[Path]) -> list[Path]:
+    """Archives below the paths, in order of instance and sequence; files that were named themselves are kept as they are."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = [p for p in path.rglob("*") if (naming.parse_sealed(p) or naming.parse_open(p)) and p.is_file()]
+            found += sorted(inside, key=_order)
+        else:
+            found.append(path)
+    return found
+
+
+def _order(path: Path) -> naming.ArchiveId:
+    archive = naming.parse_sealed(path) or naming.parse_open(path)
+    assert archive is not None, "only archives are sorted"
+    return archive

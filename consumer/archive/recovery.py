@@ -1,0 +1,249 @@
+"""Mend what a crash or a disk left behind: torn tails, archives of dead instances, damage in the middle.
+
+Invariants: no whole batch is ever given up, and no byte is thrown away: torn tails go to `….torn`, damaged originals to
+`….damaged`. Nothing here refuses: what cannot be mended now (a full disk) is left as it is and said to be deferred.
+The caller holds the lock of the instance; a free lock on an open archive then means that its owner is dead.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from codec import archive as container
+from codec.archive import Head
+from consumer.archive import naming
+from consumer.archive.durable import Disk, held
+from consumer.archive.ledger import Ledger
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
+from consumer.archive.writer import Index, Place, Sealed, previous_of, publish
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file holds."""
+
+    path: Path
+    size: int
+    id: naming.ArchiveId | None
+    head_raw: bytes
+    batches: list[Batch]
+    gaps: list[Gap]
+    seal: Seal | None
+
+    @property
+    def events(self) -> int:
+        """Events in whole batches."""
+        return sum(batch.header.events for batch in self.batches)
+
+    @property
+    def torn(self) -> Gap | None:
+        """The gap at the end, if there is one."""
+        return self.gaps[-1] if self.gaps and self.gaps[-1].kind == "torn" else None
+
+    @property
+    def damaged(self) -> bool:
+        """Whether bytes in the middle are no batch, so that the file must be written anew to be one again."""
+        return any(gap.kind == "damaged" for gap in self.gaps) or not self.head_raw
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What recovery did with a file. `outcome`: whole, sealed, mended, empty, held or deferred."""
+
+    path: Path
+    outcome: str
+    events: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    sealed: Sealed | None = None
+    reason: str = ""
+
+
+def survey(path: Path, committed: int | None = None) -> Survey:
+    """Read a file to its end, or as if it ended after `committed` bytes, of which the disk has said that it has them."""
+    batches: list[Batch] = []
+    gaps: list[Gap] = []
+    seal = None
+    with ArchiveFile(path) as archive:
+        for part in archive.parts():
+            if isinstance(part, Seal):
+                seal = part
+            elif isinstance(part, Gap):
+                gaps.append(part)
+            elif committed is not None and part.offset + part.size > committed:
+                gaps.append(Gap(part.offset, archive.size - part.offset, "torn", "written, but never synced"))
+                break
+            else:
+                batches.append(Batch(part.offset, part.header))
+        return Survey(path, archive.size, archive.id, archive.head_raw, batches, gaps, seal)
+
+
+def recover(disk: Disk, place: Place, path: Path, committed: int | None = None) -> Finding:
+    """Seal an open archive whose owner is dead or has given it up."""
+    try:
+        fd = disk.open(path)
+    except FileNotFoundError:
+        return Finding(path, "held", reason="sealed in the meantime")
+    except OSError as error:
+        return Finding(path, "deferred", reason=str(error))
+    try:
+        if not disk.lock(fd):
+            return Finding(path, "held")
+        return _mend(disk, place, fd, survey(path, committed))
+    except OSError as error:
+        return Finding(path, "deferred", reason=str(error))
+    finally:
+        disk.close(fd)
+
+
+def _mend(disk: Disk, place: Place, fd: int, found: Survey) -> Finding:
+    if not found.batches:
+        return _set_empty_aside(disk, found)
+    if found.damaged and found.seal is None:
+        return _rebuild_open(disk, place, found)
+    if found.seal is None:
+        _cut_torn_tail(disk, fd, found)
+        disk.append(fd, _index(found).encode_end(len(found.head_raw), _described(found)))
+        disk.sync(fd)
+    sealed = _publish(disk, place, fd, found)
+    return Finding(found.path, "sealed", found.events, found.gaps, sealed)
+
+
+def _set_empty_aside(disk: Disk, found: Survey) -> Finding:
+    if found.size > len(found.head_raw):
+        _keep(disk, found.path, 0, found.size)
+    disk.remove(found.path)
+    return Finding(found.path, "empty", 0, found.gaps)
+
+
+def _keep(disk: Disk, path: Path, offset: int, size: int) -> None:
+    """Keep bytes aside before they are cut off. The same bytes again give the same file."""
+    with ArchiveFile(path) as archive:
+        disk.replace(path.with_name(f"{path.name}.{offset}{naming.TORN_SUFFIX}"), archive.read(offset, size))
+
+
+def _cut_torn_tail(disk: Disk, fd: int, found: Survey) -> None:
+    if found.torn is not None:
+        _keep(disk, found.path, found.torn.offset, found.torn.size)
+        disk.truncate(fd, found.torn.offset)
+        # Made durable by the sync of the footer that is appended next.
+
+
+def _index(found: Survey) -> Index:
+    index = Index(container.first_link(found.head_raw))
+    for batch in found.batches:
+        index.add(batch.header, None)
+    return index
+
+
+def _described(found: Survey) -> list[dict[str, object]]:
+    """The gaps that lost acknowledged batches, for the footer; a torn tail was never acknowledged."""
+    return [
+        {"offset": gap.offset, "bytes": gap.size, "kind": gap.kind, "reason": gap.reason}
+        for gap in found.gaps
+        if gap.kind != "torn"
+    ]
+
+
+def _publish(disk: Disk, place: Place, fd: int, found: Survey) -> Sealed:
+    target = _target(place, found)
+    if target.exists() and target.samefile(found.path):
+        disk.remove(found.path)  # a crash between link and unlink left both names
+    else:
+        publish(disk, fd, found.path, target)
+    return _sealed(found, target)
+
+
+def _target(place: Place, found: Survey) -> Path:
+    assert found.id is not None and found.batches, "an open archive has a name, and without batches it is not sealed"
+    headers = [batch.header for batch in found.batches]
+    first, last = min(h.first_arrived_us for h in headers), max(h.last_arrived_us for h in headers)
+    return place.directory / naming.sealed_name(place.template, found.id, first, last)
+
+
+def _sealed(found: Survey, target: Path) -> Sealed:
+    assert found.id is not None, "see _target"
+    return Sealed(found.id, target, found.events, target.stat().st_size, digest(target))
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _rebuild(disk: Disk, found: Survey, fresh: Path) -> None:
+    """Write the whole batches of a damaged file to `fresh` and seal it there. The chain stays as it was: broken shows."""
+    head_raw = found.head_raw or container.encode_head(_head_of(found))
+    fresh.unlink(missing_ok=True)  # left by a mending that did not end
+    fd = disk.create(fresh)
+    try:
+        disk.append(fd, head_raw)
+        with ArchiveFile(found.path) as archive:
+            for batch in found.batches:
+                disk.append(fd, archive.read(batch.offset, batch.size))
+        lost = _described(found) or [{"offset": 0, "bytes": 0, "kind": "damaged", "reason": "end lost"}]
+        disk.append(fd, _index(replace(found, head_raw=head_raw)).encode_end(len(head_raw), lost, digest(found.path)))
+        disk.sync(fd)
+        disk.make_read_only(fd)
+    finally:
+        disk.close(fd)
+
+
+def _head_of(found: Survey) -> Head:
+    assert found.id is not None and found.batches, "only archives with a name and batches are rebuilt"
+    return Head(found.id.instance, found.id.sequence, found.batches[0].header.first_arrived_us, "")
+
+
+def _rebuild_open(disk: Disk, place: Place, found: Survey) -> Finding:
+    target = _target(place, found)
+    if not target.exists():  # else a mending ended after this step, and before the next
+        fresh = found.path.with_name(found.path.name + ".mending")
+        _rebuild(disk, found, fresh)
+        disk.make_directory(target.parent)
+        disk.rename(fresh, target)
+    disk.rename(found.path, found.path.with_name(found.path.name + naming.DAMAGED_SUFFIX))
+    return Finding(found.path, "mended", found.events, found.gaps, _sealed(found, target))
+
+
+def mend_sealed(disk: Disk, path: Path) -> Finding:
+    """Rebuild a sealed archive that is not whole; the original is kept beside it. Raises OSError."""
+    found = survey(path)
+    if found.seal is not None and not found.gaps:
+        return Finding(path, "whole", found.events)
+    if not found.batches:
+        return Finding(path, "deferred", 0, found.gaps, reason="holds no whole batch")
+    fresh = path.with_name(path.name + ".mending")
+    _rebuild(disk, found, fresh)
+    disk.supplant(path, fresh, path.with_name(path.name + naming.DAMAGED_SUFFIX))
+    return Finding(path, "mended", found.events, found.gaps)
+
+
+def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iterator[Finding]:
+    """Recover the open archives of one instance whose lock the caller holds, oldest first, and note them in its ledger."""
+    for path in orphans(place.directory, instance):
+        finding = recover(disk, place, path)
+        if finding.sealed is not None:
+            sequence = max(ledger.state.sequence, finding.sealed.archive.sequence)
+            ledger.update(sequence=sequence, previous=previous_of(finding.sealed))
+        yield finding
+
+
+def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:
+    """Recover the open archives of all other instances of the directory that are dead."""
+    instances = {archive.instance for path in orphans(place.directory) if (archive := naming.parse_open(path))}
+    for instance in sorted(instances - {own}):
+        with held(disk, lock_path(place.directory, instance)) as free:
+            if free:
+                yield from recover_own(disk, place, Ledger(disk, place.directory, instance), instance)
+
+
+def lock_path(directory: Path, instance: str) -> Path:
+    """The file whose flock says that the instance is alive."""
+    return directory / f"{instance}.lock"
+
+
+def orphans(directory: Path, instance: str | None = None) -> list[Path]:
+    """Open archives, of one instance or of all, oldest first."""
+    found = [(archive, path) for path in directory.glob("*" + naming.OPEN_SUFFIX) if (archive := naming.parse_open(path))]
+    return [path for archive, path in sorted(found) if instance in (None, archive.instance)]

@@ -1,0 +1,167 @@
+"""All archives of one instance: open on the first batch, append, roll, and go on in a new file after a failure.
+
+Synchronous, used by one thread. Invariant: a batch is durable when `append` returns, in exactly one archive that will
+be sealed; what a failed archive held beyond its last sync is cut off when it is recovered.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codec.archive import Head
+from codec.event import Event
+from consumer import log
+from consumer.archive import recovery
+from consumer.archive.durable import Disk
+from consumer.archive.ledger import Ledger
+from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
+from consumer.archive.writer import ArchiveWriter, Place, Receipt, previous_of, storage_fault
+from consumer.errors import StorageFault
+
+PROBE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ShelfSettings:
+    """`window`: how many events the broker may hold as unacked; a later life looks so far back for duplicates."""
+
+    instance: str
+    place: Place
+    policy: RollPolicy
+    window: int
+    free_bytes_min: int = 0
+
+
+@dataclass
+class Shelf:
+    """The archives of one instance. The caller holds the instance's lock."""
+
+    disk: Disk
+    settings: ShelfSettings
+    ledger: Ledger
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+    boot_id: str = ""
+    last_roll: str = ""
+    writer: ArchiveWriter | None = None
+    _abandoned: list[tuple[Path, int]] = field(default_factory=list)
+
+    def append(self, events: Sequence[Event]) -> Receipt:
+        """Make the events durable. Raises StorageFault when neither the open archive nor a new one takes them."""
+        try:
+            return self._append_once(events)
+        except StorageFault as fault:
+            if fault.reason == "disk_low":
+                raise
+        # An archive that failed is final: the batch is written again, in a new one.
+        return self._append_once(events)
+
+    def _append_once(self, events: Sequence[Event]) -> Receipt:
+        if reason := self.due():
+            self.roll(reason)
+        self._check_space()
+        writer = self.writer or self._open()
+        try:
+            receipt = writer.append(events)
+        except StorageFault as fault:
+            self._abandon(writer, fault)
+            raise
+        if writer.fill.batches == 1 and self.ledger.state.unclean:
+            self._note(unclean=0)
+        return receipt
+
+    def _check_space(self) -> None:
+        directory = self.settings.place.directory
+        try:
+            free = self.disk.free_bytes(directory)
+        except OSError as error:
+            raise storage_fault(error, directory) from error
+        if free < self.settings.free_bytes_min:
+            raise StorageFault("disk_low", f"{directory}: {free} bytes free, archive.free_bytes_min is {self.settings.free_bytes_min}", "free space")
+
+    def _open(self) -> ArchiveWriter:
+        self.recover_abandoned()
+        state = self.ledger.state
+        head = Head(
+            self.settings.instance, state.sequence + 1, int(self.wall() * 1_000_000), self.boot_id,
+            window=self.settings.window, previous=state.previous,
+        )  # fmt: skip
+        self.writer = ArchiveWriter(self.disk, self.settings.place, head, self.clock, self.wall)
+        # In memory only until it is sealed: until then the open file itself keeps the number.
+        self.ledger.hold_sequence(state.sequence + 1)
+        log.emit("archive_opened", archive=str(self.writer.id))
+        return self.writer
+
+    def _abandon(self, writer: ArchiveWriter, fault: StorageFault) -> None:
+        self.writer = None
+        self._abandoned.append((writer.path, writer.committed))
+        writer.abandon()
+        log.emit("archive_abandoned", archive=str(writer.id), reason=fault.reason, detail=fault.what)
+
+    def recover_abandoned(self) -> None:
+        """Mend the archives that failed in this life, as far as the disk allows; the others stay for later."""
+        for entry in list(self._abandoned):
+            path, committed = entry
+            finding = recovery.recover(self.disk, self.settings.place, path, committed)
+            report(finding)
+            if finding.outcome != "deferred":
+                self._abandoned.remove(entry)
+            if finding.sealed is not None:
+                self._note(previous=previous_of(finding.sealed))
+
+    def due(self) -> str | None:
+        """Why the open archive should be sealed now, if it should."""
+        if self.writer is None:
+            return None
+        return roll_reason(self.settings.policy, self.writer.fill, self.clock(), self.wall())
+
+    def next_look_s(self) -> float | None:
+        """When time alone may fill the open archive."""
+        if self.writer is None:
+            return None
+        return next_look_s(self.settings.policy, self.writer.fill, self.clock(), self.wall())
+
+    def roll(self, reason: str) -> None:
+        """Seal the open archive, if there is one. A failure is logged, and the archive recovered later: its batches
+        are durable already."""
+        writer, self.writer = self.writer, None
+        if writer is None:
+            return
+        try:
+            sealed = writer.seal()
+        except StorageFault as fault:
+            self._abandon(writer, fault)
+            return
+        self.last_roll = reason
+        self._note(sequence=sealed.archive.sequence, previous=previous_of(sealed))
+        log.emit("archive_sealed", archive=str(sealed.archive), path=str(sealed.path), events=sealed.events, bytes=sealed.bytes, reason=reason)
+
+    def probe(self) -> None:
+        """Prove that the disk takes data again. Raises StorageFault."""
+        self._check_space()
+        path = self.settings.place.directory / f"{self.settings.instance}.probe"
+        try:
+            self.disk.replace(path, bytes(PROBE_BYTES))
+            self.disk.remove(path)
+        except OSError as error:
+            raise storage_fault(error, path) from error
+        self.recover_abandoned()
+
+    def _note(self, **changes: object) -> None:
+        """Keep in the ledger what is only a help: if the disk refuses now, the next life finds it in the archives."""
+        try:
+            self.ledger.update(**changes)
+        except OSError as error:
+            log.emit("recovery_deferred", path=str(self.ledger.path), reason=str(error))
+
+
+def report(finding: recovery.Finding) -> None:
+    """Log what recovery did with a file."""
+    if finding.outcome == "deferred":
+        log.emit("recovery_deferred", path=str(finding.path), reason=finding.reason)
+    elif finding.outcome != "held":
+        torn = sum(gap.size for gap in finding.gaps if gap.kind == "torn")
+        gaps = sum(gap.kind != "torn" for gap in finding.gaps)
+        sealed = str(finding.sealed.path) if finding.sealed else ""
+        log.emit("recovered", path=str(finding.path), outcome=finding.outcome, events=finding.events, torn_bytes=torn, gaps=gaps, sealed=sealed)

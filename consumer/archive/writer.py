@@ -1,0 +1,231 @@
+"""Write one archive: append batches, seal. Synchronous; one owner thread is the lock.
+
+The order, always: encode, append, sync (for the first batch also the directory), return. Whoever acknowledges
+afterwards acknowledges what would survive a power cut. Sealing: footer, sync, rename without clobber, sync of the
+directories. After the first error the writer is broken for good: a sync that failed once must not be asked again.
+"""
+
+import errno
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from xxhash import xxh3_64_intdigest
+
+from codec import archive as container
+from codec import filter as bloom
+from codec import kvp
+from codec.archive import BatchHeader, Footer, Head, Previous
+from codec.event import Event
+from consumer.archive import naming
+from consumer.archive.durable import Disk
+from consumer.archive.rolling import Fill
+from consumer.errors import StorageFault
+
+T = TypeVar("T")
+
+NAMES_MAX = 1000  # distinct types and tags that a footer counts by name
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A batch that is durable: where it is and what it took."""
+
+    archive: naming.ArchiveId
+    batch: int
+    events: int
+    bytes: int
+    encode_s: float
+    sync_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """An archive that will not change any more."""
+
+    archive: naming.ArchiveId
+    path: Path
+    events: int
+    bytes: int
+    sha256: str
+
+
+class Tally:
+    """Names with counts, as many as a footer takes."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.complete = True
+
+    def add(self, names: Sequence[str]) -> None:
+        """Count the names; new ones past the limit are left out, and `complete` says so."""
+        for name, count in Counter(map(_utf8, names)).items():
+            if name in self.counts or len(self.counts) < NAMES_MAX:
+                self.counts[name] += count
+            else:
+                self.complete = False
+
+
+def _utf8(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+class Index:
+    """What the footer will say, gathered batch by batch."""
+
+    def __init__(self, link: int) -> None:
+        self.rows: list[bytes] = []
+        self.words: list[bytes] = []
+        self.frames: list[tuple[int, int]] = []
+        self.types, self.tags = Tally(), Tally()
+        self.events = self.records = self.raw = 0
+        self.first_us = self.last_us = 0
+        self.link = link
+
+    def add(self, header: BatchHeader, events: Sequence[Event] | None) -> None:
+        """Take in a batch that is durable; without its events it gets no filter, and the names stay uncounted."""
+        words = b"" if events is None else self._tally(events)
+        self.first_us = header.first_arrived_us if not self.rows else min(self.first_us, header.first_arrived_us)
+        self.last_us = header.last_arrived_us if not self.rows else max(self.last_us, header.last_arrived_us)
+        self.rows.append(container.encode_row(header, words))
+        self.words.append(words)
+        self.frames += [(container.BATCH_HEADER_BYTES, 0), (header.compressed, header.raw)]
+        self.types.complete = self.types.complete and events is not None
+        self.events += header.events
+        self.records += header.records
+        self.raw += header.raw
+        self.link = header.check
+
+    def _tally(self, events: Sequence[Event]) -> bytes:
+        types = [event.type for event in events]
+        tags = [tag for event in events for tag in event.tags]
+        self.types.add(types)
+        self.tags.add(tags)
+        hashes = [bloom.key_hash("id", event.id) for event in events]
+        hashes += [bloom.key_hash("type", name) for name in set(types)]
+        hashes += [bloom.key_hash("tag", name) for name in set(tags)]
+        return bloom.build(hashes)
+
+    def encode_end(self, head_bytes: int, gaps: Sequence[dict[str, object]] = (), mended_from: str | None = None) -> bytes:
+        """Footer and seek table."""
+        footer = Footer(
+            len(self.rows), self.events, self.records, self.raw, self.link,
+            dict(self.types.counts), dict(self.tags.counts), self.types.complete and self.tags.complete,
+            list(gaps), mended_from,
+        )  # fmt: skip
+        raw = container.encode_footer(footer, self.rows, self.words)
+        frames = [(head_bytes, 0), *self.frames, (len(raw), 0)]
+        return raw + container.encode_seek_table(frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where archives go: the directory, the template of sealed names, the compression level."""
+
+    directory: Path
+    template: str = naming.TEMPLATE
+    level: int = 1
+
+
+class ArchiveWriter:
+    """An open archive. The head is written with the first batch, in one append."""
+
+    def __init__(self, disk: Disk, place: Place, head: Head, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+        self.id = naming.ArchiveId(head.instance, head.sequence)
+        self.path = place.directory / naming.open_name(self.id)
+        self.broken = False
+        self.fill = Fill(0, 0, 0, clock(), wall())
+        self._disk, self._place, self._clock = disk, place, clock
+        self._head = container.encode_head(head)
+        self.index = Index(container.first_link(self._head))
+        self._digest = hashlib.sha256()
+        self._fd = self._attempt(lambda: disk.create(self.path))
+
+    @property
+    def committed(self) -> int:
+        """Bytes of the file up to the end of the last durable batch."""
+        return self.fill.bytes
+
+    def append(self, events: Sequence[Event]) -> Receipt:
+        """Make the events durable as one batch. Raises StorageFault, after which nothing of them counts."""
+        assert events and not self.broken, "an empty batch, or a writer after its end"
+        started = self._clock()
+        first_ordinal = self.index.events
+        records = [
+            record
+            for ordinal, event in enumerate(events, first_ordinal)
+            for record in kvp.encode(event, f"{self.id}.{ordinal}")
+        ]
+        raw = b"".join(records)
+        frame = container.compress(raw, self._place.level)
+        header = self._header(events, len(records), raw, frame)
+        header_raw = container.encode_batch_header(header)
+        first = not self.index.rows
+        parts = (self._head if first else b"") + header_raw + frame
+        encoded = self._clock()
+        self._append(parts)
+        self._attempt(lambda: self._disk.sync(self._fd))
+        if first:
+            # The entry of a new file is not durable until its directory is synced (fsync(2)).
+            self._attempt(lambda: self._disk.sync_directory(self._place.directory))
+        synced = self._clock()
+        self.index.add(container.decode_batch_header(header_raw), events)
+        self.fill = replace(self.fill, bytes=self.fill.bytes + len(parts), events=self.index.events, batches=len(self.index.rows))
+        return Receipt(self.id, header.number, len(events), len(parts), encoded - started, synced - encoded)
+
+    def _header(self, events: Sequence[Event], records: int, raw: bytes, frame: bytes) -> BatchHeader:
+        times = [event.time_us for event in events]
+        arrivals = [event.arrived_us for event in events]
+        return BatchHeader(
+            len(self.index.rows), records, len(events), len(frame), len(raw),
+            min(times), max(times), min(arrivals), max(arrivals), xxh3_64_intdigest(frame), self.index.link, check=0,
+        )  # fmt: skip
+
+    def seal(self) -> Sealed:
+        """Write the end, take the final name, close. Raises StorageFault."""
+        end = self.index.encode_end(len(self._head))
+        self._append(end)
+        self._attempt(lambda: self._disk.sync(self._fd))
+        name = naming.sealed_name(self._place.template, self.id, self.index.first_us, self.index.last_us)
+        path = self._place.directory / name
+        self._attempt(lambda: publish(self._disk, self._fd, self.path, path))
+        self._disk.close(self._fd)
+        return Sealed(self.id, path, self.index.events, self.fill.bytes + len(end), self._digest.hexdigest())
+
+    def abandon(self) -> None:
+        """Close without sealing; recovery will see to the file. The lock goes with it."""
+        self.broken = True
+        self._disk.close(self._fd)
+
+    def _append(self, raw: bytes) -> None:
+        self._attempt(lambda: self._disk.append(self._fd, raw))
+        self._digest.update(raw)
+
+    def _attempt(self, step: Callable[[], T]) -> T:
+        try:
+            return step()
+        except OSError as error:
+            self.broken = True
+            raise storage_fault(error, self.path) from error
+
+
+def publish(disk: Disk, fd: int, source: Path, target: Path) -> None:
+    """Give a synced archive its sealed name. Raises OSError."""
+    disk.make_read_only(fd)
+    disk.make_directory(target.parent)
+    disk.rename(source, target)
+
+
+def storage_fault(error: OSError, path: Path) -> StorageFault:
+    """What an error of the disk means to an operator."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFault("disk_full", f"{path}: {error.strerror}", "free space; consuming resumes by itself")
+    return StorageFault("disk_error", f"{path}: {error.strerror or error}", "check the device; consuming resumes by itself")
+
+
+def previous_of(sealed: Sealed) -> Previous:
+    """A sealed archive as the head of the next one names it."""
+    return Previous(sealed.path.name, sealed.sha256)

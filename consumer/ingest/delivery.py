@@ -1,0 +1,78 @@
+"""Delivery, what the broker hands over; and its description as an Event.
+
+Invariant: describing never fails and never changes what was delivered. A body is opened only by an extractor that was
+asked for, and one that does not hold what the extractor looks for is described by its AMQP properties.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import orjson
+
+from codec.amqp import identify
+from codec.errors import CodecError
+from codec.event import TIME_US_MAX, Event, parse_time
+
+
+class Delivery(NamedTuple):
+    """One basic.deliver with its content, as it came. A named tuple: one is made for every message."""
+
+    tag: int
+    redelivered: bool
+    exchange: str
+    routing_key: str
+    header: bytes  # from the property flags on
+    body: bytes
+    arrived_us: int
+
+    @property
+    def size(self) -> int:
+        """Bytes held in memory for it, about."""
+        return len(self.body) + len(self.header) + 300
+
+
+Describe = Callable[[Delivery], Event]
+
+
+def describe(delivery: Delivery) -> Event:
+    """Id, type and time from the properties; else routing key and arrival."""
+    _tag, redelivered, exchange, routing_key, header, body, arrived_us = delivery
+    message_id, timestamp_s, kind = identify(header)
+    time_us = arrived_us
+    if timestamp_s is not None and timestamp_s * 1_000_000 <= TIME_US_MAX:
+        time_us = timestamp_s * 1_000_000  # else it counts milliseconds, or nonsense; the header keeps it
+    return Event(
+        message_id, kind or routing_key, time_us, arrived_us, exchange, routing_key, header, body, redelivered
+    )
+
+
+def describe_openstack(delivery: Delivery) -> Event:
+    """Id, type and time from an OpenStack notification, also inside of the oslo envelope."""
+    event = describe(delivery)
+    try:
+        notification = orjson.loads(delivery.body)
+        if "oslo.message" in notification:
+            notification = orjson.loads(notification["oslo.message"])
+        return event._replace(
+            id=_text(notification.get("message_id")) or event.id,
+            type=_text(notification.get("event_type")) or event.type,
+            time_us=_instant(notification.get("timestamp"), event.time_us),
+        )
+    except (orjson.JSONDecodeError, TypeError, AttributeError):
+        return event
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _instant(value: object, otherwise: int) -> int:
+    """The time of a notification: `2026-11-19 23:11:00.060662`, in UTC without saying so."""
+    try:
+        text = _text(value)
+        return parse_time(text if text.endswith("Z") or "+" in text else text + "Z")
+    except CodecError:
+        return otherwise
+
+
+DESCRIBERS: dict[str, Describe] = {"amqp": describe, "openstack": describe_openstack}

@@ -1,0 +1,183 @@
+"""The log: one catalogue of events, and the thread that writes them.
+
+Invariants: what is not in the catalogue cannot be logged; a reader that stops reading never stops the service, because
+lines wait in a bounded queue for a thread of their own and are counted when they do not fit; a line that repeats is
+counted, not repeated. Lines are JSON on a pipe and text on a terminal.
+"""
+
+import atexit
+import logging
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+import orjson
+import structlog
+
+LINES_MAX = 10_000
+REPEAT_S = 10.0  # the same event about the same thing within this time is counted
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """One kind of line. `fields` are all that it may carry, `do` is what the operator does about it."""
+
+    level: str
+    fields: tuple[str, ...]
+    meaning: str
+    do: str = "Nothing."
+    repeats: bool = False  # whether repetition is itself the information
+
+
+def _event(level: str, fields: str, meaning: str, do: str = "Nothing.", repeats: bool = False) -> LogEvent:
+    return LogEvent(level, tuple(fields.split()), meaning, do, repeats)
+
+
+CATALOGUE = {
+    "started": _event("info", "version instance directory queue unclean", "The service runs. `unclean`: lives that ended without a stop or a commit."),
+    "connecting": _event("info", "broker attempt", "Opening a connection to the broker."),
+    "connect_failed": _event("warning", "broker reason wait_s", "No connection; it is tried again after `wait_s`.", "If it lasts: is the broker up, is the address right?"),
+    "consuming": _event("info", "queue generation prefetch messages", "The broker delivers. `messages` were waiting."),
+    "widened": _event("info", "generation prefetch", "The first commit after an unclean end went well; the full window is asked for."),
+    "connection_lost": _event("warning", "generation reason held", "The connection or channel ended; `held` deliveries come again.", "If it repeats: the broker's log says why."),
+    "consumer_cancelled": _event("warning", "queue generation", "The broker ended the consumer (queue deleted or failed over); it is declared again.", "If it repeats: is something deleting the queue?"),
+    "stalled": _event("error", "queue messages idle_s", "Messages wait and none is delivered: reconnecting; the second time in a row the service exits.", "Restart; report it if it repeats."),
+    "delivery_limit_near": _event("warning", "queue count", "A message came back `count` times; a quorum queue drops messages at its delivery limit.", "Find out why the service restarts; raise the limit or set a dead-letter exchange."),
+    "archive_opened": _event("info", "archive", "A new archive takes batches."),
+    "archive_sealed": _event("info", "archive path events bytes reason", "An archive is complete and will not change."),
+    "archive_abandoned": _event("error", "archive reason detail", "Writing failed; the archive is final as it is, and is recovered when the disk allows.", "Check the disk."),
+    "recovered": _event("warning", "path outcome events torn_bytes gaps sealed", "An archive of a life that did not end cleanly was mended; torn bytes were never acknowledged.", "Nothing, unless `gaps` is not 0: then `deedbox verify` says what is lost."),
+    "recovery_deferred": _event("error", "path reason", "An archive could not be mended now; it is tried again.", "Check the disk and the permissions of the file."),
+    "paused": _event("error", "reason detail returned", "The disk takes no more: consuming has stopped, `returned` deliveries were given back. Nothing is lost.", "Free space or mend the disk; consuming resumes by itself."),
+    "still_paused": _event("warning", "reason detail paused_s", "The disk was probed and still takes no more.", "As for `paused`."),
+    "resumed": _event("info", "paused_s", "The disk takes data again."),
+    "slow_sync": _event("warning", "sync_s", "A sync took longer than a second.", "If it repeats: the disk is too slow or too busy."),
+    "duplicates_dropped": _event("info", "dropped marked generation", "Redelivered events were in the archive already: dropped if they carry an id, else kept and marked."),
+    "stale_ack": _event("info", "generation events", "A batch became durable after its connection had ended; it comes again and is found to be known."),
+    "stats": _event("info", "state events_per_s bytes_per_s archived acked held held_bytes unacked_age_s batch_mean sync_p50_ms sync_p99_ms loop_lag_ms free_bytes redelivered dropped marked generation open_archive last_roll log_lines_lost", "Every ten seconds, what the service does.", "Watch it.", repeats=True),
+    "draining": _event("info", "signal held", "Asked to stop: no new deliveries, what is held is committed."),
+    "drain_deadline": _event("warning", "returned", "The drain took too long; what was left has been given back.", "Is the disk slow? Raise service.drain_s."),
+    "stopped": _event("info", "archived acked returned exit", "The service has ended."),
+    "failed": _event("error", "exit reason do", "The service cannot go on.", "As `do` says."),
+    "lines_lost": _event("warning", "count", "The reader of the log was too slow; so many lines were not written.", "Look at what reads the log."),
+    "library": _event("warning", "logger text", "A library said something.", "Nothing, usually."),
+}  # fmt: skip
+
+
+class LogWriter:
+    """The bounded queue and its thread. `emit` never blocks."""
+
+    def __init__(self, stream: BinaryIO, console: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream = stream
+        self._render = _console() if console else _json
+        self._queue: queue.Queue[dict[str, object] | None] = queue.Queue(LINES_MAX)
+        self._clock = clock
+        self._seen: dict[tuple[object, ...], tuple[float, int]] = {}
+        self.lost = 0
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, event: str, fields: dict[str, object]) -> None:
+        """Queue a line, unless the same one was queued a moment ago."""
+        entry = CATALOGUE[event]
+        assert fields.keys() <= set(entry.fields), f"{event} does not carry {fields.keys() - set(entry.fields)}"
+        repeated = 0 if entry.repeats else self._repeated(event, entry, fields)
+        if repeated < 0:
+            return
+        line = {"time": _now(), "level": entry.level, "event": event, **fields}
+        if repeated:
+            line["repeated"] = repeated
+        try:
+            self._queue.put_nowait(line)
+        except queue.Full:
+            self.lost += 1
+
+    def _repeated(self, event: str, entry: LogEvent, fields: dict[str, object]) -> int:
+        """How many equal lines were held back before this one; -1 to hold back this one too. Only complaints are."""
+        if entry.level == "info":
+            return 0
+        key = (event, *(str(fields.get(name)) for name in ("reason", "path", "archive", "logger") if name in fields))
+        first, count = self._seen.get(key, (float("-inf"), 0))
+        now = self._clock()
+        if now - first < REPEAT_S:
+            self._seen[key] = (first, count + 1)
+            return -1
+        if len(self._seen) > LINES_MAX:
+            self._seen.clear()
+        self._seen[key] = (now, 0)
+        return count
+
+    def close(self, timeout_s: float = 2.0) -> None:
+        """Write what is queued, as far as the reader takes it in this time."""
+        try:
+            self._queue.put(None, timeout=timeout_s)
+        except queue.Full:
+            return
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        lost = 0
+        while (line := self._queue.get()) is not None:
+            try:
+                self._write(line)
+                if self.lost > lost and self._queue.empty():
+                    self._write({"time": _now(), "level": "warning", "event": "lines_lost", "count": self.lost - lost})
+                    lost = self.lost
+            except (OSError, ValueError):
+                self.lost += 1  # nobody reads any more; the service goes on
+
+    def _write(self, line: dict[str, object]) -> None:
+        self._stream.write(self._render(line))
+        self._stream.flush()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _json(line: dict[str, object]) -> bytes:
+    return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _console() -> Callable[[dict[str, object]], bytes]:
+    renderer = structlog.dev.ConsoleRenderer(colors=True, timestamp_key="time", pad_event_to=18, sort_keys=False)
+    return lambda line: (str(renderer(None, "", dict(line))) + "\n").encode()
+
+
+_writer: LogWriter | None = None
+
+
+def start(stream: BinaryIO | None = None, console: bool | None = None) -> LogWriter:
+    """Begin to write the log, to standard output unless a stream is given. Lines emitted before are not kept."""
+    global _writer
+    stream = stream or sys.stdout.buffer
+    _writer = LogWriter(stream, sys.stdout.isatty() if console is None else console)
+    atexit.register(_writer.close)
+    root = logging.getLogger()
+    root.handlers = [_LibraryLines()]
+    root.setLevel(logging.WARNING)
+    return _writer
+
+
+def emit(event: str, **fields: object) -> None:
+    """Log an event of the catalogue. Without `start` (in tests, in other commands) it goes nowhere."""
+    assert event in CATALOGUE, event
+    if _writer is not None:
+        _writer.emit(event, fields)
+
+
+def lines_lost() -> int:
+    """How many lines were not written because the reader was too slow."""
+    return _writer.lost if _writer else 0
+
+
+class _LibraryLines(logging.Handler):
+    """What libraries log, as events of ours: one line, without traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        emit("library", logger=record.name, text=record.getMessage().splitlines()[0][:300])
