@@ -192,7 +192,7 @@ def decode_batch_header(raw: bytes) -> BatchHeader:
     fields = _BATCH.unpack(body)
     if fields[5]:
         raise Corrupt("batch header with reserved bits set")
-    return BatchHeader(*fields[:5], *fields[6:], check=first_link(raw))
+    return BatchHeader(*fields[:5], *fields[6:], first_link(raw))  # type: ignore[call-arg]  # mypy counts two stars as two
 
 
 def compress(raw: bytes, level: int) -> bytes:

@@ -171,6 +171,12 @@ def emit(event: str, **fields: object) -> None:
         _writer.emit(event, fields)
 
 
+def flush() -> None:
+    """Write what is queued and stop logging."""
+    if _writer is not None:
+        _writer.close()
+
+
 def lines_lost() -> int:
     """How many lines were not written because the reader was too slow."""
     return _writer.lost if _writer else 0

@@ -5,7 +5,7 @@ caller leaves the thread to finish, and the next append waits for it.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -59,9 +59,9 @@ class Appender:
         """Prove that the disk takes data. Raises StorageFault."""
         await self._run(self._shelf.probe)
 
-    async def run(self, step: Callable[[], T]) -> T:
-        """Run something else that touches the archives of this instance, in order with the appends."""
-        return await self._run(step)
+    async def recall(self, use: Callable[[Iterable[Event]], None]) -> None:
+        """Hand over the events that the broker may not know to be durable: the last window of every instance."""
+        await self._run(lambda: use(self._shelf.last_events()))
 
     async def close(self) -> None:
         """Seal what is open and end the thread."""

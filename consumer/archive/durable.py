@@ -44,6 +44,17 @@ class Disk:
             return False
         return True
 
+    def take(self, path: Path) -> int | None:
+        """Hold the lock file `path` until it is closed; None if another process holds it.
+
+        The file stays when the lock goes: removing it would let two processes hold two files of one name.
+        """
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        if self.lock(fd):
+            return fd
+        os.close(fd)
+        return None
+
     def append(self, fd: int, raw: bytes) -> None:
         """Write all of `raw` at the end; in one call, unless the kernel takes only a part. Promises nothing yet."""
         written = os.write(fd, raw)
@@ -147,12 +158,10 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def held(disk: Disk, path: Path) -> Iterator[bool]:
-    """Hold the lock file `path` for the time of the block; yields False if another process holds it.
-
-    The file stays when the lock goes: removing it would let two processes hold two files of one name.
-    """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    """Hold the lock file `path` for the time of the block; yields False if another process holds it."""
+    fd = disk.take(path)
     try:
-        yield disk.lock(fd)
+        yield fd is not None
     finally:
-        os.close(fd)
+        if fd is not None:
+            disk.close(fd)

@@ -5,16 +5,17 @@ be sealed; what a failed archive held beyond its last sync is cut off when it is
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from codec.archive import Head
 from codec.event import Event
 from consumer import log
-from consumer.archive import recovery
+from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
+from consumer.archive.reader import ArchiveFile, find_archives, last_events
 from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, previous_of, storage_fault
 from consumer.errors import StorageFault
@@ -136,6 +137,26 @@ class Shelf:
         self.last_roll = reason
         self._note(sequence=sealed.archive.sequence, previous=previous_of(sealed))
         log.emit("archive_sealed", archive=str(sealed.archive), path=str(sealed.path), events=sealed.events, bytes=sealed.bytes, reason=reason)
+
+    def last_events(self) -> Iterator[Event]:
+        """The last window of every instance of the directory, from its newest archives back."""
+        by_instance: dict[str, list[Path]] = {}
+        for path in find_archives([self.settings.place.directory]):
+            archive = naming.parse_sealed(path) or naming.parse_open(path)
+            assert archive is not None, "only archives are found"
+            by_instance.setdefault(archive.instance, []).append(path)
+        for paths in by_instance.values():
+            yield from self._last_of(paths)
+
+    def _last_of(self, paths: list[Path]) -> Iterator[Event]:
+        with ArchiveFile(paths[-1]) as newest:
+            missing = max(self.settings.window, newest.head.window if newest.head else 0)
+        for path in reversed(paths):
+            for event in last_events(path, missing):
+                missing -= 1
+                yield event
+            if missing <= 0:
+                return
 
     def probe(self) -> None:
         """Prove that the disk takes data again. Raises StorageFault."""

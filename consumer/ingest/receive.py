@@ -137,7 +137,7 @@ class DeliveryReader(asyncio.StreamReader):
         assert isinstance(transport, asyncio.ReadTransport), "a stream protocol reads"
         self._socket = transport
 
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # the stub is wider than the protocol that calls
         """Called by the protocol with what the socket gave."""
         deliveries, others = self._splitter.feed(data, time.time_ns() // 1000)
         if others:

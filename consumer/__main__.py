@@ -1,0 +1,5 @@
+"""`python -m consumer` is `deedbox`."""
+
+from consumer.cli import main
+
+main()

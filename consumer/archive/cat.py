@@ -1,0 +1,59 @@
+"""Print archives: JSON lines, bodies, or the KVP records as they are."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from codec import jsonl
+from codec.errors import CodecError
+from codec.event import Event
+from consumer.archive import naming
+from consumer.archive.durable import is_held
+from consumer.archive.reader import ArchiveFile, Batch, Gap, find_archives
+
+
+def cat_archives(paths: list[Path], format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
+    """Print all events that can be read; say whether something could not be."""
+    damaged = False
+    for path in find_archives(paths):
+        try:
+            with ArchiveFile(path) as archive:
+                damaged |= _cat(archive, format, out, complain)
+        except OSError as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            complain(f"{path}: {error.strerror or error}")
+            damaged = True
+    return damaged
+
+
+def _cat(archive: ArchiveFile, format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
+    damaged = False
+    live = archive.path.name.endswith(naming.OPEN_SUFFIX) and is_held(archive.path)
+    if archive.size == 0:
+        complain(f"{archive.path}: at 0: empty file")
+        return True
+    for part in archive.parts():
+        if isinstance(part, Batch):
+            try:
+                _print(archive, part, format, out)
+            except CodecError as error:
+                complain(f"{archive.path}: at {part.offset}: batch {part.header.number}: {error}")
+                damaged = True
+        elif isinstance(part, Gap) and not (live and part.kind == "torn"):
+            complain(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
+            damaged = True
+    return damaged
+
+
+def _print(archive: ArchiveFile, batch: Batch, format: str, out: BinaryIO) -> None:
+    if format == "kvp":
+        out.write(batch.records())
+        return
+    events = batch.events()
+    name = str(archive.id or archive.path.name)
+    out.write(b"".join(_line(event, format, f"{name}:{batch.header.number}:{index}") for index, event in enumerate(events)))
+
+
+def _line(event: Event, format: str, position: str) -> bytes:
+    return event.body + b"\n" if format == "raw" else jsonl.encode(event, position)

@@ -1,0 +1,83 @@
+"""What `verify` and `repair` tell a person: a line an archive, a line a fault, and a last line with the sum."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from consumer.archive import naming, recovery
+from consumer.archive.durable import Disk, held, is_held
+from consumer.archive.ledger import Ledger
+from consumer.archive.reader import find_archives
+from consumer.archive.recovery import Finding
+from consumer.archive.verify import verify
+from consumer.archive.writer import Place, previous_of
+
+Say = Callable[[str], None]
+
+
+def show_verdicts(paths: list[Path], say: Say) -> bool:
+    """Verify and tell; True if everything is complete."""
+    archives = events = duplicates = size = faults = 0
+    for verdict in verify(paths):
+        archives, events, size = archives + 1, events + verdict.events, size + verdict.size
+        duplicates, faults = duplicates + verdict.duplicates, faults + len(verdict.faults)
+        word = "DAMAGED" if verdict.faults else "ok"
+        say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
+        for fault in verdict.faults:
+            say(f"        {fault}")
+    answer = "complete" if archives and not faults else "nothing found" if not archives else f"NOT complete, {faults} faults"
+    say(f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates, {_mib(size)}")
+    return bool(archives) and not faults
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 20 else f"{size} B"
+
+
+def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
+    """Mend and tell; True if everything that was found could be mended."""
+    disk = Disk()
+    mended = True
+    for path in find_archives(paths):
+        try:
+            finding = _foresee(path) if dry_run else _repair(disk, path)
+        except OSError as error:
+            finding = Finding(path, "deferred", reason=error.strerror or str(error))
+        if finding.outcome == "whole":
+            continue
+        mended = mended and finding.outcome != "deferred"
+        _say_finding(finding, dry_run, say)
+    say("nothing else to do" if mended else "not everything could be mended")
+    return mended
+
+
+def _say_finding(finding: Finding, dry_run: bool, say: Say) -> None:
+    word = f"would be {finding.outcome}" if dry_run and finding.outcome not in ("held", "deferred") else finding.outcome
+    to = f" -> {finding.sealed.path}" if finding.sealed else ""
+    say(f"{word}: {finding.path}{to}: {finding.events} events{': ' + finding.reason if finding.reason else ''}")
+    for gap in finding.gaps:
+        say(f"        {finding.path}: at {gap.offset}: {gap.kind}, {gap.size} bytes: {gap.reason}")
+
+
+def _repair(disk: Disk, path: Path) -> Finding:
+    archive = naming.parse_open(path)
+    if archive is None:
+        return recovery.mend_sealed(disk, path)
+    with held(disk, recovery.lock_path(path.parent, archive.instance)) as free:
+        if not free:
+            return Finding(path, "held", reason="its owner lives")
+        ledger = Ledger(disk, path.parent, archive.instance)
+        finding = recovery.recover(disk, Place(path.parent), path)
+        if finding.sealed is not None:
+            ledger.update(previous=previous_of(finding.sealed))
+        return finding
+
+
+def _foresee(path: Path) -> Finding:
+    found = recovery.survey(path)
+    if naming.parse_open(path) is None:
+        whole = found.seal is not None and not found.gaps
+        return Finding(path, "whole" if whole else "mended" if found.batches else "deferred", found.events, found.gaps)
+    if is_held(path):
+        return Finding(path, "held", found.events, reason="its owner lives")
+    outcome = "empty" if not found.batches else "mended" if found.damaged and not found.seal else "sealed"
+    return Finding(path, outcome, found.events, found.gaps)

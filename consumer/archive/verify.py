@@ -1,0 +1,124 @@
+"""Prove that archives are complete, or name what is not: file, offset, reason.
+
+Looks at every byte: checksums and chains, every record, the footer against the batches, the seek table against the frames,
+and from archive to archive the sequence and the digest of the one before.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codec import archive as container
+from codec.errors import CodecError
+from consumer.archive import naming
+from consumer.archive.durable import is_held
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, find_archives
+from consumer.archive.recovery import digest
+
+
+@dataclass
+class Verdict:
+    """What one archive holds and what is wrong with it. `duplicates`: events that were marked as such."""
+
+    path: Path
+    id: naming.ArchiveId | None = None
+    batches: int = 0
+    events: int = 0
+    duplicates: int = 0
+    size: int = 0
+    state: str = "unreadable"  # sealed, open (its owner lives), orphaned
+    faults: list[str] = field(default_factory=list)
+
+    def fault(self, offset: int, reason: str) -> None:
+        """Note what is wrong, and where."""
+        self.faults.append(f"{self.path}: at {offset}: {reason}")
+
+
+def verify(paths: list[Path]) -> Iterator[Verdict]:
+    """A verdict for each archive below the paths, in order of instance and sequence."""
+    previous: Verdict | None = None
+    for path in find_archives(paths):
+        try:
+            verdict = _verify_archive(path, previous)
+        except OSError as error:
+            verdict = Verdict(path)
+            verdict.fault(0, str(error.strerror or error))
+        previous = verdict if verdict.id else previous
+        yield verdict
+
+
+def _verify_archive(path: Path, previous: Verdict | None) -> Verdict:
+    with ArchiveFile(path) as archive:
+        verdict = Verdict(path, archive.id, size=archive.size)
+        live = path.name.endswith(naming.OPEN_SUFFIX) and is_held(path)
+        batches: list[Batch] = []
+        seal: Seal | None = None
+        for part in archive.parts():
+            if isinstance(part, Batch):
+                _verify_batch(verdict, part)
+                batches.append(Batch(part.offset, part.header))
+            elif isinstance(part, Gap):
+                if not (live and part.kind == "torn"):  # the last bytes of a live archive are on their way
+                    verdict.fault(part.offset, f"{part.kind}, {part.size} bytes: {part.reason}")
+            else:
+                seal = part
+                _verify_seal(verdict, archive, batches, part)
+        verdict.state = "sealed" if seal else "open" if live else "orphaned"
+        if archive.size == 0:
+            verdict.fault(0, "empty file")
+        elif seal is None and not path.name.endswith(naming.OPEN_SUFFIX) and not verdict.faults:
+            verdict.fault(archive.size, "the end is missing: no footer")
+        _verify_place(verdict, archive, previous)
+        return verdict
+
+
+def _verify_batch(verdict: Verdict, batch: Batch) -> None:
+    header = batch.header
+    try:
+        events = batch.events()
+    except CodecError as error:
+        verdict.fault(batch.offset, f"batch {header.number}: {error}")
+        return
+    verdict.batches += 1
+    verdict.events += len(events)
+    verdict.duplicates += sum(event.duplicate for event in events)
+    if len(events) != header.events or header.raw != header.records * 2560:
+        verdict.fault(batch.offset, f"batch {header.number}: {len(events)} events, {header.events} expected")
+
+
+def _verify_seal(verdict: Verdict, archive: ArchiveFile, batches: list[Batch], seal: Seal) -> None:
+    footer = seal.footer
+    for gap in footer.gaps:
+        verdict.fault(int(str(gap["offset"])), f"lost before it was mended: {gap['bytes']} bytes, {gap['reason']}")
+    if [row.header for row in seal.rows] != [batch.header for batch in batches]:
+        verdict.fault(seal.offset, f"footer knows {len(seal.rows)} batches, {len(batches)} found")
+    if footer.events != sum(batch.header.events for batch in batches):
+        verdict.fault(seal.offset, f"footer counts {footer.events} events, {verdict.events} found")
+    size = container.frame_bytes(archive.read(seal.offset, 16))
+    frames = [(len(archive.head_raw), 0)]
+    for batch in batches:
+        frames += [(container.BATCH_HEADER_BYTES, 0), (batch.header.compressed, batch.header.raw)]
+    at = seal.offset + size
+    if container.decode_seek_table(archive.read(at, archive.size - at)) != [*frames, (size, 0)]:
+        verdict.fault(at, "seek table does not fit the frames")
+
+
+def _verify_place(verdict: Verdict, archive: ArchiveFile, previous: Verdict | None) -> None:
+    """Sequence and digest, against the archive before it of the same instance, if that one is among those looked at."""
+    if previous is None or previous.id is None or verdict.id is None or verdict.id.instance != previous.id.instance:
+        return
+    first, second = previous.id.sequence, verdict.id.sequence
+    if second != first + 1:
+        missing = f"{first + 1}" if second == first + 2 else f"{first + 1} to {second - 1}"
+        verdict.fault(0, f"archive {missing} of {verdict.id.instance} is missing" if second > first else f"sequence {second} after {first}")
+        return
+    before = archive.head.previous if archive.head else None
+    if before and before.sha256 and previous.state == "sealed" and not _is(previous.path, before.sha256):
+        verdict.fault(0, f"{previous.path.name} is not the archive that was written before this one: its SHA-256 differs")
+
+
+def _is(path: Path, sha256: str) -> bool:
+    if digest(path) == sha256:
+        return True
+    with ArchiveFile(path) as archive:  # mended: the footer names the original
+        return any(isinstance(part, Seal) and part.footer.mended_from == sha256 for part in archive.parts(frames=False))

@@ -1,0 +1,280 @@
+"""The broker: connection, topology, and generations of one consumer. The only module that imports the AMQP library.
+
+Invariants: a generation is one channel of one connection; an acknowledgement for a generation that has ended is dropped,
+because its messages come again; nothing is ever rejected, and what is not acknowledged when a generation ends
+cleanly is given back by nack.
+Sources: AMQP 0-9-1; RabbitMQ's guides "Consumer Acknowledgements", "Quorum Queues" and "Consumer Cancellation".
+"""
+
+import asyncio
+import ssl
+from typing import Any
+
+import aio_pika
+import aiormq
+from aio_pika.abc import AbstractChannel, AbstractQueue, ConnectionParameter
+from aiormq.abc import AbstractChannel as WireChannel
+from aiormq.connection import TransportFactory
+from yarl import URL
+
+from consumer.errors import DeedboxError, Exit, Fatal, Retry
+from consumer.ingest.receive import DeliveryReader, Sink
+from consumer.ingest.topology import Topology, user_of, without_password
+
+HEARTBEAT_S = 10  # a dead peer is noticed after three of them; the library's 60 would make it three minutes
+CONNECT_S_MAX = 30.0
+CLOSE_S_MAX = 5.0
+
+_LOST = (aiormq.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
+
+
+class _DeliveryTransport(TransportFactory):
+    """Open connections whose reader keeps the deliveries for us."""
+
+    def __init__(self, sink: Sink, context: ssl.SSLContext | None) -> None:
+        self._sink, self._context = sink, context
+        self.reader: DeliveryReader | None = None
+
+    async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Called by the library to connect."""
+        loop = asyncio.get_running_loop()
+        reader = DeliveryReader(self._sink, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        name = url.host if self._context else None
+        transport, _protocol = await loop.create_connection(
+            lambda: protocol, url.host or "", url.port or 0, ssl=self._context, server_hostname=name
+        )
+        self.reader = reader
+        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+class _Connection(aio_pika.Connection):
+    PARAMETERS = (
+        *aio_pika.Connection.PARAMETERS,
+        ConnectionParameter(name="transport_factory", parser=lambda factory: factory, is_kwarg=True),
+    )
+
+
+class Session:
+    """One generation: a channel with one consumer whose deliveries go to the sink."""
+
+    def __init__(self, connection: _Connection, reader: DeliveryReader, channel: AbstractChannel, wire: WireChannel, queue: AbstractQueue, generation: int, topology: Topology) -> None:  # fmt: skip
+        self.generation = generation
+        self.queue = queue.name
+        self.prefetch = 0
+        self.messages_waiting = queue.declaration_result.message_count or 0
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.cancelled_by_broker = False
+        self.reader = reader
+        self._connection, self._channel, self._wire, self._queue = connection, channel, wire, queue
+        self._topology = topology
+        self._tag = ""
+        wire.on_consumer_cancel_callbacks.add(self._on_broker_cancel)
+        wire.closing.add_done_callback(self._on_closed)
+
+    async def consume(self, prefetch: int) -> None:
+        """Ask for deliveries, up to `prefetch` unacknowledged ones. A second time: with another window.
+
+        Raises Retry or Fatal.
+        """
+        async with _faults(Exit.QUEUE, f"queue {self._queue.name!r}"):
+            if self._tag:
+                await self._cancel()
+            await self._wire.basic_qos(prefetch_count=prefetch)
+            arguments = dict(self._topology.consumer_arguments) or None
+            reply = await self._wire.basic_consume(self._queue.name, _unexpected, arguments=arguments)
+        self._tag = reply.consumer_tag or ""
+        self.prefetch = prefetch
+
+    async def ack(self, tag: int) -> bool:
+        """Acknowledge everything up to `tag`; False if the generation has ended, and the messages come again."""
+        if self.ended.done():
+            return False
+        try:
+            await self._wire.basic_ack(tag, multiple=True, wait=False)
+        except _LOST:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """No more deliveries; what was delivered stays ours to acknowledge."""
+        if not self.ended.done() and self._tag:
+            self.reader.resume()
+            try:
+                async with asyncio.timeout(CLOSE_S_MAX):
+                    await self._cancel()
+            except _LOST as error:
+                self.end(f"cancel: {error!r}")
+
+    async def _cancel(self) -> None:
+        tag, self._tag = self._tag, ""
+        await self._wire.basic_cancel(tag)
+
+    async def release(self) -> None:
+        """Give back by nack what is not acknowledged, and close. Never raises: a connection that is gone is closed."""
+        await self.stop()
+        try:
+            async with asyncio.timeout(CLOSE_S_MAX):
+                if not self.ended.done():
+                    # Tag 0 means all. A nack is not a failed delivery; a closed socket may be (quorum queues).
+                    await self._wire.basic_nack(0, multiple=True, requeue=True)
+                self.end("released")
+                await self._connection.close()
+        except _LOST as error:
+            self.end(f"release: {error!r}")
+
+    async def messages_ready(self) -> int:
+        """How many messages wait in the queue. Raises Retry."""
+        async with _faults(Exit.QUEUE, "queue"):
+            channel = self._connection.channel(publisher_confirms=False)
+            await channel.initialize()
+            try:
+                declared = await channel.declare_queue(self._queue.name, passive=True)
+                return declared.declaration_result.message_count or 0
+            finally:
+                await channel.close()
+
+    def end(self, reason: str) -> None:
+        """Nothing of this generation counts any more."""
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+    def _on_broker_cancel(self, _frame: object) -> None:
+        self.cancelled_by_broker = True
+        self.end("the broker cancelled the consumer")
+
+    def _on_closed(self, closing: "asyncio.Future[object]") -> None:
+        error = None if closing.cancelled() else closing.exception()
+        self.end(str(error) if error else "closed")
+
+
+async def _unexpected(_message: object) -> None:
+    raise AssertionError("deliveries are taken out of the stream before the library sees them")
+
+
+class Broker:
+    """Opens generations."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._topology = topology
+        self.shown = without_password(topology.url)
+        self.generation = 0  # of the last session that was opened; 0 before the first
+
+    async def open(self, sink: Sink) -> Session:
+        """Connect and declare; `consume` of the session then makes the deliveries flow.
+
+        Raises Fatal for what a person must mend, Retry for what time may.
+        """
+        factory = _DeliveryTransport(sink, _tls(self._topology))
+        connection = await self._connect(factory)
+        try:
+            assert factory.reader is not None, "a connection was made"
+            channel = connection.channel(publisher_confirms=False)
+            await channel.initialize()
+            queue = await self._declare(channel)
+            wire = await channel.get_underlay_channel()
+        except _LOST as error:
+            await _close_quietly(connection)
+            raise Retry(f"connection lost while declaring: {error!r}") from error
+        except DeedboxError:
+            await _close_quietly(connection)
+            raise
+        self.generation += 1
+        return Session(connection, factory.reader, channel, wire, queue, self.generation, self._topology)
+
+    async def _connect(self, factory: _DeliveryTransport) -> _Connection:
+        url = URL(self._topology.url).update_query(heartbeat=HEARTBEAT_S, name=self._topology.name)
+        connection = _Connection(url, transport_factory=factory)
+        shown = self.shown
+        try:
+            async with asyncio.timeout(CONNECT_S_MAX):
+                await connection.connect()
+        except aiormq.exceptions.AuthenticationError as error:
+            raise Fatal(Exit.ACCESS, f"{shown} offers no login that Deedbox knows", "allow PLAIN for this user") from error
+        except aiormq.exceptions.ProbableAuthenticationError as error:
+            user = user_of(self._topology.url)
+            raise Fatal(Exit.ACCESS, f"{shown} refuses user {user!r}", "check user and password in broker.url or broker.password") from error
+        except aiormq.exceptions.InvalidFrameError as error:
+            # The library expects connection.open-ok and says only that it got something else.
+            if "OpenOk" in str(error):
+                vhost = URL(self._topology.url).path.removeprefix("/") or "/"
+                raise Fatal(Exit.VHOST, f"{shown} has no virtual host {vhost!r}, or the user may not use it", "create it or grant access, or change the path of broker.url") from error
+            raise Retry(f"{shown}: {error}") from error
+        except ssl.SSLCertVerificationError as error:
+            raise Fatal(Exit.ACCESS, f"{shown}: certificate: {error.verify_message}", "set broker.ca_file to the authority that signed it") from error
+        except _LOST as error:
+            raise Retry(f"{shown}: {_reason(error)}") from error
+        return connection
+
+    async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
+        topology = self._topology
+        if topology.exchange:
+            async with _faults(Exit.EXCHANGE, f"exchange {topology.exchange!r}"):
+                await channel.declare_exchange(
+                    topology.exchange, topology.exchange_type, durable=True, passive=not topology.declare,
+                    arguments=dict(topology.exchange_arguments) or None,
+                )  # fmt: skip
+        async with _faults(Exit.QUEUE, f"queue {topology.queue!r}"):
+            queue = await channel.declare_queue(
+                topology.queue, durable=True, passive=not topology.declare, arguments=topology.all_queue_arguments() or None
+            )
+        if topology.exchange and topology.declare:
+            for key in topology.binding_keys:
+                async with _faults(Exit.EXCHANGE, f"binding to exchange {topology.exchange!r}"):
+                    await queue.bind(topology.exchange, key, arguments=dict(topology.binding_arguments) or None)
+        return queue
+
+
+class _faults:  # noqa: N801 -- used as a statement: `async with _faults(...)`
+    """What the library raises, as verdicts that name the thing it was about."""
+
+    def __init__(self, exit: Exit, what: str) -> None:
+        self._exit, self._what = exit, what
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        match error:
+            case aiormq.exceptions.ChannelPreconditionFailed():
+                raise Fatal(self._exit, f"{self._what} exists otherwise: {_text(error)}", "change the settings to what exists, or set broker.declare = false to take it as it is") from error
+            case aiormq.exceptions.ChannelNotFoundEntity():
+                raise Fatal(Exit.MISSING, f"{self._what} does not exist: {_text(error)}", "create it, or set broker.declare = true") from error
+            case aiormq.exceptions.ChannelAccessRefused():
+                raise Fatal(Exit.ACCESS, f"{self._what}: {_text(error)}", "grant the user configure, write and read permissions on it") from error
+            case aiormq.exceptions.ChannelLockedResource():
+                raise Fatal(self._exit, f"{self._what} is exclusive to another connection: {_text(error)}", "use another queue") from error
+            case aiormq.exceptions.ConnectionCommandInvalid() | aiormq.exceptions.ConnectionNotImplemented():
+                raise Fatal(self._exit, f"{self._what}: {_text(error)}", "check the type and the arguments") from error
+            case aiormq.AMQPError() | OSError() | asyncio.TimeoutError() | RuntimeError():
+                raise Retry(f"{self._what}: {_reason(error)}") from error
+
+
+def _text(error: BaseException) -> str:
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def _reason(error: BaseException) -> str:
+    texts = [str(argument) for argument in error.args if isinstance(argument, str)]
+    return texts[-1] if texts else type(error).__name__
+
+
+async def _close_quietly(connection: _Connection) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_S_MAX):
+            await connection.close()
+    except _LOST:
+        pass  # it is being given up because it does not work
+
+
+def _tls(topology: Topology) -> ssl.SSLContext | None:
+    if URL(topology.url).scheme != "amqps":
+        return None
+    try:
+        context = ssl.create_default_context(cafile=topology.ca_file or None)
+        if topology.certificate_file:
+            context.load_cert_chain(topology.certificate_file, topology.key_file or None)
+    except OSError as error:
+        raise Fatal(Exit.SETTINGS, f"TLS files: {error}", "check broker.ca_file, broker.certificate_file and broker.key_file") from error
+    return context
+
