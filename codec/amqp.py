@@ -216,7 +216,7 @@ def _encode_property(kind: str, value: object) -> bytes:
             return _encode_short(short)
         case "F", tuple(pairs):
             return encode_table(pairs)
-        case ("B" | "T"), int(number):
+        case (("B" | "T"), int(number)):
             return _encode_field(Field(kind, number))[1:]
     raise Corrupt(f"a property of kind {kind!r} does not hold {type(value).__name__}")
 

@@ -197,7 +197,10 @@ def decode_batch_header(raw: bytes) -> BatchHeader:
 
 def compress(raw: bytes, level: int) -> bytes:
     """One zstd frame with content size and checksum."""
-    options: dict[int, int] = {zstd.CompressionParameter.compression_level: level, zstd.CompressionParameter.checksum_flag: 1}
+    options: dict[int, int] = {
+        zstd.CompressionParameter.compression_level: level,
+        zstd.CompressionParameter.checksum_flag: 1,
+    }
     return zstd.compress(raw, options=options)
 
 
@@ -322,4 +325,3 @@ def footer_bytes(end: bytes) -> int:
 
 
 FOOTER_END_BYTES = _FOOTER_END.size + _CHECK.size
-

@@ -1,0 +1,19 @@
+"""Deedbox moves bytes: from a broker into archives, durably, and from there to whoever asks.
+
+The architecture in one picture:
+
+    RabbitMQ -> ingest.receive -> ingest.batcher -> ingest.loop -> archive.appender -> archive.writer -> disk
+                 deliveries        batches           the promise    a thread            one zstd frame, one sync
+                                                        |
+                                          ack (multiple), after the sync and never before
+
+The invariants, each with its one owner:
+
+- Nothing is acknowledged that would not survive a power cut (`ingest.loop`; the order of steps in `archive.writer`).
+- One module makes the disk promise something (`archive.durable`), one speaks to the broker (`ingest.broker`, and
+  `ingest.publish` for what is sent), one reads the environment (`settings`), one handles signals (`service`).
+- A failed write or sync ends that archive; recovery (`archive.recovery`) mends it, and never the writer.
+- A generation is one channel; what belongs to a generation that has ended comes again (`ingest.ingest`).
+- Ingest never parses a body unless told to, never runs foreign code, never rejects a message.
+- Stages do not import each other; `service` builds them and hands them what they need.
+"""

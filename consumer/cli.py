@@ -36,7 +36,9 @@ def run(
     url: Annotated[str | None, Parameter(help="The broker, amqp:// or amqps://.")] = None,
     queue: Annotated[str | None, Parameter(help="The queue to consume.")] = None,
     exchange: Annotated[str | None, Parameter(help="The exchange to bind the queue to.")] = None,
-    binding_key: Annotated[tuple[str, ...], Parameter(negative=(), help="A routing key to bind with. Repeatable.")] = (),
+    binding_key: Annotated[
+        tuple[str, ...], Parameter(negative=(), help="A routing key to bind with. Repeatable.")
+    ] = (),
     dir: Annotated[str | None, Parameter(help="The directory of the archives.")] = None,
     instance: Annotated[str | None, Parameter(help="Who writes; unique in the directory.")] = None,
     set: Set = (),
@@ -79,7 +81,12 @@ def demo(
 
 
 @app.command
-def cat(paths: Paths, /, *, format: Annotated[Literal["jsonl", "raw", "kvp"], Parameter(help="JSON lines, bodies, or KVP records.")] = "jsonl") -> int:
+def cat(
+    paths: Paths,
+    /,
+    *,
+    format: Annotated[Literal["jsonl", "raw", "kvp"], Parameter(help="JSON lines, bodies, or KVP records.")] = "jsonl",
+) -> int:
     """Print archives in order. What cannot be read is named on standard error, and the status is 1."""
     from consumer.archive.cat import cat_archives
 
@@ -95,7 +102,9 @@ def verify(paths: Paths, /) -> int:
 
 
 @app.command
-def repair(paths: Paths, /, *, dry_run: Annotated[bool, Parameter(negative=(), help="Say what would be done.")] = False) -> int:
+def repair(
+    paths: Paths, /, *, dry_run: Annotated[bool, Parameter(negative=(), help="Say what would be done.")] = False
+) -> int:
     """Seal archives of dead instances and rebuild damaged ones; originals and torn bytes are kept beside them."""
     from consumer.archive.show import show_repairs
 
@@ -103,7 +112,13 @@ def repair(paths: Paths, /, *, dry_run: Annotated[bool, Parameter(negative=(), h
 
 
 @app.command
-def health(*, config: Config = None, dir: Annotated[str | None, Parameter(help="The directory of the archives.")] = None, instance: Annotated[str | None, Parameter(help="Which instance.")] = None, set: Set = ()) -> int:
+def health(
+    *,
+    config: Config = None,
+    dir: Annotated[str | None, Parameter(help="The directory of the archives.")] = None,
+    instance: Annotated[str | None, Parameter(help="Which instance.")] = None,
+    set: Set = (),
+) -> int:
     """Whether the service makes progress, from what it last proved. Status 1 if not."""
     from consumer.health import health_path, judge
 

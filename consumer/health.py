@@ -42,7 +42,9 @@ def judge(path: Path, now: float) -> tuple[bool, str]:
     try:
         state = orjson.loads(path.read_bytes())
         age_s = now - state["at"]
-        text = f"{state['state']}, {state['archived']} archived, {state['held']} held, oldest {state['unacked_age_s']} s"
+        text = (
+            f"{state['state']}, {state['archived']} archived, {state['held']} held, oldest {state['unacked_age_s']} s"
+        )
     except FileNotFoundError:
         return False, f"{path} does not exist: the service has not run here"
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:

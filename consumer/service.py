@@ -77,7 +77,14 @@ class Service:
 
     def _say_started(self, unclean: int) -> None:
         settings = self._settings
-        log.emit("started", version=version("deedbox"), instance=settings.instance, directory=str(self._directory), queue=settings.broker.queue, unclean=unclean)
+        log.emit(
+            "started",
+            version=version("deedbox"),
+            instance=settings.instance,
+            directory=str(self._directory),
+            queue=settings.broker.queue,
+            unclean=unclean,
+        )
 
     async def _serve(self, ledger: Ledger, unclean: int) -> Exit:
         settings = self._settings
@@ -118,7 +125,9 @@ class Service:
         if exit is Exit.OK:
             await appender.close()
         counters = ingest.counters
-        log.emit("stopped", archived=counters.archived, acked=counters.acked, returned=counters.returned, exit=int(exit))
+        log.emit(
+            "stopped", archived=counters.archived, acked=counters.acked, returned=counters.returned, exit=int(exit)
+        )
         if exit is not Exit.OK:
             leave_now(exit)
         return exit
@@ -177,10 +186,16 @@ async def _take_instance(disk: Disk, directory: Path, instance: str) -> int:
     try:
         while (fd := disk.take(path)) is None:
             if time.monotonic() > deadline:
-                raise Fatal(Exit.INSTANCE, f"instance {instance!r} of {directory} belongs to another process", "stop that one, or give this one another archive.instance")
+                raise Fatal(
+                    Exit.INSTANCE,
+                    f"instance {instance!r} of {directory} belongs to another process",
+                    "stop that one, or give this one another archive.instance",
+                )
             await asyncio.sleep(0.2)
     except OSError as error:
-        raise Fatal(Exit.DIRECTORY, f"{path}: {error.strerror}", "make the archive directory writable, or set archive.dir") from error
+        raise Fatal(
+            Exit.DIRECTORY, f"{path}: {error.strerror}", "make the archive directory writable, or set archive.dir"
+        ) from error
     return fd
 
 
@@ -196,4 +211,3 @@ def _boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return ""
-

@@ -158,20 +158,22 @@ MEANINGS = {
     "service.log": "json, console, or auto: console on a terminal",
 }  # fmt: skip
 
-SECTIONS: dict[str, type[Section]] = {name: kind for name, kind in get_type_hints(Settings).items()}
+SECTIONS: dict[str, type[Section]] = get_type_hints(Settings)
 _TYPES = {f"{section}.{name}": hint for section, kind in SECTIONS.items() for name, hint in get_type_hints(kind, include_extras=True).items()}  # fmt: skip
 
 Source = tuple[str, str, object]  # where it was said, the setting's name, the value
 
 
-def load(config: Path | None, environ: Mapping[str, str], flags: Mapping[str, object], assignments: list[str]) -> Settings:
+def load(
+    config: Path | None, environ: Mapping[str, str], flags: Mapping[str, object], assignments: list[str]
+) -> Settings:
     """Settings from all sources. Raises Fatal with every fault, one a line."""
     faults: list[str] = []
     said: dict[str, object] = {}
     sources = [*_from_file(config, faults), *_from_environment(environ), *_from_flags(flags, assignments, faults)]
-    for origin, name, value in sources:
+    for origin, name, raw in sources:
         try:
-            key, value = _resolve(name, value)
+            key, value = _resolve(name, raw)
             said[key] = _convert(key, value)
         except ValueError as fault:
             faults.append(f"{origin}: {fault}")
@@ -249,7 +251,9 @@ def _convert(key: str, value: object) -> object:
 
 def _build(said: Mapping[str, object]) -> Settings:
     sections = {
-        section: kind(**{name: said[f"{section}.{name}"] for name in kind.__struct_fields__ if f"{section}.{name}" in said})
+        section: kind(
+            **{name: said[f"{section}.{name}"] for name in kind.__struct_fields__ if f"{section}.{name}" in said}
+        )
         for section, kind in SECTIONS.items()
     }
     return Settings(**sections)  # type: ignore[arg-type]

@@ -52,7 +52,9 @@ def _print(archive: ArchiveFile, batch: Batch, format: str, out: BinaryIO) -> No
         return
     events = batch.events()
     name = str(archive.id or archive.path.name)
-    out.write(b"".join(_line(event, format, f"{name}:{batch.header.number}:{index}") for index, event in enumerate(events)))
+    out.write(
+        b"".join(_line(event, format, f"{name}:{batch.header.number}:{index}") for index, event in enumerate(events))
+    )
 
 
 def _line(event: Event, format: str, position: str) -> bytes:

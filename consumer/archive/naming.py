@@ -20,7 +20,9 @@ TEMPLATE = "%Y%m%d/" + TAIL
 
 _INSTANCE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _TIME = r"\d{8}T\d{6}\.\d{6}Z"
-_SEALED = re.compile(rf"(?P<first>{_TIME})-(?P<last>{_TIME})-(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,}})\.kvp\.zst\Z")
+_SEALED = re.compile(
+    rf"(?P<first>{_TIME})-(?P<last>{_TIME})-(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,}})\.kvp\.zst\Z"
+)
 _OPEN = re.compile(rf"(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,}})\.kvp\.zst\.open")
 
 

@@ -155,7 +155,7 @@ def _publish(disk: Disk, place: Place, fd: int, found: Survey) -> Sealed:
 
 
 def _target(place: Place, found: Survey) -> Path:
-    assert found.id is not None and found.batches, "an open archive has a name, and without batches it is not sealed"
+    assert found.id is not None, "an open archive has a name"
     headers = [batch.header for batch in found.batches]
     first, last = min(h.first_arrived_us for h in headers), max(h.last_arrived_us for h in headers)
     return place.directory / naming.sealed_name(place.template, found.id, first, last)
@@ -191,7 +191,7 @@ def _rebuild(disk: Disk, found: Survey, fresh: Path) -> None:
 
 
 def _head_of(found: Survey) -> Head:
-    assert found.id is not None and found.batches, "only archives with a name and batches are rebuilt"
+    assert found.id is not None, "only archives with a name are rebuilt"
     return Head(found.id.instance, found.id.sequence, found.batches[0].header.first_arrived_us, "")
 
 
@@ -245,5 +245,7 @@ def lock_path(directory: Path, instance: str) -> Path:
 
 def orphans(directory: Path, instance: str | None = None) -> list[Path]:
     """Open archives, of one instance or of all, oldest first."""
-    found = [(archive, path) for path in directory.glob("*" + naming.OPEN_SUFFIX) if (archive := naming.parse_open(path))]
+    found = [
+        (archive, path) for path in directory.glob("*" + naming.OPEN_SUFFIX) if (archive := naming.parse_open(path))
+    ]
     return [path for archive, path in sorted(found) if instance in (None, archive.instance)]

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-
 BATCHES_MAX = 100_000  # what the index of an open archive may cost in memory: about 250 bytes a batch
 
 

@@ -79,7 +79,11 @@ class Shelf:
         except OSError as error:
             raise storage_fault(error, directory) from error
         if free < self.settings.free_bytes_min:
-            raise StorageFault("disk_low", f"{directory}: {free} bytes free, archive.free_bytes_min is {self.settings.free_bytes_min}", "free space")
+            raise StorageFault(
+                "disk_low",
+                f"{directory}: {free} bytes free, archive.free_bytes_min is {self.settings.free_bytes_min}",
+                "free space",
+            )
 
     def _open(self) -> ArchiveWriter:
         self.recover_abandoned()
@@ -136,7 +140,14 @@ class Shelf:
             return
         self.last_roll = reason
         self._note(sequence=sealed.archive.sequence, previous=previous_of(sealed))
-        log.emit("archive_sealed", archive=str(sealed.archive), path=str(sealed.path), events=sealed.events, bytes=sealed.bytes, reason=reason)
+        log.emit(
+            "archive_sealed",
+            archive=str(sealed.archive),
+            path=str(sealed.path),
+            events=sealed.events,
+            bytes=sealed.bytes,
+            reason=reason,
+        )
 
     def last_events(self) -> Iterator[Event]:
         """The last window of every instance of the directory, from its newest archives back."""
@@ -185,4 +196,12 @@ def report(finding: recovery.Finding) -> None:
         torn = sum(gap.size for gap in finding.gaps if gap.kind == "torn")
         gaps = sum(gap.kind != "torn" for gap in finding.gaps)
         sealed = str(finding.sealed.path) if finding.sealed else ""
-        log.emit("recovered", path=str(finding.path), outcome=finding.outcome, events=finding.events, torn_bytes=torn, gaps=gaps, sealed=sealed)
+        log.emit(
+            "recovered",
+            path=str(finding.path),
+            outcome=finding.outcome,
+            events=finding.events,
+            torn_bytes=torn,
+            gaps=gaps,
+            sealed=sealed,
+        )

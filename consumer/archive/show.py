@@ -24,7 +24,9 @@ def show_verdicts(paths: list[Path], say: Say) -> bool:
         say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
         for fault in verdict.faults:
             say(f"        {fault}")
-    answer = "complete" if archives and not faults else "nothing found" if not archives else f"NOT complete, {faults} faults"
+    answer = (
+        "complete" if archives and not faults else "nothing found" if not archives else f"NOT complete, {faults} faults"
+    )
     say(f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates, {_mib(size)}")
     return bool(archives) and not faults
 

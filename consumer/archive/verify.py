@@ -110,11 +110,18 @@ def _verify_place(verdict: Verdict, archive: ArchiveFile, previous: Verdict | No
     first, second = previous.id.sequence, verdict.id.sequence
     if second != first + 1:
         missing = f"{first + 1}" if second == first + 2 else f"{first + 1} to {second - 1}"
-        verdict.fault(0, f"archive {missing} of {verdict.id.instance} is missing" if second > first else f"sequence {second} after {first}")
+        verdict.fault(
+            0,
+            f"archive {missing} of {verdict.id.instance} is missing"
+            if second > first
+            else f"sequence {second} after {first}",
+        )
         return
     before = archive.head.previous if archive.head else None
     if before and before.sha256 and previous.state == "sealed" and not _is(previous.path, before.sha256):
-        verdict.fault(0, f"{previous.path.name} is not the archive that was written before this one: its SHA-256 differs")
+        verdict.fault(
+            0, f"{previous.path.name} is not the archive that was written before this one: its SHA-256 differs"
+        )
 
 
 def _is(path: Path, sha256: str) -> bool:

@@ -109,7 +109,9 @@ class Index:
         hashes += [bloom.key_hash("tag", name) for name in set(tags)]
         return bloom.build(hashes)
 
-    def encode_end(self, head_bytes: int, gaps: Sequence[dict[str, object]] = (), mended_from: str | None = None) -> bytes:
+    def encode_end(
+        self, head_bytes: int, gaps: Sequence[dict[str, object]] = (), mended_from: str | None = None
+    ) -> bytes:
         """Footer and seek table."""
         footer = Footer(
             len(self.rows), self.events, self.records, self.raw, self.link,
@@ -133,7 +135,9 @@ class Place:
 class ArchiveWriter:
     """An open archive. The head is written with the first batch, in one append."""
 
-    def __init__(self, disk: Disk, place: Place, head: Head, clock: Callable[[], float], wall: Callable[[], float]) -> None:
+    def __init__(
+        self, disk: Disk, place: Place, head: Head, clock: Callable[[], float], wall: Callable[[], float]
+    ) -> None:
         self.id = naming.ArchiveId(head.instance, head.sequence)
         self.path = place.directory / naming.open_name(self.id)
         self.broken = False
@@ -151,7 +155,8 @@ class ArchiveWriter:
 
     def append(self, events: Sequence[Event]) -> Receipt:
         """Make the events durable as one batch. Raises StorageFault, after which nothing of them counts."""
-        assert events and not self.broken, "an empty batch, or a writer after its end"
+        assert events, "an empty batch"
+        assert not self.broken, "a writer after its end"
         started = self._clock()
         first_ordinal = self.index.events
         records = [
@@ -173,7 +178,9 @@ class ArchiveWriter:
             self._attempt(lambda: self._disk.sync_directory(self._place.directory))
         synced = self._clock()
         self.index.add(container.decode_batch_header(header_raw), events)
-        self.fill = replace(self.fill, bytes=self.fill.bytes + len(parts), events=self.index.events, batches=len(self.index.rows))
+        self.fill = replace(
+            self.fill, bytes=self.fill.bytes + len(parts), events=self.index.events, batches=len(self.index.rows)
+        )
         return Receipt(self.id, header.number, len(events), len(parts), encoded - started, synced - encoded)
 
     def _header(self, events: Sequence[Event], records: int, raw: bytes, frame: bytes) -> BatchHeader:
@@ -223,7 +230,9 @@ def storage_fault(error: OSError, path: Path) -> StorageFault:
     """What an error of the disk means to an operator."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFault("disk_full", f"{path}: {error.strerror}", "free space; consuming resumes by itself")
-    return StorageFault("disk_error", f"{path}: {error.strerror or error}", "check the device; consuming resumes by itself")
+    return StorageFault(
+        "disk_error", f"{path}: {error.strerror or error}", "check the device; consuming resumes by itself"
+    )
 
 
 def previous_of(sealed: Sealed) -> Previous:

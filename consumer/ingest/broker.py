@@ -8,7 +8,6 @@ Sources: AMQP 0-9-1; RabbitMQ's guides "Consumer Acknowledgements", "Quorum Queu
 
 import asyncio
 import ssl
-from typing import Any
 
 import aio_pika
 import aiormq
@@ -35,7 +34,7 @@ class _DeliveryTransport(TransportFactory):
         self._sink, self._context = sink, context
         self.reader: DeliveryReader | None = None
 
-    async def create(self, url: URL, **_: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def create(self, url: URL, **_: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Called by the library to connect."""
         loop = asyncio.get_running_loop()
         reader = DeliveryReader(self._sink, loop)
@@ -190,18 +189,32 @@ class Broker:
             async with asyncio.timeout(CONNECT_S_MAX):
                 await connection.connect()
         except aiormq.exceptions.AuthenticationError as error:
-            raise Fatal(Exit.ACCESS, f"{shown} offers no login that Deedbox knows", "allow PLAIN for this user") from error
+            raise Fatal(
+                Exit.ACCESS, f"{shown} offers no login that Deedbox knows", "allow PLAIN for this user"
+            ) from error
         except aiormq.exceptions.ProbableAuthenticationError as error:
             user = user_of(self._topology.url)
-            raise Fatal(Exit.ACCESS, f"{shown} refuses user {user!r}", "check user and password in broker.url or broker.password") from error
+            raise Fatal(
+                Exit.ACCESS,
+                f"{shown} refuses user {user!r}",
+                "check user and password in broker.url or broker.password",
+            ) from error
         except aiormq.exceptions.InvalidFrameError as error:
             # The library expects connection.open-ok and says only that it got something else.
             if "OpenOk" in str(error):
                 vhost = URL(self._topology.url).path.removeprefix("/") or "/"
-                raise Fatal(Exit.VHOST, f"{shown} has no virtual host {vhost!r}, or the user may not use it", "create it or grant access, or change the path of broker.url") from error
+                raise Fatal(
+                    Exit.VHOST,
+                    f"{shown} has no virtual host {vhost!r}, or the user may not use it",
+                    "create it or grant access, or change the path of broker.url",
+                ) from error
             raise Retry(f"{shown}: {error}") from error
         except ssl.SSLCertVerificationError as error:
-            raise Fatal(Exit.ACCESS, f"{shown}: certificate: {error.verify_message}", "set broker.ca_file to the authority that signed it") from error
+            raise Fatal(
+                Exit.ACCESS,
+                f"{shown}: certificate: {error.verify_message}",
+                "set broker.ca_file to the authority that signed it",
+            ) from error
         except _LOST as error:
             raise Retry(f"{shown}: {_reason(error)}") from error
         return connection
@@ -216,7 +229,10 @@ class Broker:
                 )  # fmt: skip
         async with _faults(Exit.QUEUE, f"queue {topology.queue!r}"):
             queue = await channel.declare_queue(
-                topology.queue, durable=True, passive=not topology.declare, arguments=topology.all_queue_arguments() or None
+                topology.queue,
+                durable=True,
+                passive=not topology.declare,
+                arguments=topology.all_queue_arguments() or None,
             )
         if topology.exchange and topology.declare:
             for key in topology.binding_keys:
@@ -237,13 +253,27 @@ class _faults:  # noqa: N801 -- used as a statement: `async with _faults(...)`
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         match error:
             case aiormq.exceptions.ChannelPreconditionFailed():
-                raise Fatal(self._exit, f"{self._what} exists otherwise: {_text(error)}", "change the settings to what exists, or set broker.declare = false to take it as it is") from error
+                raise Fatal(
+                    self._exit,
+                    f"{self._what} exists otherwise: {_text(error)}",
+                    "change the settings to what exists, or set broker.declare = false to take it as it is",
+                ) from error
             case aiormq.exceptions.ChannelNotFoundEntity():
-                raise Fatal(Exit.MISSING, f"{self._what} does not exist: {_text(error)}", "create it, or set broker.declare = true") from error
+                raise Fatal(
+                    Exit.MISSING,
+                    f"{self._what} does not exist: {_text(error)}",
+                    "create it, or set broker.declare = true",
+                ) from error
             case aiormq.exceptions.ChannelAccessRefused():
-                raise Fatal(Exit.ACCESS, f"{self._what}: {_text(error)}", "grant the user configure, write and read permissions on it") from error
+                raise Fatal(
+                    Exit.ACCESS,
+                    f"{self._what}: {_text(error)}",
+                    "grant the user configure, write and read permissions on it",
+                ) from error
             case aiormq.exceptions.ChannelLockedResource():
-                raise Fatal(self._exit, f"{self._what} is exclusive to another connection: {_text(error)}", "use another queue") from error
+                raise Fatal(
+                    self._exit, f"{self._what} is exclusive to another connection: {_text(error)}", "use another queue"
+                ) from error
             case aiormq.exceptions.ConnectionCommandInvalid() | aiormq.exceptions.ConnectionNotImplemented():
                 raise Fatal(self._exit, f"{self._what}: {_text(error)}", "check the type and the arguments") from error
             case aiormq.AMQPError() | OSError() | asyncio.TimeoutError() | RuntimeError():
@@ -275,6 +305,7 @@ def _tls(topology: Topology) -> ssl.SSLContext | None:
         if topology.certificate_file:
             context.load_cert_chain(topology.certificate_file, topology.key_file or None)
     except OSError as error:
-        raise Fatal(Exit.SETTINGS, f"TLS files: {error}", "check broker.ca_file, broker.certificate_file and broker.key_file") from error
+        raise Fatal(
+            Exit.SETTINGS, f"TLS files: {error}", "check broker.ca_file, broker.certificate_file and broker.key_file"
+        ) from error
     return context
-

@@ -76,4 +76,7 @@ def _delivery_count(header: bytes) -> int:
     except CodecError:
         return 0
     assert isinstance(headers, tuple), "a table decodes to pairs"
-    return max((field.value for name, field in headers if name == "x-delivery-count" and isinstance(field.value, int)), default=0)
+    return max(
+        (field.value for name, field in headers if name == "x-delivery-count" and isinstance(field.value, int)),
+        default=0,
+    )

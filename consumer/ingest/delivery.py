@@ -41,9 +41,7 @@ def describe(delivery: Delivery) -> Event:
     time_us = arrived_us
     if timestamp_s is not None and timestamp_s * 1_000_000 <= TIME_US_MAX:
         time_us = timestamp_s * 1_000_000  # else it counts milliseconds, or nonsense; the header keeps it
-    return Event(
-        message_id, kind or routing_key, time_us, arrived_us, exchange, routing_key, header, body, redelivered
-    )
+    return Event(message_id, kind or routing_key, time_us, arrived_us, exchange, routing_key, header, body, redelivered)
 
 
 def describe_openstack(delivery: Delivery) -> Event:

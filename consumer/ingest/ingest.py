@@ -20,21 +20,10 @@ from consumer.ingest.batcher import Batch, BatchLimits
 from consumer.ingest.broker import Broker, Session
 from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Intake
 from consumer.ingest.delivery import Delivery
-from consumer.ingest.loop import Batches, archive_batches
+from consumer.ingest.loop import Batches, Receipt, archive_batches
 
 WATCH_S = 1.0
 SYNC_SAMPLES = 4096
-
-
-class Receipt(Protocol):
-    """What ingest wants to know of a durable batch."""
-
-    @property
-    def events(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def sync_s(self) -> float: ...
 
 
 class Archive(Protocol):
@@ -176,7 +165,13 @@ class Ingest:
         if self._stopping.is_set():
             await self.stop()
         self.state = "consuming"
-        log.emit("consuming", queue=session.queue, generation=session.generation, prefetch=session.prefetch, messages=session.messages_waiting)
+        log.emit(
+            "consuming",
+            queue=session.queue,
+            generation=session.generation,
+            prefetch=session.prefetch,
+            messages=session.messages_waiting,
+        )
         watchers = [asyncio.create_task(self._guarded(session, watch(session))) for watch in (self._widen, self._watch)]
         try:
             await archive_batches(batches, self.intake.events, self._archive, session, self._on_commit)
@@ -220,11 +215,15 @@ class Ingest:
     def _on_stall(self, session: Session, messages: int, idle_s: float) -> None:
         log.emit("stalled", queue=session.queue, messages=messages, idle_s=round(idle_s, 1))
         if self._stalled:
-            raise Fatal(Exit.STALLED, f"queue {session.queue!r}: {messages} messages wait and none is delivered", "restart; is another consumer exclusive or preferred?")
+            raise Fatal(
+                Exit.STALLED,
+                f"queue {session.queue!r}: {messages} messages wait and none is delivered",
+                "restart; is another consumer exclusive or preferred?",
+            )
         self._stalled = True
         session.end("stalled")
 
-    def _on_commit(self, batch: Batch, receipt: object, acknowledged: bool) -> None:
+    def _on_commit(self, batch: Batch, receipt: Receipt | None, acknowledged: bool) -> None:
         counters = self.counters
         counters.batches += 1
         counters.last_commit = time.monotonic()
@@ -239,8 +238,7 @@ class Ingest:
         if not batch.deliveries[-1].redelivered:
             self._report_redeliveries()
 
-    def _count(self, receipt: object) -> None:
-        durable: Receipt = receipt  # type: ignore[assignment]  # archive_batches does not look at what it hands on
+    def _count(self, durable: Receipt) -> None:
         self.counters.archived += durable.events
         self.counters.bytes += durable.bytes
         self.counters.syncs.append(durable.sync_s)
@@ -251,10 +249,19 @@ class Ingest:
         found = (self.intake.dropped, self.intake.marked)
         generation = self.session.generation if self.session else 0
         if found != self._reported:
-            log.emit("duplicates_dropped", dropped=found[0] - self._reported[0], marked=found[1] - self._reported[1], generation=generation)
+            log.emit(
+                "duplicates_dropped",
+                dropped=found[0] - self._reported[0],
+                marked=found[1] - self._reported[1],
+                generation=generation,
+            )
             self._reported = found
         if self.intake.delivery_count_max >= DELIVERY_COUNT_WARN:
-            log.emit("delivery_limit_near", queue=self.session.queue if self.session else "", count=self.intake.delivery_count_max)
+            log.emit(
+                "delivery_limit_near",
+                queue=self.session.queue if self.session else "",
+                count=self.intake.delivery_count_max,
+            )
             self.intake.delivery_count_max = 0
 
     async def _leave(self, session: Session) -> None:
@@ -262,7 +269,11 @@ class Ingest:
         held = self.batches.held if self.batches else 0
         if session.ended.done() and not self._stopping.is_set() and self.state != "paused":
             kind = "consumer_cancelled" if session.cancelled_by_broker else "connection_lost"
-            fields = {"queue": session.queue} if session.cancelled_by_broker else {"reason": session.ended.result(), "held": held}
+            fields = (
+                {"queue": session.queue}
+                if session.cancelled_by_broker
+                else {"reason": session.ended.result(), "held": held}
+            )
             log.emit(kind, generation=session.generation, **fields)
         self._report_redeliveries()
         await session.release()
@@ -286,7 +297,9 @@ class Ingest:
             try:
                 await self._archive.probe()
             except StorageFault as fault:
-                log.emit("still_paused", reason=fault.reason, detail=fault.what, paused_s=round(time.monotonic() - started))
+                log.emit(
+                    "still_paused", reason=fault.reason, detail=fault.what, paused_s=round(time.monotonic() - started)
+                )
                 continue
             log.emit("resumed", paused_s=round(time.monotonic() - started, 1))
             return

@@ -10,10 +10,26 @@ from consumer.ingest.batcher import Batch, Batcher, BatchLimits
 from consumer.ingest.delivery import Delivery
 
 
+class Receipt(Protocol):
+    """What is told of a durable batch."""
+
+    @property
+    def events(self) -> int:
+        """How many."""
+
+    @property
+    def bytes(self) -> int:
+        """How many, in the archive."""
+
+    @property
+    def sync_s(self) -> float:
+        """How long the disk took."""
+
+
 class Archive(Protocol):
     """Where batches become durable."""
 
-    async def append(self, make_events: Callable[[], Sequence[Event]]) -> object:
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
         """Return when the events would survive a power cut. Raises StorageFault, and then nothing counts."""
 
 
@@ -29,7 +45,7 @@ async def archive_batches(
     events: Callable[[Sequence[Delivery]], Sequence[Event]],
     archive: Archive,
     broker: Acknowledger,
-    on_commit: Callable[[Batch, object, bool], None],
+    on_commit: Callable[[Batch, Receipt | None, bool], None],
 ) -> None:
     """Until the batches end. Nothing is acknowledged that is not durable: the append has returned before the ack is sent.
 

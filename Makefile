@@ -1,0 +1,37 @@
+# Every target sets up what it needs; a second run costs nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test lint types check lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+
+setup: $(READY) ## make .venv with everything in requirements.lock, and Deedbox itself
+
+$(READY): requirements.lock pyproject.toml
+	@echo "setup: $(VENV), with the versions and hashes of requirements.lock"
+	@PYTHON=$(PYTHON) VENV=$(VENV) sh deploy/setup.sh
+	@touch $@
+
+demo: $(READY) ## archive 20,000 notifications, kill the service in the middle, recover, verify, search
+	@$(BIN)/deedbox demo
+
+test: $(READY) ## all tests, against a real broker that they start themselves
+	@$(BIN)/python -m pytest
+
+lint: $(READY) ## style
+	@$(BIN)/ruff check && $(BIN)/ruff format --check
+
+types: $(READY) ## types
+	@$(BIN)/mypy
+
+check: lint types test ## everything that .ci/run runs
+
+lock: $(READY) ## renew requirements.lock from pyproject.toml
+	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what the other targets made
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

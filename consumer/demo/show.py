@@ -1,0 +1,198 @@
+"""`deedbox demo`: the main job in a minute, with a kill -9 in the middle.
+
+Everything it shows is the real thing: a broker, `deedbox run` in a process of its own, signals, and the commands that anybody uses.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import orjson
+
+from codec.event import Event, format_time
+from consumer.archive.reader import ArchiveFile, Batch, find_archives
+from consumer.archive.show import show_verdicts
+from consumer.demo.broker import broker
+from consumer.demo.notifications import Notification, notifications
+from consumer.errors import Exit
+from consumer.ingest.publish import Message, Publisher
+
+WAIT_S_MAX = 60.0
+
+
+def show(count: int, keep: Path | None, environ: Mapping[str, str]) -> int:
+    """Run the demo and tell what happens. Exit status 0 only if nothing was lost or doubled."""
+    say(f"Deedbox demo: {count:,} OpenStack notifications, one kill -9, nothing lost.")
+    if keep is not None:
+        return _demo(keep, count, environ)
+    with tempfile.TemporaryDirectory(prefix="deedbox-demo-") as directory:
+        return _demo(Path(directory), count, environ)
+
+
+def say(text: str) -> None:
+    """A line for the person who watches, at once."""
+    print(text, flush=True)
+
+
+def step(title: str, text: str) -> None:
+    """A numbered thing that happened."""
+    say(f"  {title:<11} {text}")
+
+
+def _demo(directory: Path, count: int, environ: Mapping[str, str]) -> int:
+    with broker(environ, lambda text: step("broker", text)) as url:
+        messages = list(notifications(count))
+        size = sum(len(message.body) for message in messages)
+        run = Run(url, f"deedbox-demo-{uuid.uuid4().hex[:8]}", directory)
+        started = time.monotonic()
+        asyncio.run(_publish_and_kill(run, messages))
+        run.wait_for_events(count)
+        step(
+            "archived",
+            f"{count:,} events, {size / 1e6:.0f} MB, in {time.monotonic() - started:.1f} s, crash and restart included",
+        )
+        run.stop()
+    well = show_verdicts([directory], lambda line: step("verify", line))
+    whole = _compare(directory, messages)
+    _show_sizes(directory, size)
+    _show_search(directory)
+    say(
+        "Nothing was lost. `deedbox run --help` says how to point it at your exchange."
+        if well and whole
+        else "FAILED: see above."
+    )
+    return Exit.OK if well and whole else Exit.DAMAGED
+
+
+class Run:
+    """`deedbox run` in a process of its own."""
+
+    def __init__(self, url: str, name: str, directory: Path) -> None:
+        self.name, self._directory = name, directory
+        self.url = url
+        self._log = directory / "demo.log"
+        self._process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "consumer", "run", "--dir", str(self._directory), "--queue", self.name, "--exchange", self.name,
+                   "--instance", "demo", "--set", "archive.describe=openstack", "--set", "service.log=json"]  # fmt: skip
+        with self._log.open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"DEEDBOX_BROKER__URL": self.url})
+
+    def lines(self, event: str) -> list[dict[str, object]]:
+        """What the service has logged of one kind."""
+        whole = [line for line in self._log.read_bytes().split(b"\n")[:-1] if line.startswith(b"{")]
+        return [line for line in map(orjson.loads, whole) if line["event"] == event]
+
+    def wait_for(self, event: str, count: int) -> dict[str, object]:
+        """Wait for the `count`th line of a kind."""
+        deadline = time.monotonic() + WAIT_S_MAX
+        while len(found := self.lines(event)) < count:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"no {event!r} from the service; its log ends: {self._log.read_text()[-800:]}")
+            time.sleep(0.02)
+        return found[count - 1]
+
+    def events(self) -> int:
+        """Events that are durable now."""
+        return sum(
+            batch.header.events for path in find_archives([self._directory]) for batch in _batches(path, frames=False)
+        )
+
+    def wait_for_events(self, count: int) -> None:
+        """Wait until so many events are durable."""
+        deadline = time.monotonic() + WAIT_S_MAX
+        while self.events() < count and self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    def kill_and_restart(self) -> None:
+        """What the out-of-memory killer does, and then what a container runtime does."""
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+        step("kill -9", f"the service is gone, with {self.events():,} events durable")
+        self._process = self._start()
+        found = self.wait_for("recovered", 1)
+        step(
+            "recovered",
+            f"{found['events']:,} events of the open archive sealed, {found['torn_bytes']} torn bytes set aside",
+        )
+        again = self.wait_for("consuming", 2)
+        step("consuming", f"again, with {again['prefetch']} messages in flight until the first commit after the crash")
+
+    def stop(self) -> None:
+        """SIGTERM: drain, seal, end."""
+        self._process.terminate()
+        status = self._process.wait(WAIT_S_MAX)
+        known = self.lines("duplicates_dropped")
+        step(
+            "stopped",
+            f"by SIGTERM, exit status {status}; {sum(int(str(line['dropped'])) for line in known)} redeliveries were known and dropped",
+        )
+
+
+async def _publish_and_kill(run: Run, messages: list[Notification]) -> None:
+    """Publish, and kill the service when about half of it is out."""
+    await asyncio.to_thread(run.wait_for, "consuming", 1)
+    step("service", f"`deedbox run` consumes queue {run.name}")
+    half = len(messages) // 2
+    async with Publisher(run.url) as publisher:
+        started = time.monotonic()
+        await publisher.publish(_as_messages(run.name, messages[:half]))
+        rest = asyncio.create_task(publisher.publish(_as_messages(run.name, messages[half:])))
+        await asyncio.to_thread(run.kill_and_restart)
+        await rest
+        passed = time.monotonic() - started
+    step("published", f"{len(messages):,} confirmed by a quorum queue, {len(messages) / passed:,.0f} a second")
+
+
+def _as_messages(exchange: str, found: list[Notification]) -> Iterator[Message]:
+    for notification in found:
+        properties = {"content_type": "application/json", "delivery_mode": 2, "message_id": notification.message_id}
+        yield Message(exchange, notification.routing_key, notification.body, properties)
+
+
+def _batches(path: Path, frames: bool = True) -> Iterator[Batch]:
+    with ArchiveFile(path) as archive:
+        yield from (part for part in archive.parts(frames) if isinstance(part, Batch))
+
+
+def _events(directory: Path) -> Iterator[Event]:
+    for path in find_archives([directory]):
+        for batch in _batches(path):
+            yield from batch.events()
+
+
+def _compare(directory: Path, messages: list[Notification]) -> bool:
+    """Every notification is there once, to the byte."""
+    archived = [(event.id, event.body) for event in _events(directory)]
+    missing = {(m.message_id, m.body) for m in messages} - set(archived)
+    step(
+        "compared",
+        f"{len(messages) - len(missing):,} of {len(messages):,} equal to the byte, {len(archived) - len(set(archived))} doubled",
+    )
+    return not missing and len(archived) == len(messages)
+
+
+def _show_sizes(directory: Path, size: int) -> None:
+    paths = find_archives([directory])
+    stored = sum(path.stat().st_size for path in paths)
+    step("size", f"{stored / 1e6:.2f} MB in {len(paths)} archives, one {size / stored:.0f}th of the bodies")
+
+
+def _show_search(directory: Path) -> None:
+    started = time.monotonic()
+    found = [event for event in _events(directory) if event.type == "compute.instance.create.error"]
+    step(
+        "search",
+        f"{len(found)} events of type compute.instance.create.error, in {(time.monotonic() - started) * 1000:.0f} ms; the first:",
+    )
+    for event in found[:3]:
+        payload = orjson.loads(event.body)["payload"]
+        step("", f"{format_time(event.time_us)}  {event.id}  {payload['display_name']} on {payload['host']}")

@@ -1,0 +1,65 @@
+"""Publish with confirms: what the broker has said that it has.
+
+With `broker`, the only module that imports the AMQP library.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+import aiormq
+from aiormq.abc import AbstractChannel, AbstractConnection
+from pamqp.commands import Basic
+
+IN_FLIGHT_MAX = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is published. `properties` by their AMQP names."""
+
+    exchange: str
+    routing_key: str
+    body: bytes
+    properties: dict[str, Any] = field(default_factory=dict)
+
+
+class Publisher:
+    """A connection to publish on. Used as an async context manager."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: AbstractConnection | None = None
+        self._channel: AbstractChannel | None = None
+
+    async def __aenter__(self) -> Self:
+        self._connection = await aiormq.connect(self._url)
+        self._channel = await self._connection.channel()
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        assert self._connection is not None, "entered"
+        await self._connection.close()
+
+    async def publish(self, messages: Iterable[Message]) -> int:
+        """Publish all and wait until every one is confirmed; says how many that were. Order is kept."""
+        assert self._channel is not None, "entered"
+        room = asyncio.Semaphore(IN_FLIGHT_MAX)
+        count = 0
+        async with asyncio.TaskGroup() as tasks:
+            for message in messages:
+                await room.acquire()
+                count += 1
+                tasks.create_task(self._confirmed(message)).add_done_callback(lambda _: room.release())
+        return count
+
+    async def _confirmed(self, message: Message) -> None:
+        assert self._channel is not None, "entered"
+        await self._channel.basic_publish(
+            message.body, exchange=message.exchange, routing_key=message.routing_key,
+            properties=Basic.Properties(**message.properties),
+        )  # fmt: skip
