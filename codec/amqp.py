@@ -274,15 +274,16 @@ def stable_header(raw: bytes) -> bytes:
     """The header without what the broker changes from one delivery of a message to the next.
 
     Two deliveries of one message give equal bytes. RabbitMQ adds `x-delivery-count` (and since 4.3
-    `x-acquired-count`) to the headers of a redelivered message of a quorum queue. A header that cannot be read
-    is given back as it is.
+    `x-acquired-count`) to the headers of a redelivered message of a quorum queue, and sorts them by name when it does.
+    A header that cannot be read is given back as it is.
     """
     try:
         properties = decode_header(raw)
         headers = properties.get("headers")
         if not isinstance(headers, tuple):
             return raw
-        properties["headers"] = tuple(pair for pair in headers if pair[0] not in _COUNTERS)
+        kept = (pair for pair in headers if pair[0] not in _COUNTERS)
+        properties["headers"] = tuple(sorted(kept, key=lambda pair: pair[0]))
         if not properties["headers"]:
             del properties["headers"]
         return encode_header(properties)

@@ -57,6 +57,12 @@ class Publisher:
                 tasks.create_task(self._confirmed(message)).add_done_callback(lambda _: room.release())
         return count
 
+    async def delete(self, queue: str, exchange: str) -> None:
+        """Remove a queue and an exchange."""
+        assert self._channel is not None, "entered"
+        await self._channel.queue_delete(queue)
+        await self._channel.exchange_delete(exchange)
+
     async def _confirmed(self, message: Message) -> None:
         assert self._channel is not None, "entered"
         await self._channel.basic_publish(

@@ -1,0 +1,22 @@
+"""The real broker of the tests: one private node for the session, names of their own for every test."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from consumer.demo.broker import broker
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """A RabbitMQ: the one of DEEDBOX_BROKER__URL, or a private node."""
+    with broker(os.environ, print) as found:
+        yield found
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test uses, for queues and exchanges."""
+    return f"test-{uuid.uuid4().hex[:12]}"

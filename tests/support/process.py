@@ -1,0 +1,79 @@
+"""`deedbox run` in a process of its own, watched by its log."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import orjson
+
+WAIT_S_MAX = 60.0
+
+
+class Deedbox:
+    """A running service. `start` may be called again after `kill` or `stop`; the log goes on."""
+
+    def __init__(
+        self, directory: Path, *arguments: str, environ: dict[str, str] | None = None, wrap: tuple[str, ...] = ()
+    ) -> None:
+        self.directory = directory
+        self.log = directory.parent / f"{directory.name}.log"
+        self._command = [
+            *wrap,
+            sys.executable,
+            "-m",
+            "consumer",
+            "run",
+            "--dir",
+            str(directory),
+            "--set",
+            "service.log=json",
+            *arguments,
+        ]
+        self._environ = os.environ | (environ or {})
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> "Deedbox":
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environ
+            )
+        return self
+
+    def lines(self, event: str | None = None) -> list[dict[str, object]]:
+        raw = self.log.read_bytes().split(b"\n")[:-1] if self.log.exists() else []
+        found = [orjson.loads(line) for line in raw if line.startswith(b"{")]
+        return [line for line in found if event in (None, line["event"])]
+
+    def wait_for(self, event: str, count: int = 1) -> dict[str, object]:
+        """The `count`th line of this kind since the beginning."""
+        self.wait_until(lambda: len(self.lines(event)) >= count, f"{count} x {event}")
+        return self.lines(event)[count - 1]
+
+    def wait_until(self, met, what: str) -> None:
+        deadline = time.monotonic() + WAIT_S_MAX
+        while not met():
+            ended = self.process is not None and self.process.poll() is not None
+            if (ended and not met()) or time.monotonic() > deadline:
+                raise AssertionError(f"never: {what}; ended: {ended}; the log ends:\n{self.log.read_text()[-3000:]}")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(sign)
+        return self.process.wait(WAIT_S_MAX)
+
+    def __enter__(self) -> "Deedbox":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
