@@ -272,7 +272,7 @@ def _loads(value: bytes) -> dict[str, object]:
 
 def _joined(first: dict[str, object], key: bytes, stream: Iterable[tuple[bytes, bytes]]) -> dict[str, object]:
     """The members of an event whose slices follow in the stream."""
-    count, base = first["msg_n"], key.removesuffix(b"0")
+    count, base = first.get("msg_n"), key.removesuffix(b"0")
     if first["msg_i"] != 0 or type(count) is not int or count > _SLICES_MAX:
         raise Corrupt(f"slice {first['msg_i']} of {count!r} where the first one is expected")
     parts: dict[str, list[str]] = {"msg": [_str(first["msg"])]}

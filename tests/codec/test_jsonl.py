@@ -1,0 +1,50 @@
+import orjson
+from hypothesis import given
+
+from codec import jsonl
+from codec.amqp import Decimal, Field, encode_header
+from codec.event import Event
+from tests.codec.strategies import events
+from tests.codec.test_amqp import FIELDS
+
+EVENT = Event("id", "type", 0, 1_000_000, "ex", "key", encode_header({"content_type": "text/plain"}), b"text", True, False, ("a", "b"))
+
+
+@given(events)
+def test_every_event_is_one_line_of_json(event: Event) -> None:
+    line = jsonl.encode(event, "host-00000001:0:0")
+    assert line.endswith(b"\n")
+    assert line.count(b"\n") == 1
+    found = orjson.loads(line)
+    assert found["position"] == "host-00000001:0:0"
+    assert ("body" in found) != ("body_base64" in found)
+
+
+def test_a_line_holds_what_the_design_names() -> None:
+    assert orjson.loads(jsonl.encode(EVENT, "a:0:0")) == {
+        "id": "id", "type": "type", "time": "1970-01-01T00:00:00.000000Z", "tags": ["a", "b"], "exchange": "ex", "routing_key": "key",
+        "redelivered": True, "arrived": "1970-01-01T00:00:01.000000Z", "properties": {"content_type": "text/plain"}, "headers": {},
+        "body": "text", "position": "a:0:0",
+    }  # fmt: skip
+
+
+def test_binary_bodies_are_base64_and_marked_duplicates_say_so() -> None:
+    found = orjson.loads(jsonl.encode(EVENT._replace(body=b"\xff", duplicate=True), "a:0:0"))
+    assert (found["body_base64"], found["duplicate"]) == ("/w==", True)
+
+
+def test_every_header_type_has_a_json_value() -> None:
+    headers = tuple((field.kind, field) for field, _ in FIELDS)
+    odd = (("nan", Field("d", float("nan"))), ("far", Field("T", 1 << 60)), ("raw", Field("S", b"\xff")))
+    found = orjson.loads(jsonl.encode(EVENT._replace(header=encode_header({"headers": headers + odd})), "a:0:0"))["headers"]
+    assert found == {
+        "t": True, "b": -2, "B": 254, "s": -2, "u": 65534, "I": -2, "i": 4294967294, "l": -2, "f": 0.5, "d": 0.5, "D": "314e-2",
+        "S": "ab", "x": {"base64": "AP8="}, "T": "1970-01-01T00:00:01.000000Z", "V": None, "A": [False, None], "F": {"k": True},
+        "nan": "nan", "far": 1 << 60, "raw": {"base64": "/w=="},
+    }  # fmt: skip
+    assert Decimal(2, 314) == (2, 314)
+
+
+def test_a_header_that_cannot_be_read_is_shown_as_it_is() -> None:
+    found = orjson.loads(jsonl.encode(EVENT._replace(header=b"\x00\x01junk"), "a:0:0"))
+    assert found["header_base64"] == "AAFqdW5r"

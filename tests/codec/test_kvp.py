@@ -1,0 +1,183 @@
+import json
+import struct
+from base64 import b64encode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codec import kvp
+from codec.errors import CodecError, Corrupt, TooLarge, Truncated
+from codec.event import TIME_US_MAX, Event
+from tests.codec.strategies import events, texts
+
+PLAIN = Event("id-1", "a.type", 1_763_741_700_123_456, 1_763_741_700_200_000, "exchange", "key", b"\0\0", b'{"a": 1}')
+PROFILES = pytest.mark.parametrize("profile", [kvp.WIRE, kvp.HOST], ids=lambda profile: profile.name)
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def parts(record: bytes) -> tuple[str, str]:
+    key, value = struct.unpack("512s2048s", record)
+    return key.rstrip(b"\0").decode(), value.rstrip(b"\0").decode()
+
+
+@PROFILES
+@given(event=events)
+def test_every_event_round_trips(profile: kvp.Profile, event: Event) -> None:
+    assert list(kvp.decode(b"".join(kvp.encode(event, "host-00000001.7", profile)))) == [event]
+
+
+@PROFILES
+@given(event=events)
+def test_every_record_keeps_its_limits(profile: kvp.Profile, event: Event) -> None:
+    """Keys unique and whole, values of JSON with `msg` last, both within the profile's units and without a NUL."""
+    records = kvp.encode(event, "host-00000001.7", profile)
+    keys = set()
+    for record in records:
+        assert len(record) == kvp.RECORD_BYTES
+        key, value = parts(record)
+        keys.add(key)
+        assert key.count("|") == 4
+        assert "\0" not in key + value
+        assert (units(key), units(value)) <= (profile.key_units, profile.value_units)
+        assert len(key.encode()) <= 511
+        assert len(value.encode()) <= 2047
+        assert list(json.loads(value))[-1] == "msg"
+    assert len(keys) == len(records)
+
+
+@PROFILES
+@given(body=st.text("\"\\/\n\t\0\x1féß€😀𝄞ax", min_size=900, max_size=5000))
+def test_slices_join_decoded_and_undecoded(profile: kvp.Profile, body: str) -> None:
+    """No slice ends inside of a character, an escape or a surrogate pair."""
+    records = kvp.encode(PLAIN._replace(body=body.encode()), "i", profile)
+    values = [parts(record)[1] for record in records]
+    fragments = [value[value.index('"msg":"') + 7 : -2] for value in values]
+    text = b64encode(body.encode()).decode() if "encoding" in json.loads(values[0]) else body
+    assert "".join(json.loads(value)["msg"] for value in values) == text
+    assert json.loads('"' + "".join(fragments) + '"') == text
+
+
+@given(raw=st.binary() | st.binary(min_size=kvp.RECORD_BYTES, max_size=kvp.RECORD_BYTES))
+def test_any_bytes_are_events_or_a_codec_error(raw: bytes) -> None:
+    try:
+        list(kvp.decode(raw))
+    except CodecError:
+        pass
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+MEMBERS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: JSON | st.just(valid)
+        for name, valid in [
+            ("name", "x"), ("type", "x"), ("ts", "2026-11-21T16:15:00Z"), ("arrived", "2026-11-21T16:15:00Z"), ("exchange", ""),
+            ("routing_key", ""), ("header", ""), ("msg", ""), ("msg_i", 0), ("msg_n", 1), ("encoding", "base64"), ("tags", []),
+        ]
+    },
+)  # fmt: skip
+
+
+@given(st.lists(MEMBERS, max_size=3))
+def test_any_json_in_a_record_is_an_event_or_a_codec_error(values: list[dict[str, object]]) -> None:
+    raw = b"".join(b"k|0".ljust(512, b"\0") + json.dumps(value).encode()[:2047].ljust(2048, b"\0") for value in values)
+    try:
+        list(kvp.decode(raw))
+    except CodecError:
+        pass
+
+
+@given(event=events, at=st.integers(0, 1 << 20), bit=st.integers(0, 7))
+def test_a_flipped_bit_gives_events_or_a_codec_error(event: Event, at: int, bit: int) -> None:
+    raw = bytearray(b"".join(kvp.encode(event, "i")))
+    raw[at % len(raw)] ^= 1 << bit
+    try:
+        list(kvp.decode(bytes(raw)))
+    except CodecError:
+        pass
+
+
+def test_a_plain_event_is_one_readable_record() -> None:
+    key, value = parts(kvp.encode(PLAIN, "host-00000001.7")[0])
+    assert key == "DEEDBOX|host-00000001.7|a.type|id-1|0"
+    assert json.loads(value) == {
+        "name": "id-1", "type": "a.type", "ts": "2025-11-21T16:15:00.123456Z", "arrived": "2025-11-21T16:15:00.200000Z",
+        "exchange": "exchange", "routing_key": "key", "header": "\0\0", "msg": '{"a": 1}',
+    }  # fmt: skip
+
+
+def test_long_names_in_keys_are_shortened_with_a_hash_and_never_cut() -> None:
+    """cloud-init cut keys at 512 bytes: uuid and slice index vanished, and ten slices shared one key."""
+    twins = [kvp.key_field("x" * 300 + end, 100) for end in "ab"]
+    assert twins[0] != twins[1]
+    assert all(len(key) <= 100 and "~" in key for key in twins)
+
+
+@pytest.mark.parametrize("name", ["é" * 300, "%" * 300, "|" * 299, "😀" * 99, "a" * 299 + "\0", "\ud800" * 99])
+@PROFILES
+def test_a_shortened_field_is_cut_between_characters_and_escapes(profile: kvp.Profile, name: str) -> None:
+    for limit in range(40, 80):
+        field = kvp.key_field(name, limit, profile.ascii_only)
+        assert len(field.encode()) <= limit
+        head, _, digest = field.rpartition("~")
+        assert len(digest) == 16
+        assert head.count("%") * 3 <= len(head) or "%" not in head
+        assert not head.endswith(("%", "%C", "%2"))
+
+
+def test_separators_in_names_do_not_make_keys_ambiguous() -> None:
+    """cloud-init wrote names raw, so that a `|` in one moved all fields behind it."""
+    key, _ = parts(kvp.encode(PLAIN._replace(id="a|b%c\n\0", type="t|"), "i")[0])
+    assert key == "DEEDBOX|i|t%7C|a%7Cb%25c%0A%00|0"
+
+
+def test_a_name_too_long_for_the_envelope_gets_slices_of_its_own() -> None:
+    """cloud-init looped for ever when the name left no room for the message."""
+    event = PLAIN._replace(id="é" * 4000, type="t" * 4000, exchange="e" * 255, header=bytes(range(256)) * 20, tags=("x" * 3000,))
+    for profile in (kvp.WIRE, kvp.HOST):
+        records = kvp.encode(event, "i", profile)
+        assert list(kvp.decode(b"".join(records))) == [event]
+
+
+def test_the_host_takes_no_more_than_a_thousand_keys() -> None:
+    with pytest.raises(TooLarge, match="1024 at most in profile host"):
+        kvp.encode(PLAIN._replace(body=b"x" * 1_100_000), "i", kvp.HOST)
+
+
+def test_a_time_outside_of_the_calendar_is_refused() -> None:
+    with pytest.raises(TooLarge):
+        kvp.encode(PLAIN._replace(time_us=TIME_US_MAX + 1), "i")
+
+
+def test_control_characters_do_not_blow_up() -> None:
+    """Escapes would make six bytes of one: base64 bounds it."""
+    records = kvp.encode(PLAIN._replace(body=b"\x01" * 100_000), "i")
+    assert len(records) < 100
+    assert next(kvp.decode(b"".join(records))).body == b"\x01" * 100_000
+
+
+def test_torn_records_and_missing_slices_say_where() -> None:
+    records = kvp.encode(PLAIN._replace(body=b"x" * 9000), "i")
+    with pytest.raises(Truncated, match=r"at byte 0: 4 of 5 slices"):
+        list(kvp.decode(b"".join(records[:-1])))
+    with pytest.raises(Truncated, match="record of 2559 bytes, 2560 expected"):
+        list(kvp.decode(records[0][:-1]))
+    with pytest.raises(Corrupt, match="where slice 1 of"):
+        list(kvp.decode(b"".join([records[0], *records[2:]])))
+    with pytest.raises(Corrupt, match="slice 1 of"):
+        list(kvp.decode(records[1]))
+
+
+def test_a_record_with_a_nul_inside_or_an_empty_key_is_corrupt() -> None:
+    with pytest.raises(Corrupt, match="empty key"):
+        list(kvp.records(bytes(kvp.RECORD_BYTES)))
+    with pytest.raises(Corrupt, match="NUL inside"):
+        list(kvp.records(b"a\0b".ljust(512, b"\0") + bytes(2048)))

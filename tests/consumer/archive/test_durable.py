@@ -1,0 +1,85 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from consumer.archive import durable
+from consumer.archive.durable import Disk, held, is_held
+
+
+def test_a_new_file_is_locked_and_never_overwrites(tmp_path: Path) -> None:
+    disk = Disk()
+    fd = disk.create(tmp_path / "a")
+    assert is_held(tmp_path / "a")
+    with pytest.raises(FileExistsError):
+        disk.create(tmp_path / "a")
+    disk.close(fd)
+    assert not is_held(tmp_path / "a")
+
+
+def test_rename_never_replaces(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    with pytest.raises(FileExistsError):
+        Disk().rename(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").read_text() == "b"
+    Disk().rename(tmp_path / "a", tmp_path / "c")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "c"]
+
+
+def test_without_renameat2_a_link_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS knows no flags of rename."""
+
+    class Library:
+        @staticmethod
+        def renameat2(*_: object) -> int:
+            durable.ctypes.set_errno(errno.EINVAL)
+            return -1
+
+    monkeypatch.setattr(durable.ctypes, "CDLL", lambda *_args, **_kwargs: Library)
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "b").write_text("b")
+    with pytest.raises(FileExistsError):
+        Disk().rename(tmp_path / "a", tmp_path / "b")
+    Disk().rename(tmp_path / "a", tmp_path / "c")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "c"]
+
+
+def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda fd, raw: real(fd, bytes(raw)[:3]))
+    fd = Disk().create(tmp_path / "a")
+    Disk().append(fd, b"0123456789")
+    Disk().close(fd)
+    assert (tmp_path / "a").read_bytes() == b"0123456789"
+
+
+def test_a_held_lock_is_not_taken_twice(tmp_path: Path) -> None:
+    with held(Disk(), tmp_path / "lock") as first, held(Disk(), tmp_path / "lock") as second:
+        assert (first, second) == (True, False)
+    with held(Disk(), tmp_path / "lock") as again:
+        assert again
+
+
+def test_replace_leaves_nothing_else_behind(tmp_path: Path) -> None:
+    Disk().replace(tmp_path / "a", b"old")
+    Disk().replace(tmp_path / "a", b"new")
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
+
+
+def test_supplant_keeps_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("old")
+    (tmp_path / "fresh").write_text("new")
+    Disk().supplant(tmp_path / "a", tmp_path / "fresh", tmp_path / "aside")
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "new", "aside": "old"}
+
+
+def test_directories_are_made_with_their_parents(tmp_path: Path) -> None:
+    Disk().make_directory(tmp_path / "a" / "b")
+    Disk().make_directory(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_free_space_is_a_number_of_bytes(tmp_path: Path) -> None:
+    assert Disk().free_bytes(tmp_path) > 1 << 20

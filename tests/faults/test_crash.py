@@ -1,0 +1,141 @@
+"""At every step of the durable path: power cut, or an error of the disk. What was promised is there afterwards."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from codec.event import Event
+from consumer.archive import recovery
+from consumer.archive.durable import Disk
+from consumer.archive.ledger import Ledger
+from consumer.archive.verify import verify
+from consumer.archive.writer import Place
+from consumer.errors import StorageFault
+from tests.support import archives
+from tests.support.disk import PowerCut, ShadowDisk
+from tests.support.shelves import shelf, some
+
+BATCHES = [(0, 3), (3, 1), (4, 5), (9, 2), (11, 4), (15, 1)]  # first serial and count; the third rolls
+
+
+def life(disk: ShadowDisk, directory: Path) -> list[Event]:
+    """Append, roll by count, seal; gives the events whose append returned: those that would be acknowledged."""
+    durable: list[Event] = []
+    try:
+        one = shelf(directory, disk, events_max=9)
+        for first, count in BATCHES:
+            try:
+                one.append(some(first, count))
+            except StorageFault:
+                continue
+            durable += some(first, count)
+        one.roll("stop")
+    except PowerCut:
+        pass
+    return durable
+
+
+def steps() -> int:
+    """How many calls of the door a whole life makes."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        disk = ShadowDisk(Path(directory))
+        assert len(life(disk, Path(directory))) == 16
+        return len(disk.calls)
+
+
+STEPS = range(1, steps() + 1)
+
+
+def recovered(directory: Path) -> list[Event]:
+    """What the next life finds."""
+    ledger = Ledger(Disk(), directory, "one")
+    findings = list(recovery.recover_own(Disk(), Place(directory), ledger, "one"))
+    assert all(finding.outcome in ("sealed", "empty") for finding in findings)
+    assert not list(directory.glob("*.open"))
+    return archives.events(directory)
+
+
+def test_the_order_is_append_sync_directory_and_then_the_promise(tmp_path: Path) -> None:
+    """A new file needs its directory synced before anything in it counts; a later batch only the file."""
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    one.append(some(0, 2))
+    assert disk.calls == ["create", "append", "sync", "sync_directory"]
+    disk.calls.clear()
+    one.append(some(2, 2))
+    assert disk.calls == ["append", "sync"]
+    disk.calls.clear()
+    one.roll("stop")
+    assert [call for call in disk.calls if call != "make_directory"] == [
+        "append", "sync", "sync_directory", "rename", "sync_directory", "sync_directory", "replace", "append", "sync_directory",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_power_cut_at_any_step_loses_nothing_that_was_promised(tmp_path: Path, step: int) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    disk = ShadowDisk(before, fail_at=step, crash=True)
+    durable = life(disk, before)
+    after = disk.after_power_cut(tmp_path / "after")
+    found = recovered(after)
+    assert found[: len(durable)] == durable
+    assert len(set(found)) == len(found)
+    assert [fault for verdict in verify([after]) for fault in verdict.faults] == []
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_process_killed_at_any_step_loses_nothing_that_was_written(tmp_path: Path, step: int) -> None:
+    """The page cache survives the process: what was written is there, and what was torn is set aside."""
+    disk = ShadowDisk(tmp_path, fail_at=step, crash=True)
+    durable = life(disk, tmp_path)
+    _release(tmp_path)
+    found = recovered(tmp_path)
+    assert found[: len(durable)] == durable
+    assert len(set(found)) == len(found)
+    assert [fault for verdict in verify([tmp_path]) for fault in verdict.faults] == []
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
+@pytest.mark.parametrize("step", STEPS)
+def test_an_error_at_any_step_loses_and_doubles_nothing(tmp_path: Path, step: int, error: int) -> None:
+    """The batch in hand goes to a new archive; the old one is final and gets mended."""
+    disk = ShadowDisk(tmp_path, fail_at=step, error=error)
+    durable = life(disk, tmp_path)
+    assert len(durable) == 16
+    found = recovered(tmp_path)
+    assert sorted(found, key=lambda event: event.arrived_us) == durable
+    assert disk.calls.count("sync") >= 2
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_disk_that_stays_full_refuses_and_recovers_when_it_is_not(tmp_path: Path, step: int) -> None:
+    disk = ShadowDisk(tmp_path, fail_at=step, error=errno.ENOSPC)
+    disk._step = lambda name: _full_from(disk, name, step)
+    durable = life(disk, tmp_path)
+    _release(tmp_path)
+    found = recovered(tmp_path)
+    assert [event for event in found if event in durable] == durable
+    assert len(set(found)) == len(found)
+
+
+def _full_from(disk: ShadowDisk, name: str, step: int) -> None:
+    disk.calls.append(name)
+    if len(disk.calls) >= step and name in ("create", "append", "replace", "make_directory"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _release(directory: Path) -> None:
+    """Close what the dead life held: its locks go with it."""
+    import os
+
+    for fd in Path("/proc/self/fd").iterdir():
+        try:
+            target = os.readlink(fd)
+        except OSError:
+            continue
+        if target.startswith(str(directory)):
+            os.close(int(fd.name))

@@ -1,0 +1,28 @@
+"""Shelves and events for tests of the durable path."""
+
+from pathlib import Path
+
+from codec.event import Event
+from consumer.archive.durable import Disk
+from consumer.archive.ledger import Ledger
+from consumer.archive.rolling import RollPolicy
+from consumer.archive.shelf import Shelf, ShelfSettings
+from consumer.archive.writer import Place
+
+START_US = 1_763_741_700_000_000
+
+
+def event(serial: int, size: int = 20) -> Event:
+    body = b'{"serial":%d,"text":"%b"}' % (serial, b"x" * size)
+    return Event(f"id-{serial}", f"type.{serial % 3}", START_US + serial, START_US + serial, "exchange", "key", b"\0\0", body)
+
+
+def some(first: int, count: int) -> list[Event]:
+    return [event(serial) for serial in range(first, first + count)]
+
+
+def shelf(directory: Path, disk: Disk | None = None, instance: str = "one", **policy: float) -> Shelf:
+    directory.mkdir(exist_ok=True)
+    disk = disk or Disk()
+    settings = ShelfSettings(instance, Place(directory), RollPolicy(**policy), window=100)
+    return Shelf(disk, settings, Ledger(disk, directory, instance))
