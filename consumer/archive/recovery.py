@@ -209,14 +209,23 @@ def _rebuild_open(disk: Disk, place: Place, found: Survey) -> Finding:
 def mend_sealed(disk: Disk, path: Path) -> Finding:
     """Rebuild a sealed archive that is not whole; the original is kept beside it. Raises OSError."""
     found = survey(path)
-    if found.seal is not None and not found.gaps:
-        return Finding(path, "whole", found.events)
+    if found.seal is not None and not found.damaged and len(found.seal.rows) == len(found.batches):
+        return Finding(path, "whole", found.events)  # perhaps with batches missing, which nothing brings back
     if not found.batches:
         return Finding(path, "deferred", 0, found.gaps, reason="holds no whole batch")
     fresh = path.with_name(path.name + ".mending")
     _rebuild(disk, found, fresh)
-    disk.supplant(path, fresh, path.with_name(path.name + naming.DAMAGED_SUFFIX))
+    disk.supplant(path, fresh, _free_name(path))
     return Finding(path, "mended", found.events, found.gaps)
+
+
+def _free_name(path: Path) -> Path:
+    """A name to keep a damaged original under, beside those that are kept already."""
+    aside, number = path.with_name(path.name + naming.DAMAGED_SUFFIX), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}{naming.DAMAGED_SUFFIX}.{number}")
+    return aside
 
 
 def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iterator[Finding]:

@@ -1,0 +1,62 @@
+import io
+from pathlib import Path
+
+import orjson
+import pytest
+
+from consumer.archive.cat import cat_archives
+from tests.consumer.archive.test_reader import TABLE, offsets
+from tests.support.shelves import shelf, some
+
+
+def cat(path: Path, format: str = "jsonl") -> tuple[bytes, list[str], bool]:
+    out, complaints = io.BytesIO(), []
+    damaged = cat_archives([path], format, out, complaints.append)
+    return out.getvalue(), complaints, damaged
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    one = shelf(tmp_path, events_max=4)
+    for first, count in ((0, 3), (3, 1), (4, 4)):
+        one.append(some(first, count))
+    one.roll("stop")
+    return tmp_path
+
+
+def test_events_are_printed_in_order_with_their_positions(directory: Path) -> None:
+    out, complaints, damaged = cat(directory)
+    lines = [orjson.loads(line) for line in out.splitlines()]
+    assert [line["id"] for line in lines] == [f"id-{n}" for n in range(8)]
+    assert [line["position"] for line in lines][2:5] == ["one-00000001:0:2", "one-00000001:1:0", "one-00000002:0:0"]
+    assert (complaints, damaged) == ([], False)
+
+
+def test_raw_prints_bodies_and_kvp_prints_records(directory: Path) -> None:
+    assert cat(directory, "raw")[0] == b"".join(event.body + b"\n" for event in some(0, 8))
+    records = cat(directory, "kvp")[0]
+    assert len(records) == 8 * 2560
+    assert records.startswith(b"DEEDBOX|one-00000001.0|type.0|id-0|0\0")
+
+
+@pytest.mark.parametrize(("damage", "survivors", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_what_is_whole_is_printed_and_what_is_not_is_named(tmp_path: Path, damage, survivors: list[int], expected) -> None:
+    one = shelf(tmp_path)
+    for first, count in ((0, 3), (3, 1), (4, 4)):
+        one.append(some(first, count))
+    assert one.writer is not None
+    one.writer.abandon()
+    path = one.writer.path
+    path.write_bytes(damage(path.read_bytes(), offsets(path)))
+    out, complaints, damaged = cat(tmp_path)
+    counts = [3, 1, 4]
+    assert len(out.splitlines()) == sum(counts[number] for number in survivors)
+    assert damaged == (bool(expected) or path.stat().st_size == 0)
+    assert all(str(path) in complaint and ": at " in complaint for complaint in complaints)
+    assert len(complaints) == max(len(expected), path.stat().st_size == 0)
+
+
+def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+    out, complaints, damaged = cat(tmp_path / "nothing")
+    assert (out, damaged) == (b"", True)
+    assert complaints == [f"{tmp_path / 'nothing'}: No such file or directory"]

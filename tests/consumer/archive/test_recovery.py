@@ -1,0 +1,185 @@
+import errno
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from codec.event import Event
+from consumer.archive import recovery
+from consumer.archive.durable import Disk
+from consumer.archive.ledger import Ledger
+from consumer.archive.reader import find_archives
+from consumer.archive.recovery import Finding
+from consumer.archive.verify import verify
+from consumer.archive.writer import Place
+from tests.consumer.archive.test_reader import TABLE, offsets
+from tests.support import archives
+from tests.support.disk import ShadowDisk
+from tests.support.shelves import shelf, some
+
+
+@pytest.fixture
+def orphan(tmp_path: Path) -> Path:
+    """An open archive of a life that ended without warning."""
+    one = shelf(tmp_path)
+    for first, count in ((0, 3), (3, 1), (4, 4)):
+        one.append(some(first, count))
+    assert one.writer is not None
+    one.writer.abandon()
+    return one.writer.path
+
+
+def recover(path: Path, disk: Disk | None = None, committed: int | None = None) -> Finding:
+    return recovery.recover(disk or Disk(), Place(path.parent), path, committed)
+
+
+def faults(directory: Path) -> list[str]:
+    return [fault for verdict in verify([directory]) for fault in verdict.faults]
+
+
+def ids(directory: Path) -> list[Event]:
+    return archives.events(directory)
+
+
+def test_an_orphan_is_sealed_where_it_stands(orphan: Path) -> None:
+    finding = recover(orphan)
+    assert (finding.outcome, finding.events, finding.gaps) == ("sealed", 8, [])
+    assert not orphan.exists()
+    assert finding.sealed is not None
+    assert finding.sealed.sha256 == recovery.digest(finding.sealed.path)
+    assert finding.sealed.path.stat().st_mode & 0o222 == 0
+    assert ids(orphan.parent) == some(0, 8)
+    assert faults(orphan.parent) == []
+    assert subprocess.run(["zstd", "-q", "-t", finding.sealed.path], check=False).returncode == 0
+
+
+def test_a_torn_tail_is_cut_off_and_kept_aside(orphan: Path) -> None:
+    raw = orphan.read_bytes()
+    last = offsets(orphan)[-1]
+    orphan.write_bytes(raw[:-5])
+    finding = recover(orphan)
+    assert [(gap.kind, gap.offset, gap.size) for gap in finding.gaps] == [("torn", last, len(raw) - 5 - last)]
+    assert [path.read_bytes() for path in orphan.parent.glob("*.torn")] == [raw[last:-5]]
+    assert ids(orphan.parent) == some(0, 4)
+    assert faults(orphan.parent) == []
+
+
+@pytest.mark.parametrize(("damage", "survivors", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
+def test_no_damage_stops_recovery_and_no_whole_batch_is_given_up(orphan: Path, damage, survivors: list[int], expected) -> None:
+    raw = orphan.read_bytes()
+    changed = damage(raw, offsets(orphan))
+    batches = {number: events for number, events in enumerate([some(0, 3), some(3, 1), some(4, 4)])}
+    orphan.write_bytes(changed)
+    finding = recover(orphan)
+    kinds = [kind for kind, _ in expected]
+    assert finding.outcome == ("empty" if not survivors else "mended" if "damaged" in kinds else "sealed")
+    assert [gap.kind for gap in finding.gaps] == kinds
+    assert not list(orphan.parent.glob("*.open"))
+    assert ids(orphan.parent) == [event for number in survivors for event in batches[number]]
+    lost = [kind for kind in kinds if kind != "torn"]
+    assert bool(faults(orphan.parent)) == bool(lost)
+    if "damaged" in kinds:
+        assert [path.read_bytes() for path in orphan.parent.glob("*.damaged")] == [changed]
+
+
+def test_a_batch_that_was_never_synced_does_not_count(orphan: Path) -> None:
+    """After a failed sync the kernel may show bytes that the disk does not have."""
+    committed = offsets(orphan)[-1]
+    finding = recover(orphan, committed=committed)
+    assert [gap.reason for gap in finding.gaps] == ["written, but never synced"]
+    assert ids(orphan.parent) == some(0, 4)
+
+
+def test_an_archive_whose_owner_lives_is_left_alone(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 1))
+    assert one.writer is not None
+    assert recover(one.writer.path).outcome == "held"
+    one.append(some(1, 1))
+    one.roll("stop")
+    assert ids(tmp_path) == some(0, 2)
+
+
+def test_a_crash_between_link_and_unlink_is_finished(orphan: Path) -> None:
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    orphan.hardlink_to(sealed.path)
+    assert recover(orphan).outcome == "sealed"
+    assert not orphan.exists()
+    assert ids(orphan.parent) == some(0, 8)
+
+
+def test_a_crash_between_footer_and_rename_is_finished(orphan: Path) -> None:
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    sealed.path.rename(orphan)
+    orphan.chmod(0o640)
+    assert recover(orphan).outcome == "sealed"
+    assert faults(orphan.parent) == []
+
+
+def test_an_archive_left_read_only_by_the_crash_is_still_renamed(orphan: Path) -> None:
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    sealed.path.rename(orphan)
+    assert recover(orphan).outcome == "sealed"
+
+
+@pytest.mark.parametrize("call", ["append", "sync", "rename", "truncate", "replace"])
+def test_a_full_disk_defers_and_the_next_attempt_succeeds(orphan: Path, call: str) -> None:
+    orphan.write_bytes(orphan.read_bytes()[:-5])
+    disk = ShadowDisk(orphan.parent)
+    step = disk._step
+
+    def fail(name: str) -> None:
+        step(name)
+        if name == call:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    disk._step = fail  # type: ignore[method-assign]
+    assert recover(orphan, disk).outcome == "deferred"
+    assert recover(orphan).outcome == "sealed"
+    assert ids(orphan.parent) == some(0, 4)
+    assert faults(orphan.parent) == []
+
+
+def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(tmp_path: Path) -> None:
+    """A free lock of the instance means that it is dead; its ledger then knows its last archive."""
+    dead, alive = shelf(tmp_path, instance="dead"), shelf(tmp_path, instance="alive")
+    for one in (dead, alive):
+        one.append(some(0, 1))
+        assert one.writer is not None
+        one.writer.abandon()
+    lock = Disk().take(recovery.lock_path(tmp_path, "alive"))
+    findings = list(recovery.recover_others(Disk(), Place(tmp_path), own="me"))
+    assert [finding.path.name for finding in findings] == ["dead-00000001.kvp.zst.open"]
+    previous = Ledger(Disk(), tmp_path, "dead").state.previous
+    assert previous is not None
+    assert previous.sha256 == recovery.digest(find_archives([tmp_path / "20251121"])[0])
+    assert lock is not None
+    Disk().close(lock)
+
+
+def test_a_sealed_archive_that_was_damaged_is_rebuilt_and_kept(orphan: Path) -> None:
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    at = offsets(sealed.path)[1]
+    raw = bytearray(sealed.path.read_bytes())
+    raw[at + 100] ^= 1
+    sealed.path.chmod(0o640)
+    sealed.path.write_bytes(raw)
+    finding = recovery.mend_sealed(Disk(), sealed.path)
+    assert finding.outcome == "mended"
+    assert ids(orphan.parent) == some(0, 3) + some(4, 4)
+    assert sealed.path.with_name(sealed.path.name + ".damaged").read_bytes() == raw
+    assert any("lost before it was mended" in fault for fault in faults(orphan.parent))
+    assert recovery.mend_sealed(Disk(), sealed.path).outcome == "whole"
+
+
+def test_a_sealed_archive_without_its_end_gets_a_new_one(orphan: Path) -> None:
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    sealed.path.chmod(0o640)
+    sealed.path.write_bytes(sealed.path.read_bytes()[:-100])
+    assert recovery.mend_sealed(Disk(), sealed.path).outcome == "mended"
+    assert ids(orphan.parent) == some(0, 8)

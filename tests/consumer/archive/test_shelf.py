@@ -1,0 +1,122 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from consumer import log
+from consumer.archive.reader import ArchiveFile, find_archives
+from consumer.archive.recovery import digest
+from consumer.errors import StorageFault
+from tests.support import archives
+from tests.support.disk import ShadowDisk
+from tests.support.shelves import shelf, some
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
+    lines: list[tuple[str, dict[str, object]]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event, fields)))
+    return lines
+
+
+def test_no_archive_is_opened_before_there_is_something_for_it(tmp_path: Path) -> None:
+    """shoebox left an empty file behind every roll."""
+    one = shelf(tmp_path)
+    one.roll("stop")
+    assert find_archives([tmp_path]) == []
+
+
+def test_archives_roll_and_name_the_one_before(tmp_path: Path, said: list[tuple[str, dict[str, object]]]) -> None:
+    one = shelf(tmp_path, events_max=4)
+    for first in range(0, 12, 2):
+        one.append(some(first, 2))
+    one.roll("signal")
+    paths = find_archives([tmp_path])
+    assert len(paths) == 3
+    assert archives.events(tmp_path) == some(0, 12)
+    for before, path in zip(paths, paths[1:], strict=False):
+        with ArchiveFile(path) as archive:
+            assert archive.head is not None
+            assert archive.head.previous is not None
+            assert archive.head.previous.archive == before.name
+            assert archive.head.previous.sha256 == digest(before)
+    assert [fields["reason"] for event, fields in said if event == "archive_sealed"] == ["count", "count", "signal"]
+
+
+def test_three_rolls_in_one_microsecond_keep_three_archives(tmp_path: Path) -> None:
+    """shoebox's names had a precision of a minute: of three rolls none was left."""
+    one = shelf(tmp_path, events_max=1)
+    for _ in range(3):
+        one.append(some(7, 1))
+    one.roll("stop")
+    assert len(find_archives([tmp_path])) == 3
+    assert archives.events(tmp_path) == some(7, 1) * 3
+
+
+def test_the_next_life_goes_on_with_the_next_sequence(tmp_path: Path) -> None:
+    for serial in range(3):
+        one = shelf(tmp_path)
+        one.append(some(serial, 1))
+        one.roll("stop")
+    assert [path.name[-16:-8] for path in find_archives([tmp_path])] == ["00000001", "00000002", "00000003"]
+
+
+def test_a_batch_that_failed_goes_to_a_new_archive_once(tmp_path: Path, said: list[tuple[str, dict[str, object]]]) -> None:
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    one.append(some(0, 2))
+    disk.fail_at = len(disk.calls) + 2  # the sync of the next append
+    receipt = one.append(some(2, 2))
+    assert receipt.archive.sequence == 2
+    assert archives.events(tmp_path) == some(0, 4)
+    assert ("archive_abandoned", "disk_error") in [(event, fields.get("reason")) for event, fields in said]
+
+
+def test_a_disk_that_takes_nothing_is_said_to_be_full(tmp_path: Path) -> None:
+    disk = ShadowDisk(tmp_path)
+    disk.append = lambda fd, raw: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(StorageFault, match="free space; consuming resumes by itself") as caught:
+        shelf(tmp_path, disk).append(some(0, 1))
+    assert caught.value.reason == "disk_full"
+    assert archives.events(tmp_path) == []
+
+
+def test_below_the_reserve_nothing_is_begun(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    object.__setattr__(one.settings, "free_bytes_min", 1 << 60)
+    with pytest.raises(StorageFault, match="archive.free_bytes_min") as caught:
+        one.append(some(0, 1))
+    assert caught.value.reason == "disk_low"
+    with pytest.raises(StorageFault):
+        one.probe()
+    assert find_archives([tmp_path]) == []
+
+
+def test_a_probe_proves_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.probe()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_window_of_every_instance_is_recalled(tmp_path: Path) -> None:
+    for instance, first in (("a", 0), ("b", 1000)):
+        one = shelf(tmp_path, instance=instance, events_max=60)
+        for serial in range(first, first + 150, 10):
+            one.append(some(serial, 10))
+    found = list(shelf(tmp_path).last_events())
+    assert {event.id for event in some(50, 100) + some(1050, 100)} <= {event.id for event in found}
+
+
+def test_the_window_of_the_archive_counts_when_it_was_larger(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 90))
+    later = shelf(tmp_path)
+    object.__setattr__(later.settings, "window", 1)
+    assert len(list(later.last_events())) == 90
+
+
+def test_a_lifeless_start_counts_until_the_first_commit(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.ledger.update(unclean=3, running=True)
+    one.append(some(0, 1))
+    assert one.ledger.state.unclean == 0

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+from consumer.archive.reader import find_archives
+from consumer.archive.show import show_repairs, show_verdicts
+from tests.support.shelves import shelf, some
+
+
+def orphan(directory: Path, cut: int = 0) -> Path:
+    one = shelf(directory)
+    one.append(some(0, 3))
+    one.append(some(3, 2))
+    assert one.writer is not None
+    one.writer.abandon()
+    path = one.writer.path
+    path.write_bytes(path.read_bytes()[: -cut or None])
+    return path
+
+
+def test_verify_ends_with_the_sum(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 3))
+    one.roll("stop")
+    said: list[str] = []
+    assert show_verdicts([tmp_path], said.append)
+    assert said[0].startswith("ok      sealed             3 events")
+    assert said[-1].startswith("complete: 1 archives, 3 events, 0 marked as duplicates")
+
+
+def test_verify_of_nothing_proves_nothing(tmp_path: Path) -> None:
+    said: list[str] = []
+    assert not show_verdicts([tmp_path], said.append)
+    assert said[-1].startswith("nothing found")
+
+
+def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
+    path = orphan(tmp_path, cut=5)
+    before = path.read_bytes()
+    said: list[str] = []
+    assert show_repairs([tmp_path], dry_run=True, say=said.append)
+    assert said[0] == f"would be sealed: {path}: 3 events"
+    assert "torn" in said[1]
+    assert path.read_bytes() == before
+
+
+def test_repair_mends_and_a_second_one_has_nothing_to_do(tmp_path: Path) -> None:
+    path = orphan(tmp_path, cut=5)
+    said: list[str] = []
+    assert show_repairs([tmp_path], dry_run=False, say=said.append)
+    assert not path.exists()
+    sealed = find_archives([tmp_path])[0]
+    assert said[0] == f"sealed: {path} -> {sealed}: 3 events"
+    assert show_verdicts([tmp_path], lambda _: None)
+    said.clear()
+    assert show_repairs([tmp_path], dry_run=False, say=said.append)
+    assert said == ["nothing else to do"]
+
+
+def test_repair_leaves_an_archive_alone_whose_owner_lives(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 1))
+    said: list[str] = []
+    show_repairs([tmp_path], dry_run=False, say=said.append)
+    show_repairs([tmp_path], dry_run=True, say=said.append)
+    assert [line.partition(":")[0] for line in said if "open" in line] == ["held", "held"]
+
+
+def test_what_holds_nothing_whole_cannot_be_mended(tmp_path: Path) -> None:
+    foreign = tmp_path / "20251121T161500.000000Z-20251121T161500.000000Z-one-00000001.kvp.zst"
+    foreign.write_bytes(b"foreign" * 100)
+    said: list[str] = []
+    assert not show_repairs([tmp_path], dry_run=False, say=said.append)
+    assert said[-1] == "not everything could be mended"

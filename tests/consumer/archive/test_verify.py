@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.reader import find_archives
+from consumer.archive.verify import verify
+from tests.consumer.archive.test_reader import offsets
+from tests.support.shelves import shelf, some
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Path]:
+    """Three sealed archives of one instance."""
+    one = shelf(tmp_path, events_max=4)
+    for first in range(0, 12, 2):
+        one.append(some(first, 2))
+    one.roll("stop")
+    return find_archives([tmp_path])
+
+
+def faults(*paths: Path) -> list[str]:
+    return [fault for verdict in verify(list(paths)) for fault in verdict.faults]
+
+
+def rewrite(path: Path, raw: bytes) -> None:
+    path.chmod(0o640)
+    path.write_bytes(raw)
+
+
+def test_whole_archives_are_complete(three: list[Path], tmp_path: Path) -> None:
+    verdicts = list(verify([tmp_path]))
+    assert [(verdict.events, verdict.batches, verdict.state, verdict.faults) for verdict in verdicts] == [(4, 2, "sealed", [])] * 3
+
+
+def test_an_archive_that_was_taken_away_is_missed(three: list[Path], tmp_path: Path) -> None:
+    three[1].unlink()
+    (fault,) = faults(tmp_path)
+    assert "archive 2 of one is missing" in fault
+
+
+def test_archives_that_went_first_are_not_missed(three: list[Path], tmp_path: Path) -> None:
+    """Retention deletes from the front."""
+    three[0].unlink()
+    assert faults(tmp_path) == []
+
+
+def test_an_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_path: Path) -> None:
+    other = shelf(tmp_path / "other", events_max=4)
+    other.append(some(0, 4))
+    other.roll("stop")
+    rewrite(three[0], find_archives([tmp_path / "other"])[0].read_bytes())
+    assert any("is not the archive that was written before this one" in fault for fault in faults(tmp_path / "20251121"))
+
+
+def test_a_batch_that_was_taken_out_is_noticed(three: list[Path]) -> None:
+    raw, at = three[0].read_bytes(), offsets(three[0])
+    rewrite(three[0], raw[: at[0]] + raw[at[1] :])
+    found = faults(three[0])
+    assert any("batches before number 1 are missing" in fault for fault in found)
+    assert any("footer knows 2 batches, 1 found" in fault for fault in found)
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_every_flipped_bit_is_noticed(three: list[Path], step: int) -> None:
+    raw = three[0].read_bytes()
+    for at in range(0, len(raw), 13 * step):
+        damaged = bytearray(raw)
+        damaged[at] ^= 1 << at % 8
+        rewrite(three[0], damaged)
+        assert faults(three[0]), at
+
+
+def test_a_fault_names_file_offset_and_reason(three: list[Path]) -> None:
+    raw, at = bytearray(three[0].read_bytes()), offsets(three[0])[1]
+    raw[at + 100] ^= 1
+    rewrite(three[0], raw)
+    assert any(fault.startswith(f"{three[0]}: at {at}: damaged, ") and "frame checksum" in fault for fault in faults(three[0]))
+
+
+def test_a_file_cut_after_its_batches_lacks_its_end(three: list[Path]) -> None:
+    raw = three[0].read_bytes()
+    end = offsets(three[0])[1] + 96 + int.from_bytes(raw[offsets(three[0])[1] + 28 :][:4], "little")
+    rewrite(three[0], raw[:end])
+    assert faults(three[0]) == [f"{three[0]}: at {end}: the end is missing: no footer"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"not an archive at all"], ids=["empty", "foreign"])
+def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "foreign"
+    path.write_bytes(raw)
+    assert len(faults(path)) >= 1
+
+
+def test_an_open_archive_whose_owner_writes_is_no_fault(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    with one.writer.path.open("ab") as half:
+        half.write(b"half a batch")
+        half.flush()
+        (live,) = verify([tmp_path])
+        assert (live.state, live.events, live.faults) == ("open", 2, [])
+    one.writer.abandon()
+    (dead,) = verify([tmp_path])
+    assert dead.state == "orphaned"
+    assert len(dead.faults) == 1
+
+
+def test_marked_duplicates_are_counted(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append([*some(0, 2), some(0, 1)[0]._replace(duplicate=True)])
+    (verdict,) = verify([tmp_path])
+    assert (verdict.events, verdict.duplicates) == (3, 1)
