@@ -17,6 +17,7 @@ import orjson
 from xxhash import xxh3_64_intdigest
 
 from codec.errors import Corrupt, TooLarge, Truncated, UnsupportedVersion
+from codec.kvp import RECORD_BYTES
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -91,6 +92,16 @@ class IndexRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LostBytes:
+    """A gap that an archive had before it was mended, at its place in the original."""
+
+    offset: int
+    bytes: int
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Footer:
     """Totals of a sealed archive. `types` and `tags` are counts by name, complete unless `names_complete` is false."""
 
@@ -102,7 +113,7 @@ class Footer:
     types: dict[str, int]
     tags: dict[str, int]
     names_complete: bool = True
-    gaps: list[dict[str, object]] = field(default_factory=list)
+    gaps: list[LostBytes] = field(default_factory=list)
     mended_from: str | None = None
 
 
@@ -114,34 +125,31 @@ def _frame(kind: int, body: bytes) -> bytes:
 
 def frame_bytes(raw: bytes) -> int:
     """The whole size of the Deedbox part that begins with these 16 bytes. Raises CodecError."""
-    _kind, size = _prefix(raw)
-    return size + 8
+    return _prefix(raw)[2] + 8
 
 
-def _prefix(raw: bytes) -> tuple[int, int]:
+def _prefix(raw: bytes) -> tuple[int, int, int]:
     if len(raw) < _PREFIX.size:
         raise Truncated(f"{len(raw)} bytes, a part begins with {_PREFIX.size}")
-    magic, size, name, kind, version, zero = _PREFIX.unpack_from(raw)
+    magic, size, name, kind, version, _reserved = _PREFIX.unpack_from(raw)
     if magic != _SKIPPABLE or name != b"DEED":
         raise Corrupt(f"{raw[:12].hex(' ')} found, no part of an archive begins so")
-    if version > VERSION:
-        raise UnsupportedVersion(f"format version {version}, this Deedbox reads up to {VERSION}")
-    if zero or kind not in (HEAD, BATCH, FOOTER) or version == 0:
-        raise Corrupt(f"part of kind {kind}, version {version}, reserved {zero}")
-    return kind, size
+    return kind, version, size
 
 
 def _body(raw: bytes, kind: int) -> bytes:
     """What stands between prefix and checksum, after both were checked."""
-    found, size = _prefix(raw)
-    if found != kind:
-        raise Corrupt(f"part of kind {found}, {kind} expected")
-    if len(raw) != size + 8:
+    found, version, size = _prefix(raw)
+    if len(raw) != size + 8 or len(raw) < _PREFIX.size + _CHECK.size:
         raise Truncated(f"part of {size + 8} bytes, {len(raw)} found")
     (check,) = _CHECK.unpack_from(raw, len(raw) - _CHECK.size)
     computed = xxh3_64_intdigest(raw[: -_CHECK.size])
     if check != computed:
         raise Corrupt(f"checksum {computed:016x}, {check:016x} expected")
+    if version > VERSION:  # after the checksum, which all versions share: a flipped bit makes no new version
+        raise UnsupportedVersion(f"format version {version}, this Deedbox reads up to {VERSION}")
+    if found != kind or version == 0:
+        raise Corrupt(f"part of kind {found}, version {version}; kind {kind} expected")
     return raw[_PREFIX.size : -_CHECK.size]
 
 
@@ -214,13 +222,16 @@ def check_frame(frame: bytes, header: BatchHeader) -> None:
 def decompress(frame: bytes, header: BatchHeader) -> bytes:
     """The records of a batch, checked against its header. Raises Corrupt."""
     check_frame(frame, header)
+    if header.raw != header.records * RECORD_BYTES:
+        raise Corrupt(f"{header.raw} bytes in {header.records} records")
+    decompressor = zstd.ZstdDecompressor()
     try:
-        size = zstd.get_frame_info(frame).decompressed_size
-        if size != header.raw:  # before decompressing: a forged size must not take the memory
-            raise Corrupt(f"frame of {size} bytes decompressed, {header.raw} expected")
-        return zstd.decompress(frame)
+        raw = decompressor.decompress(frame, max_length=header.raw)  # a forged frame must not take the memory
     except (zstd.ZstdError, MemoryError) as error:
         raise Corrupt(f"zstd: {error}") from error
+    if not decompressor.eof or decompressor.unused_data or len(raw) != header.raw:
+        raise Corrupt(f"frame of another size than {header.raw} bytes decompressed")
+    return raw
 
 
 _ROW = struct.Struct("<IIIIIIqqqqQQQ")
@@ -302,6 +313,8 @@ SEEK_END_BYTES = _SEEK_END.size
 
 def seek_table_bytes(end: bytes) -> int:
     """The size of the seek table whose last 9 bytes these are. Raises Corrupt if they end none."""
+    if len(end) != _SEEK_END.size:
+        raise Truncated(f"{len(end)} bytes, a seek table ends with {_SEEK_END.size}")
     count, descriptor, magic = _SEEK_END.unpack(end)
     if magic != _SEEKABLE or descriptor:
         raise Corrupt("no seek table at the end")

@@ -67,10 +67,13 @@ def _quoted_body(body: bytes, ascii_only: bool) -> tuple[bytes, bytes]:
     return b',"encoding":"base64"', b'"%b"' % b64encode(body)
 
 
-@lru_cache(maxsize=4096)
 def _quoted(value: str, ascii_only: bool) -> bytes:
     """For what repeats from event to event: types, exchanges, routing keys."""
-    return quote(value, ascii_only)
+    return _cached_quote(value, ascii_only) if len(value) <= _CACHED_CHARACTERS else quote(value, ascii_only)
+
+
+_CACHED_CHARACTERS = 255  # what is longer than a name on the wire would only fill the memory
+_cached_quote = lru_cache(maxsize=4096)(quote)
 
 
 _KEY_UNSAFE = re.compile("[|%\x00-\x1f\x7f\ud800-\udfff]")
@@ -97,6 +100,11 @@ def key_field(value: str, units: int, ascii_only: bool = False) -> str:
     return f"{head}~{digest}"
 
 
+def _type_field(value: str, units: int, ascii_only: bool) -> str:
+    found = _cached_key_field if len(value) <= _CACHED_CHARACTERS else key_field
+    return found(value, units, ascii_only)
+
+
 _cached_key_field = lru_cache(maxsize=4096)(key_field)
 
 
@@ -110,7 +118,7 @@ def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[byte
     limits = profile.field_units
     key = (
         f"{PREFIX}|{key_field(incarnation, limits[0], ascii_only)}"
-        f"|{_cached_key_field(event.type, limits[1], ascii_only)}|{key_field(event.id, limits[2], ascii_only)}|"
+        f"|{_type_field(event.type, limits[1], ascii_only)}|{key_field(event.id, limits[2], ascii_only)}|"
     ).encode()
     encoding, quoted = _quoted_body(event.body, ascii_only)
     value = (
@@ -264,7 +272,10 @@ def _loads(value: bytes) -> dict[str, object]:
     try:
         members = orjson.loads(value)
     except orjson.JSONDecodeError:
-        members = json.loads(value)  # lone surrogates are legal in JSON and refused by orjson
+        try:
+            members = json.loads(value)  # lone surrogates are legal in JSON and refused by orjson
+        except RecursionError as error:
+            raise Corrupt("JSON nested too deep") from error
     if not isinstance(members, dict):
         raise Corrupt(f"value is a JSON {type(members).__name__}, an object is expected")
     return members
@@ -286,7 +297,7 @@ def _joined(first: dict[str, object], key: bytes, stream: Iterable[tuple[bytes, 
         raise Truncated(f"{index + 1} of {count} slices")
     whole: dict[str, object] = {name: "".join(pieces) for name, pieces in parts.items()}
     if "tags" in whole:
-        whole["tags"] = json.loads(_str(whole["tags"]))
+        whole["tags"] = _loads(b'{"tags":%b}' % _str(whole["tags"]).encode("utf-8", "surrogatepass"))["tags"]
     return first | whole
 
 

@@ -42,6 +42,7 @@ class Service:
         self._directory = Path(settings.archive.dir)
         self._disk = Disk()
         self._place = Place(self._directory, settings.archive.name, settings.archive.level)
+        self._deferred: list[Path] = []
         self._signal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> Exit:
@@ -67,6 +68,8 @@ class Service:
         try:
             for finding in recovery.recover_own(self._disk, self._place, ledger, self._settings.instance):
                 report(finding)
+                if finding.outcome in ("deferred", "held"):
+                    self._deferred.append(finding.path)
             self._recover_others()
         except OSError as error:
             log.emit("recovery_deferred", path=str(self._directory), reason=str(error))
@@ -89,6 +92,8 @@ class Service:
     async def _serve(self, ledger: Ledger, unclean: int) -> Exit:
         settings = self._settings
         shelf = Shelf(self._disk, self._shelf_settings(), ledger, boot_id=_boot_id())
+        for path in self._deferred:
+            shelf.adopt(path)
         appender = Appender(shelf)
         pace = Pace(
             BatchLimits(settings.batch.count, settings.batch.bytes, settings.batch.linger_s),

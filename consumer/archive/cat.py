@@ -9,7 +9,7 @@ from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.durable import is_held
-from consumer.archive.reader import ArchiveFile, Batch, Gap, find_archives
+from consumer.archive.reader import ArchiveFile, Batch, Gap, find_archives, open_archive
 
 
 def cat_archives(paths: list[Path], format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
@@ -17,8 +17,9 @@ def cat_archives(paths: list[Path], format: str, out: BinaryIO, complain: Callab
     damaged = False
     for path in find_archives(paths):
         try:
-            with ArchiveFile(path) as archive:
-                damaged |= _cat(archive, format, out, complain)
+            live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
+            with open_archive(path) as archive:
+                damaged |= _cat(archive, live, format, out, complain)
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -27,9 +28,8 @@ def cat_archives(paths: list[Path], format: str, out: BinaryIO, complain: Callab
     return damaged
 
 
-def _cat(archive: ArchiveFile, format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
+def _cat(archive: ArchiveFile, live: bool, format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
     damaged = False
-    live = archive.path.name.endswith(naming.OPEN_SUFFIX) and is_held(archive.path)
     if archive.size == 0:
         complain(f"{archive.path}: at 0: empty file")
         return True
@@ -40,7 +40,7 @@ def _cat(archive: ArchiveFile, format: str, out: BinaryIO, complain: Callable[[s
             except CodecError as error:
                 complain(f"{archive.path}: at {part.offset}: batch {part.header.number}: {error}")
                 damaged = True
-        elif isinstance(part, Gap) and not (live and part.kind == "torn"):
+        elif isinstance(part, Gap) and not (live and part.harmless):
             complain(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
             damaged = True
     return damaged

@@ -10,7 +10,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _AT_FDCWD = -100
@@ -24,17 +24,28 @@ class Disk:
     def create(self, path: Path) -> int:
         """A new file, open for appending, held by flock. Raises FileExistsError and never overwrites."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        # Waits: a reader that asks `is_held` may hold the new file for a moment.
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        try:
+            # Waits: a reader that asks `is_held` may hold the new file for a moment.
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        except OSError:
+            self.close(fd)
+            path.unlink()
+            raise
         return fd
 
     def open(self, path: Path) -> int:
-        """An existing file, for appending and reading."""
-        return os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        """An existing file of ours, for appending and reading, were it read-only."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+        try:
+            return os.open(path, flags)
+        except PermissionError:
+            path.chmod(0o640)
+            return os.open(path, flags)
 
     def close(self, fd: int) -> None:
-        """Close, and with it give up the lock."""
-        os.close(fd)
+        """Close, and with it give up the lock. What an error here could say, the sync before has said better."""
+        with suppress(OSError):
+            os.close(fd)
 
     def lock(self, fd: int) -> bool:
         """Take the flock if it is free, and say whether it was. It is held until the file is closed."""
@@ -50,9 +61,13 @@ class Disk:
         The file stays when the lock goes: removing it would let two processes hold two files of one name.
         """
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        if self.lock(fd):
-            return fd
-        os.close(fd)
+        try:
+            if self.lock(fd):
+                return fd
+        except OSError:
+            self.close(fd)
+            raise
+        self.close(fd)
         return None
 
     def append(self, fd: int, raw: bytes) -> None:
@@ -65,6 +80,14 @@ class Disk:
         """The bytes and the size of the file are durable. After an error, never again on this descriptor:
         the kernel reports a lost write once and then calls the pages clean."""
         os.fdatasync(fd)
+
+    def sync_path(self, path: Path) -> None:
+        """What the file holds now is durable, whoever wrote it."""
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self.sync(fd)
+        finally:
+            os.close(fd)
 
     def sync_directory(self, path: Path) -> None:
         """The entries of the directory are durable: fsync of a file says nothing of its name (fsync(2))."""

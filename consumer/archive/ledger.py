@@ -7,6 +7,7 @@ one small file that is replaced durably; when it is lost, the directory says wha
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import msgspec
 import orjson
 
 from codec.archive import Previous
@@ -39,6 +40,13 @@ class Ledger:
         self.state = replace(self.state, **changes)  # type: ignore[arg-type]
         self._disk.replace(self.path, orjson.dumps(self.state, option=orjson.OPT_APPEND_NEWLINE))
 
+    def note_sealed(self, archive: naming.ArchiveId, name: str, sha256: str) -> None:
+        """An archive is sealed: the next one names the last of them. Raises OSError, as `update` does."""
+        last = naming.parse_sealed(Path(self.state.previous.archive)) if self.state.previous else None
+        newest = last is None or archive.sequence >= last.sequence
+        previous = Previous(name, sha256) if newest else self.state.previous
+        self.update(sequence=max(self.state.sequence, archive.sequence), previous=previous)
+
     def hold_sequence(self, sequence: int) -> None:
         """Count a sequence as used, in memory; its archive on the disk says so to later lives."""
         self.state = replace(self.state, sequence=sequence)
@@ -55,10 +63,6 @@ class Ledger:
 
 def _read(path: Path) -> State | None:
     try:
-        members = orjson.loads(path.read_bytes())
-        previous = members.pop("previous")
-        return State(**members, previous=Previous(**previous) if previous else None)
-    except FileNotFoundError:
-        return None
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+        return msgspec.json.decode(path.read_bytes(), type=State)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None  # a ledger that cannot be read is no reason not to start: the directory knows the sequences

@@ -6,7 +6,7 @@ instance sort in the order of their writing.
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from codec.event import EPOCH, TIME_US_MAX, TIME_US_MIN
@@ -67,9 +67,13 @@ def _archive_id(match: re.Match[str] | None) -> ArchiveId | None:
     return ArchiveId(match["instance"], int(match["sequence"])) if match else None
 
 
+def _instant(time_us: int) -> datetime:
+    # A damaged head may say anything.
+    return EPOCH + timedelta(microseconds=min(max(time_us, TIME_US_MIN), TIME_US_MAX))
+
+
 def _stamp(time_us: int) -> str:
-    instant = EPOCH + timedelta(microseconds=min(max(time_us, TIME_US_MIN), TIME_US_MAX))
-    return instant.isoformat(timespec="microseconds").translate({45: None, 58: None})[:22] + "Z"
+    return _instant(time_us).isoformat(timespec="microseconds").translate({45: None, 58: None})[:22] + "Z"
 
 
 def template_fault(template: str) -> str | None:
@@ -88,8 +92,7 @@ def template_fault(template: str) -> str | None:
 
 def sealed_name(template: str, archive: ArchiveId, first_us: int, last_us: int) -> PurePosixPath:
     """The path of a sealed archive below its directory; times are those of the first and last arrival."""
-    instant = EPOCH + timedelta(microseconds=first_us)
-    head = instant.strftime(template.removesuffix(TAIL))
+    head = _instant(first_us).strftime(template.removesuffix(TAIL))
     tail = TAIL.format(
         first=_stamp(first_us),
         last=_stamp(last_us),

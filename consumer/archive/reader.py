@@ -14,7 +14,7 @@ from typing import Self
 from codec import archive as container
 from codec import kvp
 from codec.archive import BatchHeader, Footer, Head, IndexRow
-from codec.errors import CodecError, Truncated
+from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 from codec.event import Event
 from consumer.archive import naming
 
@@ -46,12 +46,17 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Bytes that are no batch. `kind`: `torn` at the end, `damaged` before it, `missing` where bytes were taken out."""
+    """Bytes that are no batch.
+
+    `kind`: `torn` at the end, `damaged` before it, `missing` where bytes were taken out, `newer` for what a later Deedbox
+    wrote. `harmless`: it was certainly never acknowledged, because it is cut short or nothing but zeros.
+    """
 
     offset: int
     size: int
     kind: str
     reason: str
+    harmless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +102,16 @@ class ArchiveFile:
 
     @property
     def id(self) -> naming.ArchiveId | None:
-        """Instance and sequence, by the head or else by the name."""
-        if self.head is not None:
-            return naming.ArchiveId(self.head.instance, self.head.sequence)
-        return naming.parse_sealed(self.path) or naming.parse_open(self.path)
+        """Instance and sequence, by the name or else by the head."""
+        return naming.parse_sealed(self.path) or naming.parse_open(self.path) or self.head_id
+
+    @property
+    def head_id(self) -> naming.ArchiveId | None:
+        """Instance and sequence by the head, if it is whole and says something sensible."""
+        head = self.head
+        if head is None or not naming.is_instance(head.instance) or head.sequence < 1:
+            return None
+        return naming.ArchiveId(head.instance, head.sequence)
 
     def _read_head(self) -> None:
         if self.size == 0:
@@ -156,16 +167,23 @@ class ArchiveFile:
         if at + size > self.size:
             raise Truncated(f"footer of {size} bytes, {self.size - at} left")
         footer, rows = container.decode_footer(self.read(at, size))
-        container.decode_seek_table(self.read(at + size, self.size - at - size))
+        frames = [(len(self.head_raw), 0)]
+        for row in rows:
+            frames += [(container.BATCH_HEADER_BYTES, 0), (row.header.compressed, row.header.raw)]
+        if container.decode_seek_table(self.read(at + size, self.size - at - size)) != [*frames, (size, 0)]:
+            raise Corrupt("seek table does not fit the frames")
         return Seal(at, footer, rows)
 
     def _gap(self, at: int, fault: CodecError, search_from: int) -> Gap:
         """What lies between `at` and the next part that can be read; without one, the rest of the file is torn."""
         after = self._next_part(search_from)
+        if isinstance(fault, UnsupportedVersion):
+            return Gap(at, (after or self.size) - at, "newer", fault.reason)
         if after is not None:
             return Gap(at, after - at, "damaged", fault.reason)
-        reason = "nothing but zeros" if self._all_zeros(at) else fault.reason
-        return Gap(at, self.size - at, "torn", reason)
+        if self._all_zeros(at):
+            return Gap(at, self.size - at, "torn", "nothing but zeros", harmless=True)
+        return Gap(at, self.size - at, "torn", fault.reason, harmless=isinstance(fault, Truncated))
 
     def _all_zeros(self, at: int) -> bool:
         return not any(self.read(offset, _SEARCH_BYTES).strip(b"\0") for offset in range(at, self.size, _SEARCH_BYTES))
@@ -199,7 +217,7 @@ class ArchiveFile:
 
 def last_events(path: Path, count: int) -> Iterator[Event]:
     """Up to `count` events from the end of an archive, or a few more, in order. Batches that cannot be read are left out."""
-    with ArchiveFile(path) as archive:
+    with open_archive(path) as archive:
         tail: deque[Batch] = deque()
         held = 0
         for part in archive.parts(frames=False):
@@ -218,6 +236,18 @@ def _events_or_none(archive: ArchiveFile, batch: Batch) -> list[Event]:
         return Batch(batch.offset, batch.header, frame).events()
     except CodecError:
         return []
+
+
+def open_archive(path: Path) -> ArchiveFile:
+    """Open an archive that may have been sealed, and with that renamed, since it was found. Raises OSError."""
+    try:
+        return ArchiveFile(path)
+    except FileNotFoundError:
+        wanted = naming.parse_open(path)
+        for other in path.parent.rglob(f"*{naming.SUFFIX}") if wanted else ():
+            if naming.parse_sealed(other) == wanted:
+                return ArchiveFile(other)
+        raise
 
 
 def find_archives(paths: list[Path]) -> list[Path]:

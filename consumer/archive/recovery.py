@@ -6,17 +6,19 @@ The caller holds the lock of the instance; a free lock on an open archive then m
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from codec import archive as container
-from codec.archive import Head
+from codec.archive import Head, LostBytes
 from consumer.archive import naming
 from consumer.archive.durable import Disk, held
 from consumer.archive.ledger import Ledger
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
-from consumer.archive.writer import Index, Place, Sealed, previous_of, publish
+from consumer.archive.writer import Index, Place, Sealed, publish
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What recovery did with a file. `outcome`: whole, sealed, mended, empty, held or deferred."""
+    """What recovery did with a file. `outcome`: whole, sealed, mended, empty, gone, held or deferred."""
 
     path: Path
     outcome: str
@@ -66,13 +68,15 @@ def survey(path: Path, committed: int | None = None) -> Survey:
     seal = None
     with ArchiveFile(path) as archive:
         for part in archive.parts():
+            if committed is not None and part.offset >= committed:
+                gaps.append(
+                    Gap(part.offset, archive.size - part.offset, "torn", "written, but never synced", harmless=True)
+                )
+                break
             if isinstance(part, Seal):
                 seal = part
             elif isinstance(part, Gap):
                 gaps.append(part)
-            elif committed is not None and part.offset + part.size > committed:
-                gaps.append(Gap(part.offset, archive.size - part.offset, "torn", "written, but never synced"))
-                break
             else:
                 batches.append(Batch(part.offset, part.header))
         return Survey(path, archive.size, archive.id, archive.head_raw, batches, gaps, seal)
@@ -83,12 +87,12 @@ def recover(disk: Disk, place: Place, path: Path, committed: int | None = None) 
     try:
         fd = disk.open(path)
     except FileNotFoundError:
-        return Finding(path, "held", reason="sealed in the meantime")
+        return Finding(path, "gone", reason="sealed in the meantime")
     except OSError as error:
         return Finding(path, "deferred", reason=str(error))
     try:
         if not disk.lock(fd):
-            return Finding(path, "held")
+            return Finding(path, "held", reason="somebody holds its lock")
         return _mend(disk, place, fd, survey(path, committed))
     except OSError as error:
         return Finding(path, "deferred", reason=str(error))
@@ -97,14 +101,16 @@ def recover(disk: Disk, place: Place, path: Path, committed: int | None = None) 
 
 
 def _mend(disk: Disk, place: Place, fd: int, found: Survey) -> Finding:
+    if newer := next((gap for gap in found.gaps if gap.kind == "newer"), None):
+        return Finding(found.path, "deferred", found.events, found.gaps, reason=newer.reason)
     if not found.batches:
         return _set_empty_aside(disk, found)
     if found.damaged and found.seal is None:
         return _rebuild_open(disk, place, found)
     if found.seal is None:
         _cut_torn_tail(disk, fd, found)
-        disk.append(fd, _index(found).encode_end(len(found.head_raw), _described(found)))
-        disk.sync(fd)
+        disk.append(fd, _index(found).encode_end(len(found.head_raw), _lost(found)))
+    disk.sync(fd)  # also where the end was there already: nobody knows whether it was synced
     sealed = _publish(disk, place, fd, found)
     return Finding(found.path, "sealed", found.events, found.gaps, sealed)
 
@@ -119,7 +125,10 @@ def _set_empty_aside(disk: Disk, found: Survey) -> Finding:
 def _keep(disk: Disk, path: Path, offset: int, size: int) -> None:
     """Keep bytes aside before they are cut off. The same bytes again give the same file."""
     with ArchiveFile(path) as archive:
-        disk.replace(path.with_name(f"{path.name}.{offset}{naming.TORN_SUFFIX}"), archive.read(offset, size))
+        raw = archive.read(offset, size)
+    aside = path.with_name(f"{path.name}.{offset}{naming.TORN_SUFFIX}")
+    if not (aside.exists() and aside.read_bytes() == raw):
+        disk.replace(_free_name(aside), raw)
 
 
 def _cut_torn_tail(disk: Disk, fd: int, found: Survey) -> None:
@@ -136,13 +145,9 @@ def _index(found: Survey) -> Index:
     return index
 
 
-def _described(found: Survey) -> list[dict[str, object]]:
-    """The gaps that lost acknowledged batches, for the footer; a torn tail was never acknowledged."""
-    return [
-        {"offset": gap.offset, "bytes": gap.size, "kind": gap.kind, "reason": gap.reason}
-        for gap in found.gaps
-        if gap.kind != "torn"
-    ]
+def _lost(found: Survey) -> list[LostBytes]:
+    """The gaps that may have been acknowledged, for the footer."""
+    return [LostBytes(gap.offset, gap.size, gap.kind, gap.reason) for gap in found.gaps if not gap.harmless]
 
 
 def _publish(disk: Disk, place: Place, fd: int, found: Survey) -> Sealed:
@@ -182,8 +187,8 @@ def _rebuild(disk: Disk, found: Survey, fresh: Path) -> None:
         with ArchiveFile(found.path) as archive:
             for batch in found.batches:
                 disk.append(fd, archive.read(batch.offset, batch.size))
-        lost = _described(found) or [{"offset": 0, "bytes": 0, "kind": "damaged", "reason": "end lost"}]
-        disk.append(fd, _index(replace(found, head_raw=head_raw)).encode_end(len(head_raw), lost, digest(found.path)))
+        end = _index(replace(found, head_raw=head_raw)).encode_end(len(head_raw), _lost(found), digest(found.path))
+        disk.append(fd, end)
         disk.sync(fd)
         disk.make_read_only(fd)
     finally:
@@ -211,31 +216,40 @@ def mend_sealed(disk: Disk, path: Path) -> Finding:
     found = survey(path)
     if found.seal is not None and not found.damaged and len(found.seal.rows) == len(found.batches):
         return Finding(path, "whole", found.events)  # perhaps with batches missing, which nothing brings back
-    if not found.batches:
-        return Finding(path, "deferred", 0, found.gaps, reason="holds no whole batch")
+    if not found.batches or found.id is None:
+        reason = "holds no whole batch" if found.id else "neither its name nor its head say which archive it is"
+        return Finding(path, "deferred", found.events, found.gaps, reason=reason)
     fresh = path.with_name(path.name + ".mending")
     _rebuild(disk, found, fresh)
-    disk.supplant(path, fresh, _free_name(path))
+    disk.supplant(path, fresh, _free_name(path.with_name(path.name + naming.DAMAGED_SUFFIX)))
     return Finding(path, "mended", found.events, found.gaps)
 
 
-def _free_name(path: Path) -> Path:
-    """A name to keep a damaged original under, beside those that are kept already."""
-    aside, number = path.with_name(path.name + naming.DAMAGED_SUFFIX), 1
-    while aside.exists():
+def _free_name(wanted: Path) -> Path:
+    """A name to keep something aside under, beside what is kept already."""
+    name, number = wanted, 1
+    while name.exists():
         number += 1
-        aside = path.with_name(f"{path.name}{naming.DAMAGED_SUFFIX}.{number}")
-    return aside
+        name = wanted.with_name(f"{wanted.name}.{number}")
+    return name
 
 
 def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iterator[Finding]:
     """Recover the open archives of one instance whose lock the caller holds, oldest first, and note them in its ledger."""
-    for path in orphans(place.directory, instance):
+    paths = orphans(place.directory, instance)
+    if paths:
+        _note(ledger.update)  # the sequences that the directory shows: an empty archive takes its own along
+    for path in paths:
         finding = recover(disk, place, path)
         if finding.sealed is not None:
-            sequence = max(ledger.state.sequence, finding.sealed.archive.sequence)
-            ledger.update(sequence=sequence, previous=previous_of(finding.sealed))
+            _note(partial(ledger.note_sealed, finding.sealed.archive, finding.sealed.path.name, finding.sealed.sha256))
         yield finding
+
+
+def _note(step: Callable[[], None]) -> None:
+    """The ledger helps and decides nothing: on a disk that refuses, recovery goes on without it."""
+    with suppress(OSError):
+        step()
 
 
 def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ Synchronous, used by one thread. Invariant: a batch is durable when `append` ret
 be sealed; what a failed archive held beyond its last sync is cut off when it is recovered.
 """
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ from consumer import log
 from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
-from consumer.archive.reader import ArchiveFile, find_archives, last_events
+from consumer.archive.reader import find_archives, last_events, open_archive
 from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
-from consumer.archive.writer import ArchiveWriter, Place, Receipt, previous_of, storage_fault
+from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.errors import StorageFault
 
 PROBE_BYTES = 64 * 1024
@@ -46,7 +47,7 @@ class Shelf:
     boot_id: str = ""
     last_roll: str = ""
     writer: ArchiveWriter | None = None
-    _abandoned: list[tuple[Path, int]] = field(default_factory=list)
+    _abandoned: list[tuple[Path, int | None]] = field(default_factory=list)
 
     def append(self, events: Sequence[Event]) -> Receipt:
         """Make the events durable. Raises StorageFault when neither the open archive nor a new one takes them."""
@@ -69,7 +70,7 @@ class Shelf:
             self._abandon(writer, fault)
             raise
         if writer.fill.batches == 1 and self.ledger.state.unclean:
-            self._note(unclean=0)
+            self._note(lambda: self.ledger.update(unclean=0))
         return receipt
 
     def _check_space(self) -> None:
@@ -92,9 +93,10 @@ class Shelf:
             self.settings.instance, state.sequence + 1, int(self.wall() * 1_000_000), self.boot_id,
             window=self.settings.window, previous=state.previous,
         )  # fmt: skip
-        self.writer = ArchiveWriter(self.disk, self.settings.place, head, self.clock, self.wall)
-        # In memory only until it is sealed: until then the open file itself keeps the number.
+        # In memory only until it is sealed: until then the open file itself keeps the number. Counted before the
+        # attempt, because whatever is in the way of this name would be in the way again.
         self.ledger.hold_sequence(state.sequence + 1)
+        self.writer = ArchiveWriter(self.disk, self.settings.place, head, self.clock, self.wall)
         log.emit("archive_opened", archive=str(self.writer.id))
         return self.writer
 
@@ -110,10 +112,14 @@ class Shelf:
             path, committed = entry
             finding = recovery.recover(self.disk, self.settings.place, path, committed)
             report(finding)
-            if finding.outcome != "deferred":
+            if finding.outcome in ("sealed", "mended", "empty", "gone"):
                 self._abandoned.remove(entry)
             if finding.sealed is not None:
-                self._note(previous=previous_of(finding.sealed))
+                self._note_sealed(finding.sealed)
+
+    def adopt(self, path: Path) -> None:
+        """An archive of an earlier life that could not be mended at the start: it is tried again."""
+        self._abandoned.append((path, None))
 
     def due(self) -> str | None:
         """Why the open archive should be sealed now, if it should."""
@@ -134,12 +140,15 @@ class Shelf:
         if writer is None:
             return
         try:
+            if not writer.fill.batches:
+                self._discard(writer)
+                return
             sealed = writer.seal()
         except StorageFault as fault:
             self._abandon(writer, fault)
             return
         self.last_roll = reason
-        self._note(sequence=sealed.archive.sequence, previous=previous_of(sealed))
+        self._note_sealed(sealed)
         log.emit(
             "archive_sealed",
             archive=str(sealed.archive),
@@ -160,14 +169,36 @@ class Shelf:
             yield from self._last_of(paths)
 
     def _last_of(self, paths: list[Path]) -> Iterator[Event]:
-        with ArchiveFile(paths[-1]) as newest:
-            missing = max(self.settings.window, newest.head.window if newest.head else 0)
+        """Archives that cannot be read are left out: what they hold is archived again, and better twice than not."""
+        missing = self.settings.window
         for path in reversed(paths):
-            for event in last_events(path, missing):
-                missing -= 1
-                yield event
+            try:
+                missing = max(missing, self._make_trustworthy(path))
+                for event in last_events(path, missing):
+                    missing -= 1
+                    yield event
+            except OSError as error:
+                log.emit("recovery_deferred", path=str(path), reason=str(error))
             if missing <= 0:
                 return
+
+    def _make_trustworthy(self, path: Path) -> int:
+        """What is compared with must be durable. Gives the window that the archive was written with.
+
+        The page cache shows what a killed process wrote and never synced, and what a failed sync has lost.
+        """
+        if path in {abandoned for abandoned, _committed in self._abandoned}:
+            raise OSError(errno.EBUSY, "waits for recovery")
+        if naming.parse_open(path) and path.exists():
+            self.disk.sync_path(path)
+        with open_archive(path) as archive:
+            return archive.head.window if archive.head else 0
+
+    def _discard(self, writer: ArchiveWriter) -> None:
+        try:
+            writer.discard()
+        except OSError as error:
+            raise storage_fault(error, writer.path) from error
 
     def probe(self) -> None:
         """Prove that the disk takes data again. Raises StorageFault."""
@@ -180,10 +211,13 @@ class Shelf:
             raise storage_fault(error, path) from error
         self.recover_abandoned()
 
-    def _note(self, **changes: object) -> None:
+    def _note_sealed(self, sealed: Sealed) -> None:
+        self._note(lambda: self.ledger.note_sealed(sealed.archive, sealed.path.name, sealed.sha256))
+
+    def _note(self, step: Callable[[], None]) -> None:
         """Keep in the ledger what is only a help: if the disk refuses now, the next life finds it in the archives."""
         try:
-            self.ledger.update(**changes)
+            step()
         except OSError as error:
             log.emit("recovery_deferred", path=str(self.ledger.path), reason=str(error))
 

@@ -9,7 +9,7 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.reader import find_archives
 from consumer.archive.recovery import Finding
 from consumer.archive.verify import verify
-from consumer.archive.writer import Place, previous_of
+from consumer.archive.writer import Place
 
 Say = Callable[[str], None]
 
@@ -69,8 +69,8 @@ def _repair(disk: Disk, path: Path) -> Finding:
             return Finding(path, "held", reason="its owner lives")
         ledger = Ledger(disk, path.parent, archive.instance)
         finding = recovery.recover(disk, Place(path.parent), path)
-        if finding.sealed is not None:
-            ledger.update(previous=previous_of(finding.sealed))
+        if sealed := finding.sealed:
+            ledger.note_sealed(sealed.archive, sealed.path.name, sealed.sha256)
         return finding
 
 

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codec import archive as container
 from codec.errors import CodecError
 from consumer.archive import naming
 from consumer.archive.durable import is_held
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, find_archives
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, find_archives, open_archive
 from consumer.archive.recovery import digest
 
 
@@ -48,9 +47,11 @@ def verify(paths: list[Path]) -> Iterator[Verdict]:
 
 
 def _verify_archive(path: Path, previous: Verdict | None) -> Verdict:
-    with ArchiveFile(path) as archive:
-        verdict = Verdict(path, archive.id, size=archive.size)
-        live = path.name.endswith(naming.OPEN_SUFFIX) and is_held(path)
+    live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
+    with open_archive(path) as archive:
+        verdict = Verdict(archive.path, archive.id, size=archive.size)
+        if archive.head is not None and archive.head_id != archive.id:
+            verdict.fault(0, f"the head says {archive.head_id}, the name {archive.id}")
         batches: list[Batch] = []
         seal: Seal | None = None
         for part in archive.parts():
@@ -58,11 +59,11 @@ def _verify_archive(path: Path, previous: Verdict | None) -> Verdict:
                 _verify_batch(verdict, part)
                 batches.append(Batch(part.offset, part.header))
             elif isinstance(part, Gap):
-                if not (live and part.kind == "torn"):  # the last bytes of a live archive are on their way
+                if not (live and part.harmless):  # the last bytes of a live archive are on their way
                     verdict.fault(part.offset, f"{part.kind}, {part.size} bytes: {part.reason}")
             else:
                 seal = part
-                _verify_seal(verdict, archive, batches, part)
+                _verify_seal(verdict, batches, part)
         verdict.state = "sealed" if seal else "open" if live else "orphaned"
         if archive.size == 0:
             verdict.fault(0, "empty file")
@@ -86,41 +87,29 @@ def _verify_batch(verdict: Verdict, batch: Batch) -> None:
         verdict.fault(batch.offset, f"batch {header.number}: {len(events)} events, {header.events} expected")
 
 
-def _verify_seal(verdict: Verdict, archive: ArchiveFile, batches: list[Batch], seal: Seal) -> None:
+def _verify_seal(verdict: Verdict, batches: list[Batch], seal: Seal) -> None:
     footer = seal.footer
     for gap in footer.gaps:
-        verdict.fault(int(str(gap["offset"])), f"lost before it was mended: {gap['bytes']} bytes, {gap['reason']}")
+        verdict.fault(gap.offset, f"lost before it was mended: {gap.kind}, {gap.bytes} bytes: {gap.reason}")
     if [row.header for row in seal.rows] != [batch.header for batch in batches]:
         verdict.fault(seal.offset, f"footer knows {len(seal.rows)} batches, {len(batches)} found")
     if footer.events != sum(batch.header.events for batch in batches):
         verdict.fault(seal.offset, f"footer counts {footer.events} events, {verdict.events} found")
-    size = container.frame_bytes(archive.read(seal.offset, 16))
-    frames = [(len(archive.head_raw), 0)]
-    for batch in batches:
-        frames += [(container.BATCH_HEADER_BYTES, 0), (batch.header.compressed, batch.header.raw)]
-    at = seal.offset + size
-    if container.decode_seek_table(archive.read(at, archive.size - at)) != [*frames, (size, 0)]:
-        verdict.fault(at, "seek table does not fit the frames")
 
 
 def _verify_place(verdict: Verdict, archive: ArchiveFile, previous: Verdict | None) -> None:
-    """Sequence and digest, against the archive before it of the same instance, if that one is among those looked at."""
-    if previous is None or previous.id is None or verdict.id is None or verdict.id.instance != previous.id.instance:
-        return
-    first, second = previous.id.sequence, verdict.id.sequence
-    if second != first + 1:
-        missing = f"{first + 1}" if second == first + 2 else f"{first + 1} to {second - 1}"
-        verdict.fault(
-            0,
-            f"archive {missing} of {verdict.id.instance} is missing"
-            if second > first
-            else f"sequence {second} after {first}",
-        )
-        return
+    """Whether the archive that was sealed before this one is there, and is what it was; if older ones are looked at."""
     before = archive.head.previous if archive.head else None
-    if before and before.sha256 and previous.state == "sealed" and not _is(previous.path, before.sha256):
+    if before is None or previous is None or previous.id is None or verdict.id is None:
+        return
+    named = naming.parse_sealed(Path(before.archive))
+    if named is None or not (verdict.id.instance == previous.id.instance == named.instance):
+        return
+    if named.sequence > previous.id.sequence:
+        verdict.fault(0, f"archive {named} is missing: it was sealed before this one")
+    elif named == previous.id and before.sha256 and not _is(previous.path, before.sha256):
         verdict.fault(
-            0, f"{previous.path.name} is not the archive that was written before this one: its SHA-256 differs"
+            0, f"{previous.path.name} is not the archive that was sealed before this one: its SHA-256 differs"
         )
 
 

@@ -18,7 +18,7 @@ from xxhash import xxh3_64_intdigest
 from codec import archive as container
 from codec import filter as bloom
 from codec import kvp
-from codec.archive import BatchHeader, Footer, Head, Previous
+from codec.archive import BatchHeader, Footer, Head, LostBytes
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.durable import Disk
@@ -27,6 +27,7 @@ from consumer.errors import StorageFault
 
 T = TypeVar("T")
 
+NAME_CHARACTERS_MAX = 255
 NAMES_MAX = 1000  # distinct types and tags that a footer counts by name
 
 
@@ -63,7 +64,7 @@ class Tally:
     def add(self, names: Sequence[str]) -> None:
         """Count the names; new ones past the limit are left out, and `complete` says so."""
         for name, count in Counter(map(_utf8, names)).items():
-            if name in self.counts or len(self.counts) < NAMES_MAX:
+            if name in self.counts or (len(self.counts) < NAMES_MAX and len(name) <= NAME_CHARACTERS_MAX):
                 self.counts[name] += count
             else:
                 self.complete = False
@@ -109,9 +110,7 @@ class Index:
         hashes += [bloom.key_hash("tag", name) for name in set(tags)]
         return bloom.build(hashes)
 
-    def encode_end(
-        self, head_bytes: int, gaps: Sequence[dict[str, object]] = (), mended_from: str | None = None
-    ) -> bytes:
+    def encode_end(self, head_bytes: int, gaps: Sequence[LostBytes] = (), mended_from: str | None = None) -> bytes:
         """Footer and seek table."""
         footer = Footer(
             len(self.rows), self.events, self.records, self.raw, self.link,
@@ -202,6 +201,12 @@ class ArchiveWriter:
         self._disk.close(self._fd)
         return Sealed(self.id, path, self.index.events, self.fill.bytes + len(end), self._digest.hexdigest())
 
+    def discard(self) -> None:
+        """Close and remove a file in which nothing is durable. Raises OSError."""
+        assert not self.fill.batches, "batches are never thrown away"
+        self.abandon()
+        self._disk.remove(self.path)
+
     def abandon(self) -> None:
         """Close without sealing; recovery will see to the file. The lock goes with it."""
         self.broken = True
@@ -221,9 +226,13 @@ class ArchiveWriter:
 
 def publish(disk: Disk, fd: int, source: Path, target: Path) -> None:
     """Give a synced archive its sealed name. Raises OSError."""
-    disk.make_read_only(fd)
     disk.make_directory(target.parent)
+    for parent in target.parent.parents:
+        if parent == source.parent or source.parent not in parent.parents:
+            break
+        disk.sync_directory(parent)  # a deeper template: an earlier attempt may have made it without syncing it
     disk.rename(source, target)
+    disk.make_read_only(fd)  # last: were the rename to fail, recovery must be able to write
 
 
 def storage_fault(error: OSError, path: Path) -> StorageFault:
@@ -233,8 +242,3 @@ def storage_fault(error: OSError, path: Path) -> StorageFault:
     return StorageFault(
         "disk_error", f"{path}: {error.strerror or error}", "check the device; consuming resumes by itself"
     )
-
-
-def previous_of(sealed: Sealed) -> Previous:
-    """A sealed archive as the head of the next one names it."""
-    return Previous(sealed.path.name, sealed.sha256)

@@ -11,7 +11,7 @@ import orjson
 
 from codec.amqp import identify
 from codec.errors import CodecError
-from codec.event import TIME_US_MAX, Event, parse_time
+from codec.event import TIME_US_MAX, TIME_US_MIN, Event, parse_time
 
 
 class Delivery(NamedTuple):
@@ -68,9 +68,11 @@ def _instant(value: object, otherwise: int) -> int:
     """The time of a notification: `2026-11-19 23:11:00.060662`, in UTC without saying so."""
     try:
         text = _text(value)
-        return parse_time(text if text.endswith("Z") or "+" in text else text + "Z")
+        found = parse_time(text if text.endswith("Z") or "+" in text else text + "Z")
     except CodecError:
         return otherwise
+    # A zone can push an instant of the first or last day out of the calendar.
+    return found if TIME_US_MIN <= found <= TIME_US_MAX else otherwise
 
 
 DESCRIBERS: dict[str, Describe] = {"amqp": describe, "openstack": describe_openstack}

@@ -7,7 +7,19 @@ from codec.event import Event
 from tests.codec.strategies import events
 from tests.codec.test_amqp import FIELDS
 
-EVENT = Event("id", "type", 0, 1_000_000, "ex", "key", encode_header({"content_type": "text/plain"}), b"text", True, False, ("a", "b"))
+EVENT = Event(
+    "id",
+    "type",
+    0,
+    1_000_000,
+    "ex",
+    "key",
+    encode_header({"content_type": "text/plain"}),
+    b"text",
+    True,
+    False,
+    ("a", "b"),
+)
 
 
 @given(events)
@@ -36,7 +48,9 @@ def test_binary_bodies_are_base64_and_marked_duplicates_say_so() -> None:
 def test_every_header_type_has_a_json_value() -> None:
     headers = tuple((field.kind, field) for field, _ in FIELDS)
     odd = (("nan", Field("d", float("nan"))), ("far", Field("T", 1 << 60)), ("raw", Field("S", b"\xff")))
-    found = orjson.loads(jsonl.encode(EVENT._replace(header=encode_header({"headers": headers + odd})), "a:0:0"))["headers"]
+    found = orjson.loads(jsonl.encode(EVENT._replace(header=encode_header({"headers": headers + odd})), "a:0:0"))[
+        "headers"
+    ]
     assert found == {
         "t": True, "b": -2, "B": 254, "s": -2, "u": 65534, "I": -2, "i": 4294967294, "l": -2, "f": 0.5, "d": 0.5, "D": "314e-2",
         "S": "ab", "x": {"base64": "AP8="}, "T": "1970-01-01T00:00:01.000000Z", "V": None, "A": [False, None], "F": {"k": True},

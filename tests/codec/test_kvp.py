@@ -50,7 +50,7 @@ def test_every_record_keeps_its_limits(profile: kvp.Profile, event: Event) -> No
 
 
 @PROFILES
-@given(body=st.text("\"\\/\n\t\0\x1féß€😀𝄞ax", min_size=900, max_size=5000))
+@given(body=st.text('"\\/\n\t\0\x1féß€😀𝄞ax', min_size=900, max_size=5000))
 def test_slices_join_decoded_and_undecoded(profile: kvp.Profile, body: str) -> None:
     """No slice ends inside of a character, an escape or a surrogate pair."""
     records = kvp.encode(PLAIN._replace(body=body.encode()), "i", profile)
@@ -141,7 +141,9 @@ def test_separators_in_names_do_not_make_keys_ambiguous() -> None:
 
 def test_a_name_too_long_for_the_envelope_gets_slices_of_its_own() -> None:
     """cloud-init looped for ever when the name left no room for the message."""
-    event = PLAIN._replace(id="é" * 4000, type="t" * 4000, exchange="e" * 255, header=bytes(range(256)) * 20, tags=("x" * 3000,))
+    event = PLAIN._replace(
+        id="é" * 4000, type="t" * 4000, exchange="e" * 255, header=bytes(range(256)) * 20, tags=("x" * 3000,)
+    )
     for profile in (kvp.WIRE, kvp.HOST):
         records = kvp.encode(event, "i", profile)
         assert list(kvp.decode(b"".join(records))) == [event]
@@ -181,3 +183,15 @@ def test_a_record_with_a_nul_inside_or_an_empty_key_is_corrupt() -> None:
         list(kvp.records(bytes(kvp.RECORD_BYTES)))
     with pytest.raises(Corrupt, match="NUL inside"):
         list(kvp.records(b"a\0b".ljust(512, b"\0") + bytes(2048)))
+
+
+def test_json_nested_without_end_is_corrupt() -> None:
+    with pytest.raises(Corrupt, match="nested too deep"):
+        list(kvp.decode(b"k|0".ljust(512, b"\0") + (b"[" * 2000).ljust(2048, b"\0")))
+
+
+def test_long_texts_are_not_kept_in_caches() -> None:
+    kvp._cached_quote.cache_clear()
+    kvp.encode(PLAIN._replace(type="t" * 100_000), "i")
+    kvp.encode(PLAIN, "i")
+    assert kvp._cached_quote.cache_info().currsize == 3

@@ -134,7 +134,7 @@ def _release(directory: Path) -> None:
 
     for fd in Path("/proc/self/fd").iterdir():
         try:
-            target = os.readlink(fd)
+            target = str(fd.readlink())
         except OSError:
             continue
         if target.startswith(str(directory)):

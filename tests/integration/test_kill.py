@@ -26,7 +26,7 @@ class Feed(threading.Thread):
         super().__init__(daemon=True)
         self._publisher = WirePublisher(url)
         self._exchange, self._sent, self._per_s = exchange, sent, per_s
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
 
     def run(self) -> None:
         try:
@@ -37,7 +37,7 @@ class Feed(threading.Thread):
                     self._publisher.wait_for_confirms(behind=1000)
                     time.sleep(max(0.0, started + index / self._per_s - time.monotonic()))
             self._publisher.wait_for_confirms()
-        except BaseException as error:
+        except Exception as error:
             self._error = error
 
     def finish(self) -> None:
@@ -90,8 +90,9 @@ def test_every_confirmed_message_survives_ten_kills(url: str, name: str, tmp_pat
 
 
 def queue_is_empty(url: str, name: str) -> bool:
-    import aiormq
     import asyncio
+
+    import aiormq
 
     async def ask() -> int:
         async with aiormq.connect(url) as connection:

@@ -14,7 +14,9 @@ START_US = 1_763_741_700_000_000
 
 def event(serial: int, size: int = 20) -> Event:
     body = b'{"serial":%d,"text":"%b"}' % (serial, b"x" * size)
-    return Event(f"id-{serial}", f"type.{serial % 3}", START_US + serial, START_US + serial, "exchange", "key", b"\0\0", body)
+    return Event(
+        f"id-{serial}", f"type.{serial % 3}", START_US + serial, START_US + serial, "exchange", "key", b"\0\0", body
+    )
 
 
 def some(first: int, count: int) -> list[Event]:

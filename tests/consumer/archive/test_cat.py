@@ -40,7 +40,9 @@ def test_raw_prints_bodies_and_kvp_prints_records(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "survivors", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_what_is_whole_is_printed_and_what_is_not_is_named(tmp_path: Path, damage, survivors: list[int], expected) -> None:
+def test_what_is_whole_is_printed_and_what_is_not_is_named(
+    tmp_path: Path, damage, survivors: list[int], expected
+) -> None:
     one = shelf(tmp_path)
     for first, count in ((0, 3), (3, 1), (4, 4)):
         one.append(some(first, count))

@@ -83,3 +83,37 @@ def test_directories_are_made_with_their_parents(tmp_path: Path) -> None:
 
 def test_free_space_is_a_number_of_bytes(tmp_path: Path) -> None:
     assert Disk().free_bytes(tmp_path) > 1 << 20
+
+
+def test_a_file_that_cannot_be_locked_is_not_left_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(durable.fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks available"):
+        Disk().create(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(OSError, match="No locks available"):
+        Disk().take(tmp_path / "lock")
+
+
+def test_our_own_read_only_file_can_be_opened_to_be_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write everything, so the refusal is played."""
+    path = tmp_path / "a"
+    path.write_text("a")
+    path.chmod(0o440)
+    real = os.open
+
+    def as_anybody(found: Path, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_RDWR and not found.stat().st_mode & 0o200:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(found, flags, mode)
+
+    monkeypatch.setattr(os, "open", as_anybody)
+    disk = Disk()
+    fd = disk.open(path)
+    disk.append(fd, b"b")
+    disk.sync(fd)
+    disk.close(fd)
+    disk.close(fd)
+    assert path.read_text() == "ab"

@@ -13,7 +13,9 @@ def test_what_was_noted_is_there_in_the_next_life(tmp_path: Path) -> None:
     assert Ledger(Disk(), tmp_path, "two").state == State()
 
 
-@pytest.mark.parametrize("raw", [b"", b"junk", b"[]", b"{}", b'{"previous": 5, "sequence": 1}', b'{"previous": null, "other": 1}'])
+@pytest.mark.parametrize(
+    "raw", [b"", b"junk", b"[]", b"{}", b'{"previous": 5, "sequence": 1}', b'{"sequence": "7"}', b"[" * 100_000]
+)
 def test_a_ledger_that_cannot_be_read_is_no_reason_not_to_start(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "one.ledger").write_bytes(raw)
     (tmp_path / "one-00000041.kvp.zst.open").touch()
@@ -23,3 +25,14 @@ def test_a_ledger_that_cannot_be_read_is_no_reason_not_to_start(tmp_path: Path, 
 def test_a_sequence_is_never_used_again_even_when_its_archives_are_gone(tmp_path: Path) -> None:
     Ledger(Disk(), tmp_path, "one").update(sequence=99)
     assert Ledger(Disk(), tmp_path, "one").state.sequence == 99
+
+
+def test_an_archive_that_is_sealed_late_does_not_become_the_last_one(tmp_path: Path) -> None:
+    from consumer.archive.naming import ArchiveId
+
+    ledger = Ledger(Disk(), tmp_path, "one")
+    name = "20251121T161500.000000Z-20251121T161500.000000Z-one-{:08d}.kvp.zst"
+    for sequence in (1, 3, 2):
+        ledger.note_sealed(ArchiveId("one", sequence), name.format(sequence), f"digest {sequence}")
+    assert ledger.state.previous == Previous(name.format(3), "digest 3")
+    assert ledger.state.sequence == 3

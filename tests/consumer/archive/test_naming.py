@@ -68,5 +68,7 @@ def test_what_is_no_file_name_is_no_instance(name: str) -> None:
 
 
 def test_names_of_one_instance_sort_in_the_order_of_writing() -> None:
-    names = [str(naming.sealed_name(naming.TEMPLATE, ArchiveId("a", n), n * 10**9, n * 10**9 + 5)) for n in range(1, 40)]
+    names = [
+        str(naming.sealed_name(naming.TEMPLATE, ArchiveId("a", n), n * 10**9, n * 10**9 + 5)) for n in range(1, 40)
+    ]
     assert sorted(names) == names

@@ -120,7 +120,9 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("damage", "survivors", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_damage_is_a_gap_and_the_rest_is_read(open_archive: Path, damage, survivors: list[int], expected: list[tuple[str, str]]) -> None:
+def test_damage_is_a_gap_and_the_rest_is_read(
+    open_archive: Path, damage, survivors: list[int], expected: list[tuple[str, str]]
+) -> None:
     raw = open_archive.read_bytes()
     open_archive.write_bytes(damage(raw, offsets(open_archive)))
     assert numbers(open_archive) == survivors
@@ -182,14 +184,20 @@ def test_an_independent_reader_of_twenty_lines_decodes_the_same_events(tmp_path:
     from codec.event import format_time
 
     wanted = some(0, 3)
-    wanted += [wanted[0]._replace(id="binary", body=bytes(range(256)) * 40), wanted[0]._replace(id="long" * 200, body=b'"\\\n' * 3000)]
+    wanted += [
+        wanted[0]._replace(id="binary", body=bytes(range(256)) * 40),
+        wanted[0]._replace(id="long" * 200, body=b'"\\\n' * 3000),
+    ]
     one = shelf(tmp_path)
     one.append(wanted)
     one.roll("stop")
-    done = subprocess.run([sys.executable, "-c", INDEPENDENT, find_archives([tmp_path])[0]], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", INDEPENDENT, find_archives([tmp_path])[0]], check=True, capture_output=True, text=True
+    )
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert found == [
-        [e.id, e.type, format_time(e.time_us), e.exchange, e.routing_key, e.header.decode("latin-1"), e.body.hex()] for e in wanted
+        [e.id, e.type, format_time(e.time_us), e.exchange, e.routing_key, e.header.decode("latin-1"), e.body.hex()]
+        for e in wanted
     ]
 
 

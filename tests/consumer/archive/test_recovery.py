@@ -65,10 +65,12 @@ def test_a_torn_tail_is_cut_off_and_kept_aside(orphan: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "survivors", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_no_damage_stops_recovery_and_no_whole_batch_is_given_up(orphan: Path, damage, survivors: list[int], expected) -> None:
+def test_no_damage_stops_recovery_and_no_whole_batch_is_given_up(
+    orphan: Path, damage, survivors: list[int], expected
+) -> None:
     raw = orphan.read_bytes()
     changed = damage(raw, offsets(orphan))
-    batches = {number: events for number, events in enumerate([some(0, 3), some(3, 1), some(4, 4)])}
+    batches = [some(0, 3), some(3, 1), some(4, 4)]
     orphan.write_bytes(changed)
     finding = recover(orphan)
     kinds = [kind for kind, _ in expected]
@@ -181,5 +183,114 @@ def test_a_sealed_archive_without_its_end_gets_a_new_one(orphan: Path) -> None:
     assert sealed is not None
     sealed.path.chmod(0o640)
     sealed.path.write_bytes(sealed.path.read_bytes()[:-100])
+    assert recovery.mend_sealed(Disk(), sealed.path).outcome == "mended"
+    assert ids(orphan.parent) == some(0, 8)
+
+
+def test_an_end_that_was_never_synced_is_written_again(orphan: Path) -> None:
+    """The sync of the footer failed: what the page cache shows of it may not be on the disk."""
+    committed = orphan.stat().st_size
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    sealed.path.rename(orphan)
+    disk = ShadowDisk(orphan.parent)
+    assert recover(orphan, disk, committed).outcome == "sealed"
+    assert disk.calls.index("truncate") < disk.calls.index("sync") < disk.calls.index("rename")
+    assert faults(orphan.parent) == []
+
+
+def test_nothing_is_renamed_before_it_is_synced(orphan: Path) -> None:
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    sealed.path.rename(orphan)
+    disk = ShadowDisk(orphan.parent)
+    recover(orphan, disk)
+    assert disk.calls.index("sync") < disk.calls.index("rename")
+
+
+def test_an_archive_of_a_newer_deedbox_is_left_alone(orphan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a rolling upgrade the old instance must not set aside what it cannot read."""
+    from codec import archive
+    from codec.archive import Head
+
+    monkeypatch.setattr(archive, "VERSION", 2)
+    raw = archive.encode_head(Head("one", 1, 0, ""))
+    monkeypatch.undo()
+    orphan.write_bytes(raw)
+    finding = recover(orphan)
+    assert (finding.outcome, "format version 2" in finding.reason) == ("deferred", True)
+    assert orphan.read_bytes() == raw
+
+
+def test_a_last_batch_that_rotted_is_not_called_complete(orphan: Path) -> None:
+    """A whole frame with a wrong checksum may have been acknowledged: a torn one is cut short."""
+    raw = bytearray(orphan.read_bytes())
+    raw[-3] ^= 1
+    orphan.write_bytes(raw)
+    recover(orphan)
+    (fault,) = faults(orphan.parent)
+    assert "lost before it was mended: torn" in fault
+
+
+def test_bytes_that_were_kept_are_never_replaced_by_others(orphan: Path) -> None:
+    raw = orphan.read_bytes()
+    last = offsets(orphan)[-1]
+    aside = orphan.with_name(f"{orphan.name}.{last}.torn")
+    aside.write_bytes(b"kept before")
+    orphan.write_bytes(raw[:-5])
+    recover(orphan)
+    assert aside.read_bytes() == b"kept before"
+    assert aside.with_name(aside.name + ".2").read_bytes() == raw[last:-5]
+
+
+def test_an_empty_orphan_takes_its_sequence_along(tmp_path: Path) -> None:
+    (tmp_path / "one-00000041.kvp.zst.open").touch()
+    ledger = Ledger(Disk(), tmp_path, "one")
+    assert [finding.outcome for finding in recovery.recover_own(Disk(), Place(tmp_path), ledger, "one")] == ["empty"]
+    assert Ledger(Disk(), tmp_path, "one").state.sequence == 41
+
+
+def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
+    for serial in range(3):
+        one = shelf(tmp_path)
+        one.append(some(serial, 1))
+        assert one.writer is not None
+        one.writer.abandon()
+    disk = ShadowDisk(tmp_path)
+    disk.replace = lambda path, raw: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))  # type: ignore[method-assign]
+    findings = recovery.recover_own(disk, Place(tmp_path), Ledger(disk, tmp_path, "one"), "one")
+    assert [finding.outcome for finding in findings] == ["sealed"] * 3
+
+
+def test_a_head_that_says_something_else_writes_nothing_outside(orphan: Path) -> None:
+    from codec import archive
+    from codec.archive import Head, first_link
+
+    raw, at = orphan.read_bytes(), offsets(orphan)
+    head = archive.encode_head(Head("../../evil/x", -5, 1 << 62, ""))
+    orphan.write_bytes(head + raw[at[0] :])
+    assert first_link(head) != first_link(raw[: at[0]])
+    finding = recover(orphan)
+    assert finding.sealed is not None
+    assert finding.sealed.path.resolve().is_relative_to(orphan.parent.resolve())
+    assert ids(orphan.parent) == some(0, 8)
+    assert any("the head says" in fault for fault in faults(orphan.parent))
+
+
+def test_a_copy_without_name_and_head_is_not_guessed_at(orphan: Path) -> None:
+    copy = orphan.with_name("copy.zst")
+    copy.write_bytes(b"X" + orphan.read_bytes()[1:])
+    finding = recovery.mend_sealed(Disk(), copy)
+    assert (finding.outcome, "which archive it is" in finding.reason) == ("deferred", True)
+
+
+def test_a_seek_table_that_does_not_fit_is_mended(orphan: Path) -> None:
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    raw = bytearray(sealed.path.read_bytes())
+    raw[-20] ^= 1
+    sealed.path.chmod(0o640)
+    sealed.path.write_bytes(raw)
+    assert faults(orphan.parent)
     assert recovery.mend_sealed(Disk(), sealed.path).outcome == "mended"
     assert ids(orphan.parent) == some(0, 8)

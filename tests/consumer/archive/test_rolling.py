@@ -19,7 +19,9 @@ EMPTY = Fill(0, 0, 0, opened_monotonic=100.0, opened_wall=7195.0)
         (RollPolicy(align_s=3600), EMPTY, 105.0, 7200.0, "clock"),
     ],
 )
-def test_an_archive_is_full_for_one_of_these_reasons(policy: RollPolicy, fill: Fill, monotonic: float, wall: float, reason: str | None) -> None:
+def test_an_archive_is_full_for_one_of_these_reasons(
+    policy: RollPolicy, fill: Fill, monotonic: float, wall: float, reason: str | None
+) -> None:
     assert roll_reason(policy, fill, monotonic, wall) == reason
 
 
@@ -30,7 +32,12 @@ def test_the_age_is_measured_on_the_monotonic_clock() -> None:
 
 @pytest.mark.parametrize(
     ("policy", "wait_s"),
-    [(RollPolicy(bytes_max=1), None), (RollPolicy(age_s_max=60), 55.0), (RollPolicy(align_s=3600), 0.0), (RollPolicy(age_s_max=60, align_s=7200), 0.0)],
+    [
+        (RollPolicy(bytes_max=1), None),
+        (RollPolicy(age_s_max=60), 55.0),
+        (RollPolicy(align_s=3600), 0.0),
+        (RollPolicy(age_s_max=60, align_s=7200), 0.0),
+    ],
 )
 def test_time_alone_fills_an_archive_after_so_long(policy: RollPolicy, wait_s: float | None) -> None:
     assert next_look_s(policy, EMPTY, 105.0, 7200.0) == wait_s

@@ -1,8 +1,10 @@
 import errno
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from codec.errors import TooLarge
 from consumer import log
 from consumer.archive.reader import ArchiveFile, find_archives
 from consumer.archive.recovery import digest
@@ -34,7 +36,7 @@ def test_archives_roll_and_name_the_one_before(tmp_path: Path, said: list[tuple[
     paths = find_archives([tmp_path])
     assert len(paths) == 3
     assert archives.events(tmp_path) == some(0, 12)
-    for before, path in zip(paths, paths[1:], strict=False):
+    for before, path in pairwise(paths):
         with ArchiveFile(path) as archive:
             assert archive.head is not None
             assert archive.head.previous is not None
@@ -61,7 +63,9 @@ def test_the_next_life_goes_on_with_the_next_sequence(tmp_path: Path) -> None:
     assert [path.name[-16:-8] for path in find_archives([tmp_path])] == ["00000001", "00000002", "00000003"]
 
 
-def test_a_batch_that_failed_goes_to_a_new_archive_once(tmp_path: Path, said: list[tuple[str, dict[str, object]]]) -> None:
+def test_a_batch_that_failed_goes_to_a_new_archive_once(
+    tmp_path: Path, said: list[tuple[str, dict[str, object]]]
+) -> None:
     disk = ShadowDisk(tmp_path)
     one = shelf(tmp_path, disk)
     one.append(some(0, 2))
@@ -84,7 +88,7 @@ def test_a_disk_that_takes_nothing_is_said_to_be_full(tmp_path: Path) -> None:
 def test_below_the_reserve_nothing_is_begun(tmp_path: Path) -> None:
     one = shelf(tmp_path)
     object.__setattr__(one.settings, "free_bytes_min", 1 << 60)
-    with pytest.raises(StorageFault, match="archive.free_bytes_min") as caught:
+    with pytest.raises(StorageFault, match=r"archive\.free_bytes_min") as caught:
         one.append(some(0, 1))
     assert caught.value.reason == "disk_low"
     with pytest.raises(StorageFault):
@@ -120,3 +124,92 @@ def test_a_lifeless_start_counts_until_the_first_commit(tmp_path: Path) -> None:
     one.ledger.update(unclean=3, running=True)
     one.append(some(0, 1))
     assert one.ledger.state.unclean == 0
+
+
+def fail_on(disk: ShadowDisk, *names: str) -> None:
+    """From now on, these calls find no space."""
+
+    def step(name: str) -> None:
+        disk.calls.append(name)
+        if name in names:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    disk._step = step  # type: ignore[method-assign]
+
+
+def test_what_was_written_and_not_synced_is_never_called_known(tmp_path: Path) -> None:
+    """The page cache shows the batch; dropping its redelivery would lose it."""
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    one.append(some(0, 2))
+    fail_on(disk, "sync", "replace")
+    with pytest.raises(StorageFault):
+        one.append(some(2, 2))
+    assert some(2, 1)[0] not in list(one.last_events())
+    fail_on(disk)
+    one.probe()
+    assert set(one.last_events()) == set(some(0, 2))
+    assert archives.events(tmp_path) == some(0, 2)
+
+
+def test_an_open_archive_of_another_is_synced_before_it_is_compared_with(tmp_path: Path) -> None:
+    other = shelf(tmp_path, instance="other")
+    other.append(some(0, 2))
+    disk = ShadowDisk(tmp_path)
+    assert list(shelf(tmp_path, disk).last_events()) == some(0, 2)
+    assert disk.calls == ["sync"]
+
+
+def test_an_archive_that_cannot_be_read_is_no_reason_not_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for instance in ("a", "b"):
+        shelf(tmp_path, instance=instance).append(some(0, 2))
+    one = shelf(tmp_path)
+    monkeypatch.setattr(
+        one.disk,
+        "sync_path",
+        lambda path: (_ for _ in ()).throw(PermissionError(13, "no", str(path))) if "a-" in path.name else None,
+    )
+    assert list(one.last_events()) == some(0, 2)
+
+
+def test_an_abandoned_archive_that_somebody_reads_is_not_forgotten(tmp_path: Path) -> None:
+    """`verify` holds a shared lock for a moment."""
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    one.append(some(0, 2))
+    disk.fail_at = len(disk.calls) + 2
+    monkey, disk.lock = disk.lock, lambda _fd: False  # type: ignore[method-assign]
+    one.append(some(2, 2))
+    disk.lock = monkey  # type: ignore[method-assign]
+    one.recover_abandoned()
+    one.roll("stop")
+    assert archives.events(tmp_path) == some(0, 4)
+
+
+def test_a_name_that_is_taken_is_stepped_over(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    (tmp_path / "one-00000001.kvp.zst.open").write_bytes(b"in the way")
+    assert one.append(some(0, 1)).archive.sequence == 2
+
+
+def test_an_earlier_orphan_that_had_to_wait_is_tried_again(tmp_path: Path) -> None:
+    earlier = shelf(tmp_path)
+    earlier.append(some(0, 2))
+    assert earlier.writer is not None
+    earlier.writer.abandon()
+    one = shelf(tmp_path)
+    one.adopt(earlier.writer.path)
+    one.append(some(2, 2))
+    one.roll("stop")
+    assert not list(tmp_path.glob("*.open"))
+    assert archives.events(tmp_path) == some(0, 4)
+
+
+def test_an_archive_without_a_batch_leaves_nothing(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    with pytest.raises(TooLarge):
+        one.append([some(0, 1)[0]._replace(time_us=1 << 80)])
+    one.roll("stop")
+    assert not list(tmp_path.rglob("*.kvp.zst*"))

@@ -29,13 +29,15 @@ def rewrite(path: Path, raw: bytes) -> None:
 
 def test_whole_archives_are_complete(three: list[Path], tmp_path: Path) -> None:
     verdicts = list(verify([tmp_path]))
-    assert [(verdict.events, verdict.batches, verdict.state, verdict.faults) for verdict in verdicts] == [(4, 2, "sealed", [])] * 3
+    assert [(verdict.events, verdict.batches, verdict.state, verdict.faults) for verdict in verdicts] == [
+        (4, 2, "sealed", [])
+    ] * 3
 
 
 def test_an_archive_that_was_taken_away_is_missed(three: list[Path], tmp_path: Path) -> None:
     three[1].unlink()
     (fault,) = faults(tmp_path)
-    assert "archive 2 of one is missing" in fault
+    assert "archive one-00000002 is missing" in fault
 
 
 def test_archives_that_went_first_are_not_missed(three: list[Path], tmp_path: Path) -> None:
@@ -49,7 +51,7 @@ def test_an_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_path: P
     other.append(some(0, 4))
     other.roll("stop")
     rewrite(three[0], find_archives([tmp_path / "other"])[0].read_bytes())
-    assert any("is not the archive that was written before this one" in fault for fault in faults(tmp_path / "20251121"))
+    assert any("is not the archive that was sealed before this one" in fault for fault in faults(tmp_path / "20251121"))
 
 
 def test_a_batch_that_was_taken_out_is_noticed(three: list[Path]) -> None:
@@ -74,7 +76,9 @@ def test_a_fault_names_file_offset_and_reason(three: list[Path]) -> None:
     raw, at = bytearray(three[0].read_bytes()), offsets(three[0])[1]
     raw[at + 100] ^= 1
     rewrite(three[0], raw)
-    assert any(fault.startswith(f"{three[0]}: at {at}: damaged, ") and "frame checksum" in fault for fault in faults(three[0]))
+    assert any(
+        fault.startswith(f"{three[0]}: at {at}: damaged, ") and "frame checksum" in fault for fault in faults(three[0])
+    )
 
 
 def test_a_file_cut_after_its_batches_lacks_its_end(three: list[Path]) -> None:
@@ -111,3 +115,55 @@ def test_marked_duplicates_are_counted(tmp_path: Path) -> None:
     one.append([*some(0, 2), some(0, 1)[0]._replace(duplicate=True)])
     (verdict,) = verify([tmp_path])
     assert (verdict.events, verdict.duplicates) == (3, 1)
+
+
+def test_a_sequence_that_was_set_aside_empty_is_not_missed(tmp_path: Path) -> None:
+    for skipped in (0, 3):
+        one = shelf(tmp_path)
+        one.ledger.hold_sequence(one.ledger.state.sequence + skipped)
+        one.append(some(skipped, 1))
+        one.roll("stop")
+    assert [verdict.id.sequence for verdict in verify([tmp_path]) if verdict.id] == [1, 5]
+    assert faults(tmp_path) == []
+
+
+def test_an_archive_that_was_sealed_late_is_no_fault(tmp_path: Path) -> None:
+    """The rename failed; the next archive had to name an older one."""
+    from tests.support.disk import ShadowDisk
+
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk, events_max=2)
+    for first in (0, 2, 4, 6):
+        one.append(some(first, 2))
+        if first == 2:
+            real, disk.rename = disk.rename, lambda *_: (_ for _ in ()).throw(OSError(5, "no"))  # type: ignore[method-assign]
+            one.roll("count")
+            disk.rename = real  # type: ignore[method-assign]
+    one.roll("stop")
+    assert [verdict.events for verdict in verify([tmp_path])] == [2, 2, 2, 2]
+    assert faults(tmp_path) == []
+
+
+def test_an_archive_that_is_sealed_between_listing_and_opening_is_found(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    path = one.writer.path
+    one.roll("stop")
+    (verdict,) = verify([path])
+    assert (verdict.state, verdict.events, verdict.faults) == ("sealed", 2, [])
+
+
+def test_damage_in_a_live_archive_is_not_taken_for_a_batch_on_its_way(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    for serial in range(4):
+        one.append(some(serial, 1))
+    assert one.writer is not None
+    raw = bytearray(one.writer.path.read_bytes())
+    for at in offsets(one.writer.path)[1:]:
+        raw[at + 20] ^= 1
+    with one.writer.path.open("r+b") as file:
+        file.write(raw)
+    (verdict,) = verify([tmp_path])
+    assert (verdict.state, verdict.events) == ("open", 1)
+    assert len(verdict.faults) == 1

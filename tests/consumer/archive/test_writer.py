@@ -18,7 +18,10 @@ def writer(directory: Path, disk: Disk | None = None) -> ArchiveWriter:
 def test_a_receipt_says_where_the_batch_is(tmp_path: Path) -> None:
     one = writer(tmp_path)
     receipts = [one.append(some(0, 2)), one.append(some(2, 3))]
-    assert [(str(receipt.archive), receipt.batch, receipt.events) for receipt in receipts] == [("one-00000001", 0, 2), ("one-00000001", 1, 3)]
+    assert [(str(receipt.archive), receipt.batch, receipt.events) for receipt in receipts] == [
+        ("one-00000001", 0, 2),
+        ("one-00000001", 1, 3),
+    ]
     assert one.committed == one.path.stat().st_size == sum(receipt.bytes for receipt in receipts)
     one.abandon()
 

@@ -1,0 +1,66 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.ingest.batcher import IDLE_S, Batcher, BatchLimits
+from tests.support.deliveries import delivery
+
+LIMITS = BatchLimits(count=4, bytes=10_000, linger_s=0.1)
+
+
+def batcher(*chunks: tuple[int, float], size: int = 0) -> Batcher:
+    """Chunks of so many deliveries at such a time."""
+    made, tag = Batcher(LIMITS), 0
+    for count, now in chunks:
+        made.add([delivery(tag := tag + 1, b"x" * size) for _ in range(count)], now)
+    return made
+
+
+def test_nothing_is_never_due() -> None:
+    assert batcher().due_at() is None
+
+
+def test_a_batch_is_due_when_nothing_more_comes() -> None:
+    assert batcher((1, 5.0)).due_at() == 5.0 + IDLE_S
+
+
+def test_a_batch_is_due_after_the_linger_while_more_comes() -> None:
+    assert batcher((1, 5.0), (1, 5.09999)).due_at() == 5.1
+
+
+def test_a_full_batch_is_due_at_once() -> None:
+    assert batcher((4, 5.0)).due_at() == 0.0
+    assert batcher((2, 5.0), size=5000).due_at() == 0.0
+
+
+def test_one_delivery_larger_than_a_batch_is_a_batch_of_its_own() -> None:
+    made = batcher((3, 5.0), size=50_000)
+    assert [len(made.take().deliveries) for _ in range(3)] == [1, 1, 1]
+
+
+def test_a_batch_says_how_far_to_acknowledge_and_since_when_it_waits() -> None:
+    made = batcher((3, 5.0), (3, 6.0))
+    first = made.take()
+    assert (first.last_tag, first.since) == (4, 5.0)
+    assert made.oldest == 6.0
+    assert (made.take().last_tag, made.count, made.size) == (6, 0, 0)
+
+
+@given(st.lists(st.lists(st.integers(0, 6000), min_size=1, max_size=8), max_size=10))
+def test_batches_hold_everything_once_in_order_and_keep_their_limits(chunks: list[list[int]]) -> None:
+    made, tag = Batcher(LIMITS), 0
+    for chunk in chunks:
+        made.add([delivery(tag := tag + 1, b"x" * size) for size in chunk], 1.0)
+    taken = []
+    while made.count:
+        batch = made.take()
+        assert len(batch.deliveries) <= LIMITS.count
+        assert sum(found.size for found in batch.deliveries[:-1]) < LIMITS.bytes
+        assert batch.size == sum(found.size for found in batch.deliveries)
+        taken += [found.tag for found in batch.deliveries]
+    assert taken == list(range(1, tag + 1))
+    assert made.size == 0
+
+
+def test_what_is_forgotten_is_counted() -> None:
+    made = batcher((3, 5.0))
+    assert (made.clear(), made.count, made.size, made.due_at()) == (3, 0, 0, None)

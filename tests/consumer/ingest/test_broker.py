@@ -1,0 +1,247 @@
+"""Against a real RabbitMQ."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+import aiormq
+import pytest
+
+from consumer.errors import Exit, Fatal, Retry
+from consumer.ingest.broker import Broker, Session
+from consumer.ingest.delivery import Delivery
+from consumer.ingest.publish import Message, Publisher
+from consumer.ingest.topology import Topology
+
+
+class Taken(list[Delivery]):
+    """Deliveries, and a way to wait for them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._changed = asyncio.Event()
+
+    def sink(self, deliveries: list[Delivery]) -> None:
+        self.extend(deliveries)
+        self._changed.set()
+
+    async def until(self, count: int) -> "Taken":
+        async with asyncio.timeout(20):
+            while len(self) < count:
+                self._changed.clear()
+                await self._changed.wait()
+        return self
+
+
+@pytest.fixture
+async def taken() -> Taken:
+    return Taken()
+
+
+@pytest.fixture
+def topology(url: str, name: str) -> Topology:
+    return Topology(url, name, exchange=name)
+
+
+Open = Callable[[Topology], Awaitable[Session]]
+
+
+@pytest.fixture
+async def opened(taken: Taken) -> AsyncIterator[Open]:
+    sessions: list[Session] = []
+
+    async def open_session(topology: Topology) -> Session:
+        sessions.append(await Broker(topology).open(taken.sink))
+        return sessions[-1]
+
+    yield open_session
+    for session in sessions:
+        await session.release()
+
+
+async def publish(topology: Topology, count: int, key: str = "a.b") -> None:
+    async with Publisher(topology.url) as publisher:
+        await publisher.publish(Message(topology.exchange, key, b"%d" % n, {"delivery_mode": 2}) for n in range(count))
+
+
+async def ready(url: str, queue: str) -> int:
+    async with aiormq.connect(url) as connection:
+        channel = await connection.channel()
+        return (await channel.queue_declare(queue, passive=True)).message_count or 0
+
+
+@pytest.mark.parametrize("queue_type", ["quorum", "classic"])
+@pytest.mark.parametrize("exchange_type", ["topic", "fanout", "direct", "headers"])
+async def test_deliveries_of_every_exchange_and_queue_type_arrive_in_order(
+    opened: Open, taken: Taken, topology: Topology, queue_type: str, exchange_type: str
+) -> None:
+    keys = ("a.b",) if exchange_type == "direct" else ("#",)
+    topology = replace(topology, queue_type=queue_type, exchange_type=exchange_type, binding_keys=keys)
+    session = await opened(topology)
+    await session.consume(10)
+    await publish(topology, 5)
+    await taken.until(5)
+    assert [(found.exchange, found.routing_key, found.body, found.tag) for found in taken] == [
+        (topology.exchange, "a.b", b"%d" % n, n + 1) for n in range(5)
+    ]
+    assert await session.ack(5)
+
+
+async def test_no_more_than_the_window_is_unacknowledged(opened: Open, taken: Taken, topology: Topology) -> None:
+    session = await opened(topology)
+    await publish(topology, 10)
+    await session.consume(3)
+    await taken.until(3)
+    assert await session.messages_ready() == 7
+    await session.ack(2)
+    await taken.until(5)
+    assert [found.body for found in taken] == [b"%d" % n for n in range(5)]
+
+
+async def test_a_wider_window_is_asked_for_on_the_same_channel(opened: Open, taken: Taken, topology: Topology) -> None:
+    session = await opened(topology)
+    await publish(topology, 10)
+    await session.consume(2)
+    await taken.until(2)
+    await session.consume(10)
+    await taken.until(10)
+    assert [found.tag for found in taken] == list(range(1, 11))
+    assert await session.ack(10)
+    assert session.prefetch == 10
+
+
+async def test_what_is_not_acknowledged_is_given_back(opened: Open, taken: Taken, topology: Topology) -> None:
+    session = await opened(topology)
+    await publish(topology, 4)
+    await session.consume(10)
+    await taken.until(4)
+    await session.ack(1)
+    await session.release()
+    assert await ready(topology.url, topology.queue) == 3
+
+
+async def test_after_stop_nothing_comes_and_what_came_can_be_acknowledged(
+    opened: Open, taken: Taken, topology: Topology
+) -> None:
+    session = await opened(topology)
+    await publish(topology, 2)
+    await session.consume(10)
+    await taken.until(2)
+    await session.stop()
+    await publish(topology, 3)
+    assert await session.ack(2)
+    await session.release()
+    assert (len(taken), await ready(topology.url, topology.queue)) == (2, 3)
+
+
+async def test_a_queue_that_is_deleted_ends_the_generation(opened: Open, topology: Topology) -> None:
+    """Other consumers fall silent here: the broker's basic.cancel only took them out of a dict."""
+    session = await opened(topology)
+    await session.consume(10)
+    async with aiormq.connect(topology.url) as connection:
+        await (await connection.channel()).queue_delete(topology.queue)
+    assert "cancelled" in await asyncio.wait_for(session.ended, 20)
+    assert session.cancelled_by_broker
+    assert not await session.ack(1)
+
+
+async def test_an_ack_for_a_connection_that_is_gone_is_dropped(opened: Open, taken: Taken, topology: Topology) -> None:
+    session = await opened(topology)
+    await publish(topology, 1)
+    await session.consume(10)
+    await taken.until(1)
+    await session._connection.close()
+    await asyncio.wait_for(asyncio.shield(session.ended), 20)
+    assert not await session.ack(1)
+    again = await opened(topology)
+    await again.consume(10)
+    await taken.until(2)
+    assert taken[1].redelivered
+
+
+async def test_generations_count_up(taken: Taken, topology: Topology) -> None:
+    broker = Broker(topology)
+    for generation in (1, 2):
+        session = await broker.open(taken.sink)
+        assert session.generation == broker.generation == generation
+        await session.release()
+
+
+async def fatal(topology: Topology) -> Fatal:
+    with pytest.raises(Fatal) as caught:
+        await Broker(topology).open(lambda _: None)
+    return caught.value
+
+
+async def test_a_wrong_password_says_so(topology: Topology) -> None:
+    found = await fatal(replace(topology, url=topology.url.replace("guest:guest", "guest:wrong")))
+    assert found.exit is Exit.ACCESS
+    assert "refuses user 'guest'" in found.what
+    assert "wrong" not in str(found)
+
+
+async def test_an_unknown_virtual_host_says_so(topology: Topology) -> None:
+    found = await fatal(replace(topology, url=topology.url + "nowhere"))
+    assert (found.exit, "'nowhere'" in found.what) == (Exit.VHOST, True)
+
+
+async def test_a_queue_with_other_arguments_says_so(opened: Open, topology: Topology) -> None:
+    await opened(topology)
+    found = await fatal(replace(topology, queue_type="classic"))
+    assert found.exit is Exit.QUEUE
+    assert "x-queue-type" in found.what
+    assert "broker.declare = false" in found.do
+
+
+async def test_an_exchange_of_another_type_says_so(opened: Open, topology: Topology) -> None:
+    await opened(topology)
+    found = await fatal(replace(topology, exchange_type="fanout"))
+    assert found.exit is Exit.EXCHANGE
+    assert "received 'fanout' but current is 'topic'" in found.what
+
+
+async def test_an_exchange_type_that_does_not_exist_says_so(topology: Topology) -> None:
+    found = await fatal(replace(topology, exchange_type="nonsense"))
+    assert (found.exit, "nonsense" in found.what) == (Exit.EXCHANGE, True)
+
+
+async def test_a_passive_consumer_needs_what_it_consumes(topology: Topology) -> None:
+    found = await fatal(replace(topology, declare=False, exchange=""))
+    assert (found.exit, "broker.declare = true" in found.do) == (Exit.MISSING, True)
+
+
+async def test_a_passive_consumer_takes_what_there_is(opened: Open, taken: Taken, topology: Topology) -> None:
+    """Whatever arguments the queue was declared with."""
+    await opened(replace(topology, queue_arguments={"x-max-length": 1000}))
+    session = await opened(replace(topology, declare=False, queue_type="classic"))
+    await session.consume(5)
+    await publish(topology, 1)
+    await taken.until(1)
+
+
+async def test_a_reserved_name_is_refused(topology: Topology) -> None:
+    found = await fatal(replace(topology, queue=f"amq.{topology.queue}", exchange=""))
+    assert found.exit is Exit.ACCESS
+
+
+async def test_a_broker_that_is_not_there_is_tried_again(topology: Topology) -> None:
+    with pytest.raises(Retry, match="Connect call failed"):
+        await Broker(replace(topology, url="amqp://guest:guest@127.0.0.1:1/")).open(lambda _: None)
+
+
+async def test_what_is_no_broker_is_tried_again() -> None:
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(Retry):
+        await Broker(Topology(f"amqp://127.0.0.1:{port}/", "q")).open(lambda _: None)
+    server.close()
+    await server.wait_closed()
+
+
+async def test_tls_files_that_are_not_there_are_a_setting(topology: Topology) -> None:
+    found = await fatal(replace(topology, url="amqps://127.0.0.1/", ca_file="/nowhere"))
+    assert (found.exit, "broker.ca_file" in found.do) == (Exit.SETTINGS, True)

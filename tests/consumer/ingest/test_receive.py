@@ -1,0 +1,168 @@
+import asyncio
+from random import Random
+
+import pamqp.frame
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pamqp import commands as spec
+from pamqp.body import ContentBody
+from pamqp.header import ContentHeader
+from pamqp.heartbeat import Heartbeat
+
+from consumer.ingest.delivery import Delivery
+from consumer.ingest.receive import HEARTBEAT, DeliveryReader, Splitter
+from tests.support.deliveries import delivery, frames
+
+names = st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+deliveries = st.builds(
+    Delivery, st.integers(1, (1 << 64) - 1), st.booleans(), names, names, st.binary(max_size=300).map(lambda raw: b"\x00\x00" + raw),
+    st.binary(max_size=9000), st.just(5),
+)  # fmt: skip
+OTHERS = [
+    pamqp.frame.marshal(spec.Basic.QosOk(), 1),
+    pamqp.frame.marshal(spec.Channel.OpenOk(), 2),
+    pamqp.frame.marshal(Heartbeat(), 0),
+    pamqp.frame.marshal(spec.Connection.Blocked("memory"), 0),
+]
+
+
+def cut(raw: bytes, random: Random) -> list[bytes]:
+    """The bytes in pieces of any size."""
+    pieces, at = [], 0
+    while at < len(raw):
+        size = random.choice([1, 2, 7, 8, 100, 5000, 100_000])
+        pieces.append(raw[at : at + size])
+        at += size
+    return pieces
+
+
+def split(pieces: list[bytes]) -> tuple[list[Delivery], bytes]:
+    splitter, found, others = Splitter(), [], b""
+    for piece in pieces:
+        some, rest = splitter.feed(piece, 5)
+        found += some
+        others += rest
+    return found, others
+
+
+@given(st.lists(deliveries | st.sampled_from(OTHERS), max_size=12), st.randoms(use_true_random=False))
+def test_the_same_bytes_cut_anywhere_give_the_same_deliveries(sent: list[Delivery | bytes], random: Random) -> None:
+    raw = b"".join(b"".join(frames(one)) if isinstance(one, Delivery) else one for one in sent)
+    found, others = split(cut(raw, random))
+    assert found == [one for one in sent if isinstance(one, Delivery)]
+    assert others == b"".join(one for one in sent if isinstance(one, bytes))
+
+
+@given(st.lists(deliveries, min_size=2, max_size=2), st.randoms(use_true_random=False))
+def test_deliveries_of_several_channels_may_interleave(sent: list[Delivery], random: Random) -> None:
+    queues = [frames(one, channel) for channel, one in enumerate(sent, 1)]
+    raw = b""
+    while any(queues):
+        raw += random.choice([queue for queue in queues if queue]).pop(0)
+    found, others = split(cut(raw, random))
+    assert sorted(found) == sorted(sent)
+    assert others == b""
+
+
+@given(st.lists(st.sampled_from(OTHERS) | st.binary(max_size=50), max_size=8), st.randoms(use_true_random=False))
+def test_no_byte_of_anything_else_is_lost(chunks: list[bytes], random: Random) -> None:
+    """What is no delivery reaches the library as it came, were it rubbish."""
+    raw = b"".join(chunks)
+    splitter, others = Splitter(), b""
+    for piece in cut(raw, random):
+        found, rest = splitter.feed(piece, 5)
+        others += rest
+        assert not found
+    assert raw.startswith(others)
+    assert splitter.transparent or len(raw) - len(others) < 1 << 17
+
+
+def test_pamqp_reads_the_same_deliveries() -> None:
+    """Written by the library, read by us."""
+    properties = spec.Basic.Properties(content_type="text/plain", message_id="id", headers={"a": [1, {"b": True}]})
+    body = b"x" * 5000
+    raw = b"".join(
+        pamqp.frame.marshal(value, 3)
+        for value in (spec.Basic.Deliver("ctag", 77, True, "ex", "rk"), ContentHeader(0, len(body), properties), ContentBody(body[:4000]), ContentBody(body[4000:]))
+    )  # fmt: skip
+    (found,), others = split([raw])
+    assert others == b""
+    assert found == Delivery(77, True, "ex", "rk", properties.marshal(), body, 5)
+
+
+def test_content_of_basic_return_and_get_is_not_ours() -> None:
+    raw = b"".join(
+        pamqp.frame.marshal(value, 3)
+        for value in (
+            spec.Basic.Return(312, "NO_ROUTE", "ex", "rk"),
+            ContentHeader(0, 4, spec.Basic.Properties()),
+            ContentBody(b"body"),
+        )
+    )
+    assert split([raw]) == ([], raw)
+
+
+def test_an_empty_body_has_no_body_frame() -> None:
+    assert split(frames(delivery(1, b"")))[0] == [delivery(1, b"", arrived_us=5)]
+
+
+@pytest.fixture
+def taken() -> list[Delivery]:
+    return []
+
+
+@pytest.fixture
+async def reader(taken: list[Delivery]) -> DeliveryReader:
+    return DeliveryReader(taken.extend, asyncio.get_running_loop())
+
+
+async def test_the_library_reads_what_is_not_a_delivery(reader: DeliveryReader, taken: list[Delivery]) -> None:
+    reader.feed_data(OTHERS[0] + b"".join(frames(delivery(1))) + OTHERS[1])
+    assert await reader.readexactly(len(OTHERS[0] + OTHERS[1])) == OTHERS[0] + OTHERS[1]
+    assert [found.tag for found in taken] == [1]
+
+
+async def test_deliveries_show_the_library_a_sign_of_life(reader: DeliveryReader, taken: list[Delivery]) -> None:
+    """While they flow, the broker sends no heartbeats; the library would call the connection stuck."""
+    reader._last_beat -= 2
+    reader.feed_data(b"".join(frames(delivery(1))))
+    assert await reader.readexactly(8) == HEARTBEAT
+    reader.feed_data(b"".join(frames(delivery(2))) + OTHERS[0])
+    assert await reader.readexactly(len(OTHERS[0])) == OTHERS[0]
+
+
+async def test_a_broken_stream_gets_no_heartbeat_of_ours(reader: DeliveryReader) -> None:
+    reader.feed_data(b"HTTP/1.1 400 Bad Request\r\n")
+    reader._last_beat -= 2
+    reader.beat()
+    assert await reader.read(100) == b"HTTP/1.1 400 Bad Request\r\n"
+
+
+async def test_reading_stops_and_goes_on_at_the_socket(taken: list[Delivery]) -> None:
+    """Back-pressure: what is not read fills the broker's window and not our memory."""
+    served = asyncio.Event()
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"".join(frames(delivery(1))))
+        await served.wait()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    reader = DeliveryReader(taken.extend, loop)
+    host, port = server.sockets[0].getsockname()[:2]
+    transport, _ = await loop.create_connection(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), host, port)
+    reader.pause()
+    await asyncio.sleep(0.05)
+    paused = list(taken)
+    reader.resume()
+    while not taken:
+        await asyncio.sleep(0.001)
+    assert (paused, [found.tag for found in taken]) == ([], [1])
+    transport.close()
+    reader.pause()
+    reader.resume()
+    served.set()
+    server.close()
+    await server.wait_closed()

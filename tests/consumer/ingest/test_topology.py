@@ -1,0 +1,25 @@
+import pytest
+
+from consumer.ingest.topology import Topology, user_of, without_password
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments"),
+    [
+        ("quorum", {"x-queue-type": "quorum", "x-delivery-limit": -1}),
+        ("classic", {"x-delivery-limit": -1}),
+        ("stream", {"x-queue-type": "stream", "x-delivery-limit": -1}),
+    ],
+)
+def test_the_type_of_a_queue_is_an_argument(kind: str, arguments: dict[str, object]) -> None:
+    assert Topology("amqp://host/", "q", kind, {"x-delivery-limit": -1}).all_queue_arguments() == arguments
+
+
+def test_passwords_are_not_shown() -> None:
+    assert without_password("amqps://user:secret@host:5671/vhost?cafile=x") == "amqps://user:***@host:5671/vhost"
+    assert without_password("amqp://host/") == "amqp://host/"
+
+
+def test_the_user_is_shown() -> None:
+    assert user_of("amqp://user:secret@host/") == "user"
+    assert user_of("amqp://host/") == "guest"
