@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -169,3 +170,7 @@ def _status(command: Callable[[], object]) -> int:
         return Exit.OK
     except KeyboardInterrupt:
         return 130
+    except Exception:  # noqa: BLE001 -- a defect of ours: its place in the code is what helps to mend it
+        traceback.print_exc()
+        _complain("this is a defect of Deedbox; please report it with the lines above")
+        return Exit.INTERNAL

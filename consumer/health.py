@@ -25,9 +25,12 @@ class Health:
         """Say how things are now. A disk that refuses is no reason to stop: the file goes stale, and that says it."""
         raw = orjson.dumps(state | {"at": time.time()}).ljust(FILE_BYTES - 1) + b"\n"
         try:
-            self.path.touch()
-            async with aiofiles.open(self.path, "r+b") as file:
-                await file.write(raw)
+            try:
+                async with aiofiles.open(self.path, "r+b") as file:
+                    await file.write(raw)
+            except FileNotFoundError:
+                async with aiofiles.open(self.path, "xb") as file:
+                    await file.write(raw)
         except OSError as error:
             log.emit("recovery_deferred", path=str(self.path), reason=str(error))
 

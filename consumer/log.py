@@ -6,6 +6,7 @@ counted, not repeated. Lines are JSON on a pipe and text on a terminal.
 """
 
 import atexit
+import json
 import logging
 import queue
 import sys
@@ -42,7 +43,7 @@ CATALOGUE = {
     "started": _event("info", "version instance directory queue unclean", "The service runs. `unclean`: lives that ended without a stop or a commit."),
     "connecting": _event("info", "broker attempt", "Opening a connection to the broker."),
     "connect_failed": _event("warning", "broker reason wait_s", "No connection; it is tried again after `wait_s`.", "If it lasts: is the broker up, is the address right?"),
-    "consuming": _event("info", "queue generation prefetch messages", "The broker delivers. `messages` were waiting."),
+    "consuming": _event("info", "queue generation prefetch messages", "The broker delivers. `messages` were waiting when the queue was declared."),
     "widened": _event("info", "generation prefetch", "The first commit after an unclean end went well; the full window is asked for."),
     "connection_lost": _event("warning", "generation reason held", "The connection or channel ended; `held` deliveries come again.", "If it repeats: the broker's log says why."),
     "consumer_cancelled": _event("warning", "queue generation", "The broker ended the consumer (queue deleted or failed over); it is declared again.", "If it repeats: is something deleting the queue?"),
@@ -62,7 +63,7 @@ CATALOGUE = {
     "stats": _event("info", "state events_per_s bytes_per_s archived acked held held_bytes unacked_age_s batch_mean sync_p50_ms sync_p99_ms loop_lag_ms free_bytes redelivered dropped marked generation open_archive last_roll log_lines_lost", "Every ten seconds, what the service does.", "Watch it.", repeats=True),
     "draining": _event("info", "signal held", "Asked to stop: no new deliveries, what is held is committed."),
     "drain_deadline": _event("warning", "returned", "The drain took too long; what was left has been given back.", "Is the disk slow? Raise service.drain_s."),
-    "stopped": _event("info", "archived acked returned exit", "The service has ended."),
+    "stopped": _event("info", "archived acked returned", "The service has ended."),
     "failed": _event("error", "exit reason do", "The service cannot go on.", "As `do` says."),
     "lines_lost": _event("warning", "count", "The reader of the log was too slow; so many lines were not written.", "Look at what reads the log."),
     "library": _event("warning", "logger text", "A library said something.", "Nothing, usually."),
@@ -79,6 +80,7 @@ class LogWriter:
         self._clock = clock
         self._seen: dict[tuple[object, ...], tuple[float, int]] = {}
         self.lost = 0
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -113,7 +115,10 @@ class LogWriter:
         return count
 
     def close(self, timeout_s: float = 2.0) -> None:
-        """Write what is queued, as far as the reader takes it in this time."""
+        """Write what is queued, as far as the reader takes it in this time. Once is enough."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             self._queue.put(None, timeout=timeout_s)
         except queue.Full:
@@ -128,8 +133,8 @@ class LogWriter:
                 if self.lost > lost and self._queue.empty():
                     self._write({"time": _now(), "level": "warning", "event": "lines_lost", "count": self.lost - lost})
                     lost = self.lost
-            except (OSError, ValueError):
-                self.lost += 1  # nobody reads any more; the service goes on
+            except Exception:  # noqa: BLE001 -- whatever is wrong with a line or its reader, the next one is written
+                self.lost += 1
 
     def _write(self, line: dict[str, object]) -> None:
         self._stream.write(self._render(line))
@@ -141,12 +146,15 @@ def _now() -> str:
 
 
 def _json(line: dict[str, object]) -> bytes:
-    return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    try:
+        return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:  # lone surrogates, in a path for example
+        return json.dumps(line, default=str).encode("ascii") + b"\n"
 
 
 def _console() -> Callable[[dict[str, object]], bytes]:
     renderer = structlog.dev.ConsoleRenderer(colors=True, timestamp_key="time", pad_event_to=18, sort_keys=False)
-    return lambda line: (str(renderer(None, "", dict(line))) + "\n").encode()
+    return lambda line: (str(renderer(None, "", dict(line))) + "\n").encode("utf-8", "backslashreplace")
 
 
 _writer: LogWriter | None = None

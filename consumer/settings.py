@@ -7,6 +7,7 @@ secrets are never shown.
 
 import difflib
 import os
+import re
 import socket
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -41,7 +42,7 @@ class BrokerSection(Section, frozen=True):
     url: str = "amqp://guest:guest@127.0.0.1:5672/"
     password: str = ""
     queue: Annotated[str, Meta(min_length=1, max_length=255)] = "deedbox"
-    queue_type: Literal["quorum", "classic", "stream"] = "quorum"
+    queue_type: Literal["quorum", "classic"] = "quorum"
     queue_arguments: Arguments = {}
     exchange: Annotated[str, Meta(max_length=127)] = ""
     exchange_type: str = "topic"
@@ -127,14 +128,14 @@ MEANINGS = {
     "broker.url": "amqp:// or amqps:// with user, host, port and virtual host",
     "broker.password": "replaces the password of the URL; give it as broker.password_file or DEEDBOX_BROKER__PASSWORD_FILE",
     "broker.queue": "the queue to consume",
-    "broker.queue_type": "quorum, classic or stream",
+    "broker.queue_type": "quorum or classic",
     "broker.queue_arguments": "further arguments of the queue, a table (JSON in the environment)",
     "broker.exchange": "the exchange to bind the queue to; empty: the queue is consumed as it is",
     "broker.exchange_type": "topic, fanout, direct, headers, or a plugin's type",
     "broker.exchange_arguments": "arguments of the exchange",
     "broker.binding_keys": "routing keys to bind with; several with commas in the environment",
     "broker.binding_arguments": "arguments of the bindings, for headers exchanges",
-    "broker.consumer_arguments": "arguments of the consumer, such as x-priority or x-stream-offset",
+    "broker.consumer_arguments": "arguments of the consumer, such as x-priority",
     "broker.declare": "false: queue and exchange must exist, and are taken as they are",
     "broker.ca_file": "the authority that signed the broker's certificate; empty: the system's",
     "broker.certificate_file": "our certificate, where the broker asks for one",
@@ -160,6 +161,9 @@ MEANINGS = {
 
 SECTIONS: dict[str, type[Section]] = get_type_hints(Settings)
 _TYPES = {f"{section}.{name}": hint for section, kind in SECTIONS.items() for name, hint in get_type_hints(kind, include_extras=True).items()}  # fmt: skip
+
+# Kubernetes sets these for every Service of the namespace; one called deedbox would stop every Deedbox.
+_SERVICE_LINK = re.compile(r"DEEDBOX_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)")
 
 Source = tuple[str, str, object]  # where it was said, the setting's name, the value
 
@@ -205,7 +209,7 @@ def _from_file(config: Path | None, faults: list[str]) -> Iterator[Source]:
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[Source]:
     for variable in sorted(environ):
-        if variable.startswith(PREFIX):
+        if variable.startswith(PREFIX) and not _SERVICE_LINK.fullmatch(variable):
             yield variable, variable.removeprefix(PREFIX).lower().replace("__", "."), environ[variable]
 
 
@@ -261,9 +265,8 @@ def _build(said: Mapping[str, object]) -> Settings:
 
 def _inconsistencies(settings: Settings) -> Iterator[str]:
     """What no single value is wrong about."""
-    url = URL(settings.broker.url)
-    if url.scheme not in ("amqp", "amqps") or not url.host:
-        yield f"broker.url: expected amqp://user:password@host:port/vhost, {without_password(settings.broker.url)!r} found"
+    if not _is_broker(settings.broker.url):
+        yield "broker.url: expected amqp://user:password@host:port/vhost, or amqps://"
     if settings.archive.instance and not naming.is_instance(settings.archive.instance):
         yield f"archive.instance: expected letters, digits, '.', '_' and '-', 64 at most, {settings.archive.instance!r} found"
     if fault := naming.template_fault(settings.archive.name):
@@ -273,6 +276,14 @@ def _inconsistencies(settings: Settings) -> Iterator[str]:
     for key in settings.broker.binding_keys:
         if len(key.encode()) > 255:
             yield f"broker.binding_keys: {key[:20]!r}… is longer than 255 bytes"
+
+
+def _is_broker(url: str) -> bool:
+    try:
+        parsed = URL(url)
+        return parsed.scheme in ("amqp", "amqps") and bool(parsed.host) and parsed.port != 0
+    except ValueError:
+        return False
 
 
 _SECRETS = {"broker.password", "broker.url"}

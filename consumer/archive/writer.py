@@ -9,6 +9,7 @@ import errno
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -208,8 +209,13 @@ class ArchiveWriter:
         self._disk.remove(self.path)
 
     def abandon(self) -> None:
-        """Close without sealing; recovery will see to the file. The lock goes with it."""
+        """Close without sealing; recovery will see to the file. The lock goes with it.
+
+        What was not synced is cut off, if the disk allows: its events are archived elsewhere, or come again.
+        """
         self.broken = True
+        with suppress(OSError):
+            self._disk.truncate(self._fd, self.committed)
         self._disk.close(self._fd)
 
     def _append(self, raw: bytes) -> None:

@@ -63,7 +63,7 @@ class Session:
         self.prefetch = 0
         self.messages_waiting = queue.declaration_result.message_count or 0
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.cancelled_by_broker = False
+        self.cancelled_by_broker = self.stalled = False
         self.reader = reader
         self._connection, self._channel, self._wire, self._queue = connection, channel, wire, queue
         self._topology = topology
@@ -76,12 +76,11 @@ class Session:
 
         Raises Retry or Fatal.
         """
-        async with _faults(Exit.QUEUE, f"queue {self._queue.name!r}"):
-            if self._tag:
-                await self._cancel()
+        async with _faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
+            await self._cancel()
             await self._wire.basic_qos(prefetch_count=prefetch)
             arguments = dict(self._topology.consumer_arguments) or None
-            reply = await self._wire.basic_consume(self._queue.name, _unexpected, arguments=arguments)
+            reply = await self._wire.basic_consume(self.queue, _unexpected, arguments=arguments)
         self._tag = reply.consumer_tag or ""
         self.prefetch = prefetch
 
@@ -90,24 +89,28 @@ class Session:
         if self.ended.done():
             return False
         try:
-            await self._wire.basic_ack(tag, multiple=True, wait=False)
-        except _LOST:
+            async with asyncio.timeout(CLOSE_S_MAX):
+                await self._wire.basic_ack(tag, multiple=True, wait=False)
+        except (*_LOST, asyncio.CancelledError) as error:
+            _raise_if_ours(error)
+            self.end(f"ack: {_reason(error)}")
             return False
         return True
 
     async def stop(self) -> None:
-        """No more deliveries; what was delivered stays ours to acknowledge."""
-        if not self.ended.done() and self._tag:
-            self.reader.resume()
+        """Ask for no more deliveries. Those on their way still come; what was delivered stays ours to acknowledge."""
+        if not self.ended.done():
             try:
-                async with asyncio.timeout(CLOSE_S_MAX):
-                    await self._cancel()
-            except _LOST as error:
-                self.end(f"cancel: {error!r}")
+                await self._cancel()
+            except (*_LOST, asyncio.CancelledError) as error:
+                _raise_if_ours(error)
+                self.end(f"cancel: {_reason(error)}")
 
     async def _cancel(self) -> None:
+        """Without waiting for an answer, which would stand behind a whole window of deliveries."""
         tag, self._tag = self._tag, ""
-        await self._wire.basic_cancel(tag)
+        if tag:
+            await self._wire.basic_cancel(tag, nowait=True)
 
     async def release(self) -> None:
         """Give back by nack what is not acknowledged, and close. Never raises: a connection that is gone is closed."""
@@ -115,20 +118,23 @@ class Session:
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
                 if not self.ended.done():
-                    # Tag 0 means all. A nack is not a failed delivery; a closed socket may be (quorum queues).
+                    # Tag 0 means all, and those on their way too. A nack is not a failed delivery; a closed socket
+                    # may be one (quorum queues).
                     await self._wire.basic_nack(0, multiple=True, requeue=True)
                 self.end("released")
+                self.reader.resume()
                 await self._connection.close()
-        except _LOST as error:
-            self.end(f"release: {error!r}")
+        except (*_LOST, asyncio.CancelledError) as error:
+            _raise_if_ours(error)
+            self.end(f"release: {_reason(error)}")
 
     async def messages_ready(self) -> int:
         """How many messages wait in the queue. Raises Retry."""
-        async with _faults(Exit.QUEUE, "queue"):
+        async with _faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
             channel = self._connection.channel(publisher_confirms=False)
             await channel.initialize()
             try:
-                declared = await channel.declare_queue(self._queue.name, passive=True)
+                declared = await channel.declare_queue(self.queue, passive=True)
                 return declared.declaration_result.message_count or 0
             finally:
                 await channel.close()
@@ -164,6 +170,13 @@ class Broker:
 
         Raises Fatal for what a person must mend, Retry for what time may.
         """
+        try:
+            async with asyncio.timeout(CONNECT_S_MAX):
+                return await self._open(sink)
+        except TimeoutError as error:
+            raise Retry(f"{self.shown}: no answer within {CONNECT_S_MAX:.0f} s") from error
+
+    async def _open(self, sink: Sink) -> Session:
         factory = _DeliveryTransport(sink, _tls(self._topology))
         connection = await self._connect(factory)
         try:
@@ -172,12 +185,11 @@ class Broker:
             await channel.initialize()
             queue = await self._declare(channel)
             wire = await channel.get_underlay_channel()
-        except _LOST as error:
+        except BaseException as error:
             await _close_quietly(connection)
-            raise Retry(f"connection lost while declaring: {error!r}") from error
-        except DeedboxError:
-            await _close_quietly(connection)
-            raise
+            if isinstance(error, DeedboxError) or not isinstance(error, _LOST):
+                raise
+            raise Retry(f"connection lost while declaring: {_reason(error)}") from error
         self.generation += 1
         return Session(connection, factory.reader, channel, wire, queue, self.generation, self._topology)
 
@@ -186,8 +198,7 @@ class Broker:
         connection = _Connection(url, transport_factory=factory)
         shown = self.shown
         try:
-            async with asyncio.timeout(CONNECT_S_MAX):
-                await connection.connect()
+            await connection.connect()
         except aiormq.exceptions.AuthenticationError as error:
             raise Fatal(
                 Exit.ACCESS, f"{shown} offers no login that Deedbox knows", "allow PLAIN for this user"
@@ -276,8 +287,20 @@ class _faults:  # noqa: N801 -- used as a statement: `async with _faults(...)`
                 ) from error
             case aiormq.exceptions.ConnectionCommandInvalid() | aiormq.exceptions.ConnectionNotImplemented():
                 raise Fatal(self._exit, f"{self._what}: {_text(error)}", "check the type and the arguments") from error
-            case aiormq.AMQPError() | OSError() | asyncio.TimeoutError() | RuntimeError():
+            case TypeError() | ValueError():  # of the library that encodes it, before anything is sent
+                raise Fatal(
+                    Exit.SETTINGS, f"{self._what}: {_text(error)}", "check its name, type and arguments"
+                ) from error
+            case aiormq.AMQPError() | OSError() | asyncio.TimeoutError() | RuntimeError() | asyncio.CancelledError():
+                _raise_if_ours(error)
                 raise Retry(f"{self._what}: {_reason(error)}") from error
+
+
+def _raise_if_ours(error: BaseException) -> None:
+    """Let a cancellation pass that was meant for our task; the library also cancels its calls when a channel closes."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
 
 
 def _text(error: BaseException) -> str:
@@ -285,7 +308,7 @@ def _text(error: BaseException) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    texts = [str(argument) for argument in error.args if isinstance(argument, str)]
+    texts = [argument for argument in error.args if isinstance(argument, str) and argument]
     return texts[-1] if texts else type(error).__name__
 
 

@@ -61,10 +61,11 @@ async def archive_batches(
 class Batches:
     """The async face of the batcher, for one generation of deliveries."""
 
-    def __init__(self, limits: BatchLimits, held_bytes_max: int, flow: Callable[[bool], None]) -> None:
+    def __init__(self, limits: BatchLimits, held_bytes_max: int) -> None:
+        self.flow: Callable[[bool], None] = lambda _: None  # False: stop reading from the socket; True: go on
+        self.received = 0
         self._batcher = Batcher(limits)
         self._held_bytes_max = held_bytes_max
-        self._flow = flow  # called with False to stop reading from the socket, with True to go on
         self._flowing = True
         self._wake = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
@@ -87,19 +88,22 @@ class Batches:
         return self.taken.since if self.taken else self._batcher.oldest
 
     def put(self, deliveries: list[Delivery]) -> None:
-        """The sink of a session."""
+        """The sink of a session. What comes after the end is left unacknowledged, and given back with the rest."""
+        if self._finished:
+            return
+        self.received += len(deliveries)
         self._batcher.add(deliveries, self._clock())
         self._wake.set()
         if self._flowing and self.held_bytes > self._held_bytes_max:
             self._flowing = False
-            self._flow(False)
+            self.flow(False)
 
     async def take(self) -> Batch | None:
         """The next batch, when it is due; None after the end. To ask again says that the last one is committed."""
         self.taken = None
         if not self._flowing and self.held_bytes <= self._held_bytes_max // 2:
             self._flowing = True
-            self._flow(True)
+            self.flow(True)
         while not self._batcher.count or not self._due():
             if self._finished and not self._batcher.count:
                 return None

@@ -129,6 +129,8 @@ class DeliveryReader(asyncio.StreamReader):
         self._clock = loop.time
         self._splitter = Splitter()
         self._last_beat = self._clock()
+        self.last_content = 0.0  # loop time at which a part of a delivery came
+        self._ended = False
         self._socket: asyncio.ReadTransport | None = None
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
@@ -144,13 +146,20 @@ class DeliveryReader(asyncio.StreamReader):
             super().feed_data(others)
         if deliveries:
             self._sink(deliveries)
+        if deliveries or not others:  # also a part of a large body: that connection lives
+            self.last_content = self._clock()
             self.beat()
+
+    def feed_eof(self) -> None:
+        """Called by the protocol when nothing more will come."""
+        self._ended = True
+        super().feed_eof()
 
     def beat(self) -> None:
         """Show the library a sign of life, once a second at most: while deliveries flow, the broker sends no
         heartbeats, and the library counts only frames that it sees. To be called too while reading is paused."""
         now = self._clock()
-        if now - self._last_beat >= 1.0 and not self.at_eof() and not self._splitter.transparent:
+        if now - self._last_beat >= 1.0 and not self._ended and not self._splitter.transparent:
             self._last_beat = now
             super().feed_data(HEARTBEAT)
 

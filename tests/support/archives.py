@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codec.event import Event
-from consumer.archive.reader import ArchiveFile, Batch, find_archives
+from consumer.archive.reader import ArchiveFile, Batch, find_archives, open_archive
 
 
 def batches(path: Path) -> Iterator[Batch]:
-    with ArchiveFile(path) as archive:
+    with open_archive(path) as archive:
         yield from (part for part in archive.parts() if isinstance(part, Batch))
 
 

@@ -105,6 +105,8 @@ def test_an_open_archive_whose_owner_writes_is_no_fault(tmp_path: Path) -> None:
         (live,) = verify([tmp_path])
         assert (live.state, live.events, live.faults) == ("open", 2, [])
     one.writer.abandon()
+    with one.writer.path.open("ab") as half:
+        half.write(b"half a batch")
     (dead,) = verify([tmp_path])
     assert dead.state == "orphaned"
     assert len(dead.faults) == 1

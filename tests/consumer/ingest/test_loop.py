@@ -50,7 +50,7 @@ async def recorder() -> Recorder:
 
 @pytest.fixture
 async def batches() -> Batches:
-    return Batches(LIMITS, 1 << 30, lambda _: None)
+    return Batches(LIMITS, 1 << 30)
 
 
 async def test_nothing_is_acknowledged_before_it_is_durable(recorder: Recorder, batches: Batches) -> None:
@@ -114,7 +114,8 @@ async def test_what_was_discarded_is_counted_and_ends_the_batches(batches: Batch
 
 async def test_held_bytes_stop_the_flow_and_a_commit_lets_it_go_on() -> None:
     flow: list[bool] = []
-    batches = Batches(BatchLimits(1, 1 << 20, 0.01), 20_000, flow.append)
+    batches = Batches(BatchLimits(1, 1 << 20, 0.01), 20_000)
+    batches.flow = flow.append
     beats: list[int] = []
     batches.keep_alive(lambda: beats.append(1))
     for tag in range(1, 5):
@@ -126,3 +127,13 @@ async def test_held_bytes_stop_the_flow_and_a_commit_lets_it_go_on() -> None:
     assert flow == [False, True]
     assert beats == [2]
     assert batches.oldest is not None
+
+
+async def test_what_comes_after_the_end_is_left_to_be_given_back(batches: Batches) -> None:
+    """A slow link still delivers the window after the cancel; it must not fill the memory."""
+    batches.put([delivery(1)])
+    batches.finish()
+    batches.put([delivery(2)])
+    assert batches.received == 1
+    assert [found.tag for found in (await batches.take()).deliveries] == [1]
+    assert await batches.take() is None

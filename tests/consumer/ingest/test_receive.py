@@ -166,3 +166,21 @@ async def test_reading_stops_and_goes_on_at_the_socket(taken: list[Delivery]) ->
     served.set()
     server.close()
     await server.wait_closed()
+
+
+async def test_a_large_body_on_a_slow_link_shows_signs_of_life(reader: DeliveryReader) -> None:
+    """While one body streams in, the broker sends nothing else; the library would cut the connection after 33 s."""
+    pieces = frames(delivery(1, b"x" * 20_000))
+    for piece in pieces[:-1]:
+        reader._last_beat -= 2
+        reader.feed_data(piece)
+        assert await reader.readexactly(8) == HEARTBEAT
+    assert reader.last_content > 0
+
+
+async def test_after_the_end_of_the_stream_nothing_is_fed(reader: DeliveryReader) -> None:
+    reader.feed_data(OTHERS[0])
+    reader.feed_eof()
+    reader._last_beat -= 2
+    reader.beat()
+    assert await reader.read(100) == OTHERS[0]

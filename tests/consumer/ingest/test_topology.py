@@ -8,7 +8,6 @@ from consumer.ingest.topology import Topology, user_of, without_password
     [
         ("quorum", {"x-queue-type": "quorum", "x-delivery-limit": -1}),
         ("classic", {"x-delivery-limit": -1}),
-        ("stream", {"x-queue-type": "stream", "x-delivery-limit": -1}),
     ],
 )
 def test_the_type_of_a_queue_is_an_argument(kind: str, arguments: dict[str, object]) -> None:

@@ -1,0 +1,94 @@
+"""Take possession of a directory for an instance: make it, lock it, recover what earlier lives left, count this life.
+
+Invariant: while a claim is held, no other process writes, recovers or numbers archives of the instance. A disk that is
+full or failing does not keep a claim from being taken: what could not be mended is handed on as `deferred`.
+"""
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Self
+
+from consumer import log
+from consumer.archive import recovery
+from consumer.archive.durable import Disk
+from consumer.archive.ledger import Ledger
+from consumer.archive.shelf import report
+from consumer.archive.writer import Place
+from consumer.errors import Exit, Fatal
+
+LOCK_S_MAX = 5.0  # another instance may be recovering our archives, which takes seconds
+
+
+class Claim:
+    """A held claim. `unclean`: how many lives before this one ended without a stop or a commit."""
+
+    def __init__(self, disk: Disk, place: Place, instance: str, lock: int) -> None:
+        self.ledger = Ledger(disk, place.directory, instance)
+        self.deferred: list[Path] = []
+        self.unclean = self.ledger.state.unclean + self.ledger.state.running
+        self._disk, self._place, self._instance, self._lock = disk, place, instance, lock
+
+    @classmethod
+    async def take(cls, disk: Disk, place: Place, instance: str) -> Self:
+        """Make the directory, wait for the lock, recover. Raises Fatal."""
+        await asyncio.to_thread(_make_directory, disk, place.directory)
+        claim = cls(disk, place, instance, await _take_lock(disk, place.directory, instance))
+        await asyncio.to_thread(claim._recover)
+        return claim
+
+    def _recover(self) -> None:
+        for finding in recovery.recover_own(self._disk, self._place, self.ledger, self._instance):
+            report(finding)
+            if finding.outcome in ("deferred", "held"):
+                self.deferred.append(finding.path)
+        self.recover_others()
+        self._note(running=True, unclean=self.unclean)
+
+    def recover_others(self) -> None:
+        """Recover the archives of instances that are dead. A directory that cannot be read is tried again later."""
+        try:
+            for finding in recovery.recover_others(self._disk, self._place, self._instance):
+                report(finding)
+        except OSError as error:
+            log.emit("recovery_deferred", path=str(self._place.directory), reason=str(error))
+
+    def end(self, consumed: bool) -> None:
+        """Note that this life ended as it should; one that never consumed says nothing about those before it."""
+        self._note(running=False, unclean=0 if consumed else self.ledger.state.unclean)
+
+    def release(self) -> None:
+        """Give up the lock."""
+        self._disk.close(self._lock)
+
+    def _note(self, **changes: object) -> None:
+        try:
+            self.ledger.update(**changes)
+        except OSError as error:
+            log.emit("recovery_deferred", path=str(self.ledger.path), reason=str(error))
+
+
+def _make_directory(disk: Disk, directory: Path) -> None:
+    remedy = f"make it writable for user {os.getuid()}, or set archive.dir"
+    try:
+        disk.make_directory(directory.absolute())
+    except OSError as error:
+        raise Fatal(Exit.DIRECTORY, f"archive directory {directory}: {error.strerror}", remedy) from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise Fatal(Exit.DIRECTORY, f"archive directory {directory}: not writable", remedy)
+
+
+async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
+    path = recovery.lock_path(directory, instance)
+    deadline = time.monotonic() + LOCK_S_MAX
+    try:
+        while (fd := disk.take(path)) is None:
+            if time.monotonic() > deadline:
+                what = f"instance {instance!r} of {directory} belongs to another process"
+                raise Fatal(Exit.INSTANCE, what, "stop that one, or give this one another archive.instance")
+            await asyncio.sleep(0.2)
+    except OSError as error:
+        remedy = "make the archive directory writable, or set archive.dir"
+        raise Fatal(Exit.DIRECTORY, f"{path}: {error.strerror}", remedy) from error
+    return fd

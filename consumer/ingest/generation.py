@@ -1,0 +1,184 @@
+"""One generation: a session, its deliveries, and the watchers that notice when it no longer works.
+
+Invariant: what a generation received is acknowledged, or given back, or known to come again; nothing of it is ever
+acknowledged through another generation.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from codec.event import Event
+from consumer import log
+from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.ingest.batcher import Batch, BatchLimits
+from consumer.ingest.broker import Session
+from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Intake
+from consumer.ingest.loop import Batches, Receipt, archive_batches
+
+WATCH_S = 1.0
+SYNC_SAMPLES = 4096
+SLOW_SYNC_S = 1.0
+
+
+class Archive(Protocol):
+    """Where events become durable, and what is known of the last ones."""
+
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
+        """Make events durable. Raises StorageFault."""
+
+    async def recall(self, use: Callable[[Iterable[Event]], None]) -> None:
+        """Hand over the events that may come again."""
+
+    async def probe(self) -> None:
+        """Raises StorageFault while the disk takes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How ingest waits. `narrow`: lives before this one that ended without a stop or a commit."""
+
+    limits: BatchLimits
+    prefetch: int
+    narrow: int = 0
+    watchdog_s: float = 60.0
+    retry_s: float = 0.5
+    retry_s_max: float = 30.0
+
+
+@dataclass
+class Counters:
+    """What ingest has done since the start."""
+
+    archived: int = 0
+    acked: int = 0
+    bytes: int = 0
+    batches: int = 0
+    returned: int = 0
+    dropped: int = 0
+    marked: int = 0
+    syncs: deque[float] = field(default_factory=lambda: deque(maxlen=SYNC_SAMPLES))
+
+
+class Generation:
+    """From `consume` to the end of the channel."""
+
+    def __init__(self, session: Session, batches: Batches, archive: Archive, intake: Intake, pace: Pace) -> None:
+        self.session, self.batches = session, batches
+        self.commits = 0  # acknowledged ones
+        self.consumed = False
+        self._archive, self._intake, self._pace = archive, intake, pace
+        self._committed = asyncio.Event()
+        self._fatal: Fatal | None = None
+        batches.flow = lambda on: (session.reader.resume if on else session.reader.pause)()
+        session.ended.add_done_callback(lambda _: batches.discard())
+
+    async def run(self, prefetch: int, counters: Counters, stalled_before: bool) -> None:
+        """Until the session ends or `stop`. Raises StorageFault, Retry and Fatal."""
+        session = self.session
+        await self._archive.recall(self._intake.remember)
+        await session.consume(prefetch)
+        self.consumed = True
+        log.emit(
+            "consuming", queue=session.queue, generation=session.generation, prefetch=prefetch,
+            messages=session.messages_waiting,
+        )  # fmt: skip
+        watches = (self._widen(), self._watch(stalled_before))
+        watchers = [asyncio.create_task(self._guarded(watch)) for watch in watches]
+        try:
+            await archive_batches(
+                self.batches, self._intake.events, self._archive, session,
+                lambda batch, receipt, acknowledged: self._on_commit(counters, batch, receipt, acknowledged),
+            )  # fmt: skip
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+            self._report_redeliveries(counters)
+        if self._fatal:
+            raise self._fatal
+
+    async def stop(self) -> None:
+        """Take no more; `run` returns when what is held has been committed."""
+        await self.session.stop()
+        self.batches.finish()
+
+    async def _guarded(self, watch: Awaitable[None]) -> None:
+        """A watcher that fails ends the generation; it never dies in silence."""
+        try:
+            await watch
+        except Fatal as fatal:
+            self._fatal = fatal
+            self.session.end(fatal.what)
+        except DeedboxError as error:
+            self.session.end(error.what)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            self.session.end("the library cancelled a call")  # it does so to calls on a channel that closes
+        except Exception as error:  # noqa: BLE001 -- whatever it was, the generation must not go on unwatched
+            self.session.end(repr(error))
+
+    async def _widen(self) -> None:
+        """After an unclean end: the full window, once something has been committed."""
+        await self._committed.wait()
+        if self.session.prefetch < self._pace.prefetch and self._intake.delivery_count_max < DELIVERY_COUNT_WARN:
+            await self.session.consume(self._pace.prefetch)
+            log.emit("widened", generation=self.session.generation, prefetch=self.session.prefetch)
+
+    async def _watch(self, stalled_before: bool) -> None:
+        """Connected, messages waiting, nothing delivered: end the generation, and the second time in a row the service."""
+        loop = asyncio.get_running_loop()
+        quiet_since = loop.time()
+        while True:
+            await asyncio.sleep(WATCH_S)
+            if self.batches.held:
+                quiet_since = loop.time()
+                self.batches.keep_alive(self.session.reader.beat)
+            quiet_since = max(quiet_since, self.session.reader.last_content)
+            idle_s = loop.time() - quiet_since
+            if idle_s < self._pace.watchdog_s:
+                continue
+            quiet_since = loop.time()
+            if messages := await self.session.messages_ready():
+                self._on_stall(messages, idle_s, stalled_before and not self.batches.received)
+
+    def _on_stall(self, messages: int, idle_s: float, again: bool) -> None:
+        queue = self.session.queue
+        log.emit("stalled", queue=queue, messages=messages, idle_s=round(idle_s, 1))
+        if again:
+            what = f"queue {queue!r}: {messages} messages wait and none is delivered"
+            raise Fatal(Exit.STALLED, what, "restart; is another consumer exclusive, or single and active?")
+        self.session.stalled = True
+        self.session.end("stalled")
+
+    def _on_commit(self, counters: Counters, batch: Batch, receipt: Receipt | None, acknowledged: bool) -> None:
+        counters.batches += 1
+        if receipt is not None:
+            counters.archived += receipt.events
+            counters.bytes += receipt.bytes
+            counters.syncs.append(receipt.sync_s)
+            if receipt.sync_s > SLOW_SYNC_S:
+                log.emit("slow_sync", sync_s=round(receipt.sync_s, 2))
+        if acknowledged:
+            self.commits += 1
+            counters.acked += len(batch.deliveries)
+            self._committed.set()
+        else:
+            log.emit("stale_ack", generation=self.session.generation, events=len(batch.deliveries))
+        if not batch.deliveries[-1].redelivered:
+            self._report_redeliveries(counters)
+
+    def _report_redeliveries(self, counters: Counters) -> None:
+        """One line for a window that came again, when it is through."""
+        intake, session = self._intake, self.session
+        dropped, marked = intake.dropped - counters.dropped, intake.marked - counters.marked
+        if dropped or marked:
+            log.emit("duplicates_dropped", dropped=dropped, marked=marked, generation=session.generation)
+            counters.dropped, counters.marked = intake.dropped, intake.marked
+        if intake.delivery_count_max >= DELIVERY_COUNT_WARN:
+            log.emit("delivery_limit_near", queue=session.queue, count=intake.delivery_count_max)
+            intake.delivery_count_max = 0
