@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from consumer.demo.broker import broker
+from tests.support.wire import WirePublisher
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,11 @@ def url() -> Iterator[str]:
 def name() -> str:
     """A name that no other test uses, for queues and exchanges."""
     return f"test-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def publisher(url: str) -> Iterator[WirePublisher]:
+    """A connection to publish on, with confirms."""
+    made = WirePublisher(url)
+    yield made
+    made.close()

@@ -1,6 +1,5 @@
 """`deedbox run` in a process of its own, watched by its log."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,11 +14,9 @@ WAIT_S_MAX = 60.0
 class Deedbox:
     """A running service. `start` may be called again after `kill` or `stop`; the log goes on."""
 
-    def __init__(
-        self, directory: Path, *arguments: str, environ: dict[str, str] | None = None, wrap: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, directory: Path, *arguments: str, log: Path | None = None, wrap: tuple[str, ...] = ()) -> None:
         self.directory = directory
-        self.log = directory.parent / f"{directory.name}.log"
+        self.log = log or directory.parent / f"{directory.name}.log"
         self._command = [
             *wrap,
             sys.executable,
@@ -32,14 +29,11 @@ class Deedbox:
             "service.log=json",
             *arguments,
         ]
-        self._environ = os.environ | (environ or {})
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Deedbox":
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=self._environ
-            )
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         return self
 
     def lines(self, event: str | None = None) -> list[dict[str, object]]:

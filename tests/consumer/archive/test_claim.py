@@ -1,0 +1,90 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from consumer.archive import claim as claims
+from consumer.archive.claim import Claim
+from consumer.archive.durable import Disk
+from consumer.archive.writer import Place
+from consumer.errors import Exit, Fatal
+from tests.support import archives
+from tests.support.disk import ShadowDisk
+from tests.support.shelves import shelf, some
+
+
+async def take(directory: Path, disk: Disk | None = None) -> Claim:
+    return await Claim.take(disk or Disk(), Place(directory), "one")
+
+
+async def test_a_claim_makes_the_directory_and_counts_lives_that_did_not_end(tmp_path: Path) -> None:
+    for unclean in range(3):
+        claim = await take(tmp_path / "a" / "b")
+        assert claim.unclean == unclean
+        claim.release()
+    claim = await take(tmp_path / "a" / "b")
+    claim.end(consumed=False)
+    claim.release()
+    claim = await take(tmp_path / "a" / "b")
+    assert claim.unclean == 3
+    claim.end(consumed=True)
+    claim.release()
+    claim = await take(tmp_path / "a" / "b")
+    assert claim.unclean == 0
+    claim.release()
+
+
+async def test_a_second_claim_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "LOCK_S_MAX", 0.0)
+    first = await take(tmp_path)
+    with pytest.raises(Fatal, match=r"another archive\.instance") as caught:
+        await take(tmp_path)
+    assert caught.value.exit is Exit.INSTANCE
+    first.release()
+    (await take(tmp_path)).release()
+
+
+async def test_what_earlier_lives_left_is_recovered(tmp_path: Path) -> None:
+    for instance in ("one", "dead"):
+        one = shelf(tmp_path, instance=instance)
+        one.append(some(0, 2))
+        assert one.writer is not None
+        one.writer.abandon()
+    claim = await take(tmp_path)
+    assert not list(tmp_path.glob("*.open"))
+    assert len(archives.events(tmp_path)) == 4
+    claim.release()
+
+
+async def test_what_cannot_be_recovered_now_is_handed_on(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    one.writer.abandon()
+    disk = ShadowDisk(tmp_path)
+    disk._step = lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # type: ignore[method-assign]
+    claim = await take(tmp_path, disk)
+    assert claim.deferred == [one.writer.path]
+    claim.release()
+
+
+async def test_a_directory_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may write anywhere, so the answer of access(2) is played."""
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(Fatal, match="not writable; make it writable for user") as caught:
+        await take(tmp_path)
+    assert caught.value.exit is Exit.DIRECTORY
+
+
+async def test_a_file_in_the_place_of_the_directory_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(Fatal, match=r"set archive\.dir") as caught:
+        await take(tmp_path / "file" / "below")
+    assert caught.value.exit is Exit.DIRECTORY
+
+
+async def test_a_lock_that_is_a_directory_says_so(tmp_path: Path) -> None:
+    (tmp_path / "one.lock").mkdir()
+    with pytest.raises(Fatal) as caught:
+        await take(tmp_path)
+    assert caught.value.exit is Exit.DIRECTORY

@@ -1,0 +1,273 @@
+"""`deedbox run` as a process, against a real RabbitMQ."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from codec.amqp import Field, encode_header
+from consumer.archive.verify import verify
+from consumer.errors import Exit
+from tests.support import archives
+from tests.support.messages import ODD_TEXTS, nested
+from tests.support.process import Deedbox
+from tests.support.wire import FRAME_MAX, WirePublisher
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+@pytest.fixture
+def deedbox(url: str, name: str, directory: Path) -> Iterator[Deedbox]:
+    arguments = ("--url", url, "--queue", name, "--exchange", name, "--instance", "one")
+    with Deedbox(directory, *arguments) as running:
+        running.wait_for("consuming")
+        yield running
+
+
+def publish(publisher: WirePublisher, exchange: str, bodies: list[bytes], header: bytes = b"\0\0") -> None:
+    for body in bodies:
+        publisher.publish(exchange.encode(), b"a.b", header, body)
+    publisher.wait_for_confirms()
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "consumer", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=os.environ | environ)
+
+
+def test_sigterm_commits_what_is_held_and_seals(
+    deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
+) -> None:
+    publish(publisher, name, [b"%d" % n for n in range(100)])
+    deedbox.wait_until(lambda: archives.count(directory) == 100, "100 archived")
+    assert deedbox.stop() == 0
+    assert [event.body for event in archives.events(directory)] == [b"%d" % n for n in range(100)]
+    assert [(verdict.state, verdict.faults) for verdict in verify([directory])] == [("sealed", [])]
+    assert [line["event"] for line in deedbox.lines()][-3:] == ["draining", "archive_sealed", "stopped"]
+
+
+def test_sigint_stops_as_sigterm_does(deedbox: Deedbox) -> None:
+    assert deedbox.stop(signal.SIGINT) == 0
+
+
+def test_sighup_seals_and_goes_on(deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path) -> None:
+    for number in (1, 2):
+        publish(publisher, name, [b"x"])
+        deedbox.wait_until(lambda number=number: archives.count(directory) == number, "archived")
+        assert deedbox.process is not None
+        deedbox.process.send_signal(signal.SIGHUP)
+        assert deedbox.wait_for("archive_sealed", number)["reason"] == "signal"
+    assert deedbox.stop() == 0
+    assert len(list(verify([directory]))) == 2
+
+
+def test_health_says_what_was_last_proved(
+    deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
+) -> None:
+    publish(publisher, name, [b"x"])
+    command = ("health", "--dir", str(directory), "--instance", "one")
+    deedbox.wait_until(lambda: "1 archived" in run(*command).stdout, "a sign of life with the event")
+    done = run(*command)
+    assert (done.returncode, done.stdout.startswith("consuming, 1 archived, 0 held")) == (0, True)
+
+
+ODD_BODIES = [
+    b"",
+    b"\x00\xff\x00\xfe",
+    b"plain",
+    b'{"event_type": "not json',
+    b"\xed\xa0\x80",
+    b"x" * 300_000,
+    '"\\\n😀'.encode() * 5000,
+]
+
+
+def test_odd_messages_are_archived_exactly(
+    deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
+) -> None:
+    """Empty, binary, no properties, nested headers, odd names: all to the byte."""
+    odd = [
+        encode_header({"message_id": text, "type": text, "headers": (("n", Field("F", nested(20))),)})
+        for text in ODD_TEXTS
+    ]
+    sent = [(header, body) for header in [b"\0\0", *odd] for body in ODD_BODIES]
+    for header, body in sent:
+        publisher.publish(name.encode(), b"|%\n\0\xff", header, body)
+    publisher.wait_for_confirms()
+    deedbox.wait_until(lambda: archives.count(directory) == len(sent), "all archived")
+    assert deedbox.stop() == 0
+    found = archives.events(directory)
+    assert [(event.header, event.body) for event in found] == sent
+    assert {event.routing_key for event in found} == {"|%\n\0\udcff"}
+
+
+def test_two_messages_with_one_id_are_two(
+    deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
+) -> None:
+    header = encode_header({"message_id": "same"})
+    publish(publisher, name, [b"one", b"two", b"two"], header)
+    deedbox.wait_until(lambda: archives.count(directory) == 3, "three archived")
+    assert [event.body for event in archives.events(directory)] == [b"one", b"two", b"two"]
+
+
+def test_the_largest_body_and_header_that_the_broker_takes(
+    deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
+) -> None:
+    """128 MiB is RabbitMQ's default limit of a body, one frame that of a header."""
+    body = b"\xff\x00largest" * (134_217_728 // 9 + 1)
+    body = body[:134_217_728]
+    room = FRAME_MAX - 8 - 12 - 2 - 4 - len(b"\x01kS\0\0\0\0")
+    header = encode_header({"headers": (("k", Field("S", b"h" * room)),)})
+    publish(publisher, name, [body], header)
+    deedbox.wait_until(lambda: archives.count(directory) == 1, "archived")
+    assert deedbox.stop() == 0
+    (event,) = archives.events(directory)
+    assert event.header == header
+    assert event.body == body
+
+
+def test_the_reader_of_the_log_may_stop_reading(url: str, name: str, directory: Path, publisher: WirePublisher) -> None:
+    """A full pipe once stopped whole services: lines wait in a queue, and the loop does not."""
+    read, write = os.pipe()
+    command = [sys.executable, "-m", "consumer", "run", "--url", url, "--queue", name, "--exchange", name, "--dir", str(directory),
+               "--set", "service.stats_s=0.1", "--set", "service.log=json"]  # fmt: skip
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, b"x" * 65536)
+    except BlockingIOError:
+        os.set_blocking(write, True)
+    process = subprocess.Popen(command, stdout=write, stderr=subprocess.DEVNULL)
+    os.close(write)
+    deadline = time.monotonic() + 30
+    while archives.count(directory) < 500 and time.monotonic() < deadline:
+        publish_when_declared(publisher, name)
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(30) == 0
+    os.close(read)
+    assert archives.count(directory) >= 500
+
+
+def publish_when_declared(publisher: WirePublisher, name: str) -> None:
+    if publisher.published:
+        return
+    publisher.declare_exchange(name)
+    publisher.declare(name, arguments=b"\x0cx-queue-typeS\0\0\0\x06quorum")
+    publisher.bind(name, name, b"#")
+    publish(publisher, name, [b"%d" % n for n in range(500)])
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_sigterm_while_connecting_does_not_wait_for_the_broker(silent: int, directory: Path) -> None:
+    with Deedbox(directory, "--url", f"amqp://guest:guest@127.0.0.1:{silent}/") as deedbox:
+        deedbox.wait_for("connecting")
+        began = time.monotonic()
+        assert deedbox.stop() == 0
+        assert time.monotonic() - began < 10
+
+
+def test_a_broker_that_is_not_there_yet_is_waited_for(directory: Path) -> None:
+    with Deedbox(directory, "--url", "amqp://guest:guest@127.0.0.1:1/") as deedbox:
+        deedbox.wait_for("connecting", 2)
+        assert "Connect call failed" in str(deedbox.wait_for("connect_failed")["reason"])
+        assert deedbox.stop() == 0
+
+
+def wrong(url: str, name: str, directory: Path) -> dict[str, tuple[list[str], Exit, str]]:
+    """Arguments, exit status, and what the one line says."""
+    good = ["--url", url, "--queue", name, "--exchange", name, "--dir", str(directory)]
+    return {
+        "password": ([*good, "--url", url.replace("guest:guest", "guest:wrong")], Exit.ACCESS, "check user and password"),
+        "vhost": ([*good, "--url", url + "nowhere"], Exit.VHOST, "no virtual host 'nowhere'"),
+        "queue arguments": ([*good, "--set", "broker.queue_type=classic"], Exit.QUEUE, "x-queue-type"),
+        "exchange type": ([*good, "--set", "broker.exchange_type=fanout"], Exit.EXCHANGE, "current is 'topic'"),
+        "nothing declared": (["--url", url, "--queue", f"{name}-none", "--set", "broker.declare=false", "--dir", str(directory)], Exit.MISSING, "does not exist"),
+        "queue name": ([*good, "--queue", "é"], Exit.SETTINGS, "check its name"),
+        "directory": ([*good, "--dir", "/proc/deedbox"], Exit.DIRECTORY, "set archive.dir"),
+        "setting": ([*good, "--set", "broker.quee=x"], Exit.SETTINGS, "the nearest known one is 'broker.queue'"),
+        "value": ([*good, "--set", "batch.count=many"], Exit.SETTINGS, "batch.count: expected `int`"),
+        "url": ([*good, "--url", "http://host/"], Exit.SETTINGS, "broker.url: expected amqp://"),
+        "port": ([*good, "--url", "amqp://host:99999/"], Exit.SETTINGS, "broker.url: expected amqp://"),
+    }  # fmt: skip
+
+
+CASES = [
+    "password",
+    "vhost",
+    "queue arguments",
+    "exchange type",
+    "nothing declared",
+    "queue name",
+    "directory",
+    "setting",
+    "value",
+    "url",
+    "port",
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_person_must_mend_is_one_line_and_a_status_of_its_own(
+    deedbox: Deedbox, url: str, name: str, tmp_path: Path, case: str
+) -> None:
+    arguments, status, says = wrong(url, name, tmp_path / "other")[case]
+    done = run("run", *_last_of_each(arguments), "--set", "service.log=json")
+    lines = [
+        line
+        for line in (done.stdout + done.stderr).splitlines()
+        if '"level":"info"' not in line and '"library"' not in line
+    ]
+    assert done.returncode == status
+    assert len(lines) == 1, lines
+    assert says in lines[0]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "wrong" not in done.stdout + done.stderr
+
+
+def _last_of_each(arguments: list[str]) -> list[str]:
+    """Options given twice count once: the later one."""
+    found: list[tuple[str, str]] = list(zip(arguments[::2], arguments[1::2], strict=True))
+    single = {option: value for option, value in found if option != "--set"}
+    return [part for pair in [*single.items(), *[pair for pair in found if pair[0] == "--set"]] for part in pair]
+
+
+def test_a_second_process_of_one_instance_is_refused(deedbox: Deedbox, url: str, name: str, directory: Path) -> None:
+    done = run(
+        "run", "--url", url, "--queue", name, "--dir", str(directory), "--instance", "one", "--set", "service.log=json"
+    )
+    assert done.returncode == Exit.INSTANCE
+    assert "belongs to another process" in done.stdout
+
+
+def test_a_wrong_password_does_not_make_the_next_start_a_slow_one(url: str, name: str, directory: Path) -> None:
+    arguments = ("--queue", name, "--dir", str(directory), "--instance", "one")
+    for _ in range(3):
+        assert run("run", "--url", url.replace("guest:guest", "guest:wrong"), *arguments).returncode == Exit.ACCESS
+    with Deedbox(directory, "--url", url, "--queue", name, "--instance", "one") as deedbox:
+        assert deedbox.wait_for("started")["unclean"] == 0
+        assert deedbox.wait_for("consuming")["prefetch"] == 4000
+
+
+def test_each_life_that_dies_without_a_commit_makes_the_window_smaller(url: str, name: str, directory: Path) -> None:
+    """A crash costs every message of the window a delivery, and a quorum queue counts them."""
+    with Deedbox(directory, "--url", url, "--queue", name, "--instance", "one") as deedbox:
+        for life, prefetch in enumerate([4000, 1000, 250], 1):
+            assert deedbox.wait_for("consuming", life)["prefetch"] == prefetch
+            deedbox.kill()
+            deedbox.start()
