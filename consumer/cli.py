@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from consumer.errors import DeedboxError, Exit, Fatal
 app = cyclopts.App(
     name="deedbox",
     help="Keep every event that crosses an AMQP exchange.",
+    version=version("deedbox"),
     version_flags=["--version"],
     help_format="plaintext",
 )

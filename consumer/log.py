@@ -6,7 +6,6 @@ counted, not repeated. Lines are JSON on a pipe and text on a terminal.
 """
 
 import atexit
-import json
 import logging
 import queue
 import sys
@@ -126,19 +125,22 @@ class LogWriter:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        lost = 0
-        while (line := self._queue.get()) is not None:
-            try:
-                self._write(line)
-                if self.lost > lost and self._queue.empty():
-                    self._write({"time": _now(), "level": "warning", "event": "lines_lost", "count": self.lost - lost})
-                    lost = self.lost
-            except Exception:  # noqa: BLE001 -- whatever is wrong with a line or its reader, the next one is written
-                self.lost += 1
+        said = 0
+        while True:
+            line = self._queue.get()
+            if self.lost > said and self._queue.empty():
+                self._write({"time": _now(), "level": "warning", "event": "lines_lost", "count": self.lost - said})
+                said = self.lost
+            if line is None:
+                return
+            self._write(line)
 
     def _write(self, line: dict[str, object]) -> None:
-        self._stream.write(self._render(line))
-        self._stream.flush()
+        try:
+            self._stream.write(self._render(line))
+            self._stream.flush()
+        except Exception:  # noqa: BLE001 -- whatever is wrong with a line or its reader, the next one is written
+            self.lost += 1
 
 
 def _now() -> str:
@@ -149,7 +151,8 @@ def _json(line: dict[str, object]) -> bytes:
     try:
         return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # lone surrogates, in a path for example
-        return json.dumps(line, default=str).encode("ascii") + b"\n"
+        clean = {name: str(value).encode("utf-8", "backslashreplace").decode() for name, value in line.items()}
+        return orjson.dumps(clean, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _console() -> Callable[[dict[str, object]], bytes]:

@@ -85,7 +85,7 @@ class Generation:
             "consuming", queue=session.queue, generation=session.generation, prefetch=prefetch,
             messages=session.messages_waiting,
         )  # fmt: skip
-        watches = (self._widen(), self._watch(stalled_before))
+        watches = (self._widen, lambda: self._watch(stalled_before))
         watchers = [asyncio.create_task(self._guarded(watch)) for watch in watches]
         try:
             await archive_batches(
@@ -105,10 +105,10 @@ class Generation:
         await self.session.stop()
         self.batches.finish()
 
-    async def _guarded(self, watch: Awaitable[None]) -> None:
+    async def _guarded(self, watch: Callable[[], Awaitable[None]]) -> None:
         """A watcher that fails ends the generation; it never dies in silence."""
         try:
-            await watch
+            await watch()
         except Fatal as fatal:
             self._fatal = fatal
             self.session.end(fatal.what)

@@ -1,0 +1,324 @@
+"""The life of ingest over a broker and an archive that are played."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+import pytest
+
+from codec.event import Event
+from consumer import log
+from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
+from consumer.ingest import generation as generations
+from consumer.ingest.batcher import BatchLimits
+from consumer.ingest.dedupe import Intake
+from consumer.ingest.delivery import Delivery, describe
+from consumer.ingest.generation import Pace
+from consumer.ingest.ingest import Ingest
+from tests.support.deliveries import delivery
+
+PACE = Pace(BatchLimits(10, 1 << 20, 0.001), prefetch=64, retry_s=0.001, retry_s_max=0.002)
+
+
+class Reader:
+    last_content = 0.0
+
+    def __init__(self) -> None:
+        self.flow: list[str] = []
+
+    def pause(self) -> None:
+        self.flow.append("pause")
+
+    def resume(self) -> None:
+        self.flow.append("resume")
+
+    def beat(self) -> None:
+        self.flow.append("beat")
+
+
+class PlayedSession:
+    """A session whose deliveries are those that `waiting` holds, within the window."""
+
+    def __init__(self, broker: "PlayedBroker", sink: Callable[[list[Delivery]], None], generation: int) -> None:
+        self.generation, self.queue, self.messages_waiting = generation, "q", len(broker.waiting)
+        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.cancelled_by_broker = self.stalled = self.released = False
+        self.reader = Reader()
+        self.prefetch = 0
+        self._broker, self._sink = broker, sink
+        self._unacked: list[Delivery] = []
+        self._tag = 0
+
+    async def consume(self, prefetch: int) -> None:
+        if fault := self._broker.consume_fault:
+            self._broker.consume_fault = None
+            raise fault
+        self.prefetch = prefetch
+        self._broker.windows.append(prefetch)
+        self.deliver()
+
+    def deliver(self) -> None:
+        while self._broker.waiting and len(self._unacked) < self.prefetch and not self._broker.silent:
+            body, redelivered = self._broker.waiting.pop(0)
+            self._tag += 1
+            self._unacked.append(delivery(self._tag, body, redelivered=redelivered))
+            self._sink(self._unacked[-1:])
+
+    async def ack(self, tag: int) -> bool:
+        if self.ended.done():
+            return False
+        self._broker.acked += [found.body for found in self._unacked if found.tag <= tag]
+        self._unacked = [found for found in self._unacked if found.tag > tag]
+        self.deliver()
+        return True
+
+    async def stop(self) -> None:
+        self._broker.silent = True
+
+    async def release(self) -> None:
+        self.released = True
+        self._broker.waiting[:0] = [(found.body, True) for found in self._unacked]
+        self._unacked = []
+        self.end("released")
+
+    async def messages_ready(self) -> int:
+        return len(self._broker.waiting)
+
+    def end(self, reason: str) -> None:
+        if not self.ended.done():
+            self.ended.set_result(reason)
+
+
+class PlayedBroker:
+    shown = "amqp://played/"
+
+    def __init__(self, bodies: Sequence[bytes] = ()) -> None:
+        self.waiting = [(body, False) for body in bodies]
+        self.acked: list[bytes] = []
+        self.windows: list[int] = []
+        self.faults: list[DeedboxError] = []
+        self.consume_fault: DeedboxError | None = None
+        self.silent = False
+        self.generation = 0
+        self.sessions: list[PlayedSession] = []
+
+    async def open(self, sink: Callable[[list[Delivery]], None]) -> PlayedSession:
+        if self.faults:
+            raise self.faults.pop(0)
+        self.generation += 1
+        self.sessions.append(PlayedSession(self, sink, self.generation))
+        return self.sessions[-1]
+
+
+class PlayedReceipt:
+    bytes = 1
+    sync_s = 2.0
+
+    def __init__(self, events: int) -> None:
+        self.events = events
+
+
+class PlayedArchive:
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.faults = 0
+        self.probes = 0
+        self.before: Callable[[], None] = lambda: None
+
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> PlayedReceipt | None:
+        self.before()
+        events = make_events()
+        if self.faults:
+            self.faults -= 1
+            raise StorageFault("disk_full", "full", "free space")
+        self.events += events
+        return PlayedReceipt(len(events)) if events else None
+
+    async def recall(self, use: Callable[[Iterable[Event]], None]) -> None:
+        use(self.events)
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if self.probes < 3:
+            raise StorageFault("disk_full", "still full", "free space")
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    lines: list[str] = []
+    monkeypatch.setattr(log, "emit", lambda event, **_: lines.append(event))
+    monkeypatch.setattr(generations, "WATCH_S", 0.005)
+    return lines
+
+
+def ingest(broker: PlayedBroker, archive: PlayedArchive, pace: Pace = PACE) -> Ingest:
+    return Ingest(broker, archive, Intake(describe), pace)  # type: ignore[arg-type]
+
+
+async def until(met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not met():
+            await asyncio.sleep(0.001)
+
+
+async def test_everything_is_archived_and_acknowledged_and_stop_drains(said: list[str]) -> None:
+    broker, archive = PlayedBroker([b"%d" % n for n in range(100)]), PlayedArchive()
+    running = ingest(broker, archive)
+    task = asyncio.create_task(running.run())
+    await until(lambda: len(broker.acked) == 100)
+    await running.stop()
+    await task
+    assert [event.body for event in archive.events] == broker.acked
+    assert broker.sessions[0].released
+    assert (running.counters.archived, running.counters.acked) == (100, 100)
+    assert "slow_sync" in said
+
+
+async def test_a_disk_that_fails_pauses_gives_back_probes_and_resumes(said: list[str]) -> None:
+    broker, archive = PlayedBroker([b"%d" % n for n in range(30)]), PlayedArchive()
+    archive.faults = 1
+    running = ingest(broker, archive)
+    task = asyncio.create_task(running.run())
+    await until(lambda: len(broker.acked) == 30)
+    await running.stop()
+    await task
+    assert sorted(event.body for event in archive.events) == sorted(b"%d" % n for n in range(30))
+    assert [line for line in said if line in ("paused", "still_paused", "resumed")] == [
+        "paused",
+        "still_paused",
+        "still_paused",
+        "resumed",
+    ]
+    assert running.counters.returned > 0
+    assert broker.sessions[0].released
+
+
+async def test_stop_while_paused_ends(said: list[str]) -> None:
+    broker, archive = PlayedBroker([b"x"]), PlayedArchive()
+    archive.faults, archive.probes = 10**6, -(10**6)
+    running = ingest(broker, archive)
+    task = asyncio.create_task(running.run())
+    await until(lambda: "still_paused" in said)
+    await running.stop()
+    await task
+    assert broker.waiting == [(b"x", True)]
+
+
+async def test_a_lost_connection_is_followed_by_another_and_known_events_are_dropped(said: list[str]) -> None:
+    broker, archive = PlayedBroker([b"%d" % n for n in range(5)]), PlayedArchive()
+    running = ingest(broker, archive)
+    archive.before = lambda: broker.sessions[0].end("cut")
+    task = asyncio.create_task(running.run())
+    await until(lambda: len(broker.acked) == 5)
+    await running.stop()
+    await task
+    assert "stale_ack" in said
+    assert "connection_lost" in said
+    unmarked = [event.body for event in archive.events if not event.duplicate]
+    assert sorted(unmarked) == sorted(set(unmarked)) == sorted(b"%d" % n for n in range(5))
+
+
+async def test_what_a_person_must_mend_ends_the_first_start(said: list[str]) -> None:
+    broker = PlayedBroker()
+    broker.faults = [Retry("not there"), Fatal(Exit.ACCESS, "refused")]
+    with pytest.raises(Fatal, match="refused"):
+        await ingest(broker, PlayedArchive()).run()
+    assert "connect_failed" in said
+
+
+@pytest.mark.parametrize("place", ["open", "consume"])
+async def test_later_it_may_mend_itself(said: list[str], place: str) -> None:
+    broker, archive = PlayedBroker([b"1"]), PlayedArchive()
+    running = ingest(broker, archive)
+    task = asyncio.create_task(running.run())
+    await until(lambda: broker.acked == [b"1"])
+    fault = Fatal(Exit.ACCESS, "refused for a while")
+    if place == "open":
+        broker.faults = [fault]
+    else:
+        broker.consume_fault = fault
+    broker.waiting = [(b"2", False)]
+    broker.sessions[0].end("cut")
+    await until(lambda: broker.acked == [b"1", b"2"])
+    await running.stop()
+    await task
+
+
+async def test_after_an_unclean_end_the_window_is_small_until_a_commit(said: list[str]) -> None:
+    broker = PlayedBroker([b"x"] * 3)
+    running = ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, narrow=2, retry_s=0.001))
+    task = asyncio.create_task(running.run())
+    await until(lambda: "widened" in said)
+    await running.stop()
+    await task
+    assert broker.windows == [4, 64]
+
+
+async def test_generations_that_achieve_nothing_make_the_window_smaller(said: list[str]) -> None:
+    """A flapping connection costs each message of the window a delivery every time."""
+    broker, archive = PlayedBroker([b"x"] * 200), PlayedArchive()
+
+    def cut() -> None:
+        if len(broker.sessions) < 4:
+            broker.sessions[-1].end("cut")
+
+    archive.before = cut
+    running = ingest(broker, archive)
+    task = asyncio.create_task(running.run())
+    await until(lambda: len(broker.acked) == 200)
+    await running.stop()
+    await task
+    assert broker.windows == [64, 16, 4, 1, 64]
+
+
+async def test_messages_that_wait_undelivered_are_a_stall_and_the_second_time_the_end(said: list[str]) -> None:
+    broker = PlayedBroker([b"x"])
+    broker.silent = True
+    with pytest.raises(Fatal, match="1 messages wait and none is delivered") as caught:
+        await ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01, retry_s=0.001)).run()
+    assert caught.value.exit is Exit.STALLED
+    assert said.count("stalled") == 2
+    assert len(broker.sessions) == 2
+
+
+async def test_an_empty_queue_is_no_stall(said: list[str]) -> None:
+    running = ingest(PlayedBroker(), PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01))
+    task = asyncio.create_task(running.run())
+    await asyncio.sleep(0.1)
+    await running.stop()
+    await task
+    assert "stalled" not in said
+
+
+async def test_a_watcher_that_fails_ends_the_generation_and_not_in_silence(said: list[str]) -> None:
+    broker = PlayedBroker()
+    running = ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01, retry_s=0.001))
+    task = asyncio.create_task(running.run())
+    await until(lambda: bool(broker.sessions))
+
+    async def fail() -> int:
+        raise ZeroDivisionError
+
+    broker.sessions[0].messages_ready = fail  # type: ignore[method-assign]
+    await until(lambda: len(broker.sessions) == 2)
+    assert broker.sessions[0].ended.result() == "ZeroDivisionError()"
+    await running.stop()
+    await task
+
+
+async def test_what_is_left_at_the_deadline_is_given_back(said: list[str]) -> None:
+    broker, archive = PlayedBroker([b"%d" % n for n in range(5)]), PlayedArchive()
+    begun = asyncio.Event()
+
+    async def stuck(_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    archive.append = stuck  # type: ignore[assignment, method-assign]
+    running = ingest(broker, archive)
+    task = asyncio.create_task(running.run())
+    await begun.wait()
+    await running.stop()
+    assert await running.release() == 5
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(broker.waiting) == 5

@@ -1,0 +1,92 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from consumer.cli import app
+from tests.support.shelves import shelf, some
+
+COMMANDS = ["run", "demo", "cat", "verify", "repair", "health", "config"]
+
+
+def deedbox(*arguments: str, stdin: int | None = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "consumer", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, stdin=stdin, timeout=60)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    one = shelf(tmp_path)
+    one.append(some(0, 2000))
+    one.roll("stop")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    app([command, "--help"], result_action="return_value")
+    out = capsys.readouterr().out
+    assert out.startswith(f"Usage: deedbox {command}")
+    assert len(out.splitlines()) > 3
+
+
+def test_the_commands_are_those_of_the_design(capsys: pytest.CaptureFixture[str]) -> None:
+    app(["--help"], result_action="return_value")
+    out = capsys.readouterr().out
+    assert [command for command in COMMANDS if f" {command} " not in out] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["frob"], 'Unknown command "frob"'),
+        (["run", "--quee", "x"], "Did you mean --queue?"),
+        (["verify"], "PATHS"),
+        (["run", "--set", "broker.quee=x"], "the nearest known one is 'broker.queue'"),
+        (["cat", "--format", "xml", "x"], "xml"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(arguments: list[str], says: str) -> None:
+    done = deedbox(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert says in done.stderr
+
+
+def test_cat_verify_and_repair_of_whole_archives(directory: Path) -> None:
+    lines = deedbox("cat", str(directory)).stdout.splitlines()
+    assert [orjson.loads(line)["id"] for line in lines] == [f"id-{n}" for n in range(2000)]
+    verified = deedbox("verify", str(directory))
+    assert (verified.returncode, verified.stdout.splitlines()[-1][:32]) == (0, "complete: 1 archives, 2000 event")
+    assert deedbox("repair", str(directory)).stdout == "nothing else to do\n"
+
+
+def test_damage_is_status_one(tmp_path: Path) -> None:
+    (tmp_path / "foreign").write_bytes(b"foreign")
+    for command in ("cat", "verify", "repair"):
+        done = deedbox(command, str(tmp_path / "foreign"))
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_has_seen_enough_ends_cat_quietly(directory: Path) -> None:
+    command = f"{sys.executable} -m consumer cat {directory} | head -n 1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
+
+
+def test_config_shows_what_is_in_force_and_its_default() -> None:
+    done = deedbox("config", "--set", "batch.count=5", "--set", "broker.url=amqp://me:secret@host/")
+    assert "batch.count = 5  (default 2000)\n" in done.stdout
+    assert "secret" not in done.stdout
+
+
+def test_health_without_a_service_is_status_one(tmp_path: Path) -> None:
+    done = deedbox("health", "--dir", str(tmp_path))
+    assert (done.returncode, "has not run here" in done.stdout) == (1, True)
+
+
+def test_the_version_is_shown() -> None:
+    assert deedbox("--version").stdout.strip() == "0.1.0"

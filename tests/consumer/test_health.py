@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+
+from consumer.health import FILE_BYTES, STALE_S, Health, health_path, judge
+
+STATE = {"state": "consuming", "archived": 5, "held": 0, "unacked_age_s": 0.0}
+
+
+async def written(directory: Path, **changes: object) -> tuple[Path, float]:
+    import time
+
+    await Health(directory, "one").write(STATE | changes)
+    return health_path(directory, "one"), time.time()
+
+
+async def test_progress_is_well(tmp_path: Path) -> None:
+    path, now = await written(tmp_path)
+    assert judge(path, now) == (True, "consuming, 5 archived, 0 held, oldest 0.0 s")
+
+
+@pytest.mark.parametrize("state", ["paused", "connecting"])
+async def test_alive_without_progress_is_not_well(tmp_path: Path, state: str) -> None:
+    path, now = await written(tmp_path, state=state)
+    assert judge(path, now)[0] is False
+
+
+async def test_a_sign_of_life_goes_stale(tmp_path: Path) -> None:
+    path, now = await written(tmp_path)
+    assert judge(path, now + STALE_S + 1) == (
+        False,
+        "last sign of life 16 s ago (consuming, 5 archived, 0 held, oldest 0.0 s)",
+    )
+
+
+async def test_the_file_keeps_its_size_and_its_place(tmp_path: Path) -> None:
+    """So that it can be written on a disk that is full."""
+    path, _ = await written(tmp_path)
+    inode = path.stat().st_ino
+    path, _ = await written(tmp_path, archived=10**12, state="paused")
+    assert (path.stat().st_size, path.stat().st_ino) == (FILE_BYTES, inode)
+
+
+@pytest.mark.parametrize("raw", [b"", b"junk", b"[]", b'{"at": 5}', b'{"at": "now"}'])
+def test_a_file_that_says_nothing_is_not_well(tmp_path: Path, raw: bytes) -> None:
+    (tmp_path / "one.health").write_bytes(raw)
+    well, why = judge(tmp_path / "one.health", 0.0)
+    assert (well, "cannot be read" in why) == (False, True)
+
+
+def test_where_nothing_ran_nothing_is_well(tmp_path: Path) -> None:
+    assert "has not run here" in judge(tmp_path / "one.health", 0.0)[1]
+
+
+async def test_a_directory_that_refuses_stops_nothing(tmp_path: Path) -> None:
+    await Health(tmp_path / "none", "one").write(STATE)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,158 @@
+import ast
+import logging
+import os
+import threading
+from pathlib import Path
+
+import orjson
+import pytest
+
+from consumer import log
+from consumer.log import CATALOGUE, LINES_MAX, REPEAT_S, LogWriter
+
+ROOT = Path(__file__).parents[2]
+
+
+class Sink:
+    """A stream that can be stopped."""
+
+    def __init__(self) -> None:
+        self.raw = b""
+        self.go_on = threading.Event()
+        self.go_on.set()
+
+    def write(self, raw: bytes) -> None:
+        self.go_on.wait()
+        self.raw += raw
+
+    def flush(self) -> None:
+        pass
+
+    def lines(self) -> list[dict[str, object]]:
+        return [orjson.loads(line) for line in self.raw.splitlines()]
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+def emits() -> list[tuple[str, str, set[str]]]:
+    """Every `log.emit("event", field=…)` of the source: where, which event, which fields."""
+    found = []
+    for path in sorted((ROOT / "consumer").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute | ast.Name):
+                name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+                if name == "emit" and node.args and isinstance(node.args[0], ast.Constant):
+                    found.append(
+                        (f"{path.name}:{node.lineno}", node.args[0].value, {k.arg for k in node.keywords if k.arg})
+                    )
+    return found
+
+
+@pytest.mark.parametrize(("place", "event", "fields"), emits(), ids=[f"{event}-{place}" for place, event, _ in emits()])
+def test_every_line_is_in_the_catalogue_with_its_fields(place: str, event: str, fields: set[str]) -> None:
+    assert event in CATALOGUE
+    assert fields <= set(CATALOGUE[event].fields)
+
+
+def test_every_event_of_the_catalogue_is_used_and_complaints_say_what_to_do() -> None:
+    assert set(CATALOGUE) - {event for _, event, _ in emits()} == {
+        "lines_lost"
+    }  # that one is written by the writer itself
+    assert all(entry.do != "Nothing." for entry in CATALOGUE.values() if entry.level == "error")
+
+
+def test_a_line_is_json_with_time_level_and_event(sink: Sink) -> None:
+    writer = LogWriter(sink, console=False)
+    writer.emit("stale_ack", {"generation": 1, "events": 5})
+    writer.close()
+    (line,) = sink.lines()
+    assert {key: line[key] for key in ("level", "event", "generation", "events")} == {
+        "level": "info",
+        "event": "stale_ack",
+        "generation": 1,
+        "events": 5,
+    }
+    assert str(line["time"]).endswith("Z")
+
+
+def test_on_a_terminal_a_line_is_text(sink: Sink) -> None:
+    writer = LogWriter(sink, console=True)
+    writer.emit("resumed", {"paused_s": 5.0})
+    writer.close()
+    assert b"resumed" in sink.raw
+    assert b"{" not in sink.raw
+
+
+def test_what_is_not_in_the_catalogue_is_a_defect(sink: Sink) -> None:
+    writer = LogWriter(sink, console=False)
+    with pytest.raises(AssertionError, match="does not carry"):
+        writer.emit("resumed", {"nonsense": 1})
+    writer.close()
+    with pytest.raises(AssertionError):
+        log.emit("nonsense")
+
+
+def test_a_reader_that_stops_reading_stops_nobody(sink: Sink) -> None:
+    writer = LogWriter(sink, console=False)
+    sink.go_on.clear()
+    for serial in range(LINES_MAX + 500):
+        writer.emit("stats", {"held": serial})
+    assert writer.lost >= 499
+    sink.go_on.set()
+    writer.close()
+    lines = sink.lines()
+    lost = [line for line in lines if line["event"] == "lines_lost"]
+    assert sum(int(str(line["count"])) for line in lost) == writer.lost
+    assert len(lines) - len(lost) + writer.lost == LINES_MAX + 500
+
+
+def test_complaints_that_repeat_are_counted(sink: Sink) -> None:
+    now = [0.0]
+    writer = LogWriter(sink, console=False, clock=lambda: now[0])
+    for _ in range(5):
+        writer.emit("connect_failed", {"broker": "b", "reason": "refused", "wait_s": 1})
+    writer.emit("connect_failed", {"broker": "b", "reason": "other", "wait_s": 1})
+    now[0] = REPEAT_S
+    writer.emit("connect_failed", {"broker": "b", "reason": "refused", "wait_s": 1})
+    writer.emit("stats", {"held": 1})
+    writer.emit("stats", {"held": 1})
+    writer.close()
+    assert [(line["event"], line.get("reason"), line.get("repeated")) for line in sink.lines()] == [
+        ("connect_failed", "refused", None), ("connect_failed", "other", None), ("connect_failed", "refused", 4), ("stats", None, None), ("stats", None, None),
+    ]  # fmt: skip
+
+
+def test_a_line_that_no_encoding_holds_does_not_end_the_log(sink: Sink) -> None:
+    writer = LogWriter(sink, console=False)
+    writer.emit("recovery_deferred", {"path": os.fsdecode(b"/tmp/\xff"), "reason": object()})
+    writer.emit("resumed", {"paused_s": 1})
+    writer.close()
+    writer.close()
+    assert [line["event"] for line in sink.lines()] == ["recovery_deferred", "resumed"]
+
+
+def test_a_stream_that_is_gone_does_not_end_the_service() -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb", buffering=0) as stream:
+        writer = LogWriter(stream, console=False)
+        writer.emit("resumed", {"paused_s": 1})
+        writer.close()
+    assert writer.lost >= 1
+
+
+def test_libraries_speak_through_the_same_log(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    before = (root.handlers, root.level)
+    monkeypatch.setattr(log, "_writer", None)
+    log.start(sink, console=False)
+    logging.getLogger("aiormq.connection").warning("one\ntwo")
+    logging.getLogger("aiormq.connection").info("not this")
+    log.flush()
+    root.handlers, root.level = before
+    (line,) = sink.lines()
+    assert (line["event"], line["logger"], line["text"]) == ("library", "aiormq.connection", "one")
+    assert log.lines_lost() == 0

@@ -1,0 +1,125 @@
+from pathlib import Path
+
+import pytest
+
+from consumer import settings
+from consumer.errors import Exit, Fatal
+from consumer.settings import MEANINGS, Settings, load, shown
+
+
+def faults(config: Path | None = None, environ: dict[str, str] | None = None, *assignments: str) -> str:
+    with pytest.raises(Fatal) as caught:
+        load(config, environ or {}, {}, list(assignments))
+    assert caught.value.exit is Exit.SETTINGS
+    return caught.value.what
+
+
+def test_without_anything_the_defaults_hold() -> None:
+    assert load(None, {}, {}, []) == Settings()
+
+
+def test_flags_go_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "deedbox.toml"
+    config.write_text('[broker]\nqueue = "file"\nexchange = "file"\nurl = "amqp://file/"\n[batch]\ncount = 7\n')
+    environ = {"DEEDBOX_BROKER__QUEUE": "env", "DEEDBOX_BROKER__EXCHANGE": "env", "HOME": "/", "PATH": "x"}
+    found = load(config, environ, {"broker.queue": "flag", "broker.url": None}, [])
+    assert (found.broker.queue, found.broker.exchange, found.broker.url) == ("flag", "env", "amqp://file/")
+    assert (found.batch.count, found.prefetch) == (7, 14)
+
+
+def test_text_is_converted_to_the_type_of_its_setting() -> None:
+    environ = {
+        "DEEDBOX_BROKER__BINDING_KEYS": "a.#, b.*", "DEEDBOX_BROKER__QUEUE_ARGUMENTS": '{"x-max-length": 5}', "DEEDBOX_BROKER__DECLARE": "false",
+        "DEEDBOX_ROLL__AGE_S": "1.5", "DEEDBOX_BATCH__BYTES": "1000",
+    }  # fmt: skip
+    found = load(None, environ, {}, ["roll.events=9"])
+    assert (found.broker.binding_keys, found.broker.queue_arguments, found.broker.declare) == (
+        ("a.#", "b.*"),
+        {"x-max-length": 5},
+        False,
+    )
+    assert (found.roll.age_s, found.batch.bytes, found.roll.events) == (1.5, 1000, 9)
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("p@ss:word\n")
+    found = load(None, {"DEEDBOX_BROKER__PASSWORD_FILE": str(secret)}, {"broker.url": "amqp://me@host/v"}, [])
+    assert found.topology.url == "amqp://me:p%40ss%3Aword@host/v"
+    assert "secret: No such file" not in faults(None, {"DEEDBOX_BROKER__PASSWORD_FILE": str(tmp_path / "none")})
+    assert "No such file or directory" in faults(None, {"DEEDBOX_BROKER__PASSWORD_FILE": str(tmp_path / "none")})
+
+
+def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
+    config = tmp_path / "deedbox.toml"
+    config.write_text('stray = 1\n[broker]\nquee = "x"\n[batch]\ncount = "many"\n')
+    found = faults(config, {"DEEDBOX_ROLL__AGE": "5"}, "archive.level=99", "nonsense")
+    for part in (
+        "unknown setting 'stray'", "unknown setting 'broker.quee', the nearest known one is 'broker.queue'", "batch.count: expected `int`, got `str`, 'many' found",
+        "DEEDBOX_ROLL__AGE: unknown setting 'roll.age', the nearest known one is 'roll.age_s'", "archive.level: expected `int` <= 19", "--set nonsense: expected section.name=value",
+    ):  # fmt: skip
+        assert part in found
+
+
+@pytest.mark.parametrize(
+    ("assignment", "says"),
+    [
+        ("broker.url=http://host/", "expected amqp://"),
+        ("broker.url=amqp://host:99999/", "expected amqp://"),
+        ("broker.url=amqp://[::1/", "expected amqp://"),
+        ("broker.queue_type=stream", "'stream'"),
+        ("broker.queue=", "length"),
+        ("broker.queue_arguments=[1]", "broker.queue_arguments"),
+        ("archive.instance=a/b", "letters, digits"),
+        ("archive.name=%Y/x", "must end in"),
+        ("archive.name=../{first}-{last}-{instance}-{sequence}.kvp.zst", "must stay inside"),
+        ("batch.count=0", ">= 1"),
+        ("batch.count=40000", "<= 32767"),
+        ("roll.bytes=1000", "is less than one batch may take"),
+        (f"broker.binding_keys={'k' * 256}", "longer than 255 bytes"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_at_the_start(assignment: str, says: str) -> None:
+    assert says in faults(None, {}, assignment)
+
+
+@pytest.mark.parametrize("text", [b"[broker\n", b"\xff\xfe"])
+def test_a_file_that_is_not_toml_says_so(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "deedbox.toml").write_bytes(text)
+    assert "deedbox.toml" in faults(tmp_path / "deedbox.toml")
+
+
+def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+    assert "No such file or directory" in faults(tmp_path / "none.toml")
+
+
+def test_service_links_of_kubernetes_are_no_settings() -> None:
+    environ = dict.fromkeys(
+        (
+            "DEEDBOX_SERVICE_HOST",
+            "DEEDBOX_SERVICE_PORT",
+            "DEEDBOX_PORT",
+            "DEEDBOX_PORT_5672_TCP_ADDR",
+            "DEEDBOX_WEB_SERVICE_PORT_HTTP",
+        ),
+        "10.0.0.1",
+    )
+    assert load(None, environ, {}, []) == Settings()
+    assert "unknown setting" in faults(None, {"DEEDBOX_BROKER_URL": "amqp://host/"})
+
+
+def test_every_setting_has_a_meaning_and_no_secret_is_shown() -> None:
+    found = load(None, {}, {}, ["broker.url=amqp://me:secret@host/", "broker.password=hidden"])
+    lines = list(shown(found))
+    assert {name for name, *_ in lines} == set(MEANINGS)
+    assert "secret" not in str(lines)
+    assert "hidden" not in str(lines)
+    assert ("broker.url", "amqp://me:***@host/") in [(name, value) for name, value, *_ in lines]
+
+
+def test_a_password_is_not_shown_in_a_fault() -> None:
+    assert "hunter2" not in faults(None, {}, "broker.url=http://me:hunter2@host/")
+
+
+def test_values_are_shown_as_in_the_file() -> None:
+    assert settings.as_toml({"a": [1, "b"], "c": True}) == '{"a" = [1,"b"], "c" = true}'
