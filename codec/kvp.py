@@ -18,6 +18,7 @@ import orjson
 
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import Event, format_time, parse_time
+from codec.slices import cut
 
 KEY_BYTES = 512
 VALUE_BYTES = 2048
@@ -168,10 +169,10 @@ def _slices(event: Event, key: bytes, encoding: bytes, quoted: bytes, profile: P
     envelope, spilled = _envelope(event, encoding, profile)
     room = profile.value_units - len(envelope) - len(b',"msg_n":9999999,"msg_i":0,"msg":""}')
     rest = profile.value_units - len(b'{"msg_i":9999999,"msg":""}')
-    pieces = [(b"", piece) for piece in _cut(quoted[1:-1], room, rest, whole=4 if encoding else 1)]
+    pieces = [(b"", piece) for piece in cut(quoted[1:-1], room, rest, whole=4 if encoding else 1)]
     for name, escaped in spilled:
         narrow = rest - len(b'"of":"routing_key",')
-        pieces += [(b'"of":"%b",' % name, piece) for piece in _cut(escaped, narrow, narrow)]
+        pieces += [(b'"of":"%b",' % name, piece) for piece in cut(escaped, narrow, narrow)]
     if len(pieces) > profile.slices_max:
         raise TooLarge(f"event needs {len(pieces)} slices, {profile.slices_max} at most in profile {profile.name}")
     first = b'%b,"msg_n":%d,"msg_i":0,"msg":"%b"}' % (envelope, len(pieces), pieces[0][1])
@@ -198,47 +199,6 @@ def _envelope(event: Event, encoding: bytes, profile: Profile) -> tuple[bytes, l
         spilled.append((b"tags", quote(tags.decode(), ascii_only)[1:-1]))
         event = event._replace(tags=())
     return b"{" + b",".join(members) + _marks(event, ascii_only) + encoding, spilled
-
-
-def _cut(escaped: bytes, first: int, rest: int, whole: int = 1) -> Iterator[bytes]:
-    """Pieces of at most `first` and then `rest` bytes. `whole` > 1: plain text, cut at multiples of it."""
-    at, room = 0, first
-    while True:
-        end = at + room
-        if end >= len(escaped):
-            yield escaped[at:]
-            return
-        end = at + room // whole * whole if whole > 1 else _boundary(escaped, at, end)
-        yield escaped[at:end]
-        at, room = end, rest
-
-
-def _boundary(escaped: bytes, at: int, end: int) -> int:
-    """The last place up to `end` that is inside of no character, escape or surrogate pair. `at` is such a place."""
-    while escaped[end] & 0xC0 == 0x80:
-        end -= 1
-    slash = escaped.rfind(b"\\", max(at, end - 6), end)
-    if slash < 0 or not _starts_escape(escaped, at, slash):
-        return end
-    size = 6 if escaped[slash + 1 : slash + 2] == b"u" else 2
-    if slash + size > end:
-        high = slash - 6
-        split = high >= at and _surrogate(escaped, at, high, b"89ab") and _surrogate(escaped, at, slash, b"cdef")
-        return high if split else slash
-    split = _surrogate(escaped, at, slash, b"89ab") and _surrogate(escaped, at, end, b"cdef")
-    return slash if slash + size == end and split else end
-
-
-def _starts_escape(escaped: bytes, at: int, slash: int) -> bool:
-    """Whether the backslash begins an escape: an even number of backslashes stands before it."""
-    before = escaped[at:slash]
-    return (len(before) - len(before.rstrip(b"\\"))) % 2 == 0
-
-
-def _surrogate(escaped: bytes, at: int, slash: int, half: bytes) -> bool:
-    """Whether the escape of a surrogate stands at `slash`: `89ab` for a high one, `cdef` for a low one."""
-    unit = escaped[slash : slash + 6].lower()
-    return unit[:3] == b"\\ud" and unit[3:4] in half and len(unit) == 6 and _starts_escape(escaped, at, slash)
 
 
 def records(raw: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -13,9 +13,12 @@ from typing import Self
 
 from codec import archive as container
 from codec import kvp
-from codec.archive import BatchHeader, Footer, Head, IndexRow
+from codec.archive import BatchHeader, Head
 from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 from codec.event import Event
+from codec.footer import Footer, IndexRow, decode_footer
+from codec.parts import check_of, frame_bytes
+from codec.seektable import decode_seek_table
 from consumer.archive import naming
 
 _SEARCH_BYTES = 1 << 20
@@ -116,7 +119,7 @@ class ArchiveFile:
     def _read_head(self) -> None:
         if self.size == 0:
             raise Truncated("empty file")
-        size = min(container.frame_bytes(self.read(0, 16)), container.HEAD_BYTES_MAX)
+        size = min(frame_bytes(self.read(0, 16)), container.HEAD_BYTES_MAX)
         raw = self.read(0, size)
         self.head = container.decode_head(raw)
         self.head_raw = raw
@@ -125,7 +128,7 @@ class ArchiveFile:
         """Everything after the head, in order. With `frames`, each frame is read and compared with its checksum."""
         if self.size == 0:
             return
-        at, link = len(self.head_raw), container.first_link(self.head_raw) if self.head_raw else None
+        at, link = len(self.head_raw), check_of(self.head_raw) if self.head_raw else None
         if self.head_fault is not None:
             gap = self._gap(0, self.head_fault, 0)
             yield gap
@@ -163,14 +166,14 @@ class ArchiveFile:
         return Batch(at, header, frame)
 
     def _seal(self, at: int, raw: bytes) -> Seal:
-        size = container.frame_bytes(raw)
+        size = frame_bytes(raw)
         if at + size > self.size:
             raise Truncated(f"footer of {size} bytes, {self.size - at} left")
-        footer, rows = container.decode_footer(self.read(at, size))
+        footer, rows = decode_footer(self.read(at, size))
         frames = [(len(self.head_raw), 0)]
         for row in rows:
             frames += [(container.BATCH_HEADER_BYTES, 0), (row.header.compressed, row.header.raw)]
-        if container.decode_seek_table(self.read(at + size, self.size - at - size)) != [*frames, (size, 0)]:
+        if decode_seek_table(self.read(at + size, self.size - at - size)) != [*frames, (size, 0)]:
             raise Corrupt("seek table does not fit the frames")
         return Seal(at, footer, rows)
 

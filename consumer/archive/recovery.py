@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from codec import archive as container
-from codec.archive import Head, LostBytes
+from codec.archive import Head
+from codec.footer import LostBytes
+from codec.parts import check_of
 from consumer.archive import naming
 from consumer.archive.durable import Disk, held
 from consumer.archive.ledger import Ledger
@@ -139,7 +141,7 @@ def _cut_torn_tail(disk: Disk, fd: int, found: Survey) -> None:
 
 
 def _index(found: Survey) -> Index:
-    index = Index(container.first_link(found.head_raw))
+    index = Index(check_of(found.head_raw))
     for batch in found.batches:
         index.add(batch.header, None)
     return index

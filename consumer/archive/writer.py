@@ -19,8 +19,11 @@ from xxhash import xxh3_64_intdigest
 from codec import archive as container
 from codec import filter as bloom
 from codec import kvp
-from codec.archive import BatchHeader, Footer, Head, LostBytes
+from codec.archive import BatchHeader, Head
 from codec.event import Event
+from codec.footer import Footer, LostBytes, encode_footer, encode_row
+from codec.parts import check_of
+from codec.seektable import encode_seek_table
 from consumer.archive import naming
 from consumer.archive.durable import Disk
 from consumer.archive.rolling import Fill
@@ -92,7 +95,7 @@ class Index:
         words = b"" if events is None else self._tally(events)
         self.first_us = header.first_arrived_us if not self.rows else min(self.first_us, header.first_arrived_us)
         self.last_us = header.last_arrived_us if not self.rows else max(self.last_us, header.last_arrived_us)
-        self.rows.append(container.encode_row(header, words))
+        self.rows.append(encode_row(header, words))
         self.words.append(words)
         self.frames += [(container.BATCH_HEADER_BYTES, 0), (header.compressed, header.raw)]
         self.types.complete = self.types.complete and events is not None
@@ -118,9 +121,9 @@ class Index:
             dict(self.types.counts), dict(self.tags.counts), self.types.complete and self.tags.complete,
             list(gaps), mended_from,
         )  # fmt: skip
-        raw = container.encode_footer(footer, self.rows, self.words)
+        raw = encode_footer(footer, self.rows, self.words)
         frames = [(head_bytes, 0), *self.frames, (len(raw), 0)]
-        return raw + container.encode_seek_table(frames)
+        return raw + encode_seek_table(frames)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ class ArchiveWriter:
         self.fill = Fill(0, 0, 0, clock(), wall())
         self._disk, self._place, self._clock = disk, place, clock
         self._head = container.encode_head(head)
-        self.index = Index(container.first_link(self._head))
+        self.index = Index(check_of(self._head))
         self._digest = hashlib.sha256()
         self._fd = self._attempt(lambda: disk.create(self.path))
 

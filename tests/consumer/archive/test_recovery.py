@@ -210,10 +210,10 @@ def test_nothing_is_renamed_before_it_is_synced(orphan: Path) -> None:
 
 def test_an_archive_of_a_newer_deedbox_is_left_alone(orphan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a rolling upgrade the old instance must not set aside what it cannot read."""
-    from codec import archive
+    from codec import archive, parts
     from codec.archive import Head
 
-    monkeypatch.setattr(archive, "VERSION", 2)
+    monkeypatch.setattr(parts, "VERSION", 2)
     raw = archive.encode_head(Head("one", 1, 0, ""))
     monkeypatch.undo()
     orphan.write_bytes(raw)
@@ -264,12 +264,13 @@ def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 
 def test_a_head_that_says_something_else_writes_nothing_outside(orphan: Path) -> None:
     from codec import archive
-    from codec.archive import Head, first_link
+    from codec.archive import Head
+    from codec.parts import check_of
 
     raw, at = orphan.read_bytes(), offsets(orphan)
     head = archive.encode_head(Head("../../evil/x", -5, 1 << 62, ""))
     orphan.write_bytes(head + raw[at[0] :])
-    assert first_link(head) != first_link(raw[: at[0]])
+    assert check_of(head) != check_of(raw[: at[0]])
     finding = recover(orphan)
     assert finding.sealed is not None
     assert finding.sealed.path.resolve().is_relative_to(orphan.parent.resolve())

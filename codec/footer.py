@@ -1,0 +1,126 @@
+"""The footer of a sealed archive: totals, one row a batch, and the filters that say which batches to skip.
+
+Invariants: the words of equal rank of all filters of one size stand side by side, so that a look-up of one key reads one
+stretch however many batches there are; the footer ends with its own size, so that it is found from the end of the file.
+"""
+
+import struct
+import sys
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from codec.archive import BatchHeader
+from codec.errors import Corrupt, TooLarge
+from codec.parts import CHECK, FOOTER, PREFIX, body_of, frame, parse
+
+
+@dataclass(frozen=True, slots=True)
+class IndexRow:
+    """A batch as the footer knows it; its offset is the sum of the sizes before it."""
+
+    header: BatchHeader
+    words: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class LostBytes:
+    """A gap that an archive had before it was mended, at its place in the original."""
+
+    offset: int
+    bytes: int
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """Totals of a sealed archive. `types` and `tags` are counts by name, complete unless `names_complete` is false."""
+
+    batches: int
+    events: int
+    records: int
+    raw: int
+    last_check: int
+    types: dict[str, int]
+    tags: dict[str, int]
+    names_complete: bool = True
+    gaps: list[LostBytes] = field(default_factory=list)
+    mended_from: str | None = None
+
+
+_ROW = struct.Struct("<IIIIIIqqqqQQQ")
+_FOOTER_COUNTS = struct.Struct("<II")
+_FOOTER_END = struct.Struct("<I")
+
+
+def encode_row(header: BatchHeader, words: bytes) -> bytes:
+    """A batch in the footer's index: 100 bytes."""
+    return _ROW.pack(
+        header.number, header.records, header.events, header.compressed, header.raw, len(words) // 8,
+        header.first_us, header.last_us, header.first_arrived_us, header.last_arrived_us,
+        header.frame_check, header.previous, header.check,
+    )  # fmt: skip
+
+
+def encode_footer(footer: Footer, rows: Sequence[bytes], words: Sequence[bytes]) -> bytes:
+    """JSON totals, one row a batch, then the filter words: filters of one size together, rank by rank.
+
+    Raises TooLarge past 4 GiB.
+    """
+    totals = orjson.dumps(footer)
+    parts = [_FOOTER_COUNTS.pack(len(totals), len(rows)), totals, *rows]
+    for size in sorted(set(map(len, words))):
+        matrix = _words(b"".join(one for one in words if len(one) == size))
+        parts += [_words(matrix[rank :: size // 8].tobytes()).tobytes() for rank in range(size // 8)]
+    size = sum(map(len, parts)) + PREFIX.size + _FOOTER_END.size + CHECK.size
+    if size > 0xFFFF_FFFF:
+        raise TooLarge(f"footer of {size} bytes")
+    # Its own size again at its end: a reader that comes from the end of the file finds its beginning.
+    return frame(FOOTER, b"".join([*parts, _FOOTER_END.pack(size)]))
+
+
+def _words(raw: bytes) -> "array[int]":
+    """Little-endian words as an array, or the other way round: on big-endian machines they are swapped."""
+    words = array("Q", raw)
+    if sys.byteorder == "big":
+        words.byteswap()
+    return words
+
+
+def decode_footer(raw: bytes) -> tuple[Footer, list[IndexRow]]:
+    """The inverse of `encode_footer`. Raises CodecError."""
+    body = body_of(raw, FOOTER)
+    try:
+        length, count = _FOOTER_COUNTS.unpack_from(body)
+        at = _FOOTER_COUNTS.size + length
+        footer = parse(body[_FOOTER_COUNTS.size : at], Footer)
+        rows = [_ROW.unpack_from(body, at + index * _ROW.size) for index in range(count)]
+        words = _decode_words(body[at + count * _ROW.size : -_FOOTER_END.size], [row[5] for row in rows])
+    except struct.error as error:
+        raise Corrupt(f"footer: {error}") from error
+    return footer, [IndexRow(BatchHeader(*row[:5], *row[6:]), w) for row, w in zip(rows, words, strict=True)]
+
+
+def _decode_words(raw: bytes, ranks: list[int]) -> list[Sequence[int]]:
+    if sum(ranks) * 8 != len(raw):
+        raise Corrupt(f"footer with {len(raw)} bytes of filter words, {sum(ranks) * 8} expected")
+    words: list[Sequence[int]] = [()] * len(ranks)
+    at = 0
+    for size in sorted(set(ranks)):
+        members = [index for index, rank in enumerate(ranks) if rank == size]
+        matrix = _words(raw[at : at + 8 * size * len(members)])
+        at += 8 * size * len(members)
+        for place, index in enumerate(members):
+            words[index] = matrix[place :: len(members)]
+    return words
+
+
+def footer_bytes(end: bytes) -> int:
+    """The size of the footer whose last 12 bytes these are."""
+    return int(_FOOTER_END.unpack_from(end)[0])
+
+
+FOOTER_END_BYTES = _FOOTER_END.size + CHECK.size
