@@ -28,7 +28,7 @@ from consumer.ingest.dedupe import Intake
 from consumer.ingest.delivery import DESCRIBERS
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
-from consumer.settings import Settings
+from consumer.sections import Settings
 from consumer.stats import Stats
 
 ORPHANS_S = 60.0  # how often the directory is searched for archives of dead instances

@@ -37,7 +37,7 @@ class Ledger:
 
     def update(self, **changes: object) -> None:
         """Change and keep. Raises OSError; then the change holds in memory only."""
-        self.state = replace(self.state, **changes)  # type: ignore[arg-type]
+        self.state = replace(self.state, **changes)  # type: ignore[arg-type]  # the fields are checked where they are named
         self._disk.replace(self.path, orjson.dumps(self.state, option=orjson.OPT_APPEND_NEWLINE))
 
     def note_sealed(self, archive: naming.ArchiveId, name: str, sha256: str) -> None:

@@ -17,14 +17,13 @@ from aiormq.connection import TransportFactory
 from yarl import URL
 
 from consumer.errors import DeedboxError, Exit, Fatal, Retry
+from consumer.ingest.faults import LOST, faults, raise_if_ours, reason_of
 from consumer.ingest.receive import DeliveryReader, Sink
 from consumer.ingest.topology import Topology, user_of, without_password
 
 HEARTBEAT_S = 10  # a dead peer is noticed after three of them; the library's 60 would make it three minutes
 CONNECT_S_MAX = 30.0
 CLOSE_S_MAX = 5.0
-
-_LOST = (aiormq.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
 
 
 class _DeliveryTransport(TransportFactory):
@@ -76,7 +75,7 @@ class Session:
 
         Raises Retry or Fatal.
         """
-        async with _faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
+        async with faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
             await self._cancel()
             await self._wire.basic_qos(prefetch_count=prefetch)
             arguments = dict(self._topology.consumer_arguments) or None
@@ -91,9 +90,9 @@ class Session:
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
                 await self._wire.basic_ack(tag, multiple=True, wait=False)
-        except (*_LOST, asyncio.CancelledError) as error:
-            _raise_if_ours(error)
-            self.end(f"ack: {_reason(error)}")
+        except (*LOST, asyncio.CancelledError) as error:
+            raise_if_ours(error)
+            self.end(f"ack: {reason_of(error)}")
             return False
         return True
 
@@ -102,9 +101,9 @@ class Session:
         if not self.ended.done():
             try:
                 await self._cancel()
-            except (*_LOST, asyncio.CancelledError) as error:
-                _raise_if_ours(error)
-                self.end(f"cancel: {_reason(error)}")
+            except (*LOST, asyncio.CancelledError) as error:
+                raise_if_ours(error)
+                self.end(f"cancel: {reason_of(error)}")
 
     async def _cancel(self) -> None:
         """Without waiting for an answer, which would stand behind a whole window of deliveries."""
@@ -124,13 +123,13 @@ class Session:
                 self.end("released")
                 self.reader.resume()
                 await self._connection.close()
-        except (*_LOST, asyncio.CancelledError) as error:
-            _raise_if_ours(error)
-            self.end(f"release: {_reason(error)}")
+        except (*LOST, asyncio.CancelledError) as error:
+            raise_if_ours(error)
+            self.end(f"release: {reason_of(error)}")
 
     async def messages_ready(self) -> int:
         """How many messages wait in the queue. Raises Retry."""
-        async with _faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
+        async with faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
             channel = self._connection.channel(publisher_confirms=False)
             await channel.initialize()
             try:
@@ -187,9 +186,9 @@ class Broker:
             wire = await channel.get_underlay_channel()
         except BaseException as error:
             await _close_quietly(connection)
-            if isinstance(error, DeedboxError) or not isinstance(error, _LOST):
+            if isinstance(error, DeedboxError) or not isinstance(error, LOST):
                 raise
-            raise Retry(f"connection lost while declaring: {_reason(error)}") from error
+            raise Retry(f"connection lost while declaring: {reason_of(error)}") from error
         self.generation += 1
         return Session(connection, factory.reader, channel, wire, queue, self.generation, self._topology)
 
@@ -226,19 +225,19 @@ class Broker:
                 f"{shown}: certificate: {error.verify_message}",
                 "set broker.ca_file to the authority that signed it",
             ) from error
-        except _LOST as error:
-            raise Retry(f"{shown}: {_reason(error)}") from error
+        except LOST as error:
+            raise Retry(f"{shown}: {reason_of(error)}") from error
         return connection
 
     async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
         topology = self._topology
         if topology.exchange:
-            async with _faults(Exit.EXCHANGE, f"exchange {topology.exchange!r}"):
+            async with faults(Exit.EXCHANGE, f"exchange {topology.exchange!r}"):
                 await channel.declare_exchange(
                     topology.exchange, topology.exchange_type, durable=True, passive=not topology.declare,
                     arguments=dict(topology.exchange_arguments) or None,
                 )  # fmt: skip
-        async with _faults(Exit.QUEUE, f"queue {topology.queue!r}"):
+        async with faults(Exit.QUEUE, f"queue {topology.queue!r}"):
             queue = await channel.declare_queue(
                 topology.queue,
                 durable=True,
@@ -247,76 +246,16 @@ class Broker:
             )
         if topology.exchange and topology.declare:
             for key in topology.binding_keys:
-                async with _faults(Exit.EXCHANGE, f"binding to exchange {topology.exchange!r}"):
+                async with faults(Exit.EXCHANGE, f"binding to exchange {topology.exchange!r}"):
                     await queue.bind(topology.exchange, key, arguments=dict(topology.binding_arguments) or None)
         return queue
-
-
-class _faults:  # noqa: N801 -- used as a statement: `async with _faults(...)`
-    """What the library raises, as verdicts that name the thing it was about."""
-
-    def __init__(self, exit: Exit, what: str) -> None:
-        self._exit, self._what = exit, what
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        match error:
-            case aiormq.exceptions.ChannelPreconditionFailed():
-                raise Fatal(
-                    self._exit,
-                    f"{self._what} exists otherwise: {_text(error)}",
-                    "change the settings to what exists, or set broker.declare = false to take it as it is",
-                ) from error
-            case aiormq.exceptions.ChannelNotFoundEntity():
-                raise Fatal(
-                    Exit.MISSING,
-                    f"{self._what} does not exist: {_text(error)}",
-                    "create it, or set broker.declare = true",
-                ) from error
-            case aiormq.exceptions.ChannelAccessRefused():
-                raise Fatal(
-                    Exit.ACCESS,
-                    f"{self._what}: {_text(error)}",
-                    "grant the user configure, write and read permissions on it",
-                ) from error
-            case aiormq.exceptions.ChannelLockedResource():
-                raise Fatal(
-                    self._exit, f"{self._what} is exclusive to another connection: {_text(error)}", "use another queue"
-                ) from error
-            case aiormq.exceptions.ConnectionCommandInvalid() | aiormq.exceptions.ConnectionNotImplemented():
-                raise Fatal(self._exit, f"{self._what}: {_text(error)}", "check the type and the arguments") from error
-            case TypeError() | ValueError():  # of the library that encodes it, before anything is sent
-                raise Fatal(
-                    Exit.SETTINGS, f"{self._what}: {_text(error)}", "check its name, type and arguments"
-                ) from error
-            case aiormq.AMQPError() | OSError() | asyncio.TimeoutError() | RuntimeError() | asyncio.CancelledError():
-                _raise_if_ours(error)
-                raise Retry(f"{self._what}: {_reason(error)}") from error
-
-
-def _raise_if_ours(error: BaseException) -> None:
-    """Let a cancellation pass that was meant for our task; the library also cancels its calls when a channel closes."""
-    task = asyncio.current_task()
-    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-        raise error
-
-
-def _text(error: BaseException) -> str:
-    return str(error.args[0]) if error.args else type(error).__name__
-
-
-def _reason(error: BaseException) -> str:
-    texts = [argument for argument in error.args if isinstance(argument, str) and argument]
-    return texts[-1] if texts else type(error).__name__
 
 
 async def _close_quietly(connection: _Connection) -> None:
     try:
         async with asyncio.timeout(CLOSE_S_MAX):
             await connection.close()
-    except _LOST:
+    except LOST:
         pass  # it is being given up because it does not work
 
 

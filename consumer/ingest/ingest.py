@@ -55,7 +55,7 @@ class Ingest:
             begun = time.monotonic()
             fault = await self._live(generation)
             if fault is not None:
-                await self._until_disk_takes_data()
+                await self._until_disk_answers()
             elif not generation.commits and time.monotonic() - begun < self._pace.retry_s_max:
                 await self._wait_longer()
 
@@ -162,7 +162,7 @@ class Ingest:
         else:
             log.emit("connection_lost", generation=session.generation, reason=session.ended.result(), held=self.held)
 
-    async def _until_disk_takes_data(self) -> None:
+    async def _until_disk_answers(self) -> None:
         started = time.monotonic()
         wait_s = self._pace.retry_s
         while not self._stopping.is_set():

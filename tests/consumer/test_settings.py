@@ -118,7 +118,7 @@ def test_every_setting_has_a_meaning_and_no_secret_is_shown() -> None:
 
 
 def test_a_password_is_not_shown_in_a_fault() -> None:
-    assert "hunter2" not in faults(None, {}, "broker.url=http://me:hunter2@host/")
+    assert "hunter2" not in faults(None, {}, "broker.url=ftp://me:hunter2@host/")
 
 
 def test_values_are_shown_as_in_the_file() -> None:

@@ -1,0 +1,78 @@
+"""What the AMQP library raises, as verdicts of ours: what happened, to which thing, and what to do.
+
+With `broker` and `publish`, the only modules that import the library.
+"""
+
+import asyncio
+
+import aiormq
+
+from consumer.errors import Exit, Fatal, Retry
+
+LOST = (aiormq.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
+
+
+class faults:  # noqa: N801 -- used as a statement: `async with faults(...)`
+    """What the library raises, as verdicts that name the thing it was about."""
+
+    def __init__(self, exit: Exit, what: str) -> None:
+        self._exit, self._what = exit, what
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        match error:
+            case aiormq.exceptions.ChannelPreconditionFailed():
+                raise Fatal(
+                    self._exit,
+                    f"{self._what} exists otherwise: {text_of(error)}",
+                    "change the settings to what exists, or set broker.declare = false to take it as it is",
+                ) from error
+            case aiormq.exceptions.ChannelNotFoundEntity():
+                raise Fatal(
+                    Exit.MISSING,
+                    f"{self._what} does not exist: {text_of(error)}",
+                    "create it, or set broker.declare = true",
+                ) from error
+            case aiormq.exceptions.ChannelAccessRefused():
+                raise Fatal(
+                    Exit.ACCESS,
+                    f"{self._what}: {text_of(error)}",
+                    "grant the user configure, write and read permissions on it",
+                ) from error
+            case aiormq.exceptions.ChannelLockedResource():
+                raise Fatal(
+                    self._exit,
+                    f"{self._what} is exclusive to another connection: {text_of(error)}",
+                    "use another queue",
+                ) from error
+            case aiormq.exceptions.ConnectionCommandInvalid() | aiormq.exceptions.ConnectionNotImplemented():
+                raise Fatal(
+                    self._exit, f"{self._what}: {text_of(error)}", "check the type and the arguments"
+                ) from error
+            case TypeError() | ValueError():  # of the library that encodes it, before anything is sent
+                raise Fatal(
+                    Exit.SETTINGS, f"{self._what}: {text_of(error)}", "check its name, type and arguments"
+                ) from error
+            case aiormq.AMQPError() | OSError() | asyncio.TimeoutError() | RuntimeError() | asyncio.CancelledError():
+                raise_if_ours(error)
+                raise Retry(f"{self._what}: {reason_of(error)}") from error
+
+
+def raise_if_ours(error: BaseException) -> None:
+    """Let a cancellation pass that was meant for our task; the library also cancels its calls when a channel closes."""
+    task = asyncio.current_task()
+    if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+        raise error
+
+
+def text_of(error: BaseException) -> str:
+    """What the broker said."""
+    return str(error.args[0]) if error.args else type(error).__name__
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in the words of whoever said it last."""
+    texts = [argument for argument in error.args if isinstance(argument, str) and argument]
+    return texts[-1] if texts else type(error).__name__

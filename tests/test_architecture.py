@@ -1,0 +1,145 @@
+"""Who may import whom, and one owner for each risk. The picture is in `consumer/__init__.py`."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*(ROOT / "codec").rglob("*.py"), *(ROOT / "consumer").rglob("*.py")])
+
+# A package of ours -> the packages of ours that it may import. What is not named may import nothing of ours.
+ALLOWED = {
+    "codec": {"codec"},
+    "consumer.errors": set(),
+    "consumer.log": set(),
+    "consumer.archive": {"codec", "consumer.archive", "consumer.errors", "consumer.log"},
+    "consumer.ingest": {"codec", "consumer.ingest", "consumer.errors", "consumer.log"},
+    "consumer.health": {"consumer.log"},
+    "consumer.sections": {"consumer.archive", "consumer.ingest"},
+    "consumer.settings": {"consumer.archive", "consumer.ingest", "consumer.errors", "consumer.sections"},
+    "consumer.stats": {"consumer.archive", "consumer.ingest", "consumer.health", "consumer.log"},
+    "consumer.service": {"consumer"},
+    "consumer.demo": {"codec", "consumer"},
+    "consumer.cli": {"consumer"},
+    "consumer.__main__": {"consumer.cli"},
+}
+
+# What only these modules may name: a module to import, or a call to make.
+OWNERS = {
+    "aio_pika": {"consumer/ingest/broker.py"},
+    "aiormq": {"consumer/ingest/broker.py", "consumer/ingest/faults.py", "consumer/ingest/publish.py"},
+    "fcntl": {"consumer/archive/durable.py"},
+    "ctypes": {"consumer/archive/durable.py"},
+    "cyclopts": {"consumer/cli.py"},
+    "structlog": {"consumer/log.py"},
+    "signal": {"consumer/service.py", "consumer/demo/node.py", "consumer/demo/show.py"},
+    "subprocess": {"consumer/demo/broker.py", "consumer/demo/node.py", "consumer/demo/show.py"},
+}
+CALLS = {
+    "os.fsync": {"consumer/archive/durable.py"},
+    "os.fdatasync": {"consumer/archive/durable.py"},
+    "os.rename": set(),
+    "os.replace": {"consumer/archive/durable.py"},
+    "os.link": {"consumer/archive/durable.py"},
+    "os.environ": {"consumer/settings.py", "consumer/demo/node.py", "consumer/demo/show.py"},
+    "os.getenv": set(),
+    "time.sleep": {"consumer/demo/node.py", "consumer/demo/show.py"},
+}
+# What the codec must not know: files, sockets, clocks, threads, logs, chance and the loop.
+NOT_IN_CODEC = {
+    "os",
+    "io",
+    "pathlib",
+    "socket",
+    "time",
+    "threading",
+    "logging",
+    "random",
+    "asyncio",
+    "tempfile",
+    "subprocess",
+    "aiofiles",
+}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def within(name: str, packages: set[str]) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_modules_import_only_what_they_may(path: Path) -> None:
+    name = name_of(path)
+    packages = [package for package in ALLOWED if within(name, {package})]
+    assert packages or name == "consumer", f"{name} has no place in the architecture"
+    allowed = ALLOWED[max(packages, key=len)] if packages else set()
+    ours = [found for found in imports(path) if found.split(".")[0] in ("codec", "consumer")]
+    assert [found for found in ours if not within(found, allowed) and found not in _names_of(allowed)] == []
+
+
+def _names_of(packages: set[str]) -> set[str]:
+    """`from consumer import log` imports `consumer.log`."""
+    return packages
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_risk_has_one_owner(path: Path) -> None:
+    place = str(path.relative_to(ROOT))
+    found = {name.split(".")[0] for name in imports(path)}
+    assert {name for name in found & OWNERS.keys() if place not in OWNERS[name]} == set()
+    called = {ast.unparse(node) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    assert {call for call in called & CALLS.keys() if place not in CALLS[call]} == set()
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if name_of(path).startswith("codec")], ids=name_of)
+def test_the_codec_knows_bytes_and_nothing_else(path: Path) -> None:
+    assert {name.split(".")[0] for name in imports(path)} & NOT_IN_CODEC == set()
+    assert "open(" not in path.read_text().replace("open (", "")
+
+
+def test_stages_do_not_import_each_other() -> None:
+    stages = {"consumer.archive", "consumer.ingest"}
+    for path in SOURCES:
+        own = {stage for stage in stages if within(name_of(path), {stage})}
+        if own:
+            assert [found for found in imports(path) if within(found, stages - own)] == []
+
+
+def has_code(path: Path) -> bool:
+    tree = ast.parse(path.read_text())
+    return any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in tree.body)
+
+
+def test_every_module_has_a_test_module_of_its_own() -> None:
+    """The service is tested as a process, its parts where they are."""
+    through_others = {"consumer/sections.py": "tests/consumer/test_settings.py", "consumer/ingest/faults.py": "tests/consumer/ingest/test_broker.py",
+                      "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip
+    missing = []
+    for path in SOURCES:
+        place = path.relative_to(ROOT)
+        if path.name.startswith("__") or not has_code(path):
+            continue
+        test = through_others.get(str(place), str(Path("tests") / place.parent / f"test_{path.name}"))
+        if not (ROOT / test).exists():
+            missing.append(test)
+    assert missing == []
+
+
+def test_every_test_module_tests_something_that_exists() -> None:
+    for test in [*(ROOT / "tests" / "codec").rglob("test_*.py"), *(ROOT / "tests" / "consumer").rglob("test_*.py")]:
+        place = test.relative_to(ROOT / "tests")
+        assert (ROOT / place.parent / test.name.removeprefix("test_")).exists(), test
