@@ -1,0 +1,74 @@
+"""FORMAT.md says what is; its worked example is packed and read here."""
+
+import re
+from pathlib import Path
+
+from codec import archive, kvp
+from codec import filter as bloom
+from codec.event import Event, parse_time
+from codec.footer import decode_footer, encode_footer, encode_row
+from codec.parts import check_of
+from codec.seektable import decode_seek_table, encode_seek_table
+
+PAGE = Path(archive.__file__).with_name("FORMAT.md").read_text()
+PARTS = {
+    name: bytes.fromhex(text)
+    for name, text in re.findall(r"^```hex ([a-z ]+)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+}
+TIME_US = parse_time("2026-11-21T16:15:00.123456Z")
+EVENT = Event("m-1", "greeting", TIME_US, TIME_US, "ex", "rk", b"\x00\x80\x03m-1", b"hi")
+
+
+def test_the_head_is_packed_as_the_page_says() -> None:
+    head = archive.Head("demo", 1, parse_time("2026-11-21T16:15:00Z"), "", "wire", 4000, None)
+    assert archive.encode_head(head) == PARTS["head"]
+
+
+def test_the_record_is_encoded_as_the_page_says() -> None:
+    (record,) = kvp.encode(EVENT, "demo-00000001.0")
+    key, value = PAGE.partition("with this key and this value:\n\n```\n")[2].partition("\n```")[0].split("\n")
+    assert record[:512].rstrip(b"\0").decode() == key
+    assert record[512:].rstrip(b"\0").decode() == value.replace("\\u0080", "\x80")
+
+
+def test_the_batch_is_read_as_the_page_says() -> None:
+    header = archive.decode_batch_header(PARTS["batch header"])
+    assert header.previous == check_of(PARTS["head"])
+    assert (header.number, header.records, header.events, header.first_us, header.raw) == (0, 1, 1, TIME_US, 2560)
+    assert header.compressed == len(PARTS["zstd frame"])
+    assert list(kvp.decode(archive.decompress(PARTS["zstd frame"], header))) == [EVENT]
+    assert archive.encode_batch_header(header) == PARTS["batch header"]
+
+
+def test_the_footer_is_packed_as_the_page_says() -> None:
+    footer, (row,) = decode_footer(PARTS["footer"])
+    words = bloom.build([bloom.key_hash("id", "m-1"), bloom.key_hash("type", "greeting")])
+    header = archive.decode_batch_header(PARTS["batch header"])
+    assert row.header == header
+    assert footer.last_check == header.check
+    assert encode_footer(footer, [encode_row(header, words)], [words]) == PARTS["footer"]
+
+
+def test_the_seek_table_is_packed_as_the_page_says() -> None:
+    names = ["head", "batch header", "zstd frame", "footer"]
+    frames = [(len(PARTS[name]), 2560 if name == "zstd frame" else 0) for name in names]
+    assert encode_seek_table(frames) == PARTS["seek table"]
+    assert decode_seek_table(PARTS["seek table"]) == frames
+
+
+def test_a_filter_is_what_the_page_says() -> None:
+    """Computed from the page's words alone."""
+    from xxhash import xxh3_64_intdigest
+
+    word = 0
+    for key in ("id:m-1", "type:greeting"):
+        spread = ((xxh3_64_intdigest(key.encode()) >> 52) + 1) * 0x9E3779B97F4A7C15 % 2**64
+        for shift in (58, 52, 46, 40, 34):
+            word |= 1 << ((spread >> shift) % 64)
+    assert list(decode_footer(PARTS["footer"])[1][0].words) == [word]
+
+
+def test_a_golden_archive_of_version_1_is_read_for_ever() -> None:
+    golden = Path(__file__).parents[1] / "data" / "golden-v1.kvp.zst"
+    raw = b"".join(PARTS[name] for name in ("head", "batch header", "zstd frame", "footer", "seek table"))
+    assert golden.read_bytes() == raw
