@@ -2,7 +2,6 @@
 
 import ast
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,8 +27,10 @@ def words(name: str) -> set[str]:
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
-    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    """The files of the project; what is hidden at the top but .ci and .gitignore is made by tools."""
+    tops = [top for top in ROOT.iterdir() if not top.name.startswith(".") or top.name in (".ci", ".gitignore")]
+    found = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*"))]
+    return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -92,4 +93,4 @@ def test_nothing_names_a_download_host_or_a_machine() -> None:
     for path in tracked():
         if path.suffix in (".py", ".md", ".toml", ".lock", ".sh") or path.name in ("Makefile", "run"):
             assert hosts.findall(path.read_text()) == [], path
-            assert not re.search(r"/(root|home)/\w+|/work/", path.read_text()), path
+            assert not re.search(r"/(root|home|work)/[a-z]", path.read_text()), path

@@ -1,0 +1,57 @@
+"""What the pages say of commands, settings, events and statuses is true."""
+
+import re
+from pathlib import Path
+
+from consumer import cli
+from consumer.errors import Exit
+from consumer.log import CATALOGUE
+from consumer.sections import TYPES, Settings
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+OPERATIONS = (ROOT / "deploy" / "OPERATIONS.md").read_text()
+
+
+def test_every_log_event_has_its_row_with_fields_and_remedy() -> None:
+    for name, entry in CATALOGUE.items():
+        fields = " ".join(f"`{field}`" for field in entry.fields)
+        assert f"| `{name}` | {entry.level} | {fields} | {entry.meaning} | {entry.do} |" in OPERATIONS
+
+
+def test_every_exit_status_has_its_row() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", OPERATIONS, re.MULTILINE)
+    assert [int(status) for status, _ in rows] == [int(status) for status in Exit]
+
+
+def test_every_command_of_the_readme_exists_and_none_is_missing() -> None:
+    rows = set(re.findall(r"^\| `([a-z]+)", README, re.MULTILINE))
+    assert rows == {command for command in cli.app if not command.startswith("-")}
+
+
+def test_every_setting_that_a_page_names_exists() -> None:
+    named = set(re.findall(r"`(?:--set )?((?:broker|batch|archive|roll|service)\.[a-z_]+)(?==|`)", README + OPERATIONS))
+    assert len(named) > 8
+    assert named - TYPES.keys() == set()
+    variables = set(re.findall(r"DEEDBOX_([A-Z_]+)", README))
+    assert {name.lower().replace("__", ".").removesuffix("_file") for name in variables} - TYPES.keys() == set()
+
+
+def test_the_limits_on_the_page_are_those_of_the_code() -> None:
+    settings = Settings()
+    assert f"({settings.prefetch:,})" in OPERATIONS
+    assert f"({4 * settings.batch.bytes >> 20} MiB)" in OPERATIONS
+    assert f"({settings.archive.free_bytes_min >> 20} MiB)" in OPERATIONS
+    assert f"({settings.service.drain_s:.0f} s)" in OPERATIONS
+    assert settings.roll.bytes == 128 << 20
+    assert settings.roll.age_s == 3600
+
+
+def test_every_target_of_the_makefile_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+
+
+def test_every_file_that_the_readme_names_exists() -> None:
+    for name in re.findall(r"`([a-zA-Z/_]+\.(?:md|py))`", README):
+        assert (ROOT / name).exists(), name
