@@ -148,8 +148,14 @@ def _kill_epmd(port: int) -> None:
     """epmd makes itself a daemon and outlives its node; it is known by its port in its environment."""
     mark = f"ERL_EPMD_PORT={port}\0".encode()
     for process in Path("/proc").glob("[0-9]*"):
-        try:
-            if (process / "comm").read_text().strip() == "epmd" and mark in (process / "environ").read_bytes():
-                os.kill(int(process.name), signal.SIGKILL)
-        except OSError:
-            continue  # it ended meanwhile, or is somebody else's
+        if _is_epmd(process, mark):
+            os.kill(int(process.name), signal.SIGKILL)
+            while _is_epmd(process, mark):
+                time.sleep(0.01)
+
+
+def _is_epmd(process: Path, mark: bytes) -> bool:
+    try:
+        return (process / "comm").read_text().strip() == "epmd" and mark in (process / "environ").read_bytes()
+    except OSError:
+        return False  # it has ended, or is somebody else's

@@ -142,14 +142,14 @@ async def _publish_and_kill(run: Run, messages: list[Notification]) -> None:
         await publishing
         await asyncio.to_thread(run.wait_for_events, len(messages))
         passed = time.monotonic() - started
+        size = sum(len(message.body) for message in messages)
+        rate = f"{len(messages) / passed:,.0f} a second, crash included"
+        step(
+            "published",
+            f"{len(messages):,} notifications, {size / 1e6:.0f} MB, confirmed by a quorum queue, and archived: {rate}",
+        )
         run.stop()
         await publisher.delete(run.name, run.name)
-    size = sum(len(message.body) for message in messages)
-    rate = f"{len(messages) / passed:,.0f} a second, crash included"
-    step(
-        "published",
-        f"{len(messages):,} notifications, {size / 1e6:.0f} MB, confirmed by a quorum queue, and archived: {rate}",
-    )
 
 
 def _as_messages(exchange: str, found: list[Notification]) -> Iterator[Message]:
