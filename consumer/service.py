@@ -69,10 +69,10 @@ class Service:
         )  # fmt: skip
         stages = self._start(claim)
         try:
-            exit = await self._until_ended(stages)
+            await self._until_ended(stages)
         finally:
             await self._end(stages)
-        return exit
+        return Exit.OK
 
     def _start(self, claim: Claim) -> Stages:
         settings = self._settings
@@ -104,25 +104,25 @@ class Service:
         self._signal.set_result(sign.name)
         self._deadline = self._loop.time() + self._settings.service.drain_s
 
-    async def _until_ended(self, stages: Stages) -> Exit:
+    async def _until_ended(self, stages: Stages) -> None:
         """Wait for a signal or a failure; then commit what is held, as far as the deadline allows. Raises Fatal."""
         waited: list[asyncio.Future[Any]] = [stages.ingesting, self._signal, *stages.watches]
         await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        for watch in stages.watches:
-            if watch.done():
-                watch.result()  # they never end by themselves, so this raises what ended it
-        if self._signal.done() and not stages.ingesting.done():
-            log.emit("draining", signal=self._signal.result(), held=stages.ingest.held)
+        self._deadline = min(self._deadline, self._loop.time() + self._settings.service.drain_s)
+        failures = [error for watch in stages.watches if watch.done() and (error := watch.exception())]
+        for error in failures:  # said here, because the end may have to leave without it
+            log.emit("failed", exit=int(Exit.INTERNAL), reason=repr(error), do="report it: this is a defect of Deedbox")
+        if not stages.ingesting.done():
+            log.emit("draining", signal=self._signal.result() if self._signal.done() else "", held=stages.ingest.held)
             await stages.ingest.stop()
             await asyncio.wait([stages.ingesting], timeout=self._deadline - self._loop.time())
-        if not stages.ingesting.done():
-            return Exit.DEADLINE
-        stages.ingesting.result()
-        return Exit.OK
+        if stages.ingesting.done():
+            stages.ingesting.result()
+        for error in failures:
+            raise error
 
     async def _end(self, stages: Stages) -> None:
         """Give back what is not committed, seal, note the end. Past the deadline: leave."""
-        self._deadline = min(self._deadline, self._loop.time() + self._settings.service.drain_s)
         for task in stages.watches:
             task.cancel()
         late = not stages.ingesting.done()
