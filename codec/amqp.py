@@ -8,6 +8,7 @@ Sources: AMQP 0-9-1 section 4.2.5 and 4.2.6; the field types are those that Rabb
 
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
@@ -221,38 +222,28 @@ def _encode_property(kind: str, value: object) -> bytes:
     raise Corrupt(f"a property of kind {kind!r} does not hold {type(value).__name__}")
 
 
-class Identity(NamedTuple):
-    """What a content header says about its message, as far as describing it needs."""
-
-    message_id: str
-    timestamp_s: int | None
-    type: str
-
-
-NO_IDENTITY = Identity("", None, "")
+Identity = tuple[str, int | None, str]  # message id, timestamp in seconds since 1970, type
+NO_IDENTITY: Identity = ("", None, "")
+_IDENTITY_FLAGS = 0x0080 | 0x0040 | 0x0020
 
 
 def identify(raw: bytes) -> Identity:
-    """Message id, timestamp (seconds since 1970) and type of a header; a header that cannot be read gives none.
+    """Message id, timestamp and type of a header; a header that cannot be read gives none.
 
-    This runs for every message, so it steps over the other properties without decoding them.
+    This runs for every message, so it steps over the other properties without decoding them, and is told by the
+    flags which ones there are.
     """
-    try:
-        return _identify(raw)
-    except (IndexError, CodecError):
+    if len(raw) < 2:
         return NO_IDENTITY
-
-
-def _identify(raw: bytes) -> Identity:
     flags = raw[0] << 8 | raw[1]
-    if flags & _UNKNOWN_FLAGS or not flags & 0x00E0:
+    if not flags & _IDENTITY_FLAGS or flags & _UNKNOWN_FLAGS:
         return NO_IDENTITY
-    message_id, timestamp_s, kind, at = "", None, "", 2
-    for bit, size in _STEPS:
-        if not flags & bit:
-            continue
-        end = at + (size or (1 + raw[at] if size == 0 else 4 + int.from_bytes(raw[at : at + 4], "big")))
-        if end > len(raw):
+    message_id, timestamp_s, kind, at, size = "", None, "", 2, len(raw)
+    for bit, width in _steps(flags):
+        if at >= size:
+            return NO_IDENTITY
+        end = at + (width or (1 + raw[at] if width == 0 else 4 + int.from_bytes(raw[at : at + 4], "big")))
+        if end > size:
             return NO_IDENTITY
         if bit == 0x0080:
             message_id = text(raw[at + 1 : end])
@@ -261,11 +252,16 @@ def _identify(raw: bytes) -> Identity:
         elif bit == 0x0020:
             kind = text(raw[at + 1 : end])
         at = end
-    return Identity(message_id, timestamp_s, kind)
+    return message_id, timestamp_s, kind
 
 
-# (flag bit, fixed size; 0 for a short string, None for a table) of the properties up to `type`
-_STEPS = tuple((bit, {"s": 0, "F": None, "B": 1, "T": 8}[kind]) for _, kind, bit in PROPERTIES[:11])
+@cache
+def _steps(flags: int) -> tuple[tuple[int, int | None], ...]:
+    """(flag bit, fixed width; 0 for a short string, None for a table) of what is there up to the last one wanted."""
+    widths = {"s": 0, "F": None, "B": 1, "T": 8}
+    last = min(bit for bit in (0x0080, 0x0040, 0x0020) if flags & bit)
+    return tuple((bit, widths[kind]) for _, kind, bit in PROPERTIES if flags & bit and bit >= last)
+
 
 _COUNTERS = {"x-delivery-count", "x-acquired-count"}
 

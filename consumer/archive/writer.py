@@ -161,15 +161,9 @@ class ArchiveWriter:
         assert events, "an empty batch"
         assert not self.broken, "a writer after its end"
         started = self._clock()
-        first_ordinal = self.index.events
-        records = [
-            record
-            for ordinal, event in enumerate(events, first_ordinal)
-            for record in kvp.encode(event, f"{self.id}.{ordinal}")
-        ]
-        raw = b"".join(records)
+        raw = b"".join(kvp.encode_batch(events, str(self.id), self.index.events))
         frame = container.compress(raw, self._place.level)
-        header = self._header(events, len(records), raw, frame)
+        header = self._header(events, raw, frame)
         header_raw = container.encode_batch_header(header)
         first = not self.index.rows
         parts = (self._head if first else b"") + header_raw + frame
@@ -186,11 +180,11 @@ class ArchiveWriter:
         )
         return Receipt(self.id, header.number, len(events), len(parts), encoded - started, synced - encoded)
 
-    def _header(self, events: Sequence[Event], records: int, raw: bytes, frame: bytes) -> BatchHeader:
+    def _header(self, events: Sequence[Event], raw: bytes, frame: bytes) -> BatchHeader:
         times = [event.time_us for event in events]
         arrivals = [event.arrived_us for event in events]
         return BatchHeader(
-            len(self.index.rows), records, len(events), len(frame), len(raw),
+            len(self.index.rows), len(raw) // kvp.RECORD_BYTES, len(events), len(frame), len(raw),
             min(times), max(times), min(arrivals), max(arrivals), xxh3_64_intdigest(frame), self.index.link, check=0,
         )  # fmt: skip
 

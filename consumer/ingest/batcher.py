@@ -2,8 +2,9 @@
 
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from consumer.ingest.delivery import Delivery
+from consumer.ingest.delivery import Delivery, size_of
 
 IDLE_S = 0.0005  # no delivery for so long: nothing is waiting, and a commit costs nobody anything
 
@@ -31,27 +32,36 @@ class Batch:
         return self.deliveries[-1].tag
 
 
+class _Chunk(NamedTuple):
+    """What one read from the socket gave."""
+
+    deliveries: list[Delivery]
+    size: int
+    came: float
+
+
 class Batcher:
     """What has been received and not been taken. `now` is the loop's time, in seconds."""
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
-        self._waiting: deque[tuple[list[Delivery], float]] = deque()
+        self._waiting: deque[_Chunk] = deque()
         self._last = 0.0
         self.count = 0
         self.size = 0
 
     def add(self, deliveries: list[Delivery], now: float) -> None:
         """Take in what one read from the socket gave."""
-        self._waiting.append((deliveries, now))
+        size = size_of(deliveries)
+        self._waiting.append(_Chunk(deliveries, size, now))
         self._last = now
         self.count += len(deliveries)
-        self.size += sum(delivery.size for delivery in deliveries)
+        self.size += size
 
     @property
     def oldest(self) -> float | None:
         """When the delivery that has waited longest came."""
-        return self._waiting[0][1] if self._waiting else None
+        return self._waiting[0].came if self._waiting else None
 
     def due_at(self) -> float | None:
         """When a batch is due: in the past if one is, None while there is nothing."""
@@ -59,21 +69,19 @@ class Batcher:
             return None
         if self.count >= self._limits.count or self.size >= self._limits.bytes:
             return 0.0
-        return min(self._waiting[0][1] + self._limits.linger_s, self._last + IDLE_S)
+        return min(self._waiting[0].came + self._limits.linger_s, self._last + IDLE_S)
 
     def take(self) -> Batch:
         """The next batch: from the oldest on, up to the limits, and at least one delivery."""
-        since = self._waiting[0][1]
+        since = self._waiting[0].came
         taken: list[Delivery] = []
         size = 0
         while self._waiting and not self._full(len(taken), size):
-            deliveries, came = self._waiting.popleft()
-            fits, grown = self._fitting(deliveries, len(taken), size)
-            taken += deliveries[:fits]
-            size = grown
-            if fits < len(deliveries):
-                self._waiting.appendleft((deliveries[fits:], came))
-                break
+            chunk = self._waiting.popleft()
+            if self._full(len(taken) + len(chunk.deliveries) - 1, size + chunk.size):
+                chunk = self._split(chunk, len(taken), size)
+            taken += chunk.deliveries
+            size += chunk.size
         self.count -= len(taken)
         self.size -= size
         return Batch(taken, size, since)
@@ -81,13 +89,16 @@ class Batcher:
     def _full(self, count: int, size: int) -> bool:
         return count >= self._limits.count or size >= self._limits.bytes
 
-    def _fitting(self, deliveries: list[Delivery], count: int, size: int) -> tuple[int, int]:
-        """How many of the deliveries still go into a batch of this fill, and its size with them."""
-        for index, delivery in enumerate(deliveries):
-            if self._full(count + index, size):
-                return index, size
-            size += delivery.size
-        return len(deliveries), size
+    def _split(self, chunk: _Chunk, count: int, size: int) -> _Chunk:
+        """The part of a chunk that still goes into a batch of this fill; the rest waits on."""
+        fits, grown = 0, 0
+        for delivery in chunk.deliveries:
+            if self._full(count + fits, size + grown):
+                break
+            fits, grown = fits + 1, grown + size_of([delivery])
+        if fits < len(chunk.deliveries):
+            self._waiting.appendleft(_Chunk(chunk.deliveries[fits:], chunk.size - grown, chunk.came))
+        return _Chunk(chunk.deliveries[:fits], grown, chunk.came)
 
     def clear(self) -> int:
         """Forget everything, and say how many deliveries that was."""

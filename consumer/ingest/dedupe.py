@@ -62,7 +62,7 @@ class Intake:
         if not self._known[key]:
             return event
         self._known[key] -= 1
-        if identify(delivery.header).message_id:
+        if identify(delivery.header)[0]:
             self.dropped += 1
             return None
         self.marked += 1

@@ -4,7 +4,7 @@ Invariant: describing never fails and never changes what was delivered. A body i
 asked for, and one that does not hold what the extractor looks for is described by its AMQP properties.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -25,13 +25,17 @@ class Delivery(NamedTuple):
     body: bytes
     arrived_us: int
 
-    @property
-    def size(self) -> int:
-        """Bytes held in memory for it, about."""
-        return len(self.body) + len(self.header) + 300
+
+OVERHEAD_BYTES = 300  # of the objects of one delivery, about
+
+
+def size_of(deliveries: Sequence[Delivery]) -> int:
+    """Bytes held in memory for them, about."""
+    return sum([len(found[5]) + len(found[4]) for found in deliveries]) + OVERHEAD_BYTES * len(deliveries)
 
 
 Describe = Callable[[Delivery], Event]
+_new_event = tuple.__new__  # a third of the time of the named constructor, once a message
 
 
 def describe(delivery: Delivery) -> Event:
@@ -41,7 +45,10 @@ def describe(delivery: Delivery) -> Event:
     time_us = arrived_us
     if timestamp_s is not None and timestamp_s * 1_000_000 <= TIME_US_MAX:
         time_us = timestamp_s * 1_000_000  # else it counts milliseconds, or nonsense; the header keeps it
-    return Event(message_id, kind or routing_key, time_us, arrived_us, exchange, routing_key, header, body, redelivered)
+    kind = kind or routing_key
+    return _new_event(
+        Event, (message_id, kind, time_us, arrived_us, exchange, routing_key, header, body, redelivered, False, ())
+    )
 
 
 def describe_openstack(delivery: Delivery) -> Event:

@@ -68,10 +68,10 @@ def test_any_bytes_are_a_header_or_a_codec_error(raw: bytes) -> None:
 
 @given(headers)
 def test_identify_agrees_with_decoding(properties: dict[str, object]) -> None:
-    found = identify(encode_header(properties))
-    assert found.message_id == properties.get("message_id", "")
-    assert found.timestamp_s == properties.get("timestamp")
-    assert found.type == properties.get("type", "")
+    message_id, timestamp_s, kind = identify(encode_header(properties))
+    assert message_id == properties.get("message_id", "")
+    assert timestamp_s == properties.get("timestamp")
+    assert kind == properties.get("type", "")
 
 
 def test_repeated_names_and_their_order_are_kept() -> None:

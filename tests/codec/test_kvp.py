@@ -191,7 +191,22 @@ def test_json_nested_without_end_is_corrupt() -> None:
 
 
 def test_long_texts_are_not_kept_in_caches() -> None:
-    kvp._cached_quote.cache_clear()
-    kvp.encode(PLAIN._replace(type="t" * 100_000), "i")
+    caches = (kvp._cached_front, kvp._cached_origin, kvp._cached_key_field)
+    for cached in caches:
+        cached.cache_clear()
+    kvp.encode(PLAIN._replace(type="t" * 100_000, exchange="e" * 100_000), "i")
     kvp.encode(PLAIN, "i")
-    assert kvp._cached_quote.cache_info().currsize == 3
+    assert [cached.cache_info().currsize for cached in caches] == [1, 1, 1]
+
+
+@given(st.lists(events, max_size=5), st.integers(0, 10**6))
+def test_a_batch_is_the_same_bytes_as_its_events(found: list[Event], first: int) -> None:
+    found = [
+        *found,
+        PLAIN,
+        PLAIN._replace(id="\x7f|%é"),
+        PLAIN._replace(redelivered=True),
+        PLAIN._replace(body=b"x" * 3000),
+    ]
+    alone = [kvp.encode(event, f"host-00000001.{ordinal}") for ordinal, event in enumerate(found, first)]
+    assert b"".join(kvp.encode_batch(found, "host-00000001", first)) == b"".join(b"".join(records) for records in alone)

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.ingest.batcher import IDLE_S, Batcher, BatchLimits
+from consumer.ingest.delivery import size_of
 from tests.support.deliveries import delivery
 
 LIMITS = BatchLimits(count=4, bytes=10_000, linger_s=0.1)
@@ -54,8 +55,8 @@ def test_batches_hold_everything_once_in_order_and_keep_their_limits(chunks: lis
     while made.count:
         batch = made.take()
         assert len(batch.deliveries) <= LIMITS.count
-        assert sum(found.size for found in batch.deliveries[:-1]) < LIMITS.bytes
-        assert batch.size == sum(found.size for found in batch.deliveries)
+        assert size_of(batch.deliveries[:-1]) < LIMITS.bytes
+        assert batch.size == size_of(batch.deliveries)
         taken += [found.tag for found in batch.deliveries]
     assert taken == list(range(1, tag + 1))
     assert made.size == 0
