@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test lint types check lock clean
+.PHONY: help setup demo test bench lint types check lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -21,6 +21,10 @@ demo: $(READY) ## archive 20,000 notifications, kill the service in the middle, 
 
 test: $(READY) ## all tests, against a real broker that they start themselves
 	@$(BIN)/python -m pytest
+
+bench: $(READY) ## speed, side by side with a C program and with others: ratios, in a few minutes
+	@sh deploy/bench-setup.sh $(VENV)
+	@$(BIN)/python -m tests.bench
 
 lint: $(READY) ## style
 	@$(BIN)/ruff check && $(BIN)/ruff format --check

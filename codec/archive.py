@@ -12,8 +12,8 @@ import orjson
 from xxhash import xxh3_64_intdigest
 
 from codec.errors import Corrupt, TooLarge
-from codec.kvp import RECORD_BYTES
 from codec.parts import BATCH, CHECK, HEAD, PREFIX, SKIPPABLE, VERSION, body_of, check_of, frame, parse
+from codec.profiles import RECORD_BYTES
 
 if sys.version_info >= (3, 14):
     from compression import zstd

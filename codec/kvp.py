@@ -10,50 +10,17 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
 
 import orjson
 
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import Event, format_time, parse_time
-from codec.slices import cut
+from codec.keys import key_field
+from codec.profiles import HOST, KEY_BYTES, PREFIX, RECORD_BYTES, SLICES_MAX, VALUE_BYTES, WIRE, Profile
+from codec.slices import cut, quote
 
-KEY_BYTES = 512
-VALUE_BYTES = 2048
-RECORD_BYTES = KEY_BYTES + VALUE_BYTES
-PREFIX = "DEEDBOX"
-_SLICES_MAX = 9_999_999  # the room kept for `msg_n`; the largest body a broker takes needs under a twentieth of it
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """Who must be able to read the records, and what he takes."""
-
-    name: str
-    key_units: int
-    value_units: int
-    inline_units: int  # in sliced events, longer fields go into slices of their own
-    field_units: tuple[int, int, int]  # incarnation, type and id in a key; longer ones are shortened with a hash
-    slices_max: int
-    ascii_only: bool
-
-
-# A key or value without a NUL would run over in C, hence one less than the field.
-WIRE = Profile("wire", 511, 2047, 255, (120, 120, 200), _SLICES_MAX, ascii_only=False)
-# The kernel keeps (512/2)-2 and (2048/2)-2 UTF-16 units and drops the rest; ASCII makes units and bytes the same.
-HOST = Profile("host", 254, 1022, 90, (60, 60, 100), 1024, ascii_only=True)
-
-
-def quote(value: str, ascii_only: bool = False) -> bytes:
-    """`value` as a JSON string; lone surrogates, which UTF-8 cannot hold, as escapes."""
-    if not ascii_only:
-        try:
-            return orjson.dumps(value)
-        except TypeError:
-            pass  # orjson refuses surrogates and says so by TypeError; the escapes below hold them
-    return json.dumps(value).encode("ascii")
+__all__ = ["HOST", "RECORD_BYTES", "WIRE", "Profile", "decode", "encode", "encode_batch", "records"]
 
 
 def _quoted_body(body: bytes, ascii_only: bool) -> tuple[bytes, bytes]:
@@ -69,30 +36,6 @@ def _quoted_body(body: bytes, ascii_only: bool) -> tuple[bytes, bytes]:
 
 
 _CACHED_CHARACTERS = 255  # what is longer than a name on the wire would only fill the memory
-
-
-_KEY_UNSAFE = re.compile("[|%\x00-\x1f\x7f\ud800-\udfff]")
-_KEY_UNSAFE_ASCII = re.compile("[^ -~]|[|%]")
-
-
-def _percent(match: re.Match[str]) -> str:
-    return "".join(f"%{byte:02X}" for byte in match[0].encode("utf-8", "surrogatepass"))
-
-
-def key_field(value: str, units: int, ascii_only: bool = False) -> str:
-    """`value` as a field of a key: percent-encoded where needed, and shortened to `units` bytes with a hash."""
-    unsafe = _KEY_UNSAFE_ASCII if ascii_only else _KEY_UNSAFE
-    safe = unsafe.sub(_percent, value)
-    if len(safe) * 4 <= units:
-        return safe
-    encoded = safe.encode()
-    if len(encoded) <= units:
-        return safe
-    digest = blake2b(value.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-    head = encoded[: units - 17].decode("utf-8", "ignore")
-    if "%" in head[-2:]:
-        head = head[: head.rindex("%")]
-    return f"{head}~{digest}"
 
 
 def _type_field(value: str, units: int, ascii_only: bool) -> str:
@@ -116,7 +59,7 @@ def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[byte
         f"|{_type_field(event.type, limits[1], ascii_only)}|{key_field(event.id, limits[2], ascii_only)}|"
     ).encode()
     encoding, quoted = _quoted_body(event.body, ascii_only)
-    value = b'{"name":%b%b%b%b%b%b%b,"msg":%b}' % (
+    envelope = b'{"name":%b%b%b%b%b%b%b' % (
         quote(event.id, ascii_only),
         _front(event.type, ascii_only),
         _stamp(event.time_us),
@@ -124,11 +67,13 @@ def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[byte
         quote(event.header.decode("latin-1"), ascii_only),
         _marks(event, ascii_only),
         encoding,
-        quoted,
     )
-    if len(value) <= profile.value_units:
-        return [_record(key + b"0", value)]
-    return list(_slices(event, key, encoding, quoted, profile))
+    if len(envelope) + len(quoted) + _MSG_BYTES <= profile.value_units:
+        return [_record(key + b"0", b'%b,"msg":%b}' % (envelope, quoted))]
+    return [_record(*pair) for pair in _slices(event, key, envelope, encoding, quoted, profile)]
+
+
+_MSG_BYTES = len(b',"msg":}')
 
 
 def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[bytes]:
@@ -147,21 +92,24 @@ def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[byte
             pieces += encode(event, f"{archive}.{ordinal}")
             continue
         encoding, text = _quoted_body(body, False)
-        value = b'{"name":%b%b%b%b%b%b,"msg":%b}' % (
+        envelope = b'{"name":%b%b%b%b%b%b' % (
             quoted, _front(kind, False), _stamp(time_us), _origin(arrived_us, exchange, routing_key, False),
-            orjson.dumps(header.decode("latin-1")), encoding, text,
+            orjson.dumps(header.decode("latin-1")), encoding,
         )  # fmt: skip
-        if len(value) > VALUE_BYTES - 1:
-            pieces += encode(event, f"{archive}.{ordinal}")
+        key = b"%b%d|%b|%b|" % (head, ordinal, _type_field(kind, _TYPE_MAX, False).encode(), quoted[1:-1])
+        if len(envelope) + len(text) + _MSG_BYTES < VALUE_BYTES:
+            value = b'%b,"msg":%b}' % (envelope, text)
+            pieces += (key, _ZERO_SLICE[KEY_BYTES - len(key)], value, _ZEROS[VALUE_BYTES - len(value)])
             continue
-        key = b"%b%d|%b|%b|0" % (head, ordinal, _type_field(kind, _TYPE_MAX, False).encode(), quoted[1:-1])
-        pieces += (key, _ZEROS[KEY_BYTES - len(key)], value, _ZEROS[VALUE_BYTES - len(value)])
+        for slice_key, value in _slices(event, key, envelope, encoding, text, WIRE):
+            pieces += (slice_key, _ZEROS[KEY_BYTES - len(slice_key)], value, _ZEROS[VALUE_BYTES - len(value)])
     return pieces
 
 
 _TYPE_MAX, _PLAIN_ID_MAX = WIRE.field_units[1:]
 _KEY_SPECIAL = re.compile(rb"[|%\x7f]")  # what JSON leaves as it is and a key does not
 _ZEROS = [bytes(size) for size in range(VALUE_BYTES + 1)]  # 2 MB: a slice of one long piece would copy it every time
+_ZERO_SLICE = [b"0" + bytes(size)[1:] for size in range(KEY_BYTES + 1)]  # the only slice, and the padding of its key
 
 
 @lru_cache(maxsize=4096)
@@ -213,9 +161,13 @@ def _record(key: bytes, value: bytes) -> bytes:
     return key.ljust(KEY_BYTES, b"\0") + value.ljust(VALUE_BYTES, b"\0")
 
 
-def _slices(event: Event, key: bytes, encoding: bytes, quoted: bytes, profile: Profile) -> Iterator[bytes]:
-    """The records of an event that is too large for one: the body first, then the fields too long to stand inline."""
-    envelope, spilled = _envelope(event, encoding, profile)
+def _slices(
+    event: Event, key: bytes, envelope: bytes, encoding: bytes, quoted: bytes, profile: Profile
+) -> list[tuple[bytes, bytes]]:
+    """Keys and values of an event that is too large for one: the body first, then the members too long to stand inline."""
+    spilled: list[tuple[bytes, bytes]] = []
+    if len(envelope) > profile.value_units // 2:
+        envelope, spilled = _envelope(event, encoding, profile)
     room = profile.value_units - len(envelope) - len(b',"msg_n":9999999,"msg_i":0,"msg":""}')
     rest = profile.value_units - len(b'{"msg_i":9999999,"msg":""}')
     pieces = [(b"", piece) for piece in cut(quoted[1:-1], room, rest, whole=4 if encoding else 1)]
@@ -225,9 +177,11 @@ def _slices(event: Event, key: bytes, encoding: bytes, quoted: bytes, profile: P
     if len(pieces) > profile.slices_max:
         raise TooLarge(f"event needs {len(pieces)} slices, {profile.slices_max} at most in profile {profile.name}")
     first = b'%b,"msg_n":%d,"msg_i":0,"msg":"%b"}' % (envelope, len(pieces), pieces[0][1])
-    yield _record(key + b"0", first)
-    for index, (part, piece) in enumerate(pieces[1:], 1):
-        yield _record(b"%b%d" % (key, index), b'{%b"msg_i":%d,"msg":"%b"}' % (part, index, piece))
+    others = [
+        (b"%b%d" % (key, index), b'{%b"msg_i":%d,"msg":"%b"}' % (part, index, piece))
+        for index, (part, piece) in enumerate(pieces[1:], 1)
+    ]
+    return [(key + b"0", first), *others]
 
 
 def _envelope(event: Event, encoding: bytes, profile: Profile) -> tuple[bytes, list[tuple[bytes, bytes]]]:
@@ -293,7 +247,7 @@ def _loads(value: bytes) -> dict[str, object]:
 def _joined(first: dict[str, object], key: bytes, stream: Iterable[tuple[bytes, bytes]]) -> dict[str, object]:
     """The members of an event whose slices follow in the stream."""
     count, base = first.get("msg_n"), key.removesuffix(b"0")
-    if first["msg_i"] != 0 or type(count) is not int or count > _SLICES_MAX:
+    if first["msg_i"] != 0 or type(count) is not int or count > SLICES_MAX:
         raise Corrupt(f"slice {first['msg_i']} of {count!r} where the first one is expected")
     parts: dict[str, list[str]] = {"msg": [_str(first["msg"])]}
     index = 0

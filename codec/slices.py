@@ -1,11 +1,24 @@
-"""Cut escaped JSON text into pieces that are JSON texts of their own.
+"""JSON text: quoted, and cut into pieces that are JSON texts of their own.
 
 Pure. Invariant: a piece ends inside of no UTF-8 character, no escape and no surrogate pair, so that the pieces joined and
 then decoded, and decoded and then joined, both give the original.
 Source: RFC 8259 section 7.
 """
 
+import json
 from collections.abc import Iterator
+
+import orjson
+
+
+def quote(value: str, ascii_only: bool = False) -> bytes:
+    """`value` as a JSON string; lone surrogates, which UTF-8 cannot hold, as escapes."""
+    if not ascii_only:
+        try:
+            return orjson.dumps(value)
+        except TypeError:
+            pass  # orjson refuses surrogates and says so by TypeError; the escapes below hold them
+    return json.dumps(value).encode("ascii")
 
 
 def cut(escaped: bytes, first: int, rest: int, whole: int = 1) -> Iterator[bytes]:

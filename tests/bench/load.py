@@ -22,7 +22,11 @@ def bodies(size: int, count: int) -> Iterator[bytes]:
 
 def header(serial: int) -> bytes:
     """A persistent message with an id."""
-    properties = {"content_type": "application/json", "delivery_mode": 2, "message_id": f"0b9b2b6e-ffff-4c4e-8ddc-{serial:012x}"}
+    properties = {
+        "content_type": "application/json",
+        "delivery_mode": 2,
+        "message_id": f"0b9b2b6e-ffff-4c4e-8ddc-{serial:012x}",
+    }
     return encode_header(properties)
 
 

@@ -20,7 +20,9 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def aio_pika_drain(url: str, queue_name: str, messages: int, _: Path, on_message: Callable[..., Awaitable[None]] | None = None) -> None:
+async def aio_pika_drain(
+    url: str, queue_name: str, messages: int, _: Path, on_message: Callable[..., Awaitable[None]] | None = None
+) -> None:
     """aio-pika: a callback a message, multiple acks, nothing stored."""
     import aio_pika
 

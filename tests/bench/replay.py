@@ -13,7 +13,14 @@ from bisect import bisect_right
 from tests.bench.load import bodies, header
 from tests.support.wire import frame, long, short
 
-START = frame(1, 0, struct.pack(">HHBB", 10, 10, 0, 9) + long(b"\x0ccapabilitiesF" + long(b"\x0abasic.nackt\x01")) + long(b"PLAIN") + long(b"en_US"))
+START = frame(
+    1,
+    0,
+    struct.pack(">HHBB", 10, 10, 0, 9)
+    + long(b"\x0ccapabilitiesF" + long(b"\x0abasic.nackt\x01"))
+    + long(b"PLAIN")
+    + long(b"en_US"),
+)
 TUNE = frame(1, 0, struct.pack(">HHHIH", 10, 30, 2047, 131072, 0))
 DECLARED = struct.pack(">HH", 50, 11) + short(b"q") + struct.pack(">II", 0, 0)
 ANSWERS = {
@@ -31,7 +38,13 @@ def deliveries(count: int, size: int) -> tuple[bytes, list[int]]:
     """The frames of all deliveries, and where each one ends."""
     pieces, ends, at = [], [0], 0
     for serial, body in enumerate(bodies(size, count)):
-        method = struct.pack(">HH", 60, 60) + short(b"ctag") + struct.pack(">QB", serial + 1, 0) + short(b"exchange") + short(b"a.b")
+        method = (
+            struct.pack(">HH", 60, 60)
+            + short(b"ctag")
+            + struct.pack(">QB", serial + 1, 0)
+            + short(b"exchange")
+            + short(b"a.b")
+        )
         content = struct.pack(">HHQ", 60, 0, len(body)) + header(serial)
         raw = frame(1, 1, method) + frame(2, 1, content)
         raw += b"".join(frame(3, 1, body[cut : cut + 131_064]) for cut in range(0, len(body), 131_064))
@@ -133,7 +146,9 @@ class Replay:
         if self._sent_bytes >= limit:
             return False
         try:
-            self._sent_bytes += self._connection.send(self._raw[self._sent_bytes : min(limit, self._sent_bytes + (1 << 18))])
+            self._sent_bytes += self._connection.send(
+                self._raw[self._sent_bytes : min(limit, self._sent_bytes + (1 << 18))]
+            )
         except BlockingIOError:
             return False
         return True

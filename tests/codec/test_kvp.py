@@ -114,25 +114,6 @@ def test_a_plain_event_is_one_readable_record() -> None:
     }  # fmt: skip
 
 
-def test_long_names_in_keys_are_shortened_with_a_hash_and_never_cut() -> None:
-    """cloud-init cut keys at 512 bytes: uuid and slice index vanished, and ten slices shared one key."""
-    twins = [kvp.key_field("x" * 300 + end, 100) for end in "ab"]
-    assert twins[0] != twins[1]
-    assert all(len(key) <= 100 and "~" in key for key in twins)
-
-
-@pytest.mark.parametrize("name", ["é" * 300, "%" * 300, "|" * 299, "😀" * 99, "a" * 299 + "\0", "\ud800" * 99])
-@PROFILES
-def test_a_shortened_field_is_cut_between_characters_and_escapes(profile: kvp.Profile, name: str) -> None:
-    for limit in range(40, 80):
-        field = kvp.key_field(name, limit, profile.ascii_only)
-        assert len(field.encode()) <= limit
-        head, _, digest = field.rpartition("~")
-        assert len(digest) == 16
-        assert head.count("%") * 3 <= len(head) or "%" not in head
-        assert not head.endswith(("%", "%C", "%2"))
-
-
 def test_separators_in_names_do_not_make_keys_ambiguous() -> None:
     """cloud-init wrote names raw, so that a `|` in one moved all fields behind it."""
     key, _ = parts(kvp.encode(PLAIN._replace(id="a|b%c\n\0", type="t|"), "i")[0])

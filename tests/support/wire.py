@@ -90,6 +90,10 @@ class WirePublisher:
         self._method(1, 50, 20, b"\x00\x00" + names + b"\x00" + long(b""))
         self._expect(50, 21)
 
+    def delete(self, queue: str) -> None:
+        self._method(1, 50, 40, b"\x00\x00" + short(queue.encode()) + b"\x00")
+        self._expect(50, 41)
+
     def publish(self, exchange: bytes, key: bytes, header: bytes, body: bytes) -> None:
         """`header` from the property flags on. Does not wait for the confirm."""
         deliver = struct.pack(">HH", 60, 40) + b"\x00\x00" + short(exchange) + short(key) + b"\x00"
