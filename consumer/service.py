@@ -6,6 +6,7 @@ although something waits for a disk that does not answer: nothing unacknowledged
 """
 
 import asyncio
+import gc
 import os
 import signal
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class Service:
 
     async def run(self) -> Exit:
         """Until a signal. Raises Fatal."""
+        _collect_less()
         for sign in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(sign, self._on_signal, sign)
         claim = await Claim.take(self._disk, self._place, self._settings.instance)
@@ -162,6 +164,13 @@ def leave_now(exit: Exit) -> None:
     """End the process although a thread waits for a disk that does not answer."""
     log.flush()
     os._exit(exit)
+
+
+def _collect_less() -> None:
+    """Look for garbage cycles less often: deliveries make none, and visiting them costs a twentieth of a message's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 100)
 
 
 def _boot_id() -> str:

@@ -29,7 +29,12 @@ ALLOWED = {
 # What only these modules may name: a module to import, or a call to make.
 OWNERS = {
     "aio_pika": {"consumer/ingest/broker.py"},
-    "aiormq": {"consumer/ingest/broker.py", "consumer/ingest/faults.py", "consumer/ingest/publish.py"},
+    "aiormq": {
+        "consumer/ingest/broker.py",
+        "consumer/ingest/fallback.py",
+        "consumer/ingest/faults.py",
+        "consumer/ingest/publish.py",
+    },
     "fcntl": {"consumer/archive/durable.py"},
     "ctypes": {"consumer/archive/durable.py"},
     "cyclopts": {"consumer/cli.py"},
@@ -126,7 +131,8 @@ def has_code(path: Path) -> bool:
 
 def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
-    through_others = {"codec/profiles.py": "tests/codec/test_kvp.py",
+    through_others = {"consumer/ingest/fallback.py": "tests/consumer/ingest/test_broker.py",
+                      "codec/profiles.py": "tests/codec/test_kvp.py",
                       "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/ingest/faults.py": "tests/consumer/ingest/test_broker.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip
     missing = []

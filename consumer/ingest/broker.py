@@ -7,18 +7,23 @@ Sources: AMQP 0-9-1; RabbitMQ's guides "Consumer Acknowledgements", "Quorum Queu
 """
 
 import asyncio
+import inspect
 import ssl
+import time
+from importlib.metadata import version
 
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractChannel, AbstractQueue, ConnectionParameter
 from aiormq.abc import AbstractChannel as WireChannel
-from aiormq.connection import TransportFactory
+from aiormq.abc import DeliveredMessage
 from yarl import URL
 
+from consumer import log
 from consumer.errors import DeedboxError, Exit, Fatal, Retry
+from consumer.ingest.fallback import of_library
 from consumer.ingest.faults import LOST, faults, raise_if_ours, reason_of
-from consumer.ingest.receive import DeliveryReader, Sink
+from consumer.ingest.receive import DeliveryReader, Sink, detached_reader
 from consumer.ingest.topology import Topology, user_of, without_password
 
 HEARTBEAT_S = 10  # a dead peer is noticed after three of them; the library's 60 would make it three minutes
@@ -26,8 +31,8 @@ CONNECT_S_MAX = 30.0
 CLOSE_S_MAX = 5.0
 
 
-class _DeliveryTransport(TransportFactory):
-    """Open connections whose reader keeps the deliveries for us."""
+class _DeliveryTransport:
+    """Open connections whose reader keeps the deliveries for us: a `TransportFactory` of the library, by its shape."""
 
     def __init__(self, sink: Sink, context: ssl.SSLContext | None) -> None:
         self._sink, self._context = sink, context
@@ -46,6 +51,11 @@ class _DeliveryTransport(TransportFactory):
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
 
+def _takes_transport() -> bool:
+    """Whether this version of the library lets us open its connections."""
+    return "transport_factory" in inspect.signature(aiormq.Connection.__init__).parameters
+
+
 class _Connection(aio_pika.Connection):
     PARAMETERS = (
         *aio_pika.Connection.PARAMETERS,
@@ -56,7 +66,7 @@ class _Connection(aio_pika.Connection):
 class Session:
     """One generation: a channel with one consumer whose deliveries go to the sink."""
 
-    def __init__(self, connection: _Connection, reader: DeliveryReader, channel: AbstractChannel, wire: WireChannel, queue: AbstractQueue, generation: int, topology: Topology) -> None:  # fmt: skip
+    def __init__(self, connection: _Connection, reader: DeliveryReader, sink: Sink, wire: WireChannel, queue: AbstractQueue, generation: int, topology: Topology) -> None:  # fmt: skip
         self.generation = generation
         self.queue = queue.name
         self.prefetch = 0
@@ -64,7 +74,7 @@ class Session:
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.cancelled_by_broker = self.stalled = False
         self.reader = reader
-        self._connection, self._channel, self._wire, self._queue = connection, channel, wire, queue
+        self._connection, self._wire, self._sink = connection, wire, sink
         self._topology = topology
         self._tag = ""
         wire.on_consumer_cancel_callbacks.add(self._on_broker_cancel)
@@ -79,7 +89,7 @@ class Session:
             await self._cancel()
             await self._wire.basic_qos(prefetch_count=prefetch)
             arguments = dict(self._topology.consumer_arguments) or None
-            reply = await self._wire.basic_consume(self.queue, _unexpected, arguments=arguments)
+            reply = await self._wire.basic_consume(self.queue, self._from_library, arguments=arguments)
         self._tag = reply.consumer_tag or ""
         self.prefetch = prefetch
 
@@ -138,6 +148,10 @@ class Session:
             finally:
                 await channel.close()
 
+    async def _from_library(self, message: DeliveredMessage) -> None:
+        """A delivery that came to the library, because it did not let us open its connection. Many times as slow."""
+        self._sink([of_library(message, time.time_ns() // 1000)])
+
     def end(self, reason: str) -> None:
         """Nothing of this generation counts any more."""
         if not self.ended.done():
@@ -150,10 +164,6 @@ class Session:
     def _on_closed(self, closing: "asyncio.Future[object]") -> None:
         error = None if closing.cancelled() else closing.exception()
         self.end(str(error) if error else "closed")
-
-
-async def _unexpected(_message: object) -> None:
-    raise AssertionError("deliveries are taken out of the stream before the library sees them")
 
 
 class Broker:
@@ -179,7 +189,6 @@ class Broker:
         factory = _DeliveryTransport(sink, _tls(self._topology))
         connection = await self._connect(factory)
         try:
-            assert factory.reader is not None, "a connection was made"
             channel = connection.channel(publisher_confirms=False)
             await channel.initialize()
             queue = await self._declare(channel)
@@ -190,11 +199,16 @@ class Broker:
                 raise
             raise Retry(f"connection lost while declaring: {reason_of(error)}") from error
         self.generation += 1
-        return Session(connection, factory.reader, channel, wire, queue, self.generation, self._topology)
+        reader = factory.reader
+        if reader is None:
+            log.emit("receive_fallback", library=f"aiormq {version('aiormq')}")
+            reader = detached_reader(sink)
+        return Session(connection, reader, sink, wire, queue, self.generation, self._topology)
 
     async def _connect(self, factory: _DeliveryTransport) -> _Connection:
         url = URL(self._topology.url).update_query(heartbeat=HEARTBEAT_S, name=self._topology.name)
-        connection = _Connection(url, transport_factory=factory)
+        extra = {"transport_factory": factory} if _takes_transport() else {"ssl_context": _tls(self._topology)}
+        connection = _Connection(url, **extra)
         shown = self.shown
         try:
             await connection.connect()

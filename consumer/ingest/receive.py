@@ -218,3 +218,10 @@ class DeliveryReader(asyncio.StreamReader):
         """Read again."""
         if self._socket is not None and not self._socket.is_closing():
             self._socket.resume_reading()
+
+
+def detached_reader(sink: Sink) -> DeliveryReader:
+    """A reader of no connection, for deliveries that come another way: nothing to pause, nothing to keep alive."""
+    reader = DeliveryReader(sink, asyncio.get_running_loop())
+    reader.feed_eof()
+    return reader

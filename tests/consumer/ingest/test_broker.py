@@ -7,7 +7,9 @@ from dataclasses import replace
 import aiormq
 import pytest
 
+from codec.amqp import stable_header
 from consumer.errors import Exit, Fatal, Retry
+from consumer.ingest import broker as brokers
 from consumer.ingest.broker import Broker, Session
 from consumer.ingest.delivery import Delivery
 from consumer.ingest.publish import Message, Publisher
@@ -245,3 +247,35 @@ async def test_what_is_no_broker_is_tried_again() -> None:
 async def test_tls_files_that_are_not_there_are_a_setting(topology: Topology) -> None:
     found = await fatal(replace(topology, url="amqps://127.0.0.1/", ca_file="/nowhere"))
     assert (found.exit, "broker.ca_file" in found.do) == (Exit.SETTINGS, True)
+
+
+async def test_without_our_reader_the_library_delivers_the_same(
+    opened: Open, taken: Taken, topology: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A library that changed costs speed and nothing else."""
+    said: list[str] = []
+    monkeypatch.setattr(brokers.log, "emit", lambda event, **_: said.append(event))
+    session = await opened(topology)
+    await session.consume(10)
+    properties = {"delivery_mode": 2, "message_id": "m", "headers": {"a": [1, "two", {"b": True}]}}
+    async with Publisher(topology.url) as publisher:
+        await publisher.publish(
+            [Message(topology.exchange, "a.b", b"x" * 300_000, properties), Message(topology.exchange, "c", b"")]
+        )
+    await taken.until(2)
+    await session.release()
+    assert said == []
+    monkeypatch.setattr(brokers, "_takes_transport", lambda: False)
+    other = Taken()
+    again = await Broker(topology).open(other.sink)
+    await again.consume(10)
+    await other.until(2)
+    assert said == ["receive_fallback"]
+    for mine, theirs in zip(taken, other, strict=True):
+        assert stable_header(mine.header) == stable_header(theirs.header)
+        changes = {"header": b"", "arrived_us": 0, "redelivered": False}
+        assert mine._replace(**changes) == theirs._replace(**changes)
+    assert await again.ack(2)
+    again.reader.pause()
+    again.reader.beat()
+    await again.release()
