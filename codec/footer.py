@@ -65,6 +65,12 @@ def encode_row(header: BatchHeader, words: bytes) -> bytes:
     )  # fmt: skip
 
 
+def row_sizes(row: bytes) -> tuple[int, int]:
+    """Compressed and decompressed size of the frame that a row speaks of."""
+    _number, _records, _events, compressed, raw = struct.unpack_from("<5I", row)
+    return compressed, raw
+
+
 def encode_footer(footer: Footer, rows: Sequence[bytes], words: Sequence[bytes]) -> bytes:
     """JSON totals, one row a batch, then the filter words: filters of one size together, rank by rank.
 

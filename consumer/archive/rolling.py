@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-BATCHES_MAX = 100_000  # what the index of an open archive may cost in memory: about 250 bytes a batch
+INDEX_BYTES_MAX = 32 << 20  # what the index of an open archive may cost in memory: 2 bytes an event, 200 a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,19 @@ class Fill:
     bytes: int
     events: int
     batches: int
+    index_bytes: int
     opened_monotonic: float
     opened_wall: float
 
 
 def roll_reason(policy: RollPolicy, fill: Fill, monotonic: float, wall: float) -> str | None:
-    """Why the archive must be sealed now: `size`, `count`, `batches`, `age` or `clock`; None if it need not."""
+    """Why the archive must be sealed now: `size`, `count`, `index`, `age` or `clock`; None if it need not."""
     if policy.bytes_max and fill.bytes >= policy.bytes_max:
         return "size"
     if policy.events_max and fill.events >= policy.events_max:
         return "count"
-    if fill.batches >= BATCHES_MAX:
-        return "batches"
+    if fill.index_bytes >= INDEX_BYTES_MAX:
+        return "index"
     if policy.age_s_max and monotonic - fill.opened_monotonic >= policy.age_s_max:
         return "age"
     if policy.align_s and wall // policy.align_s > fill.opened_wall // policy.align_s:

@@ -21,7 +21,7 @@ from codec import filter as bloom
 from codec import kvp
 from codec.archive import BatchHeader, Head
 from codec.event import Event
-from codec.footer import Footer, LostBytes, encode_footer, encode_row
+from codec.footer import Footer, LostBytes, encode_footer, encode_row, row_sizes
 from codec.parts import check_of
 from codec.seektable import encode_seek_table
 from consumer.archive import naming
@@ -32,6 +32,7 @@ from consumer.errors import StorageFault
 T = TypeVar("T")
 
 NAME_CHARACTERS_MAX = 255
+ROW_OVERHEAD_BYTES = 90  # of the objects that hold a row and its words
 NAMES_MAX = 1000  # distinct types and tags that a footer counts by name
 
 
@@ -84,9 +85,8 @@ class Index:
     def __init__(self, link: int) -> None:
         self.rows: list[bytes] = []
         self.words: list[bytes] = []
-        self.frames: list[tuple[int, int]] = []
         self.types, self.tags = Tally(), Tally()
-        self.events = self.records = self.raw = 0
+        self.events = self.records = self.raw = self.bytes = 0
         self.first_us = self.last_us = 0
         self.link = link
 
@@ -97,7 +97,7 @@ class Index:
         self.last_us = header.last_arrived_us if not self.rows else max(self.last_us, header.last_arrived_us)
         self.rows.append(encode_row(header, words))
         self.words.append(words)
-        self.frames += [(container.BATCH_HEADER_BYTES, 0), (header.compressed, header.raw)]
+        self.bytes += len(self.rows[-1]) + len(words) + ROW_OVERHEAD_BYTES
         self.types.complete = self.types.complete and events is not None
         self.events += header.events
         self.records += header.records
@@ -122,7 +122,9 @@ class Index:
             list(gaps), mended_from,
         )  # fmt: skip
         raw = encode_footer(footer, self.rows, self.words)
-        frames = [(head_bytes, 0), *self.frames, (len(raw), 0)]
+        sizes = map(row_sizes, self.rows)
+        batches = [frame for pair in sizes for frame in ((container.BATCH_HEADER_BYTES, 0), pair)]
+        frames = [(head_bytes, 0), *batches, (len(raw), 0)]
         return raw + encode_seek_table(frames)
 
 
@@ -144,7 +146,7 @@ class ArchiveWriter:
         self.id = naming.ArchiveId(head.instance, head.sequence)
         self.path = place.directory / naming.open_name(self.id)
         self.broken = False
-        self.fill = Fill(0, 0, 0, clock(), wall())
+        self.fill = Fill(0, 0, 0, 0, clock(), wall())
         self._disk, self._place, self._clock = disk, place, clock
         self._head = container.encode_head(head)
         self.index = Index(check_of(self._head))
@@ -176,7 +178,11 @@ class ArchiveWriter:
         synced = self._clock()
         self.index.add(container.decode_batch_header(header_raw), events)
         self.fill = replace(
-            self.fill, bytes=self.fill.bytes + len(parts), events=self.index.events, batches=len(self.index.rows)
+            self.fill,
+            bytes=self.fill.bytes + len(parts),
+            events=self.index.events,
+            batches=len(self.index.rows),
+            index_bytes=self.index.bytes,
         )
         return Receipt(self.id, header.number, len(events), len(parts), encoded - started, synced - encoded)
 

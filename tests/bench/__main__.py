@@ -20,6 +20,7 @@ from tests.bench import contestants, stages
 from tests.bench.contestants import Result, cores
 from tests.bench.load import declare, fill
 from tests.bench.peers import PEERS
+from tests.support.mounts import small_ext4
 from tests.support.process import Deedbox
 from tests.support.wire import WirePublisher
 
@@ -134,8 +135,7 @@ def replayed(messages: int, size: int, rate: int) -> tuple[float, float, float, 
             used = contestants.cpu_s(deedbox.process.pid)
             seconds, p50, p99 = map(float, server.stdout.readline().split())
             used = contestants.cpu_s(deedbox.process.pid) - used
-            status = Path(f"/proc/{deedbox.process.pid}/status").read_text()
-            peak = int(status.partition("VmHWM:")[2].split()[0]) // 1024
+            peak = peak_mb(deedbox.process.pid)
             deedbox.stop()
     server.wait()
     return messages / seconds, p50, p99, used / messages * 1e6, peak
@@ -154,6 +154,45 @@ def capacity(messages: int) -> None:
     for rate, count in ((100, 500), (1000, 5000), (10_000, 50_000)):
         _, p50, p99, _, _ = replayed(count, 415, rate)
         say(f"| {rate:,}/s | {p50:.1f} ms | {p99:.1f} ms |")
+
+
+def stalled() -> None:
+    """Memory while the disk does not answer: the window is full of large bodies, and the socket is not read any more."""
+    say("\n## Memory under a stalled disk, 64 KiB bodies\n")
+    if os.geteuid() != 0:
+        say("Not measured: freezing a file system takes root.")
+        return
+    command = [sys.executable, "-m", "tests.bench.replay", "6000", "65536", "0"]
+    with tempfile.TemporaryDirectory() as directory, small_ext4(Path(directory), mib=64) as disk:
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        arguments = ("--url", f"amqp://guest:guest@127.0.0.1:{port}/", "--queue", "q", "--set", "broker.queue_type=classic",
+                     "--set", "archive.free_bytes_min=0", "--set", "service.stats_s=0.1")  # fmt: skip
+        with Deedbox(disk / "archive", *arguments, log=Path(directory) / "log") as deedbox:
+            deedbox.wait_for("started")
+            subprocess.run(["fsfreeze", "-f", disk], check=True)
+            deedbox.wait_until(lambda: _is_full(deedbox), "nothing more is read")
+            held = max(int(str(line["held_bytes"])) for line in deedbox.lines("stats")) >> 20
+            assert deedbox.process is not None
+            peak = peak_mb(deedbox.process.pid)
+            subprocess.run(["fsfreeze", "-u", disk], check=True)
+        server.kill()
+    window = 4000 * 65536 >> 20
+    say(
+        f"{peak} MB at most, {held} MiB of them held deliveries (bound: 32 MiB and a read); the window of 4,000 would be {window} MiB."
+    )
+
+
+def _is_full(deedbox: Deedbox) -> bool:
+    """Whether what is held has stopped growing."""
+    held = [line["held_bytes"] for line in deedbox.lines("stats")][-5:]
+    return len(held) == 5 and held[0] == held[-1] != 0
+
+
+def peak_mb(pid: int) -> int:
+    """The most memory that a process has had."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def parts(messages: int) -> None:
@@ -201,6 +240,7 @@ def main() -> None:
         sustained(program, chosen.messages, chosen.pairs, own_cores=False)
     peers(chosen.messages)
     capacity(chosen.messages)
+    stalled()
     parts(chosen.messages)
 
 

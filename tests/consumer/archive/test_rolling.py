@@ -1,18 +1,18 @@
 import pytest
 
-from consumer.archive.rolling import BATCHES_MAX, Fill, RollPolicy, next_look_s, roll_reason
+from consumer.archive.rolling import INDEX_BYTES_MAX, Fill, RollPolicy, next_look_s, roll_reason
 
-EMPTY = Fill(0, 0, 0, opened_monotonic=100.0, opened_wall=7195.0)
+EMPTY = Fill(0, 0, 0, 0, opened_monotonic=100.0, opened_wall=7195.0)
 
 
 @pytest.mark.parametrize(
     ("policy", "fill", "monotonic", "wall", "reason"),
     [
-        (RollPolicy(), Fill(1 << 60, 1 << 60, 5, 0.0, 0.0), 1e9, 1e9, None),
-        (RollPolicy(bytes_max=10), Fill(9, 0, 0, 0.0, 0.0), 0.0, 0.0, None),
-        (RollPolicy(bytes_max=10), Fill(10, 0, 0, 0.0, 0.0), 0.0, 0.0, "size"),
-        (RollPolicy(events_max=5), Fill(0, 5, 0, 0.0, 0.0), 0.0, 0.0, "count"),
-        (RollPolicy(), Fill(0, 0, BATCHES_MAX, 0.0, 0.0), 0.0, 0.0, "batches"),
+        (RollPolicy(), Fill(1 << 60, 1 << 60, 5, 0, 0.0, 0.0), 1e9, 1e9, None),
+        (RollPolicy(bytes_max=10), Fill(9, 0, 0, 0, 0.0, 0.0), 0.0, 0.0, None),
+        (RollPolicy(bytes_max=10), Fill(10, 0, 0, 0, 0.0, 0.0), 0.0, 0.0, "size"),
+        (RollPolicy(events_max=5), Fill(0, 5, 0, 0, 0.0, 0.0), 0.0, 0.0, "count"),
+        (RollPolicy(), Fill(0, 0, 5, INDEX_BYTES_MAX, 0.0, 0.0), 0.0, 0.0, "index"),
         (RollPolicy(age_s_max=60), EMPTY, 159.9, 7254.9, None),
         (RollPolicy(age_s_max=60), EMPTY, 160.0, 7255.0, "age"),
         (RollPolicy(align_s=3600), EMPTY, 104.0, 7199.0, None),
