@@ -52,7 +52,10 @@ _DECIMAL = struct.Struct(">BI")
 
 def text(raw: bytes) -> str:
     """Text of a string on the wire; what is not UTF-8 survives as lone surrogates (PEP 383)."""
-    return raw.decode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "surrogateescape")
 
 
 def untext(value: str) -> bytes:

@@ -23,7 +23,7 @@ from codec.slices import cut, quote
 __all__ = ["HOST", "RECORD_BYTES", "WIRE", "Profile", "decode", "encode", "encode_batch", "records"]
 
 
-def _quoted_body(body: bytes, ascii_only: bool) -> tuple[bytes, bytes]:
+def _quoted_body(body: bytes, ascii_only: bool = False) -> tuple[bytes, bytes]:
     """The `encoding` member, empty for text, and the body as a JSON string."""
     try:
         quoted = quote(body.decode(), ascii_only)
@@ -33,17 +33,6 @@ def _quoted_body(body: bytes, ascii_only: bool) -> tuple[bytes, bytes]:
         pass
     # Not text, or text of control characters, of which escapes would make six times as much.
     return b',"encoding":"base64"', b'"%b"' % b64encode(body)
-
-
-_CACHED_CHARACTERS = 255  # what is longer than a name on the wire would only fill the memory
-
-
-def _type_field(value: str, units: int, ascii_only: bool) -> str:
-    found = _cached_key_field if len(value) <= _CACHED_CHARACTERS else key_field
-    return found(value, units, ascii_only)
-
-
-_cached_key_field = lru_cache(maxsize=4096)(key_field)
 
 
 def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[bytes]:
@@ -56,13 +45,13 @@ def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[byte
     limits = profile.field_units
     key = (
         f"{PREFIX}|{key_field(incarnation, limits[0], ascii_only)}"
-        f"|{_type_field(event.type, limits[1], ascii_only)}|{key_field(event.id, limits[2], ascii_only)}|"
+        f"|{key_field(event.type, limits[1], ascii_only)}|{key_field(event.id, limits[2], ascii_only)}|"
     ).encode()
     encoding, quoted = _quoted_body(event.body, ascii_only)
     envelope = b'{"name":%b%b%b%b%b%b%b' % (
         quote(event.id, ascii_only),
         _front(event.type, ascii_only),
-        _stamp(event.time_us),
+        format_time(event.time_us).encode(),
         _origin(event.arrived_us, event.exchange, event.routing_key, ascii_only),
         quote(event.header.decode("latin-1"), ascii_only),
         _marks(event, ascii_only),
@@ -79,24 +68,30 @@ _MSG_BYTES = len(b',"msg":}')
 def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[bytes]:
     """Pieces that joined are the records of the events in profile `wire`, numbered from `first` on.
 
-    The same bytes as those of `encode`, in half of the time: most events are plain, and take one record each.
-    Raises TooLarge as `encode` does.
+    The same bytes as those of `encode`, in half of the time: most events are plain and take one record each, and types,
+    origins and times repeat within a batch. Raises TooLarge as `encode` does.
     """
     pieces: list[bytes] = []
     head = f"{PREFIX}|{archive}.".encode()
+    kinds: dict[str, tuple[bytes, bytes]] = {}
+    origins: dict[tuple[int, str, str], bytes] = {}
+    stamps: dict[int, bytes] = {}
+    dumps, search = orjson.dumps, _KEY_SPECIAL.search
     for ordinal, event in enumerate(events, first):
-        name, kind, time_us, arrived_us, exchange, routing_key, header, body = event[:8]
+        name, kind, time_us, arrived_us, exchange, routing_key, header, body, redelivered, duplicate, tags = event
         quoted = quote(name)
-        plain = len(quoted) == len(name) + 2 <= _PLAIN_ID_MAX and not _KEY_SPECIAL.search(quoted)
-        if not plain or event[8:] != _UNMARKED:
+        plain = len(quoted) == len(name) + 2 <= _PLAIN_ID_MAX and not search(quoted)
+        if not plain or redelivered or duplicate or tags:
             pieces += encode(event, f"{archive}.{ordinal}")
             continue
-        encoding, text = _quoted_body(body, False)
-        envelope = b'{"name":%b%b%b%b%b%b' % (
-            quoted, _front(kind, False), _stamp(time_us), _origin(arrived_us, exchange, routing_key, False),
-            orjson.dumps(header.decode("latin-1")), encoding,
-        )  # fmt: skip
-        key = b"%b%d|%b|%b|" % (head, ordinal, _type_field(kind, _TYPE_MAX, False).encode(), quoted[1:-1])
+        key_type, front = kinds.get(kind) or kinds.setdefault(kind, (key_field(kind, _TYPE_MAX).encode(), _front(kind)))
+        origin = origins.get((arrived_us, exchange, routing_key))
+        if origin is None:
+            origin = origins[arrived_us, exchange, routing_key] = _origin(arrived_us, exchange, routing_key)
+        stamp = stamps.get(time_us) or stamps.setdefault(time_us, format_time(time_us).encode())
+        encoding, text = _quoted_body(body)
+        envelope = b'{"name":%b%b%b%b%b%b' % (quoted, front, stamp, origin, dumps(header.decode("latin-1")), encoding)
+        key = b"%b%d|%b|%b|" % (head, ordinal, key_type, quoted[1:-1])
         if len(envelope) + len(text) + _MSG_BYTES < VALUE_BYTES:
             value = b'%b,"msg":%b}' % (envelope, text)
             pieces += (key, _ZERO_SLICE[KEY_BYTES - len(key)], value, _ZEROS[VALUE_BYTES - len(value)])
@@ -112,39 +107,16 @@ _ZEROS = [bytes(size) for size in range(VALUE_BYTES + 1)]  # 2 MB: a slice of on
 _ZERO_SLICE = [b"0" + bytes(size)[1:] for size in range(KEY_BYTES + 1)]  # the only slice, and the padding of its key
 
 
-@lru_cache(maxsize=4096)
-def _stamp(time_us: int) -> bytes:
-    return format_time(time_us).encode()
-
-
-def _front(kind: str, ascii_only: bool) -> bytes:
+def _front(kind: str, ascii_only: bool = False) -> bytes:
     """From the name to the event's time."""
-    return _cached_front(kind, ascii_only) if len(kind) <= _CACHED_CHARACTERS else _new_front(kind, ascii_only)
-
-
-def _new_front(kind: str, ascii_only: bool) -> bytes:
     return b',"type":%b,"ts":"' % quote(kind, ascii_only)
 
 
-_cached_front = lru_cache(maxsize=4096)(_new_front)
-
-
-def _origin(arrived_us: int, exchange: str, routing_key: str, ascii_only: bool) -> bytes:
+def _origin(arrived_us: int, exchange: str, routing_key: str, ascii_only: bool = False) -> bytes:
     """From the event's time to its header. All deliveries of one read from the socket share their time of arrival."""
-    short = len(exchange) + len(routing_key) <= 2 * _CACHED_CHARACTERS
-    return (_cached_origin if short else _new_origin)(arrived_us, exchange, routing_key, ascii_only)
-
-
-def _new_origin(arrived_us: int, exchange: str, routing_key: str, ascii_only: bool) -> bytes:
     return b'","arrived":"%b","exchange":%b,"routing_key":%b,"header":' % (
-        _stamp(arrived_us), quote(exchange, ascii_only), quote(routing_key, ascii_only),
+        format_time(arrived_us).encode(), quote(exchange, ascii_only), quote(routing_key, ascii_only),
     )  # fmt: skip
-
-
-_cached_origin = lru_cache(maxsize=4096)(_new_origin)
-
-
-_UNMARKED = Event("", "", 0, 0, "", "", b"", b"")[8:]
 
 
 def _marks(event: Event, ascii_only: bool) -> bytes:
@@ -196,7 +168,9 @@ def _envelope(event: Event, encoding: bytes, profile: Profile) -> tuple[bytes, l
             spilled.append((name, quoted[1:-1]))
         else:
             members.append(b'"%b":%b' % (name, quoted))
-    members.insert(0, b'"ts":"%b","arrived":"%b"' % (_stamp(event.time_us), _stamp(event.arrived_us)))
+    members.insert(
+        0, b'"ts":"%b","arrived":"%b"' % (format_time(event.time_us).encode(), format_time(event.arrived_us).encode())
+    )
     tags = _tags(event, ascii_only)
     if len(tags) > profile.inline_units:
         spilled.append((b"tags", quote(tags.decode(), ascii_only)[1:-1]))

@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -89,6 +90,55 @@ def sustained(program: Path, messages: int, pairs: int, own_cores: bool) -> None
                 )
     finally:
         node.close()
+
+
+def flowing(program: Path, messages: int, pairs: int, own_cores: bool) -> None:
+    """Published and consumed at the same time: what a service lives with. The publisher shares the broker's cores."""
+    broker_cores, client_cores = ((0,), (1,)) if own_cores else ((0, 1), (0, 1))
+    say(
+        f"\n## While it is being published, 415 B, {'the client on a core of its own' if own_cores else 'all on the same cores'}\n"
+    )
+    say("| queue | ratio | Deedbox | C |\n|---|---|---|---|")
+    with cores(*broker_cores):
+        node = Node()
+        node.start()
+    try:
+        for queue_type in ("classic", "quorum"):
+            found = [
+                [_flow(node, program, queue_type, messages, client_cores, broker_cores, kind) for kind in "dc"]
+                for _ in range(pairs)
+            ]
+            ratio = statistics.median(mine / limit for mine, limit in found)
+            mine, limit = (statistics.median(column) for column in zip(*found, strict=True))
+            say(f"| {queue_type} | {ratio:.2f} | {mine:,.0f}/s | {limit:,.0f}/s |")
+    finally:
+        node.close()
+
+
+def _flow(
+    node: Node,
+    program: Path,
+    queue_type: str,
+    messages: int,
+    client: tuple[int, ...],
+    broker: tuple[int, ...],
+    kind: str,
+) -> float:
+    """Messages a second from the first publish to the last one consumed; `d` for Deedbox, `c` for the C program."""
+    queue = f"bench-{uuid.uuid4().hex[:8]}"
+    publisher = WirePublisher(node.url)
+    declare(publisher, queue, queue_type)
+    consume = contestants.deedbox_until if kind == "d" else contestants.c_until
+    with cores(*client), consume(node, program, queue, queue_type, messages) as wait_for_end:
+        command = [sys.executable, "-m", "tests.bench.load", node.url, queue, "415", str(messages)]
+        with cores(*broker):
+            began = time.time()
+            publishing = subprocess.Popen(command)
+        ended = wait_for_end()
+        publishing.wait()
+    publisher.delete(queue)
+    publisher.close()
+    return messages / (ended - began)
 
 
 def peers(messages: int) -> None:
@@ -238,6 +288,8 @@ def main() -> None:
         program = contestants.build_drain(Path(directory))
         sustained(program, chosen.messages, chosen.pairs, own_cores=True)
         sustained(program, chosen.messages, chosen.pairs, own_cores=False)
+        flowing(program, chosen.messages, chosen.pairs, own_cores=True)
+        flowing(program, chosen.messages, chosen.pairs, own_cores=False)
     peers(chosen.messages)
     capacity(chosen.messages)
     stalled()

@@ -5,12 +5,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from consumer.demo.node import Node
 from tests.support import archives
 from tests.support.process import Deedbox
 
@@ -100,10 +102,56 @@ def run_deedbox(url: str, queue: str, queue_type: str, messages: int) -> Result:
 
 def _wait_until_quiet(deedbox: Deedbox, path: Path, messages: int) -> int:
     """Until all are there; counting them reads headers only, and only when the file has stopped growing."""
-    import time
-
     size = -1
     while size != path.stat().st_size or archives.count(path.parent) < messages:
         size = path.stat().st_size
         time.sleep(0.2)
     return size
+
+
+@contextmanager
+def c_until(node: Node, program: Path, queue: str, _queue_type: str, messages: int) -> Iterator[Callable[[], float]]:
+    """The C program waits on a queue; gives what waits for its end and says when that was."""
+    command = [program, str(node.port), queue, str(messages), str(PREFETCH), str(ACK_EVERY)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    time.sleep(0.3)  # until it consumes; both contestants are given it
+
+    def wait() -> float:
+        process.wait()
+        return time.time()
+
+    yield wait
+
+
+@contextmanager
+def deedbox_until(
+    node: Node, _program: Path, queue: str, queue_type: str, messages: int
+) -> Iterator[Callable[[], float]]:
+    """Deedbox waits on a queue; its end is the last write of the archive."""
+    directory = Path(tempfile.mkdtemp(prefix="deedbox-bench-"))
+    arguments = (
+        "--url",
+        node.url,
+        "--queue",
+        queue,
+        "--set",
+        f"broker.queue_type={queue_type}",
+        "--set",
+        "roll.bytes=0",
+        "--instance",
+        "bench",
+    )
+    try:
+        with Deedbox(directory / "archive", *arguments) as deedbox:
+            deedbox.wait_for("consuming")
+            path = directory / "archive" / "bench-00000001.kvp.zst.open"
+
+            def wait() -> float:
+                deedbox.wait_until(path.exists, "an open archive")
+                _wait_until_quiet(deedbox, path, messages)
+                return path.stat().st_mtime
+
+            yield wait
+            deedbox.stop()
+    finally:
+        shutil.rmtree(directory)

@@ -1,6 +1,7 @@
 """Messages of the benchmark, and queues filled with them."""
 
 import hashlib
+import sys
 from collections.abc import Iterator
 
 from codec.amqp import encode_header
@@ -43,3 +44,15 @@ def fill(publisher: WirePublisher, queue: str, size: int, count: int) -> None:
         if serial % 200 == 0:
             publisher.wait_for_confirms(behind=5000)
     publisher.wait_for_confirms()
+
+
+def main() -> None:
+    """Publish to a queue that exists: URL QUEUE SIZE COUNT."""
+    url, queue, size, count = sys.argv[1:]
+    publisher = WirePublisher(url)
+    fill(publisher, queue, int(size), int(count))
+    publisher.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -171,15 +171,6 @@ def test_json_nested_without_end_is_corrupt() -> None:
         list(kvp.decode(b"k|0".ljust(512, b"\0") + (b"[" * 2000).ljust(2048, b"\0")))
 
 
-def test_long_texts_are_not_kept_in_caches() -> None:
-    caches = (kvp._cached_front, kvp._cached_origin, kvp._cached_key_field)
-    for cached in caches:
-        cached.cache_clear()
-    kvp.encode(PLAIN._replace(type="t" * 100_000, exchange="e" * 100_000), "i")
-    kvp.encode(PLAIN, "i")
-    assert [cached.cache_info().currsize for cached in caches] == [1, 1, 1]
-
-
 @given(st.lists(events, max_size=5), st.integers(0, 10**6))
 def test_a_batch_is_the_same_bytes_as_its_events(found: list[Event], first: int) -> None:
     found = [
