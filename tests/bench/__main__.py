@@ -214,7 +214,8 @@ def stalled() -> None:
         return
     command = [sys.executable, "-m", "tests.bench.replay", "6000", "65536", "0"]
     with tempfile.TemporaryDirectory() as directory, small_ext4(Path(directory), mib=64) as disk:
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        # It is cut off in the middle, and complains.
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert server.stdout is not None
         port = int(server.stdout.readline())
         arguments = ("--url", f"amqp://guest:guest@127.0.0.1:{port}/", "--queue", "q", "--set", "broker.queue_type=classic",
@@ -262,6 +263,11 @@ def parts(messages: int) -> None:
         say(
             f"| {size} B | {count:,} | {read['decode']:,.0f} MB/s | {read['verify']:,.0f} MB/s | {read['recovery']:.1f} s | {read['size']:.2f} |"
         )
+    say("\n## A start in a directory of so many archives\n")
+    say("| archives | ledger | window recalled |\n|---|---|---|")
+    for archives in (10, 1000, 5000):
+        ledger_s, recall_s = stages.starting(archives)
+        say(f"| {archives:,} | {ledger_s * 1000:.0f} ms | {recall_s * 1000:.0f} ms |")
 
 
 def main() -> None:

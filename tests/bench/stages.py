@@ -12,6 +12,7 @@ from codec import filter as bloom
 from codec.event import Event
 from consumer.archive import recovery
 from consumer.archive.durable import Disk
+from consumer.archive.ledger import Ledger
 from consumer.archive.reader import find_archives
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
@@ -20,7 +21,7 @@ from consumer.ingest.delivery import Delivery, describe
 from consumer.ingest.receive import Splitter
 from tests.bench.load import bodies
 from tests.bench.replay import deliveries
-from tests.support.shelves import shelf
+from tests.support.shelves import shelf, some
 
 COUNT, BATCH = 20_000, 2000
 
@@ -103,3 +104,19 @@ def reading(size: int, count: int) -> dict[str, float]:
         "decode": records / decode_s, "verify": records / verify_s, "recovery": recovered_s * (1 << 30) / stored,
         "size": sealed / len(plain),
     }  # fmt: skip
+
+
+def starting(archives: int) -> tuple[float, float]:
+    """Seconds to find the last sequence, and to recall the last window, in a directory of so many archives."""
+    directory = Path(tempfile.mkdtemp(prefix="deedbox-bench-"))
+    try:
+        one = shelf(directory)
+        one.append(some(0, 100))
+        one.roll("count")
+        (sealed,) = find_archives([directory])
+        for number in range(2, archives + 1):
+            sealed.with_name(sealed.name.replace("00000001", f"{number:08d}")).hardlink_to(sealed)
+        ledger_s = seconds_of(lambda: Ledger(Disk(), directory, "one"))
+        return ledger_s, seconds_of(lambda: list(one.last_events()))
+    finally:
+        shutil.rmtree(directory)
