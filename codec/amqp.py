@@ -189,9 +189,15 @@ def decode_header(raw: bytes) -> dict[str, object]:
     flags = int.from_bytes(reader.take(2), "big")
     if flags & _UNKNOWN_FLAGS:
         raise Corrupt(f"property flags {flags:#06x} hold bits that no property has")
-    found = {name: _read_property(reader, kind) for name, kind, bit in PROPERTIES if flags & bit}
+    found = {name: _read_property(reader, kind) for name, kind in _present(flags)}
     _expect_end(reader)
     return found
+
+
+@cache
+def _present(flags: int) -> tuple[tuple[str, str], ...]:
+    """Name and wire type of the properties that the flags announce."""
+    return tuple((name, kind) for name, kind, bit in PROPERTIES if flags & bit)
 
 
 def _read_property(reader: _Reader, kind: str) -> object:

@@ -244,23 +244,22 @@ def _str(value: object) -> str:
     return value
 
 
-_parse_arrival = lru_cache(maxsize=16)(parse_time)
+_parse_time = lru_cache(maxsize=4096)(parse_time)  # arrivals are shared by many, and often are the event's time too
+_new_event = tuple.__new__
 
 
 def _event(members: dict[str, object]) -> Event:
-    msg = _str(members["msg"])
+    name, kind, exchange, routing_key = members["name"], members["type"], members["exchange"], members["routing_key"]
+    header, msg, tags = members["header"], members["msg"], members.get("tags", ())
+    texts = type(name) is type(kind) is type(exchange) is type(routing_key) is type(header) is type(msg) is str
+    if not texts or not isinstance(header, str) or not isinstance(msg, str):
+        raise Corrupt("a member that should be text is not")
     body = b64decode(msg, validate=True) if members.get("encoding") == "base64" else msg.encode()
-    tags = members.get("tags", ())
-    return Event(
-        _str(members["name"]),
-        _str(members["type"]),
-        parse_time(_str(members["ts"])),
-        _parse_arrival(_str(members["arrived"])),
-        _str(members["exchange"]),
-        _str(members["routing_key"]),
-        _str(members["header"]).encode("latin-1"),
-        body,
-        members.get("redelivered") is True,
-        members.get("duplicate") is True,
-        tuple(map(_str, tags)) if isinstance(tags, list) else (),
-    )
+    return _new_event(
+        Event,
+        (
+            name, kind, _parse_time(_str(members["ts"])), _parse_time(_str(members["arrived"])), exchange, routing_key,
+            header.encode("latin-1"), body, members.get("redelivered") is True, members.get("duplicate") is True,
+            tuple(map(_str, tags)) if isinstance(tags, list) else (),
+        ),
+    )  # fmt: skip

@@ -141,26 +141,41 @@ def _flow(
     return messages / (ended - began)
 
 
-def peers(messages: int) -> None:
-    """Against what is usually done in Python, classic queue, 415 B, all on the same cores."""
-    say("\n## Against others: classic queue, 415 B, all on the same cores\n")
+def peers(messages: int, own_cores: bool) -> None:
+    """Against what is usually done in Python, classic queue, 415 B."""
+    broker_cores, client_cores = ((0,), (1,)) if own_cores else ((0, 1), (0, 1))
+    say(
+        f"\n## Against others: classic queue, 415 B, {'cores of their own' if own_cores else 'all on the same cores'}\n"
+    )
     say("| who | stores | rate | Deedbox is | CPU a message |\n|---|---|---|---|---|")
-    with Node() as node:
-        mine = drained(
-            node, "classic", 415, messages, lambda queue: contestants.run_deedbox(node.url, queue, "classic", messages)
-        )
-        say(f"| Deedbox | durably | {mine.rate:,.0f}/s | 1 | {mine.cpu_us:.1f} us |")
-        for name in PEERS:
-            count = messages // (50 if "fsync" in name else 5)
-            found = drained(
-                node,
-                "classic",
-                415,
-                count,
-                lambda queue, name=name, count=count: contestants.run_peer(name, node.url, queue, count),
-            )
-            stores = "durably" if "fsync" in name or "batches" in name else "nothing"
-            say(f"| {name} | {stores} | {found.rate:,.0f}/s | {mine.rate / found.rate:.1f} x | {found.cpu_us:.1f} us |")
+    with cores(*broker_cores):
+        node = Node()
+        node.start()
+    try:
+        with cores(*client_cores):
+            mine = _drained_by_deedbox(node, messages)
+            say(f"| Deedbox | durably | {mine.rate:,.0f}/s | 1 | {mine.cpu_us:.1f} us |")
+            for name in PEERS:
+                found = _drained_by_peer(node, name, messages // (50 if "fsync" in name else 5))
+                stores = "durably" if "fsync" in name or "batches" in name else "nothing"
+                ratio = mine.rate / found.rate
+                say(f"| {name} | {stores} | {found.rate:,.0f}/s | {ratio:.1f} x | {found.cpu_us:.1f} us |")
+    finally:
+        node.close()
+
+
+def _drained_by_deedbox(node: Node, messages: int) -> Result:
+    def run(queue: str) -> Result:
+        return contestants.run_deedbox(node.url, queue, "classic", messages)
+
+    return drained(node, "classic", 415, messages, run)
+
+
+def _drained_by_peer(node: Node, name: str, messages: int) -> Result:
+    def run(queue: str) -> Result:
+        return contestants.run_peer(name, node.url, queue, messages)
+
+    return drained(node, "classic", 415, messages, run)
 
 
 def replayed(messages: int, size: int, rate: int) -> tuple[float, float, float, float, int]:
@@ -256,12 +271,12 @@ def parts(messages: int) -> None:
     say(f"| all | {' | '.join(f'{sum(found[size].values()):.2f}' for size in found)} |")
     say("\n## Reading, on one core, and size\n")
     say(
-        "| body | events | decode | verify | recovery of 1 GiB | size against zstd -3 of the bodies |\n|---|---|---|---|---|---|"
+        "| body | events | decode | cat | verify | recovery of 1 GiB | size against zstd -3 of the bodies |\n|---|---|---|---|---|---|---|"
     )
     for size, count in ((415, messages // 4), (415, messages), (2300, messages // 4)):
         read = stages.reading(size, count)
         say(
-            f"| {size} B | {count:,} | {read['decode']:,.0f} MB/s | {read['verify']:,.0f} MB/s | {read['recovery']:.1f} s | {read['size']:.2f} |"
+            f"| {size} B | {count:,} | {read['decode']:,.0f} MB/s | {read['cat']:,.0f} MB/s | {read['verify']:,.0f} MB/s | {read['recovery']:.1f} s | {read['size']:.2f} |"
         )
     say("\n## A start in a directory of so many archives\n")
     say("| archives | ledger | window recalled |\n|---|---|---|")
@@ -272,7 +287,7 @@ def parts(messages: int) -> None:
 
 def main() -> None:
     options = argparse.ArgumentParser(prog="make bench")
-    options.add_argument("--messages", type=int, default=100_000)
+    options.add_argument("--messages", type=int, default=60_000)
     options.add_argument("--pairs", type=int, default=3, help="how often the 415 B pairs are run")
     chosen = options.parse_args()
     ensure_server(say)
@@ -296,7 +311,8 @@ def main() -> None:
         sustained(program, chosen.messages, chosen.pairs, own_cores=False)
         flowing(program, chosen.messages, chosen.pairs, own_cores=True)
         flowing(program, chosen.messages, chosen.pairs, own_cores=False)
-    peers(chosen.messages)
+    peers(chosen.messages, own_cores=True)
+    peers(chosen.messages, own_cores=False)
     capacity(chosen.messages)
     stalled()
     parts(chosen.messages)

@@ -11,6 +11,7 @@ from codec import archive, kvp
 from codec import filter as bloom
 from codec.event import Event
 from consumer.archive import recovery
+from consumer.archive.cat import cat_archives
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.reader import find_archives
@@ -93,6 +94,8 @@ def reading(size: int, count: int) -> dict[str, float]:
         recovered_s = seconds_of(lambda: recovery.recover(Disk(), Place(directory), path), times=1)
         records = one.writer.index.raw / 1e6
         verify_s = seconds_of(lambda: list(verify([directory])), times=2)
+        with Path("/dev/null").open("wb") as nowhere:
+            cat_s = seconds_of(lambda: cat_archives([directory], "jsonl", nowhere, print), times=2)
         batches = _encode(events)
         decode_s = seconds_of(lambda: [list(kvp.decode(found)) for found in batches], times=2)
         lines = b"\n".join(bodies(size, count))
@@ -101,7 +104,7 @@ def reading(size: int, count: int) -> dict[str, float]:
     finally:
         shutil.rmtree(directory)
     return {
-        "decode": records / decode_s, "verify": records / verify_s, "recovery": recovered_s * (1 << 30) / stored,
+        "decode": records / decode_s, "cat": records / cat_s, "verify": records / verify_s, "recovery": recovered_s * (1 << 30) / stored,
         "size": sealed / len(plain),
     }  # fmt: skip
 
