@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-INDEX_BYTES_MAX = 32 << 20  # what the index of an open archive may cost in memory: 2 bytes an event, 200 a batch
+INDEX_BYTES_MAX = 16 << 20  # what the index of an open archive may cost in memory: 2 bytes an event, 200 a batch
 
 
 @dataclass(frozen=True, slots=True)
