@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from consumer.ingest.delivery import Delivery, size_of
 
-IDLE_S = 0.0005  # no delivery for so long: nothing is waiting, and a commit costs nobody anything
+IDLE_S = 0.0005  # no delivery for so long: nothing is waiting, if nobody could say so
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,15 @@ class Batcher:
         self._limits = limits
         self._waiting: deque[_Chunk] = deque()
         self._last = 0.0
+        self._drained = False
         self.count = 0
         self.size = 0
 
-    def add(self, deliveries: list[Delivery], now: float) -> None:
-        """Take in what one read from the socket gave."""
+    def add(self, deliveries: list[Delivery], now: float, drained: bool = False) -> None:
+        """Take in what one read from the socket gave. `drained`: nothing more was waiting in it."""
         size = size_of(deliveries)
         self._waiting.append(_Chunk(deliveries, size, now))
-        self._last = now
+        self._last, self._drained = now, drained
         self.count += len(deliveries)
         self.size += size
 
@@ -67,8 +68,8 @@ class Batcher:
         """When a batch is due: in the past if one is, None while there is nothing."""
         if not self._waiting:
             return None
-        if self.count >= self._limits.count or self.size >= self._limits.bytes:
-            return 0.0
+        if self._drained or self.count >= self._limits.count or self.size >= self._limits.bytes:
+            return 0.0  # when nothing is waiting, a commit costs nobody anything
         return min(self._waiting[0].came + self._limits.linger_s, self._last + IDLE_S)
 
     def take(self) -> Batch:

@@ -150,7 +150,7 @@ class Session:
 
     async def _from_library(self, message: DeliveredMessage) -> None:
         """A delivery that came to the library, because it did not let us open its connection. Many times as slow."""
-        self._sink([of_library(message, time.time_ns() // 1000)])
+        self._sink([of_library(message, time.time_ns() // 1000)], False)
 
     def end(self, reason: str) -> None:
         """Nothing of this generation counts any more."""

@@ -87,12 +87,12 @@ class Batches:
         """Loop time at which the oldest of them came."""
         return self.taken.since if self.taken else self._batcher.oldest
 
-    def put(self, deliveries: list[Delivery]) -> None:
-        """The sink of a session. What comes after the end is left unacknowledged, and given back with the rest."""
+    def put(self, deliveries: list[Delivery], drained: bool = False) -> None:
+        """The sink of a session; `drained`: no more was waiting. What comes after the end is left unacknowledged, and given back with the rest."""
         if self._finished:
             return
         self.received += len(deliveries)
-        self._batcher.add(deliveries, self._clock())
+        self._batcher.add(deliveries, self._clock(), drained)
         self._wake.set()
         if self._flowing and self.held_bytes > self._held_bytes_max:
             self._flowing = False

@@ -163,11 +163,17 @@ class Splitter:
         return names
 
 
-Sink = Callable[[list[Delivery]], None]
+Sink = Callable[[list[Delivery], bool], None]  # deliveries, and whether the socket held no more
+REST_S = 0.003
+FULL_READ_BYTES = 1 << 16
 
 
 class DeliveryReader(asyncio.StreamReader):
-    """The stream reader that the library reads from: deliveries go to `sink` instead."""
+    """The stream reader that the library reads from: deliveries go to `sink` instead.
+
+    A read that drained the socket is followed by a rest: a broker sends message by message, and to be woken for each of
+    them costs more than to archive it. What comes meanwhile waits in the socket and is read together.
+    """
 
     def __init__(self, sink: Sink, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
@@ -178,6 +184,7 @@ class DeliveryReader(asyncio.StreamReader):
         self.last_content = 0.0  # loop time at which a part of a delivery came
         self._ended = False
         self._socket: asyncio.ReadTransport | None = None
+        self._paused = self._resting = False
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
         """Called by the protocol when the connection is made."""
@@ -191,7 +198,10 @@ class DeliveryReader(asyncio.StreamReader):
         if others:
             super().feed_data(others)
         if deliveries:
-            self._sink(deliveries)
+            drained = len(data) < FULL_READ_BYTES
+            self._sink(deliveries, drained)
+            if drained:
+                self._rest()
         if deliveries or not others:  # also a part of a large body: that connection lives
             self.last_content = self._clock()
             self.beat()
@@ -211,12 +221,29 @@ class DeliveryReader(asyncio.StreamReader):
 
     def pause(self) -> None:
         """Leave what comes in the socket, so that the broker stops sending."""
-        if self._socket is not None and not self._socket.is_closing():
-            self._socket.pause_reading()
+        self._paused = True
+        self._read_or_not()
 
     def resume(self) -> None:
         """Read again."""
-        if self._socket is not None and not self._socket.is_closing():
+        self._paused = False
+        self._read_or_not()
+
+    def _rest(self) -> None:
+        self._resting = True
+        self._read_or_not()
+        asyncio.get_running_loop().call_later(REST_S, self._rested)
+
+    def _rested(self) -> None:
+        self._resting = False
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        if self._socket is None or self._socket.is_closing():
+            return
+        if self._paused or self._resting:
+            self._socket.pause_reading()
+        else:
             self._socket.resume_reading()
 
 

@@ -24,6 +24,14 @@ def test_a_batch_is_due_when_nothing_more_comes() -> None:
     assert batcher((1, 5.0)).due_at() == 5.0 + IDLE_S
 
 
+def test_a_batch_is_due_at_once_when_the_socket_was_drained() -> None:
+    made = batcher((1, 5.0))
+    made.add([delivery(2)], 5.01, drained=True)
+    assert made.due_at() == 0.0
+    made.add([delivery(3)], 5.02)
+    assert made.due_at() == 5.02 + IDLE_S
+
+
 def test_a_batch_is_due_after_the_linger_while_more_comes() -> None:
     assert batcher((1, 5.0), (1, 5.09999)).due_at() == 5.1
 

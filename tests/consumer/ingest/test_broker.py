@@ -23,7 +23,7 @@ class Taken(list[Delivery]):
         super().__init__()
         self._changed = asyncio.Event()
 
-    def sink(self, deliveries: list[Delivery]) -> None:
+    def sink(self, deliveries: list[Delivery], _drained: bool) -> None:
         self.extend(deliveries)
         self._changed.set()
 

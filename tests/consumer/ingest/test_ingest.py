@@ -38,7 +38,7 @@ class Reader:
 class PlayedSession:
     """A session whose deliveries are those that `waiting` holds, within the window."""
 
-    def __init__(self, broker: "PlayedBroker", sink: Callable[[list[Delivery]], None], generation: int) -> None:
+    def __init__(self, broker: "PlayedBroker", sink: Callable[[list[Delivery], bool], None], generation: int) -> None:
         self.generation, self.queue, self.messages_waiting = generation, "q", len(broker.waiting)
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.cancelled_by_broker = self.stalled = self.released = False
@@ -61,7 +61,7 @@ class PlayedSession:
             body, redelivered = self._broker.waiting.pop(0)
             self._tag += 1
             self._unacked.append(delivery(self._tag, body, redelivered=redelivered))
-            self._sink(self._unacked[-1:])
+            self._sink(self._unacked[-1:], False)
 
     async def ack(self, tag: int) -> bool:
         if self.ended.done():
@@ -101,7 +101,7 @@ class PlayedBroker:
         self.generation = 0
         self.sessions: list[PlayedSession] = []
 
-    async def open(self, sink: Callable[[list[Delivery]], None]) -> PlayedSession:
+    async def open(self, sink: Callable[[list[Delivery], bool], None]) -> PlayedSession:
         if self.faults:
             raise self.faults.pop(0)
         self.generation += 1

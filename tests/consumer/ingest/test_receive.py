@@ -11,7 +11,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from consumer.ingest.delivery import Delivery
-from consumer.ingest.receive import HEARTBEAT, DeliveryReader, Splitter
+from consumer.ingest.receive import FULL_READ_BYTES, HEARTBEAT, DeliveryReader, Splitter
 from tests.support.deliveries import delivery, frames
 
 names = st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -52,6 +52,16 @@ def test_the_same_bytes_cut_anywhere_give_the_same_deliveries(sent: list[Deliver
     found, others = split(cut(raw, random))
     assert found == [one for one in sent if isinstance(one, Delivery)]
     assert others == b"".join(one for one in sent if isinstance(one, bytes))
+
+
+@given(
+    st.lists(st.tuples(deliveries, st.sampled_from([b"", b"c", b"ctag", b"another consumer"])), max_size=12),
+    st.randoms(use_true_random=False),
+)
+def test_consumers_of_one_channel_may_take_turns(sent: list[tuple[Delivery, bytes]], random: Random) -> None:
+    """The short way expects the consumer tag of the last delivery, and must not be misled by another one."""
+    raw = b"".join(b"".join(frames(one, consumer=consumer)) for one, consumer in sent)
+    assert split(cut(raw, random)) == ([one for one, _ in sent], b"")
 
 
 @given(st.lists(deliveries, min_size=2, max_size=2), st.randoms(use_true_random=False))
@@ -114,7 +124,7 @@ def taken() -> list[Delivery]:
 
 @pytest.fixture
 async def reader(taken: list[Delivery]) -> DeliveryReader:
-    return DeliveryReader(taken.extend, asyncio.get_running_loop())
+    return DeliveryReader(lambda found, _: taken.extend(found), asyncio.get_running_loop())
 
 
 async def test_the_library_reads_what_is_not_a_delivery(reader: DeliveryReader, taken: list[Delivery]) -> None:
@@ -150,7 +160,7 @@ async def test_reading_stops_and_goes_on_at_the_socket(taken: list[Delivery]) ->
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     loop = asyncio.get_running_loop()
-    reader = DeliveryReader(taken.extend, loop)
+    reader = DeliveryReader(lambda found, _: taken.extend(found), loop)
     host, port = server.sockets[0].getsockname()[:2]
     transport, _ = await loop.create_connection(lambda: asyncio.StreamReaderProtocol(reader, loop=loop), host, port)
     reader.pause()
@@ -166,6 +176,51 @@ async def test_reading_stops_and_goes_on_at_the_socket(taken: list[Delivery]) ->
     served.set()
     server.close()
     await server.wait_closed()
+
+
+class Transport(asyncio.ReadTransport):
+    """Remembers whether it reads."""
+
+    reads = True
+
+    def is_closing(self) -> bool:
+        return False
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+
+async def test_a_read_that_drained_the_socket_is_followed_by_a_rest() -> None:
+    """Being woken for each message costs more than archiving it; a full read says that more is waiting."""
+    drained: list[bool] = []
+    reader, transport = DeliveryReader(lambda _, last: drained.append(last), asyncio.get_running_loop()), Transport()
+    reader.set_transport(transport)
+    large = delivery(2, b"x" * FULL_READ_BYTES)
+    reader.feed_data(b"".join(frames(large)))
+    assert (drained, transport.reads) == ([False], True)
+    reader.feed_data(OTHERS[0])
+    assert transport.reads
+    reader.feed_data(b"".join(frames(delivery(1))))
+    assert (drained, transport.reads) == ([False, True], False)
+    while not transport.reads:
+        await asyncio.sleep(0)
+
+
+async def test_the_end_of_a_rest_does_not_end_a_pause(reader: DeliveryReader) -> None:
+    transport = Transport()
+    reader.set_transport(transport)
+    reader.feed_data(b"".join(frames(delivery(1))))
+    reader.pause()
+    reader.resume()
+    assert not transport.reads, "the rest goes on"
+    reader.pause()
+    reader._rested()
+    assert not transport.reads, "the bound is still reached"
+    reader.resume()
+    assert transport.reads
 
 
 async def test_a_large_body_on_a_slow_link_shows_signs_of_life(reader: DeliveryReader) -> None:
