@@ -86,7 +86,11 @@ class _Reader:
         return self.take(1)[0]
 
     def short(self) -> str:
-        return text(self.take(self.octet()))
+        at, raw = self.at, self.raw
+        if at < len(raw) and (end := at + 1 + raw[at]) <= len(raw):
+            self.at = end
+            return text(raw[at + 1 : end])
+        return text(self.take(self.octet()))  # cut short: say where
 
     def long(self) -> bytes:
         return self.take(int.from_bytes(self.take(4), "big"))

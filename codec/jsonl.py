@@ -5,6 +5,7 @@ U+FFFD in it, bytes in header tables as base64, and a header that cannot be read
 """
 
 from base64 import b64encode
+from functools import lru_cache
 from math import isfinite
 
 import orjson
@@ -19,12 +20,12 @@ def encode(event: Event, position: str) -> bytes:
     line: dict[str, object] = {
         "id": _clean(event.id),
         "type": _clean(event.type),
-        "time": format_time(event.time_us),
+        "time": _format_time(event.time_us),
         "tags": [_clean(tag) for tag in event.tags],
         "exchange": _clean(event.exchange),
         "routing_key": _clean(event.routing_key),
         "redelivered": event.redelivered,
-        "arrived": format_time(event.arrived_us),
+        "arrived": _format_time(event.arrived_us),
     }
     if event.duplicate:
         line["duplicate"] = True
@@ -35,6 +36,9 @@ def encode(event: Event, position: str) -> bytes:
         line["body_base64"] = _base64(event.body)
     line["position"] = position
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+_format_time = lru_cache(maxsize=4096)(format_time)  # arrivals are shared by many, and often are the event's time too
 
 
 def _header(raw: bytes) -> dict[str, object]:

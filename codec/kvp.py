@@ -180,14 +180,19 @@ def _envelope(event: Event, encoding: bytes, profile: Profile) -> tuple[bytes, l
 
 def records(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of each record, without their padding. Raises Truncated and Corrupt with the offset."""
+    find, zeros_at, zeros = raw.find, raw.startswith, _ZEROS
     for at in range(0, len(raw), RECORD_BYTES):
-        if at + RECORD_BYTES > len(raw):
+        middle, after = at + KEY_BYTES, at + RECORD_BYTES
+        if after > len(raw):
             raise Truncated(f"record of {len(raw) - at} bytes, {RECORD_BYTES} expected", at)
-        key = raw[at : at + KEY_BYTES].rstrip(b"\0")
-        value = raw[at + KEY_BYTES : at + RECORD_BYTES].rstrip(b"\0")
-        if not key or b"\0" in key or b"\0" in value:
-            raise Corrupt("record with an empty key" if not key else "record with a NUL inside", at)
-        yield key, value
+        # A text of full length has no NUL, as the C string that the host takes it for would need.
+        key_end, value_end = find(b"\0", at, middle), find(b"\0", middle, after)
+        key_end, value_end = middle if key_end < 0 else key_end, after if value_end < 0 else value_end
+        if key_end == at:
+            raise Corrupt("record with an empty key", at)
+        if not zeros_at(zeros[middle - key_end], key_end) or not zeros_at(zeros[after - value_end], value_end):
+            raise Corrupt("record with a NUL inside", at)
+        yield raw[at:key_end], raw[middle:value_end]
 
 
 def decode(raw: bytes) -> Iterator[Event]:
