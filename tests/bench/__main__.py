@@ -12,36 +12,15 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 from consumer.demo.broker import ensure_server
 from consumer.demo.node import Node
-from tests.bench import contestants, stages
-from tests.bench.contestants import Result, cores
-from tests.bench.load import declare, fill
-from tests.bench.peers import PEERS
-from tests.support.mounts import small_ext4
-from tests.support.process import Deedbox
+from tests.bench import contestants, one_core, stages
+from tests.bench.contestants import BYTES_A_RUN, Result, cores, drained, say
+from tests.bench.load import declare
+from tests.bench.others import others
 from tests.support.wire import WirePublisher
-
-BYTES_A_RUN = 60e6  # how much a queue is filled with, at most
-
-
-def say(text: str = "") -> None:
-    print(text, flush=True)
-
-
-def drained(node: Node, queue_type: str, size: int, messages: int, run: Callable[[str], Result]) -> Result:
-    """Fill a queue and let a contestant drain it."""
-    queue = f"bench-{uuid.uuid4().hex[:8]}"
-    publisher = WirePublisher(node.url)
-    declare(publisher, queue, queue_type)
-    fill(publisher, queue, size, messages)
-    result = run(queue)
-    publisher.delete(queue)
-    publisher.close()
-    return result
 
 
 def against_c(
@@ -141,126 +120,6 @@ def _flow(
     return messages / (ended - began)
 
 
-def peers(messages: int, own_cores: bool) -> None:
-    """Against what is usually done in Python, classic queue, 415 B."""
-    broker_cores, client_cores = ((0,), (1,)) if own_cores else ((0, 1), (0, 1))
-    say(
-        f"\n## Against others: classic queue, 415 B, {'cores of their own' if own_cores else 'all on the same cores'}\n"
-    )
-    say("| who | stores | rate | Deedbox is | CPU a message |\n|---|---|---|---|---|")
-    with cores(*broker_cores):
-        node = Node()
-        node.start()
-    try:
-        with cores(*client_cores):
-            mine = _drained_by_deedbox(node, messages)
-            say(f"| Deedbox | durably | {mine.rate:,.0f}/s | 1 | {mine.cpu_us:.1f} us |")
-            for name in PEERS:
-                found = _drained_by_peer(node, name, messages // (50 if "fsync" in name else 5))
-                stores = "durably" if "fsync" in name or "batches" in name else "nothing"
-                ratio = mine.rate / found.rate
-                say(f"| {name} | {stores} | {found.rate:,.0f}/s | {ratio:.1f} x | {found.cpu_us:.1f} us |")
-    finally:
-        node.close()
-
-
-def _drained_by_deedbox(node: Node, messages: int) -> Result:
-    def run(queue: str) -> Result:
-        return contestants.run_deedbox(node.url, queue, "classic", messages)
-
-    return drained(node, "classic", 415, messages, run)
-
-
-def _drained_by_peer(node: Node, name: str, messages: int) -> Result:
-    def run(queue: str) -> Result:
-        return contestants.run_peer(name, node.url, queue, messages)
-
-    return drained(node, "classic", 415, messages, run)
-
-
-def replayed(messages: int, size: int, rate: int) -> tuple[float, float, float, float, int]:
-    """Rate, p50 and p99 of delivery to ack in ms, CPU a message in us, and the peak of memory in MB, against the replay server."""
-    with cores(0):
-        command = [sys.executable, "-m", "tests.bench.replay", str(messages), str(size), str(rate)]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    port = int(server.stdout.readline())
-    with tempfile.TemporaryDirectory() as directory, cores(1):
-        arguments = (
-            "--url",
-            f"amqp://guest:guest@127.0.0.1:{port}/",
-            "--queue",
-            "q",
-            "--set",
-            "broker.queue_type=classic",
-        )
-        with Deedbox(Path(directory) / "archive", *arguments) as deedbox:
-            deedbox.wait_for("consuming")
-            assert deedbox.process is not None
-            used = contestants.cpu_s(deedbox.process.pid)
-            seconds, p50, p99 = map(float, server.stdout.readline().split())
-            used = contestants.cpu_s(deedbox.process.pid) - used
-            peak = peak_mb(deedbox.process.pid)
-            deedbox.stop()
-    server.wait()
-    return messages / seconds, p50, p99, used / messages * 1e6, peak
-
-
-def capacity(messages: int) -> None:
-    """What one core can archive, and how long a delivery waits for its ack."""
-    say("\n## One core, against a server that sends as fast as it is read\n")
-    say("| body | rate | CPU a message | memory, at most |\n|---|---|---|---|")
-    for size in (100, 415, 2300, 65536):
-        count = min(2 * messages, int(2 * BYTES_A_RUN / size))
-        rate, _, _, used, peak = replayed(count, size, 0)
-        say(f"| {size} B | {rate:,.0f}/s | {used:.1f} us | {peak} MB |")
-    say("\n## Delivery to durable ack, 415 B\n")
-    say("| rate | p50 | p99 |\n|---|---|---|")
-    for rate, count in ((100, 500), (1000, 5000), (10_000, 50_000)):
-        _, p50, p99, _, _ = replayed(count, 415, rate)
-        say(f"| {rate:,}/s | {p50:.1f} ms | {p99:.1f} ms |")
-
-
-def stalled() -> None:
-    """Memory while the disk does not answer: the window is full of large bodies, and the socket is not read any more."""
-    say("\n## Memory under a stalled disk, 64 KiB bodies\n")
-    if os.geteuid() != 0:
-        say("Not measured: freezing a file system takes root.")
-        return
-    command = [sys.executable, "-m", "tests.bench.replay", "6000", "65536", "0"]
-    with tempfile.TemporaryDirectory() as directory, small_ext4(Path(directory), mib=64) as disk:
-        # It is cut off in the middle, and complains.
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert server.stdout is not None
-        port = int(server.stdout.readline())
-        arguments = ("--url", f"amqp://guest:guest@127.0.0.1:{port}/", "--queue", "q", "--set", "broker.queue_type=classic",
-                     "--set", "archive.free_bytes_min=0", "--set", "service.stats_s=0.1")  # fmt: skip
-        with Deedbox(disk / "archive", *arguments, log=Path(directory) / "log") as deedbox:
-            deedbox.wait_for("started")
-            subprocess.run(["fsfreeze", "-f", disk], check=True)
-            deedbox.wait_until(lambda: _is_full(deedbox), "nothing more is read")
-            held = max(int(str(line["held_bytes"])) for line in deedbox.lines("stats")) >> 20
-            assert deedbox.process is not None
-            peak = peak_mb(deedbox.process.pid)
-            subprocess.run(["fsfreeze", "-u", disk], check=True)
-        server.kill()
-    window = 4000 * 65536 >> 20
-    say(
-        f"{peak} MB at most, {held} MiB of them held deliveries (bound: 32 MiB and a read); the window of 4,000 would be {window} MiB."
-    )
-
-
-def _is_full(deedbox: Deedbox) -> bool:
-    """Whether what is held has stopped growing."""
-    held = [line["held_bytes"] for line in deedbox.lines("stats")][-5:]
-    return len(held) == 5 and held[0] == held[-1] != 0
-
-
-def peak_mb(pid: int) -> int:
-    """The most memory that a process has had."""
-    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
-
-
 def parts(messages: int) -> None:
     """By stage, reading, and growth."""
     say("\n## CPU a message by stage, us\n")
@@ -311,10 +170,11 @@ def main() -> None:
         sustained(program, chosen.messages, chosen.pairs, own_cores=False)
         flowing(program, chosen.messages, chosen.pairs, own_cores=True)
         flowing(program, chosen.messages, chosen.pairs, own_cores=False)
-    peers(chosen.messages, own_cores=True)
-    peers(chosen.messages, own_cores=False)
-    capacity(chosen.messages)
-    stalled()
+    others(chosen.messages // 2, own_cores=True)
+    others(chosen.messages // 2, own_cores=False)
+    one_core.capacity(chosen.messages)
+    one_core.waiting()
+    one_core.stalled()
     parts(chosen.messages)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -13,10 +14,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from consumer.demo.node import Node
+from tests.bench.load import declare, fill
 from tests.support import archives
 from tests.support.process import Deedbox
+from tests.support.wire import WirePublisher
 
 PREFETCH, ACK_EVERY = 4000, 1000
+BYTES_A_RUN = 60e6  # how much a queue is filled with, at most
+
+
+def say(text: str = "") -> None:
+    """Print at once: a run takes minutes."""
+    print(text, flush=True)
 
 
 class Result(NamedTuple):
@@ -42,6 +51,18 @@ def cpu_s(pid: int) -> float:
     """CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def drained(node: Node, queue_type: str, size: int, messages: int, run: Callable[[str], Result]) -> Result:
+    """Fill a queue and let a contestant drain it."""
+    queue = f"bench-{uuid.uuid4().hex[:8]}"
+    publisher = WirePublisher(node.url)
+    declare(publisher, queue, queue_type)
+    fill(publisher, queue, size, messages)
+    result = run(queue)
+    publisher.delete(queue)
+    publisher.close()
+    return result
 
 
 def build_drain(directory: Path) -> Path:
