@@ -7,14 +7,15 @@ stretch however many batches there are; the footer ends with its own size, so th
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
 from codec.archive import BatchHeader
-from codec.errors import Corrupt, TooLarge
-from codec.parts import CHECK, FOOTER, PREFIX, body_of, frame, parse
+from codec.errors import Corrupt, TooLarge, Truncated
+from codec.filter import rank_of
+from codec.parts import CHECK, FOOTER, PREFIX, body_of, frame, frame_bytes, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class Footer:
     names_complete: bool = True
     gaps: list[LostBytes] = field(default_factory=list)
     mended_from: str | None = None
+    removed: int = 0  # events whose content was taken out by `compact`
 
 
 _ROW = struct.Struct("<IIIIIIqqqqQQQ")
@@ -130,3 +132,54 @@ def footer_bytes(end: bytes) -> int:
 
 
 FOOTER_END_BYTES = _FOOTER_END.size + CHECK.size
+
+INDEX_START_BYTES = PREFIX.size + _FOOTER_COUNTS.size
+
+
+def index_bytes(start: bytes) -> int:
+    """How many bytes the totals and rows take of a footer that begins with these 24; the filter words follow them.
+
+    Raises CodecError.
+    """
+    if len(start) < INDEX_START_BYTES:
+        raise Truncated(f"{len(start)} bytes, a footer begins with {INDEX_START_BYTES}")
+    size = frame_bytes(start)
+    length, count = _FOOTER_COUNTS.unpack_from(start, PREFIX.size)
+    index = INDEX_START_BYTES + length + count * _ROW.size
+    if index > size:
+        raise Corrupt(f"footer of {size} bytes with an index of {index}")
+    return int(index)
+
+
+@dataclass(frozen=True, slots=True)
+class FooterIndex:
+    """A footer without its filter words: enough to skip by time, and to know where the words of a key stand.
+
+    No checksum covers it alone; each header's own does its row.
+    """
+
+    footer: Footer
+    headers: list[BatchHeader]
+    ranks: list[int]  # words in the filter of each batch; 0 where there is none
+
+    def stretches(self, key: int) -> Iterator[tuple[list[int], int]]:
+        """Batches, and how far behind the index the first of their words for this key stands; eight bytes each."""
+        at = 0
+        for size in sorted(set(self.ranks) - {0}):
+            members = [number for number, ranks in enumerate(self.ranks) if ranks == size]
+            yield members, at + 8 * len(members) * rank_of(key, size)
+            at += 8 * len(members) * size
+
+
+def decode_index(raw: bytes) -> FooterIndex:
+    """Totals and rows of a footer, from its first `index_bytes` bytes. Raises CodecError."""
+    length, count = _FOOTER_COUNTS.unpack_from(raw, PREFIX.size)
+    at = INDEX_START_BYTES + length
+    footer = parse(raw[INDEX_START_BYTES:at], Footer)
+    rows = [_ROW.unpack_from(raw, at + number * _ROW.size) for number in range(count)]
+    return FooterIndex(footer, [BatchHeader(*row[:5], *row[6:]) for row in rows], [row[5] for row in rows])
+
+
+def words_of(stretch: bytes) -> Sequence[int]:
+    """Filter words, as `FooterIndex.stretches` finds them."""
+    return _words(stretch)

@@ -5,6 +5,7 @@ U+FFFD in it, bytes in header tables as base64, and a header that cannot be read
 """
 
 from base64 import b64encode
+from collections.abc import Callable
 from functools import lru_cache
 from math import isfinite
 
@@ -15,17 +16,18 @@ from codec.errors import CodecError
 from codec.event import Event, format_time
 
 
-def encode(event: Event, position: str) -> bytes:
-    """One line with its line feed. `position` is `archive:batch:index`."""
+def encode(event: Event, position: str, show_time: Callable[[int], str] | None = None) -> bytes:
+    """One line with its line feed. `position` is `archive:batch:index`; times are UTC, or as `show_time` shows them."""
+    show_time = show_time or _format_time
     line: dict[str, object] = {
         "id": _clean(event.id),
         "type": _clean(event.type),
-        "time": _format_time(event.time_us),
+        "time": show_time(event.time_us),
         "tags": [_clean(tag) for tag in event.tags],
         "exchange": _clean(event.exchange),
         "routing_key": _clean(event.routing_key),
         "redelivered": event.redelivered,
-        "arrived": _format_time(event.arrived_us),
+        "arrived": show_time(event.arrived_us),
     }
     if event.duplicate:
         line["duplicate"] = True

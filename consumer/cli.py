@@ -29,6 +29,7 @@ Set = Annotated[
     tuple[str, ...],
     Parameter(name="--set", consume_multiple=False, negative=(), help="Any setting: section.name=value. Repeatable."),
 ]
+Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
 Paths = Annotated[list[Path], Parameter(help="Archives, or directories of them.")]
 
 
@@ -94,6 +95,66 @@ def cat(
     from consumer.archive.cat import cat_archives
 
     return _damaged(cat_archives(paths, format, sys.stdout.buffer, _complain))
+
+
+@app.command
+def search(
+    paths: Paths,
+    /,
+    *,
+    since: Annotated[str | None, Parameter(help="From this time on: ISO 8601, or 15m, 2h, 7d for so long ago.")] = None,
+    until: Annotated[str | None, Parameter(help="Up to this time, inclusive.")] = None,
+    type: Annotated[
+        tuple[str, ...], Parameter(negative=(), help="A glob; with ! in front, what is left out. Repeatable.")
+    ] = (),
+    tag: Annotated[tuple[str, ...], Parameter(negative=(), help="Must have this tag. Repeatable.")] = (),
+    id: Annotated[tuple[str, ...], Parameter(negative=(), help="One of these ids. Repeatable.")] = (),
+    exchange: Annotated[str | None, Parameter(help="A glob for the exchange.")] = None,
+    routing_key: Annotated[str | None, Parameter(help="A glob for the routing key.")] = None,
+    match: Annotated[str | None, Parameter(help="A regular expression, anywhere in the body.")] = None,
+    where: Annotated[
+        tuple[str, ...], Parameter(negative=(), help="A condition on a JSON body: payload.size>=10. Repeatable.")
+    ] = (),
+    order: Annotated[Literal["asc", "desc"], Parameter(help="By time, the oldest or the newest first.")] = "asc",
+    limit: Annotated[int | None, Parameter(help="At most so many.")] = None,
+    count: Annotated[bool, Parameter(negative=(), help="Only say how many.")] = False,
+    explain: Annotated[bool, Parameter(negative=(), help="Say on standard error what was read.")] = False,
+    format: Format = "jsonl",
+    local: Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")] = False,
+    workers: Annotated[int, Parameter(help="Processes that decode ahead.")] = 0,
+) -> int:
+    """Find events, by time across all archives, open ones included. All conditions must hold.
+
+    Status 1 if something could not be read; what is whole is found all the same.
+    """
+    from consumer.reading import Answer, Asked, show_search
+
+    asked = Asked(since, until, id, type, tag, exchange, routing_key, match, where, local)
+    return show_search(paths, asked, Answer(order, limit, count, explain, format, workers), print, _complain)
+
+
+@app.command
+def get(id: str, paths: Paths, /, *, format: Format = "jsonl") -> int:
+    """Print the event with this id. Status 3 if there is none."""
+    from consumer.reading import show_event
+
+    return show_event(paths, id, format, _complain)
+
+
+@app.command
+def delete(id: str, paths: Paths, /) -> int:
+    """Hide the events with this id at once, for good reasons such as privacy. Status 3 if there is none."""
+    from consumer import reading
+
+    return reading.delete(paths, id, print, _complain)
+
+
+@app.command
+def compact(paths: Paths, /) -> int:
+    """Take deleted events out of sealed archives for good. Every other event keeps its place."""
+    from consumer.reading import show_compaction
+
+    return show_compaction(paths, print)
 
 
 @app.command

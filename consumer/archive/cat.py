@@ -4,12 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from codec import jsonl
+from codec import jsonl, kvp
 from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.durable import is_held
 from consumer.archive.reader import ArchiveFile, Batch, Gap, find_archives, open_archive
+from consumer.archive.tombstones import Tombstones
 
 
 def cat_archives(paths: list[Path], format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
@@ -30,13 +31,14 @@ def cat_archives(paths: list[Path], format: str, out: BinaryIO, complain: Callab
 
 def _cat(archive: ArchiveFile, live: bool, format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
     damaged = False
+    tombstones = Tombstones.of(archive.path, archive.id)
     if archive.size == 0:
         complain(f"{archive.path}: at 0: empty file")
         return True
     for part in archive.parts():
         if isinstance(part, Batch):
             try:
-                _print(archive, part, format, out)
+                _print(archive, part, tombstones, format, out)
             except CodecError as error:
                 complain(f"{archive.path}: at {part.offset}: batch {part.header.number}: {error}")
                 damaged = True
@@ -46,16 +48,17 @@ def _cat(archive: ArchiveFile, live: bool, format: str, out: BinaryIO, complain:
     return damaged
 
 
-def _print(archive: ArchiveFile, batch: Batch, format: str, out: BinaryIO) -> None:
-    if format == "kvp":
+def _print(archive: ArchiveFile, batch: Batch, tombstones: Tombstones, format: str, out: BinaryIO) -> None:
+    number = batch.header.number
+    if format == "kvp" and not any(place[0] == number for place in tombstones.places):
         out.write(batch.records())
         return
-    events = batch.events()
     name = str(archive.id or archive.path.name)
-    out.write(
-        b"".join(_line(event, format, f"{name}:{batch.header.number}:{index}") for index, event in enumerate(events))
-    )
+    kept = tombstones.kept(number, batch.events())
+    out.write(b"".join(_line(event, format, f"{name}:{number}:{index}") for index, event in kept))
 
 
 def _line(event: Event, format: str, position: str) -> bytes:
+    if format == "kvp":  # of a batch with deleted events: the others, encoded again
+        return b"".join(kvp.encode(event, position.replace(":", ".")))
     return event.body + b"\n" if format == "raw" else jsonl.encode(event, position)

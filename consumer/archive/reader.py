@@ -84,6 +84,7 @@ class ArchiveFile:
         self.head: Head | None = None
         self.head_raw = b""
         self.head_fault: CodecError | None = None
+        self.bytes_read = 0
         try:
             self._read_head()
         except CodecError as error:
@@ -101,6 +102,7 @@ class ArchiveFile:
         while size > 0 and (piece := os.pread(self._fd, size, offset)):
             pieces.append(piece)
             offset, size = offset + len(piece), size - len(piece)
+        self.bytes_read += sum(map(len, pieces))
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     @property

@@ -16,10 +16,11 @@ Say = Callable[[str], None]
 
 def show_verdicts(paths: list[Path], say: Say) -> bool:
     """Verify and tell; True if everything is complete."""
-    archives = events = duplicates = size = faults = 0
+    archives = events = duplicates = size = faults = deleted = removed = 0
     for verdict in verify(paths):
         archives, events, size = archives + 1, events + verdict.events, size + verdict.size
         duplicates, faults = duplicates + verdict.duplicates, faults + len(verdict.faults)
+        deleted, removed = deleted + verdict.deleted, removed + verdict.removed
         word = "DAMAGED" if verdict.faults else "ok"
         say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
         for fault in verdict.faults:
@@ -27,7 +28,8 @@ def show_verdicts(paths: list[Path], say: Say) -> bool:
     answer = (
         "complete" if archives and not faults else "nothing found" if not archives else f"NOT complete, {faults} faults"
     )
-    say(f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates, {_mib(size)}")
+    gone = f", {deleted} deleted and hidden, {removed} removed" if deleted or removed else ""
+    say(f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates{gone}, {_mib(size)}")
     return bool(archives) and not faults
 
 

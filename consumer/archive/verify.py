@@ -13,17 +13,24 @@ from consumer.archive import naming
 from consumer.archive.durable import is_held
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, find_archives, open_archive
 from consumer.archive.recovery import digest
+from consumer.archive.tombstones import Tombstones, is_removed
 
 
 @dataclass
 class Verdict:
-    """What one archive holds and what is wrong with it. `duplicates`: events that were marked as such."""
+    """What one archive holds and what is wrong with it.
+
+    `duplicates`: events that were marked as such. `deleted`: those that are hidden, until `compact` takes them out;
+    `removed`: those that it took out.
+    """
 
     path: Path
     id: naming.ArchiveId | None = None
     batches: int = 0
     events: int = 0
     duplicates: int = 0
+    deleted: int = 0
+    removed: int = 0
     size: int = 0
     state: str = "unreadable"  # sealed, open (its owner lives), orphaned
     faults: list[str] = field(default_factory=list)
@@ -52,6 +59,7 @@ def _verify_archive(path: Path, previous: Verdict | None) -> Verdict:
         verdict = Verdict(archive.path, archive.id, size=archive.size)
         if archive.head is not None and archive.head_id != archive.id:
             verdict.fault(0, f"the head says {archive.head_id}, the name {archive.id}")
+        tombstones = Tombstones.of(archive.path, archive.id)
         batches: list[Batch] = []
         seal: Seal | None = None
         for part in archive.parts():
@@ -70,6 +78,7 @@ def _verify_archive(path: Path, previous: Verdict | None) -> Verdict:
         elif seal is None and not path.name.endswith(naming.OPEN_SUFFIX) and not verdict.faults:
             verdict.fault(archive.size, "the end is missing: no footer")
         _verify_place(verdict, archive, previous)
+        _verify_tombstones(verdict, batches, tombstones)
         return verdict
 
 
@@ -83,6 +92,7 @@ def _verify_batch(verdict: Verdict, batch: Batch) -> None:
     verdict.batches += 1
     verdict.events += len(events)
     verdict.duplicates += sum(event.duplicate for event in events)
+    verdict.removed += sum(map(is_removed, events))
     if len(events) != header.events or header.raw != header.records * 2560:
         verdict.fault(batch.offset, f"batch {header.number}: {len(events)} events, {header.events} expected")
 
@@ -93,8 +103,18 @@ def _verify_seal(verdict: Verdict, batches: list[Batch], seal: Seal) -> None:
         verdict.fault(gap.offset, f"lost before it was mended: {gap.kind}, {gap.bytes} bytes: {gap.reason}")
     if [row.header for row in seal.rows] != [batch.header for batch in batches]:
         verdict.fault(seal.offset, f"footer knows {len(seal.rows)} batches, {len(batches)} found")
+    if footer.removed != verdict.removed:
+        verdict.fault(seal.offset, f"footer counts {footer.removed} removed events, {verdict.removed} found")
     if footer.events != sum(batch.header.events for batch in batches):
         verdict.fault(seal.offset, f"footer counts {footer.events} events, {verdict.events} found")
+
+
+def _verify_tombstones(verdict: Verdict, batches: list[Batch], tombstones: Tombstones) -> None:
+    counts = {batch.header.number: batch.header.events for batch in batches}
+    for one in tombstones.known:
+        if one.index >= counts.get(one.batch, 0):
+            verdict.fault(0, f"{tombstones.path} names event {one.batch}:{one.index}, which is not there")
+    verdict.deleted = len(tombstones.places)
 
 
 def _verify_place(verdict: Verdict, archive: ArchiveFile, previous: Verdict | None) -> None:

@@ -1,0 +1,73 @@
+"""What a search looks for: what footers can tell (`Wanted`), and what only the event itself can."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+import regex
+
+from codec.event import Event
+from consumer.archive.catalog import Wanted
+from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.query.where import Condition, loads, parse_condition
+
+MATCH_S_MAX = 1.0  # for one body: an expression that takes longer is of the kind that never ends
+
+
+@dataclass(frozen=True)
+class Query:
+    """All of it must hold. `exchange` and `routing_key` are globs; `match` is searched for anywhere in the body."""
+
+    wanted: Wanted = field(default_factory=Wanted)
+    exchange: str | None = None
+    routing_key: str | None = None
+    match: regex.Pattern[str] | None = None
+    where: tuple[Condition, ...] = ()
+
+    def accepts(self, event: Event) -> bool:
+        """Whether an event is what is looked for. Raises DeedboxError when the expression takes too long."""
+        wanted = self.wanted
+        return (
+            wanted.within(event.time_us, event.time_us)
+            and (not wanted.ids or event.id in wanted.ids)
+            and wanted.is_type(event.type)
+            and all(tag in event.tags for tag in wanted.tags)
+            and (self.exchange is None or fnmatchcase(event.exchange, self.exchange))
+            and (self.routing_key is None or fnmatchcase(event.routing_key, self.routing_key))
+            and (self.match is None or self._matches(self.match, event))
+            and (not self.where or self._fulfils(event))
+        )
+
+    def _matches(self, pattern: "regex.Pattern[str]", event: Event) -> bool:
+        try:
+            found = pattern.search(event.body.decode("utf-8", "surrogateescape"), timeout=MATCH_S_MAX)
+        except TimeoutError as error:
+            raise DeedboxError(
+                f"the expression {pattern.pattern!r} takes more than {MATCH_S_MAX:g} s on event {event.id!r}",
+                "write it without nested repetitions",
+            ) from error
+        return found is not None
+
+    def _fulfils(self, event: Event) -> bool:
+        body = loads(event.body)
+        return all(condition.holds(body) for condition in self.where)
+
+
+def make_query(
+    *, since_us: int | None = None, until_us: int | None = None, ids: Sequence[str] = (), types: Sequence[str] = (),
+    tags: Sequence[str] = (), source: tuple[str | None, str | None] = (None, None), match: str | None = None,
+    where: Sequence[str] = (),
+) -> Query:  # fmt: skip
+    """A query from what a person wrote: type globs with `!` in front exclude; `source` is exchange and routing key.
+
+    Raises Fatal for an expression or a condition that is none.
+    """
+    wanted = Wanted(
+        since_us, until_us, frozenset(ids), tuple(kind for kind in types if not kind.startswith("!")),
+        tuple(kind[1:] for kind in types if kind.startswith("!")), tuple(tags),
+    )  # fmt: skip
+    try:
+        pattern = None if match is None else regex.compile(match)
+    except regex.error as error:
+        raise Fatal(Exit.SETTINGS, f"{match!r} is no regular expression: {error}") from error
+    return Query(wanted, *source, pattern, tuple(map(parse_condition, where)))

@@ -1,0 +1,145 @@
+"""Find events in archives, sealed and open, merged by time across files and instances.
+
+Role: the catalog says which batches may hold what is looked for; they are read in the order of their spans, and an event is
+given out when no batch that is left can hold an earlier one. Invariants: memory holds the events of batches whose spans overlap, and
+no more; damage in one archive costs its own events, is named once, and ends nothing; ingest is never locked out.
+"""
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Executor
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from codec import archive as container
+from codec.errors import CodecError
+from codec.event import Event
+from consumer.archive.catalog import Entry, entries
+from consumer.archive.reader import Batch, open_archive
+from consumer.archive.tombstones import Tombstones
+from consumer.query.prefetch import scan
+from consumer.query.query import Query
+
+READ_AHEAD = 8  # batches that are decoded ahead of the reader, with an executor
+_CHUNK = 256
+
+
+class Found(NamedTuple):
+    """An event and where it stands: `archive:batch:index`."""
+
+    event: Event
+    position: str
+
+
+class _Job(NamedTuple):
+    """A batch to read, for whoever reads it."""
+
+    path: Path
+    archive: str
+    rank: int  # of the archive, by instance and sequence
+    batch: Batch
+    tombstones: Tombstones
+    query: Query
+
+
+class _Read(NamedTuple):
+    """What a batch gave: index and event; or what is wrong with it."""
+
+    events: list[tuple[int, Event]]
+    fault: str | None
+
+
+def read_batch(job: _Job) -> _Read:
+    """The events of a batch that the query accepts. Runs in a worker, if there is one."""
+    number = job.batch.header.number
+    try:
+        with open_archive(job.path) as archive:
+            frame = archive.read(job.batch.offset + container.BATCH_HEADER_BYTES, job.batch.header.compressed)
+        events = job.batch.__class__(job.batch.offset, job.batch.header, frame).events()
+    except (CodecError, OSError) as error:
+        return _Read([], f"{job.path}: at {job.batch.offset}: batch {number}: {error}")
+    kept = job.tombstones.kept(number, events)
+    return _Read([pair for pair in kept if job.query.accepts(pair[1])], None)
+
+
+class Search:
+    """One search. Iterate once; afterwards `faults` names what could not be read, and the counts say what it cost."""
+
+    def __init__(
+        self, paths: Sequence[Path], query: Query, descending: bool = False, executor: Executor | None = None
+    ) -> None:
+        self.faults: list[str] = []
+        self.archives = self.batches_read = self.bytes_read = self.bytes = 0
+        self._paths, self._query, self._descending, self._executor = paths, query, descending, executor
+
+    def __iter__(self) -> Iterator[Found]:
+        jobs = self._jobs()
+        reads = scan(self._executor, read_batch, jobs, READ_AHEAD)
+        heap: list[tuple[tuple[int, int, int, int], Found]] = []
+        sign = -1 if self._descending else 1
+        for job, read in zip(jobs, reads, strict=True):
+            while heap and heap[0][0][0] < sign * self._edge(job):
+                yield heapq.heappop(heap)[1]
+            self._count(job, read)
+            number = job.batch.header.number
+            for index, event in read.events:
+                key = (sign * event.time_us, sign * job.rank, sign * number, sign * index)
+                heapq.heappush(heap, (key, Found(event, f"{job.archive}:{number}:{index}")))
+        while heap:
+            yield heapq.heappop(heap)[1]
+
+    def _jobs(self) -> list[_Job]:
+        """What may hold something, in the order in which it can be given out."""
+        jobs = []
+        for rank, entry in enumerate(entries(self._paths, self._query.wanted)):
+            self._take(entry)
+            jobs += [_Job(entry.path, entry.id, rank, batch, entry.tombstones, self._query) for batch in entry.batches]
+        return sorted(jobs, key=self._edge, reverse=self._descending)
+
+    def _edge(self, job: _Job) -> int:
+        """Where a batch begins, seen from the side from which the search comes."""
+        return job.batch.header.last_us if self._descending else job.batch.header.first_us
+
+    def _take(self, entry: Entry) -> None:
+        self.archives += 1
+        self.bytes += entry.size
+        self.bytes_read += entry.bytes_read
+        self.faults += entry.faults
+
+    def _count(self, job: _Job, read: _Read) -> None:
+        self.batches_read += 1
+        self.bytes_read += job.batch.size
+        if read.fault:
+            self.faults.append(read.fault)
+
+    def explain(self) -> str:
+        """What the search cost, in a line."""
+        share = 100 * self.bytes_read / self.bytes if self.bytes else 0.0
+        return (
+            f"read {self.bytes_read:,} of {self.bytes:,} bytes ({share:.3f} %): "
+            f"the indexes of {self.archives:,} archives and {self.batches_read:,} batches"
+        )
+
+
+def search(
+    paths: Sequence[Path], query: Query | None = None, descending: bool = False, limit: int | None = None,
+    executor: Executor | None = None,
+) -> Iterator[Found]:  # fmt: skip
+    """Events by time. Raises ExceptionGroup of OSError at the end if something could not be read: what was whole came before."""
+    found = Search(paths, query or Query(), descending, executor)
+    yield from islice(found, limit)
+    if found.faults:
+        raise ExceptionGroup("not everything could be read", [OSError(fault) for fault in found.faults])
+
+
+async def search_async(
+    paths: Sequence[Path], query: Query | None = None, descending: bool = False, limit: int | None = None,
+    executor: Executor | None = None,
+) -> AsyncIterator[Found]:  # fmt: skip
+    """The same from an event loop, which is never held up: reading happens in a thread."""
+    found = search(paths, query, descending, limit, executor)
+    while chunk := await asyncio.to_thread(lambda: list(islice(found, _CHUNK))):
+        for one in chunk:
+            yield one

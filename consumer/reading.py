@@ -1,0 +1,159 @@
+"""The commands that read archives, behind `cli`: each puts a question together, prints the answer, and says how it went."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC
+from itertools import islice
+from pathlib import Path
+
+from codec.event import format_time
+from consumer.archive import naming
+from consumer.archive.compact import compact
+from consumer.archive.durable import Disk
+from consumer.archive.tombstones import Tombstone, bury
+from consumer.errors import Exit
+from consumer.query.query import Query, make_query
+from consumer.query.search import Found, Search
+from consumer.query.show import Printer, local_zone
+from consumer.query.when import parse_when
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What `search` was asked for, as the command line has it."""
+
+    since: str | None = None
+    until: str | None = None
+    ids: Sequence[str] = ()
+    types: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    exchange: str | None = None
+    routing_key: str | None = None
+    match: str | None = None
+    where: Sequence[str] = ()
+    local: bool = False
+
+    def query(self, now_us: int) -> Query:
+        """The same as a query. Raises Fatal."""
+        zone = local_zone() if self.local else UTC
+        return make_query(
+            since_us=None if self.since is None else parse_when(self.since, now_us, zone),
+            until_us=None if self.until is None else parse_when(self.until, now_us, zone, end=True),
+            ids=self.ids, types=self.types, tags=self.tags, source=(self.exchange, self.routing_key), match=self.match,
+            where=self.where,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How `search` answers."""
+
+    order: str = "asc"
+    limit: int | None = None
+    count: bool = False
+    explain: bool = False
+    format: str = "jsonl"
+    workers: int = 0
+
+
+def show_search(paths: Sequence[Path], asked: Asked, answer: Answer, say: Say, complain: Say) -> Exit:
+    """Print what is found; OK, or DAMAGED if something could not be read."""
+    query = asked.query(time.time_ns() // 1000)
+    with _executor(answer.workers) as executor:
+        search = Search(paths, query, answer.order == "desc", executor)
+        found = islice(search, answer.limit)
+        if answer.count:
+            say(str(sum(1 for _ in found)))
+        else:
+            printer = Printer(sys.stdout.buffer, answer.format, local_zone() if asked.local else UTC)
+            for event, position in found:
+                printer.print(event, position)
+    if answer.explain:
+        complain(search.explain())
+    return _told(search.faults, complain)
+
+
+def _executor(workers: int) -> "nullcontext[None] | ProcessPoolExecutor":
+    return ProcessPoolExecutor(workers) if workers > 0 else nullcontext()
+
+
+def show_event(paths: Sequence[Path], id: str, format: str, complain: Say) -> Exit:
+    """Print the events with an id; NOT_FOUND if there is none."""
+    search = Search(paths, make_query(ids=[id]))
+    printer = Printer(sys.stdout.buffer, format)
+    missing = True
+    for event, position in search:
+        printer.print(event, position)
+        missing = False
+    told = _told(search.faults, complain)
+    if missing:
+        complain(f"no event has the id {id!r}")
+        return Exit.NOT_FOUND
+    return told
+
+
+def delete(paths: Sequence[Path], id: str, say: Say, complain: Say) -> Exit:
+    """Hide the events with an id, durably; NOT_FOUND if there is none."""
+    search = Search(paths, make_query(ids=[id]))
+    found = list(search)
+    now = format_time(time.time_ns() // 1000)
+    buried = sum(_bury(paths, archive, positions, id, now) for archive, positions in _by_archive(found).items())
+    told = _told(search.faults, complain)
+    if not found:
+        complain(f"no event has the id {id!r}")
+        return Exit.NOT_FOUND
+    say(f"{buried} deleted: hidden from now on; `deedbox compact` takes them out of sealed archives for good")
+    return told
+
+
+def _by_archive(found: Iterable[Found]) -> dict[str, list[tuple[int, int]]]:
+    places: dict[str, list[tuple[int, int]]] = {}
+    for _, position in found:
+        archive, batch, index = position.rsplit(":", 2)
+        places.setdefault(archive, []).append((int(batch), int(index)))
+    return places
+
+
+def _bury(paths: Sequence[Path], archive: str, places: Sequence[tuple[int, int]], id: str, now: str) -> int:
+    instance, _, sequence = archive.rpartition("-")
+    path = _path_of(paths, naming.ArchiveId(instance, int(sequence)))
+    tombstones = [Tombstone(batch=batch, index=index, id=id, deleted=now) for batch, index in places]
+    return bury(Disk(), path, naming.ArchiveId(instance, int(sequence)), tombstones)
+
+
+def _path_of(paths: Sequence[Path], archive: naming.ArchiveId) -> Path:
+    """The directory in which the tombstones of an archive belong: where it will be found when it has been sealed, too."""
+    from consumer.archive.reader import find_archives
+
+    for path in paths:
+        for found in find_archives([path]):
+            if archive in (naming.parse_sealed(found), naming.parse_open(found)):
+                return path if path.is_dir() else found.parent
+    raise AssertionError(f"{archive} was found a moment ago")
+
+
+def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
+    """Take deleted events out of sealed archives, and tell; DAMAGED if an archive must be repaired first."""
+    told = Exit.OK
+    for done in compact(Disk(), paths):
+        say(
+            f"{done.outcome}: {done.path}: {done.events} events, {done.saved} bytes{': ' + done.reason if done.reason else ''}"
+        )
+        told = Exit.DAMAGED if done.outcome == "damaged" else told
+    say("nothing else to do")
+    return told
+
+
+def _told(faults: Sequence[str], complain: Say) -> Exit:
+    for fault in faults:
+        complain(fault)
+    return Exit.DAMAGED if faults else Exit.OK
+
+
+__all__ = ["Answer", "Asked", "Executor", "delete", "show_compaction", "show_event", "show_search"]

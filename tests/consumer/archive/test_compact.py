@@ -1,0 +1,141 @@
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.compact import compact
+from consumer.archive.durable import Disk, held
+from consumer.archive.naming import ArchiveId
+from consumer.archive.reader import find_archives
+from consumer.archive.tombstones import Tombstone, bury, is_removed
+from consumer.archive.verify import verify
+from consumer.errors import DeedboxError
+from tests.support import archives
+from tests.support.shelves import shelf, some
+
+ONE = ArchiveId("one", 1)
+BURIED = [Tombstone(batch=1, index=2, id="id-12", deleted="2026-11-21T16:15:00.000000Z")]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Two sealed archives of three batches, the second chained to the first, one event of the first deleted."""
+    one = shelf(tmp_path / "archive")
+    for at in range(0, 60, 10):
+        one.append(some(at, 10))
+        if at == 20:
+            one.roll("test")
+    one.roll("test")
+    bury(Disk(), tmp_path / "archive", ONE, BURIED)
+    return tmp_path / "archive"
+
+
+def test_a_compacted_archive_holds_everything_else_in_its_place(directory: Path) -> None:
+    before = archives.events(directory)
+    (done,) = compact(Disk(), [directory])
+    assert (done.outcome, done.events) == ("compacted", 1)
+    after = archives.events(directory)
+    assert [found for found in after if not is_removed(found)] == [found for found in before if found.id != "id-12"]
+    assert is_removed(after[12])
+    assert b'"serial":12,' not in b"".join(
+        batch.records() for path in find_archives([directory]) for batch in archives.batches(path)
+    )
+
+
+def test_verify_knows_a_deletion_from_a_loss(directory: Path) -> None:
+    assert [(one.deleted, one.removed, one.faults) for one in verify([directory])] == [(1, 0, []), (0, 0, [])]
+    list(compact(Disk(), [directory]))
+    assert [(one.deleted, one.removed, one.faults) for one in verify([directory])] == [(0, 1, []), (0, 0, [])]
+    assert list(compact(Disk(), [directory])) == []
+
+
+def test_a_second_deletion_counts_on(directory: Path) -> None:
+    list(compact(Disk(), [directory]))
+    bury(Disk(), directory, ONE, [Tombstone(batch=0, index=0, id="id-0", deleted="2026-11-21T16:15:00.000000Z")])
+    list(compact(Disk(), [directory]))
+    assert [(one.removed, one.faults) for one in verify([directory])] == [(2, []), (0, [])]
+
+
+def test_an_open_archive_waits_for_its_seal(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 20))
+    bury(Disk(), tmp_path, ONE, [Tombstone(batch=0, index=0, id="id-0", deleted="2026-11-21T16:15:00.000000Z")])
+    assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["open"]
+    one.roll("test")
+    assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["compacted"]
+
+
+def test_a_damaged_archive_is_repaired_first(directory: Path) -> None:
+    first = find_archives([directory])[0]
+    first.chmod(0o600)
+    raw = bytearray(first.read_bytes())
+    raw[400] ^= 1
+    first.write_bytes(raw)
+    assert [done.outcome for done in compact(Disk(), [directory])] == ["damaged"]
+    assert first.read_bytes() == raw
+
+
+def test_a_tombstone_of_an_event_that_is_not_there_shows(directory: Path) -> None:
+    bury(Disk(), directory, ONE, [Tombstone(batch=1, index=99, id="x", deleted="2026-11-21T16:15:00.000000Z")])
+    assert "1:99" in next(iter(verify([directory]))).faults[0]
+
+
+def test_two_at_a_time_are_refused(directory: Path) -> None:
+    with held(Disk(), directory / f"{ONE}.deleted.lock"), pytest.raises(DeedboxError, match="another process"):
+        list(compact(Disk(), [directory]))
+
+
+def test_a_crash_at_any_step_leaves_a_whole_archive(directory: Path) -> None:
+    """Either with the event and its tombstone, or without it; and compacting again ends it."""
+    steps = 0
+    while True:
+        disk = Failing(after=steps)
+        try:
+            done = list(compact(disk, [directory]))
+        except OSError:
+            verdicts = list(verify([directory]))
+            assert [one.faults for one in verdicts] == [[], []]
+            assert verdicts[0].deleted + verdicts[0].removed >= 1
+            steps += 1
+            continue
+        assert [one.outcome for one in done] in (["compacted"], [])
+        break
+    assert steps > 6
+    assert sorted(
+        path.name for path in directory.rglob("*") if path.is_file() and "one-00000001" in path.name
+    ) == sorted([find_archives([directory])[0].name, f"{ONE}.deleted.lock"])
+
+
+class Failing(Disk):
+    """Dies after so many steps."""
+
+    def __init__(self, after: int) -> None:
+        self.left = after
+
+    def _step(self) -> None:
+        if self.left == 0:
+            raise OSError(5, "the disk is gone")
+        self.left -= 1
+
+    def create(self, path: Path) -> int:
+        self._step()
+        return super().create(path)
+
+    def append(self, fd: int, raw: bytes) -> None:
+        self._step()
+        super().append(fd, raw)
+
+    def sync(self, fd: int) -> None:
+        self._step()
+        super().sync(fd)
+
+    def make_read_only(self, fd: int) -> None:
+        self._step()
+        super().make_read_only(fd)
+
+    def supplant(self, path: Path, fresh: Path, aside: Path) -> None:
+        self._step()
+        super().supplant(path, fresh, aside)
+
+    def remove(self, path: Path) -> None:
+        self._step()
+        super().remove(path)

@@ -1,0 +1,113 @@
+"""Tests named after the defects of the prefetching reader that this replaces."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.query.prefetch import epochs, scan
+
+
+@pytest.fixture
+def threads() -> Iterator[Executor]:
+    with ThreadPoolExecutor(4) as executor:
+        yield executor
+
+
+def square(number: int) -> int:
+    return number * number
+
+
+def fail_at_three(number: int) -> int:
+    if number == 3:
+        raise TypeError("of the work itself")
+    return number
+
+
+@given(st.lists(st.integers()), st.integers(1, 20))
+def test_every_item_once_and_in_order(items: list[int], ahead: int) -> None:
+    """Each of its workers went over all items by itself: N workers gave each item N times."""
+    with ThreadPoolExecutor(3) as executor:
+        assert list(scan(executor, square, items, ahead)) == [square(item) for item in items]
+
+
+def test_processes_do_the_same_as_threads_and_as_nobody(threads: Executor) -> None:
+    with ProcessPoolExecutor(2) as processes:
+        answers = [list(scan(executor, square, range(50))) for executor in (None, threads, processes)]
+    assert answers == [[square(number) for number in range(50)]] * 3
+
+
+def test_the_passes_are_numbered(threads: Executor) -> None:
+    """With a callback of one argument, its epoch stayed at 0 for ever."""
+    found = list(epochs(threads, square, lambda: range(3), passes=2))
+    assert found == [(0, 0), (0, 1), (0, 4), (1, 0), (1, 1), (1, 4)]
+    assert list(epochs(None, square, list, passes=3)) == []
+
+
+@pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
+def test_a_type_error_of_the_work_is_no_end_of_an_epoch(kind: type) -> None:
+    """It took any TypeError for the end, and gave empty epochs at full speed."""
+    with kind(2) as executor:
+        found = scan(executor, fail_at_three, range(9), ahead=2)
+        assert [next(found) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(TypeError, match="of the work itself"):
+            next(found)
+
+
+def test_a_worker_that_fails_blocks_nobody(threads: Executor) -> None:
+    """Any other exception killed its worker, and the reader waited for ever."""
+    with pytest.raises(ZeroDivisionError):
+        list(scan(threads, lambda number: 1 // number, [1, 0, 1]))
+
+
+def test_no_more_than_asked_for_is_done_ahead(threads: Executor) -> None:
+    begun: list[int] = []
+    found = scan(threads, begun.append, range(100), ahead=3)
+    next(found)
+    found.close()
+    assert len(begun) <= 4
+
+
+def test_a_reader_that_stops_leaves_nothing_behind() -> None:
+    """Its end left workers blocked in put, alive and never joined."""
+    gate, running, done = threading.Event(), threading.Event(), []
+
+    def work(number: int) -> int:
+        if number:
+            running.set()
+            gate.wait()
+        done.append(number)
+        return number
+
+    with ThreadPoolExecutor(2) as executor:
+        found = scan(executor, work, range(50), ahead=10)
+        next(found)
+        running.wait()
+        gate.set()
+        found.close()
+        finished = len(done)
+        executor.submit(lambda: None).result()
+        assert len(done) == finished <= 12
+
+
+def test_a_second_scan_is_a_scan_of_its_own(threads: Executor) -> None:
+    """The second call of the same reader raised TypeError."""
+    work = (square, range(5))
+    assert list(scan(threads, *work)) == list(scan(threads, *work))
+
+
+def test_items_are_asked_for_as_they_are_needed(threads: Executor) -> None:
+    asked: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            asked.append(number)
+            yield number
+
+    found = scan(threads, square, items(), ahead=5)
+    next(found)
+    assert len(asked) == 6
+    found.close()

@@ -1,0 +1,84 @@
+import pytest
+
+from consumer.errors import DeedboxError, Fatal
+from consumer.query.query import make_query
+from tests.support.shelves import START_US, event
+
+ONE = event(1)._replace(tags=("a", "b"), exchange="nova", routing_key="notifications.info")
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"since_us": ONE.time_us, "until_us": ONE.time_us},
+        {"ids": ["id-0", "id-1"]},
+        {"types": ["type.*"]},
+        {"types": ["!other.*"]},
+        {"tags": ["a"]},
+        {"tags": ["b", "a"]},
+        {"source": ("no*", None)},
+        {"source": (None, "notifications.*")},
+        {"match": r'"serial":\s*1'},
+        {"match": "x{20}", "where": ["serial=1"]},
+    ],
+)
+def test_what_is_looked_for_is_accepted(asked: dict) -> None:
+    assert make_query(**asked).accepts(ONE)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"since_us": ONE.time_us + 1},
+        {"until_us": ONE.time_us - 1},
+        {"ids": ["id-11"]},
+        {"types": ["other.*"]},
+        {"types": ["type.*", "!*.1"]},
+        {"tags": ["a", "c"]},
+        {"source": ("cinder", None)},
+        {"source": (None, "*.error")},
+        {"match": "serial$"},
+        {"where": ["serial=2"]},
+    ],
+)
+def test_what_is_not_looked_for_is_not(asked: dict) -> None:
+    assert not make_query(**asked).accepts(ONE)
+
+
+def test_zero_is_a_time_like_any_other() -> None:
+    """Theia took an end of 0 for open in one place and for 0 in another."""
+    assert not make_query(until_us=0).accepts(ONE)
+    assert make_query(until_us=0).accepts(ONE._replace(time_us=0))
+
+
+def test_an_event_without_tags_has_none() -> None:
+    """Theia read no tags back as one that is empty, and split one with a comma."""
+    assert not make_query(tags=[""]).accepts(event(1))
+    assert make_query(tags=["a,b"]).accepts(event(1)._replace(tags=("a,b",)))
+
+
+def test_an_expression_is_searched_for_anywhere() -> None:
+    """Theia anchored it in one store, searched in another and matched all of it in the third."""
+    assert make_query(match="text").accepts(ONE)
+    assert not make_query(match="^text").accepts(ONE)
+
+
+def test_an_expression_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.query.query.MATCH_S_MAX", 0.05)
+    query = make_query(match=r"(x+x+)+(?=y)\1z")
+    with pytest.raises(DeedboxError, match="takes more than"):
+        query.accepts(event(1, size=5000))
+
+
+def test_bodies_that_are_not_text_are_searched_too() -> None:
+    assert make_query(match="end").accepts(event(1)._replace(body=b"\xff\xfe end"))
+
+
+def test_what_is_no_expression_is_said() -> None:
+    with pytest.raises(Fatal, match="no regular expression"):
+        make_query(match="(")
+
+
+def test_times_of_the_query_are_those_of_the_events() -> None:
+    assert make_query(since_us=START_US).wanted.within(START_US - 5, START_US)

@@ -1,0 +1,173 @@
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codec.event import Event
+from consumer.archive.durable import Disk
+from consumer.archive.naming import ArchiveId
+from consumer.archive.reader import find_archives
+from consumer.archive.tombstones import Tombstone, bury
+from consumer.query import Query, Search, search, search_async
+from consumer.query.query import make_query
+from tests.support.shelves import START_US, event, shelf, some
+
+
+def at(serial: int, time: int) -> Event:
+    return event(serial)._replace(time_us=START_US + time)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Two instances with sealed and open archives, their times interleaved and not in order."""
+    for offset, instance in ((0, "one"), (1, "two")):
+        writer = shelf(tmp_path / "archive", instance=instance)
+        for batch in range(6):
+            serials = range(100 * batch, 100 * batch + 20)
+            writer.append([at(2 * serial + offset, 2 * (serial ^ 5) + offset) for serial in serials])
+            if batch in (2, 4):
+                writer.roll("test")
+    return tmp_path / "archive"
+
+
+def times(found: Iterator[object]) -> list[int]:
+    return [one.event.time_us for one in found]
+
+
+def test_events_are_merged_by_time_across_files_and_instances(directory: Path) -> None:
+    """Theia's order within and across files was not that of time when an event came late."""
+    found = list(search([directory]))
+    assert times(found) == sorted(times(found))
+    assert len({one.position for one in found}) == 240
+
+
+def test_descending_is_ascending_backwards(directory: Path) -> None:
+    """Theia could not."""
+    assert list(search([directory], descending=True)) == list(search([directory]))[::-1]
+
+
+def test_equal_times_keep_the_order_of_archive_and_place(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    for batch in range(3):
+        one.append([at(10 * batch + index, 0) for index in range(5)])
+    found = [event.id for event, _ in search([tmp_path])]
+    assert found == [f"id-{10 * batch + index}" for batch in range(3) for index in range(5)]
+    assert [event.id for event, _ in search([tmp_path], descending=True)] == found[::-1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=6), min_size=1, max_size=6),
+    st.integers(0, 30), st.integers(0, 30), st.booleans(),
+)  # fmt: skip
+def test_a_search_finds_what_a_scan_finds(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], first: int, last: int, descending: bool
+) -> None:
+    directory = tmp_path_factory.mktemp("archive")
+    one = shelf(directory)
+    serial = 0
+    for number, moments in enumerate(batches):
+        one.append([at(serial := serial + 1, moment) for moment in moments])
+        if number % 2:
+            one.roll("test")
+    query = make_query(since_us=START_US + first, until_us=START_US + last)
+    found = times(search([directory], query, descending))
+    expected = sorted(START_US + moment for moments in batches for moment in moments if first <= moment <= last)
+    assert found == (expected[::-1] if descending else expected)
+
+
+def test_the_newest_committed_event_is_found_before_anything_is_flushed_or_sealed(tmp_path: Path) -> None:
+    """Theia's search before the first flush raised FileNotFoundError."""
+    one = shelf(tmp_path)
+    assert list(search([tmp_path])) == []
+    one.append([event(1)])
+    assert [found.event.id for found in search([tmp_path])] == ["id-1"]
+    one.append([event(2)])
+    assert [found.event.id for found in search([tmp_path])] == ["id-1", "id-2"]
+
+
+def test_an_event_between_two_archives_is_found(tmp_path: Path) -> None:
+    """Theia put the event of 200 into the file of 300 to 360, and found nothing from 190 to 250."""
+    one = shelf(tmp_path)
+    one.append([at(1, 100), at(2, 160)])
+    one.roll("test")
+    one.append([at(3, 300), at(4, 200), at(5, 360)])
+    one.roll("test")
+    query = make_query(since_us=START_US + 190, until_us=START_US + 250)
+    assert [found.event.id for found in search([tmp_path], query)] == ["id-4"]
+
+
+def test_damage_in_one_archive_costs_its_own_events(directory: Path) -> None:
+    """Theia's iterator raised at a torn tail, and later files stayed unread."""
+    first = find_archives([directory])[0]
+    first.chmod(0o600)
+    raw = bytearray(first.read_bytes())
+    raw[600] ^= 1
+    first.write_bytes(raw)
+    job = Search([directory], Query())
+    assert len(list(job)) == 220
+    assert len(job.faults) == 1
+    assert job.faults[0].startswith(f"{first}: at ")
+    found = search([directory])
+    with pytest.raises(ExceptionGroup, match="not everything"):
+        list(found)
+
+
+def test_a_limit_reads_no_more_than_it_needs(directory: Path) -> None:
+    job = Search([directory], Query())
+    next(iter(job))
+    assert job.batches_read <= 4
+
+
+def test_an_id_reads_its_batch_and_the_cost_is_explained(directory: Path) -> None:
+    job = Search([directory], make_query(ids=["id-2"]))
+    assert [found.event.id for found in job] == ["id-2"]
+    sealed, opened = 1, 2  # an open archive has no filters
+    assert job.batches_read == sealed + opened
+    assert f"read {job.bytes_read:,} of {job.bytes:,} bytes" in job.explain()
+
+
+def test_workers_find_the_same(directory: Path) -> None:
+    query = make_query(match="serial", where=["serial>100"])
+    with ProcessPoolExecutor(2) as executor:
+        assert list(search([directory], query, executor=executor)) == list(search([directory], query))
+
+
+def test_a_deleted_event_is_not_found(directory: Path) -> None:
+    (found,) = search([directory], make_query(ids=["id-2"]))
+    archive, batch, index = found.position.rsplit(":", 2)
+    instance, sequence = archive.rsplit("-", 1)
+    place = Tombstone(batch=int(batch), index=int(index), id="id-2", deleted="2026-11-21T16:15:00.000000Z")
+    bury(Disk(), directory, ArchiveId(instance, int(sequence)), [place])
+    assert list(search([directory], make_query(ids=["id-2"]))) == []
+    assert len(list(search([directory]))) == 239
+
+
+async def test_a_search_from_an_event_loop_does_not_hold_it_up(directory: Path) -> None:
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(turn())
+    found = [one async for one in search_async([directory], limit=239)]
+    other.cancel()
+    assert found == list(search([directory]))[:239]
+    assert turns > 10
+
+
+def test_an_archive_that_is_sealed_meanwhile_is_read_on(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    for batch in range(30):
+        one.append(some(10 * batch, 10))
+    found = search([tmp_path])
+    first = next(found)
+    one.roll("test")
+    assert [first.event.id, *(one.event.id for one in found)] == [f"id-{serial}" for serial in range(300)]

@@ -1,0 +1,54 @@
+import io
+from datetime import UTC, timedelta, timezone
+
+import orjson
+import pytest
+
+from consumer.query.show import Printer, local_zone
+from tests.support.shelves import event
+
+EAST = timezone(timedelta(hours=2))
+
+
+def printed(format: str, width: int = 160, **changes: object) -> str:
+    out = io.BytesIO()
+    Printer(out, format, EAST if changes.pop("east", False) else UTC, width).print(
+        event(7)._replace(**changes), "one-00000001:0:0"
+    )
+    return out.getvalue().decode()
+
+
+def test_json_lines_hold_everything() -> None:
+    line = orjson.loads(printed("jsonl"))
+    assert (line["id"], line["position"], line["time"]) == ("id-7", "one-00000001:0:0", "2025-11-21T16:15:00.000007Z")
+
+
+def test_times_may_be_in_another_zone() -> None:
+    line = orjson.loads(printed("jsonl", east=True))
+    assert (line["time"], line["arrived"]) == ("2025-11-21T18:15:00.000007+02:00",) * 2
+    assert "18:15:00.000007+02:00"[:8] in printed("table", east=True)
+
+
+def test_raw_is_the_body() -> None:
+    out = io.BytesIO()
+    Printer(out, "raw").print(event(7)._replace(body=b"\xff\x00"), "x")
+    assert out.getvalue() == b"\xff\x00\n"
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160, 200])
+def test_a_table_fits_the_terminal(width: int) -> None:
+    shown = printed("table", width, body=b"x" * 500, type="t" * 100, id="i" * 100)
+    assert {len(line) <= width for line in shown.splitlines()} == {True}
+    assert shown.splitlines()[0].startswith("time ")
+
+
+def test_a_terminal_obeys_no_event() -> None:
+    shown = printed("table", body=b"\x1b[2J\nbell\x07\xff", type="a\rb")
+    assert "\x1b" not in shown
+    assert "\r" not in shown
+    assert "\x07" not in shown
+    assert len(shown.splitlines()) == 2
+
+
+def test_this_machine_has_a_zone() -> None:
+    assert local_zone().utcoffset(None) is not None

@@ -1,0 +1,57 @@
+from datetime import UTC, timedelta, timezone
+
+import pytest
+
+from codec.event import parse_time
+from consumer.errors import Fatal
+from consumer.query.when import parse_when, show_when
+
+NOW = parse_time("2026-11-21T16:15:00Z")
+EAST = timezone(timedelta(hours=2))
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("2026-11-21T16:15:00Z", "2026-11-21T16:15:00Z"),
+        ("2026-11-21T16:15:00.5+02:00", "2026-11-21T14:15:00.5Z"),
+        ("2026-11-21 16:15", "2026-11-21T16:15:00Z"),
+        ("2026-11-21", "2026-11-21T00:00:00Z"),
+        ("15m", "2026-11-21T16:00:00Z"),
+        ("1.5h", "2026-11-21T14:45:00Z"),
+        ("2d", "2026-11-19T16:15:00Z"),
+    ],
+)
+def test_instants_as_people_write_them(text: str, instant: str) -> None:
+    assert parse_when(text, NOW) == parse_time(instant)
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("2026-11-21", "2026-11-21T23:59:59.999999Z"),
+        ("2026-11-21T16:15", "2026-11-21T16:15:59.999999Z"),
+        ("2026-11-21T16:15:07Z", "2026-11-21T16:15:07.999999Z"),
+        ("2026-11-21T16:15:07.25Z", "2026-11-21T16:15:07.259999Z"),
+        ("2026-11-21T16:15:07.123456+00:00", "2026-11-21T16:15:07.123456Z"),
+    ],
+)
+def test_the_end_of_a_range_is_inclusive(text: str, last: str) -> None:
+    assert parse_when(text, NOW, end=True) == parse_time(last)
+
+
+def test_a_time_without_a_zone_is_in_the_zone_that_was_asked_for() -> None:
+    assert parse_when("2026-11-21T16:15:00", NOW, EAST) == parse_time("2026-11-21T14:15:00Z")
+
+
+@pytest.mark.parametrize("text", ["", "tomorrow", "15", "2026-13-01"])
+def test_what_is_no_time_is_said(text: str) -> None:
+    with pytest.raises(Fatal, match="is no time"):
+        parse_when(text, NOW)
+
+
+def test_instants_are_shown_in_a_zone() -> None:
+    assert show_when(NOW + 5, EAST) == "2026-11-21T18:15:00.000005+02:00"
+    assert show_when(NOW + 5, UTC) == "2026-11-21T16:15:00.000005Z"
+    assert show_when(parse_time("0001-01-01T00:00:00Z"), EAST) == "0001-01-01T00:00:00.000000Z"
+    assert show_when(-1, EAST) == "1970-01-01T01:59:59.999999+02:00"

@@ -1,0 +1,25 @@
+import io
+import sys
+
+import pytest
+
+from consumer.progress import progress
+
+
+def test_a_pipe_gets_not_one_byte(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress("reading", 100) as advance:
+        advance(100)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("reading", 100) as advance:
+        advance(60)
+    assert "reading" in screen.getvalue()

@@ -1,0 +1,83 @@
+"""The reading commands as a person runs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from consumer.archive.reader import find_archives
+from consumer.errors import Exit
+from tests.support.shelves import shelf, some
+
+
+def deedbox(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "consumer", *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    one = shelf(tmp_path / "archive")
+    one.append(some(0, 50))
+    one.roll("test")
+    one.append(some(50, 50))
+    return tmp_path / "archive"
+
+
+def ids(out: str) -> list[str]:
+    return [orjson.loads(line)["id"] for line in out.splitlines()]
+
+
+def test_search_prints_what_it_finds_and_what_that_cost(directory: Path) -> None:
+    done = deedbox(
+        "search", "--type", "type.1", "--type", "!x", directory, "--order", "desc", "--limit", 2, "--explain"
+    )
+    assert (done.returncode, ids(done.stdout)) == (Exit.OK, ["id-97", "id-94"])
+    assert done.stderr.startswith("deedbox: read ")
+    assert deedbox("search", directory, "--count", "--where", "serial>=90").stdout == "10\n"
+
+
+def test_search_names_what_it_cannot_read(directory: Path) -> None:
+    first = find_archives([directory])[0]
+    first.chmod(0o600)
+    first.write_bytes(first.read_bytes()[:700])
+    done = deedbox("search", directory, "--count")
+    assert (done.returncode, done.stdout) == (Exit.DAMAGED, "50\n")
+    assert done.stderr.count("\n") == 1
+    assert f"{first}: at " in done.stderr
+
+
+def test_get_prints_one_event_or_says_that_there_is_none(directory: Path) -> None:
+    assert ids(deedbox("get", "id-77", directory).stdout) == ["id-77"]
+    assert deedbox("get", "id-7", directory, "--format", "raw").stdout.startswith('{"serial":7,')
+    missing = deedbox("get", "id-100", directory)
+    assert (missing.returncode, missing.stdout) == (Exit.NOT_FOUND, "")
+    assert "id-100" in missing.stderr
+
+
+def test_a_deleted_event_is_hidden_from_everybody_and_then_gone(directory: Path) -> None:
+    """Theia could neither get nor delete."""
+    for id in ("id-7", "id-77"):
+        assert deedbox("delete", id, directory).stdout.startswith("1 deleted")
+    assert deedbox("delete", "id-7", directory).returncode == Exit.NOT_FOUND
+    assert deedbox("search", directory, "--count").stdout == "98\n"
+    for format in ("jsonl", "raw", "kvp"):
+        shown = deedbox("cat", directory, "--format", format).stdout
+        assert ("id-6" in shown or '"serial":6,' in shown, '"serial":7,' in shown, '"serial":77,' in shown) == (
+            True, False, False,
+        )  # fmt: skip
+    assert "2 deleted and hidden, 0 removed" in deedbox("verify", directory).stdout
+    assert "compacted: " in deedbox("compact", directory).stdout
+    verified = deedbox("verify", directory)
+    assert (verified.returncode, "1 deleted and hidden, 1 removed" in verified.stdout) == (Exit.OK, True)
+    assert deedbox("search", directory, "--count").stdout == "98\n"
+
+
+def test_a_pipe_that_closes_ends_it_quietly(directory: Path) -> None:
+    done = subprocess.run(
+        f"{sys.executable} -m consumer search {directory} {directory} {directory} | head -1", shell=True, check=True,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
