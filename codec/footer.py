@@ -8,7 +8,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import orjson
 
@@ -78,7 +78,10 @@ def encode_footer(footer: Footer, rows: Sequence[bytes], words: Sequence[bytes])
 
     Raises TooLarge past 4 GiB.
     """
-    totals = orjson.dumps(footer)
+    members = asdict(footer)
+    if not footer.removed:
+        del members["removed"]  # only where something was
+    totals = orjson.dumps(members)
     parts = [_FOOTER_COUNTS.pack(len(totals), len(rows)), totals, *rows]
     for size in sorted(set(map(len, words))):
         matrix = _words(b"".join(one for one in words if len(one) == size))

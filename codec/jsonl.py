@@ -4,20 +4,25 @@ The lines are for reading and for other tools; the archive alone is exact. Text 
 U+FFFD in it, bytes in header tables as base64, and a header that cannot be read as `header_base64`.
 """
 
-from base64 import b64encode
+import json
+from base64 import b64decode, b64encode
 from collections.abc import Callable
 from functools import lru_cache
 from math import isfinite
+from typing import Any
 
 import orjson
 
-from codec.amqp import Decimal, Field, decode_header
-from codec.errors import CodecError
-from codec.event import Event, format_time
+from codec.amqp import Decimal, Field, decode_header, encode_header
+from codec.errors import CodecError, Corrupt
+from codec.event import Event, format_time, parse_time
 
 
-def encode(event: Event, position: str, show_time: Callable[[int], str] | None = None) -> bytes:
-    """One line with its line feed. `position` is `archive:batch:index`; times are UTC, or as `show_time` shows them."""
+def encode(event: Event, position: str, show_time: Callable[[int], str] | None = None, exact: bool = False) -> bytes:
+    """One line with its line feed. `position` is `archive:batch:index`; times are UTC, or as `show_time` shows them.
+
+    `exact`: with the header as it is, so that `decode` gives back the same event.
+    """
     show_time = show_time or _format_time
     line: dict[str, object] = {
         "id": _clean(event.id),
@@ -32,6 +37,9 @@ def encode(event: Event, position: str, show_time: Callable[[int], str] | None =
     if event.duplicate:
         line["duplicate"] = True
     line |= _header(event.header)
+    if exact:
+        line["header_base64"] = _base64(event.header)
+        line |= {f"{name}_escaped": json.dumps(value) for name, value in _texts(event) if not _is_clean(value)}
     try:
         line["body"] = event.body.decode()
     except UnicodeDecodeError:
@@ -41,6 +49,76 @@ def encode(event: Event, position: str, show_time: Callable[[int], str] | None =
 
 
 _format_time = lru_cache(maxsize=4096)(format_time)  # arrivals are shared by many, and often are the event's time too
+
+
+def _texts(event: Event) -> tuple[tuple[str, object], ...]:
+    """What may hold lone surrogates, and then stands in the line with U+FFFD in it."""
+    names = ("id", "type", "exchange", "routing_key", "tags")
+    return tuple((name, getattr(event, name)) for name in names)
+
+
+def _is_clean(value: object) -> bool:
+    return all(_clean(text) == text for text in ([value] if isinstance(value, str) else value))  # type: ignore[attr-defined]  # tags
+
+
+def decode(line: bytes) -> Event | None:
+    """The event of a line that `encode` wrote; None for a line of somebody else. Raises Corrupt.
+
+    Without `exact` the header is put together again from what the line shows, which loses the types of its fields.
+    """
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise Corrupt(f"not JSON: {error}") from error
+    if not isinstance(found, dict) or not found.keys() >= {"position", "arrived", "exchange", "routing_key"}:
+        return None
+    try:
+        return Event(
+            _text_of(found, "id"), _text_of(found, "type"), parse_time(found["time"]), parse_time(found["arrived"]),
+            _text_of(found, "exchange"), _text_of(found, "routing_key"), _header_of(found),
+            b64decode(found["body_base64"], validate=True) if "body_base64" in found else found["body"].encode(),
+            found["redelivered"] is True, found.get("duplicate") is True, _tags_of(found),
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Corrupt(f"not an event: {type(error).__name__}: {error}") from error
+
+
+def _text_of(found: dict[str, Any], name: str) -> str:
+    value = json.loads(found[f"{name}_escaped"]) if f"{name}_escaped" in found else found[name]
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no text")
+    return value
+
+
+def _tags_of(found: dict[str, Any]) -> tuple[str, ...]:
+    tags = json.loads(found["tags_escaped"]) if "tags_escaped" in found else found["tags"]
+    return tuple(map(str, tags))
+
+
+def _header_of(found: dict[str, Any]) -> bytes:
+    if "header_base64" in found:
+        return b64decode(found["header_base64"], validate=True)
+    table = tuple((name, field_of(value)) for name, value in found["headers"].items())
+    properties = found["properties"] | ({"headers": table} if table else {})
+    return encode_header(properties)
+
+
+def field_of(value: object) -> Field:
+    """A field of a header table that holds a JSON value."""
+    match value:
+        case bool():
+            return Field("t", value)
+        case int() if -(1 << 63) <= value < 1 << 63:
+            return Field("l", value)
+        case float():
+            return Field("d", value)
+        case None:
+            return Field("V", None)
+        case list():
+            return Field("A", tuple(map(field_of, value)))
+        case dict():
+            return Field("F", tuple((name, field_of(inner)) for name, inner in value.items()))
+    return Field("S", str(value).encode())
 
 
 def _header(raw: bytes) -> dict[str, object]:

@@ -157,6 +157,46 @@ def compact(paths: Paths, /) -> int:
     return show_compaction(paths, print)
 
 
+@app.command(name="import")
+def import_(
+    paths: Annotated[list[Path], Parameter(help="Files, or directories of them.")],
+    /,
+    *,
+    format: Annotated[
+        Literal["shoebox", "theia", "cloudinit", "jsonl"],
+        Parameter(help="What wrote them; shoebox and jsonl also read gzip files."),
+    ],
+    dir: Annotated[Path, Parameter(help="The directory of the archives.")],
+    instance: Annotated[str, Parameter(help="Who writes; unique in the directory.")] = "import",
+) -> int:
+    """Archive the events of other systems' files. What is no event is named on standard error, and the status is 1."""
+    from consumer.converting import import_files
+
+    return import_files(paths, format, dir, instance, print, _complain)
+
+
+@app.command
+def export(
+    paths: Paths,
+    /,
+    *,
+    format: Annotated[
+        Literal["shoebox", "shoebox-json", "theia", "cloudinit", "jsonl", "parquet"],
+        Parameter(help="Whose files; parquet needs the extra of that name."),
+    ],
+    out: Annotated[Path, Parameter(help="The directory for the files; none is ever replaced.")],
+    since: Annotated[str | None, Parameter(help="From this time on.")] = None,
+    until: Annotated[str | None, Parameter(help="Up to this time, inclusive.")] = None,
+    type: Annotated[tuple[str, ...], Parameter(negative=(), help="A glob, as for search. Repeatable.")] = (),
+) -> int:
+    """Write events as files of other systems. What a format has no place for is said; status 1 if an event was left out."""
+    from consumer.converting import export_events
+    from consumer.reading import Asked
+
+    query = Asked(since=since, until=until, types=type).query(time.time_ns() // 1000)
+    return export_events(paths, query, format, out, print, _complain)
+
+
 @app.command
 def verify(paths: Paths, /) -> int:
     """Prove that archives are complete, or name what is not: file, offset, reason. Status 1 if anything is missing."""

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC
@@ -154,6 +154,3 @@ def _told(faults: Sequence[str], complain: Say) -> Exit:
     for fault in faults:
         complain(fault)
     return Exit.DAMAGED if faults else Exit.OK
-
-
-__all__ = ["Answer", "Asked", "Executor", "delete", "show_compaction", "show_event", "show_search"]

@@ -27,6 +27,7 @@ ALLOWED = {
     },
     "consumer.watch": {"codec", "consumer.errors", "consumer.log", "consumer.watch"},
     "consumer.reading": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
+    "consumer.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
     "consumer.progress": set(),
     "consumer.health": {"consumer.log"},
     "consumer.sections": {"consumer.archive", "consumer.ingest"},

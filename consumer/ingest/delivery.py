@@ -7,11 +7,9 @@ asked for, and one that does not hold what the extractor looks for is described 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import orjson
-
 from codec.amqp import identify
-from codec.errors import CodecError
-from codec.event import TIME_US_MAX, TIME_US_MIN, Event, parse_time
+from codec.event import TIME_US_MAX, Event
+from codec.notification import describe_body
 
 
 class Delivery(NamedTuple):
@@ -54,32 +52,9 @@ def describe(delivery: Delivery) -> Event:
 def describe_openstack(delivery: Delivery) -> Event:
     """Id, type and time from an OpenStack notification, also inside of the oslo envelope."""
     event = describe(delivery)
-    try:
-        notification = orjson.loads(delivery.body)
-        if "oslo.message" in notification:
-            notification = orjson.loads(notification["oslo.message"])
-        return event._replace(
-            id=_text(notification.get("message_id")) or event.id,
-            type=_text(notification.get("event_type")) or event.type,
-            time_us=_instant(notification.get("timestamp"), event.time_us),
-        )
-    except (orjson.JSONDecodeError, TypeError, AttributeError):
-        return event
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _instant(value: object, otherwise: int) -> int:
-    """The time of a notification: `2026-11-19 23:11:00.060662`, in UTC without saying so."""
-    try:
-        text = _text(value)
-        found = parse_time(text if text.endswith("Z") or "+" in text else text + "Z")
-    except CodecError:
-        return otherwise
-    # A zone can push an instant of the first or last day out of the calendar.
-    return found if TIME_US_MIN <= found <= TIME_US_MAX else otherwise
+    said = describe_body(delivery.body)
+    time_us = event.time_us if said.time_us is None else said.time_us
+    return event._replace(id=said.id or event.id, type=said.type or event.type, time_us=time_us)
 
 
 DESCRIBERS: dict[str, Describe] = {"amqp": describe, "openstack": describe_openstack}

@@ -1,8 +1,10 @@
 import orjson
+import pytest
 from hypothesis import given
 
 from codec import jsonl
 from codec.amqp import Decimal, Field, encode_header
+from codec.errors import Corrupt
 from codec.event import Event
 from tests.codec.strategies import events
 from tests.codec.test_amqp import FIELDS
@@ -62,3 +64,33 @@ def test_every_header_type_has_a_json_value() -> None:
 def test_a_header_that_cannot_be_read_is_shown_as_it_is() -> None:
     found = orjson.loads(jsonl.encode(EVENT._replace(header=b"\x00\x01junk"), "a:0:0"))
     assert found["header_base64"] == "AAFqdW5r"
+
+
+@given(events)
+def test_an_exact_line_gives_the_same_event_back(event: Event) -> None:
+    assert jsonl.decode(jsonl.encode(event, "a:0:0", exact=True)) == event
+
+
+def test_a_line_without_the_header_gives_what_it_shows() -> None:
+    headers = (("n", Field("l", 7)), ("s", Field("S", b"x")), ("deep", Field("F", (("on", Field("t", True)),))))
+    event = EVENT._replace(header=encode_header({"content_type": "text/plain", "headers": headers}))
+    assert jsonl.decode(jsonl.encode(event, "a:0:0")) == event
+
+
+@pytest.mark.parametrize("line", [b"{}", b"[]", b'{"position":"x"}', b"7"])
+def test_a_line_of_somebody_else_is_no_event(line: bytes) -> None:
+    assert jsonl.decode(line) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"", b"{"), (b'"time":"1970', b'"time":"197'), (b'"id":"id"', b'"id":7'), (b'"body"', b'"bdy"'), (b'"tags":[', b'"tags":7,"x":[')],
+)  # fmt: skip
+def test_a_line_that_is_damaged_is_said(old: bytes, new: bytes) -> None:
+    with pytest.raises(Corrupt):
+        jsonl.decode(jsonl.encode(EVENT, "a:0:0").replace(old, new, 1))
+
+
+def test_values_of_json_become_fields() -> None:
+    values = [None, True, 7, 1 << 70, 0.5, "x", [1], {"a": None}]
+    assert [jsonl.field_of(value).kind for value in values] == ["V", "t", "l", "S", "d", "S", "A", "F"]

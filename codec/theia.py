@@ -1,0 +1,123 @@
+"""Theia's events: a preamble with byte counts, header lines, the content; one line feed behind it, or two in store files.
+
+Invariants: content is taken by its length and may hold anything, a forged preamble too; header values are what stands behind the
+colon, blanks included. Source: theia 0.9.2, model.py and naivestore.py.
+"""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
+
+from codec.errors import Corrupt, Truncated
+from codec.foreign import Raw, Skipped, gap
+
+_PREAMBLE = re.compile(rb"event: (\d{1,18}) (\d{1,9}) (\d{1,18})\n")
+_PREAMBLE_MAX = 64
+_FIELDS = {"id", "timestamp", "source", "tags"}
+
+
+class Record(NamedTuple):
+    """An event of theia. `time_us`: microseconds since 1970."""
+
+    offset: int
+    id: str
+    time_us: int
+    source: str
+    tags: tuple[str, ...]
+    content: bytes
+
+
+def read(raw: Raw) -> Iterator[Record | Skipped]:
+    """All events, and the gaps between them."""
+    at = 0
+    while at < len(raw):
+        try:
+            record, at = _record(raw, at)
+            yield record
+        except (Corrupt, Truncated) as fault:
+            after = _next(raw, at + 1)
+            yield gap(at, after, len(raw), fault.reason)
+            at = len(raw) if after is None else after
+
+
+def _next(raw: Raw, at: int) -> int | None:
+    while (place := raw.find(b"event: ", at)) >= 0:
+        try:
+            _record(raw, place)
+        except (Corrupt, Truncated):
+            at = place + 1
+            continue
+        return place
+    return None
+
+
+def _record(raw: Raw, at: int) -> tuple[Record, int]:
+    """The event at `at`, and where it and its separators end. Raises Corrupt and Truncated."""
+    preamble = _PREAMBLE.match(raw[at : at + _PREAMBLE_MAX])
+    if preamble is None:
+        if len(raw) - at < _PREAMBLE_MAX and b"\n" not in raw[at : len(raw)]:
+            raise Truncated(f"{len(raw) - at} bytes without a whole preamble", at)
+        raise Corrupt(f"{raw[at : at + 24]!r} where an event begins", at)
+    total, header_size, content_size = map(int, preamble.groups())
+    if total != header_size + content_size:
+        raise Corrupt(f"{total} bytes of {header_size} and {content_size}", at)
+    start = at + preamble.end()
+    middle, end = start + header_size, start + total
+    if end > len(raw):
+        raise Truncated(f"event of {total} bytes, {len(raw) - start} left", at)
+    if raw[end : end + 1] not in (b"\n", b""):
+        raise Corrupt("no line feed behind the content", at)
+    fields = _fields(raw[start:middle], at)
+    tags = tuple(fields["tags"].split(",")) if fields["tags"] else ()
+    record = Record(at, fields["id"], _time_us(fields["timestamp"], at), fields["source"], tags, raw[middle:end])
+    end += 1
+    return record, end + 1 if raw[end : end + 1] == b"\n" else min(end, len(raw))
+
+
+def _fields(header: bytes, at: int) -> dict[str, str]:
+    try:
+        text = header.decode()
+    except UnicodeDecodeError as error:
+        raise Corrupt("header that is no UTF-8", at) from error
+    fields = dict.fromkeys(_FIELDS, "")
+    for line in text.removesuffix("\n").split("\n"):
+        name, colon, value = line.partition(":")
+        if not colon or name.lower() not in _FIELDS:
+            raise Corrupt(f"header line {line!r}", at)
+        fields[name.lower()] = value
+    return fields
+
+
+def _time_us(text: str, at: int) -> int:
+    try:
+        return round(Decimal(text.strip()) * 1_000_000)
+    except (InvalidOperation, ValueError, OverflowError) as error:
+        raise Corrupt(f"timestamp {text!r}", at) from error
+
+
+def unheld(record: Record) -> list[str]:
+    """What of an event the format cannot hold, by name: line feeds forge headers, commas split tags, content is text."""
+    faults = [name for name, value in (("id", record.id), ("source", record.source)) if not _line_is(value)]
+    if any("," in tag or not tag or not _line_is(tag) for tag in record.tags):
+        faults.append("tags")
+    try:
+        record.content.decode()
+    except UnicodeDecodeError:
+        faults.append("content")
+    return faults
+
+
+def _line_is(value: str) -> bool:
+    """Whether a value comes back as it was: theia strips each line, and reads text."""
+    return value.isprintable() and value == value.rstrip()
+
+
+def write(record: Record, separators: int = 2) -> bytes:
+    """An event as theia writes it: two line feeds behind it in a store's file, one in a stream."""
+    stamp = Decimal(record.time_us) / 1_000_000
+    header = f"id:{record.id}\ntimestamp: {stamp:.7f}\nsource:{record.source}\ntags:{','.join(record.tags)}\n".encode()
+    size = len(header) + len(record.content)
+    return (
+        b"event: %d %d %d\n" % (size, len(header), len(record.content)) + header + record.content + b"\n" * separators
+    )

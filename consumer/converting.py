@@ -1,0 +1,106 @@
+"""The commands `import` and `export`, behind `cli`."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+from codec.event import Event
+from codec.foreign import Skipped
+from consumer.archive.claim import Claim
+from consumer.archive.durable import Disk
+from consumer.archive.rolling import RollPolicy
+from consumer.archive.shelf import Shelf, ShelfSettings
+from consumer.archive.writer import Place
+from consumer.errors import Exit
+from consumer.progress import progress
+from consumer.query.exports import Report, export
+from consumer.query.imports import events_of
+from consumer.query.query import Query
+from consumer.query.search import Search
+
+Say = Callable[[str], None]
+BATCH_EVENTS, BATCH_BYTES = 2000, 8 << 20
+ROLL_BYTES = 128 << 20
+
+
+def import_files(paths: Sequence[Path], format: str, directory: Path, instance: str, say: Say, complain: Say) -> Exit:
+    """Archive the events of files durably; DAMAGED if a file holds something that is no event."""
+    place = Place(directory)
+    claim = asyncio.run(Claim.take(Disk(), place, instance))
+    shelf = Shelf(Disk(), ShelfSettings(instance, place, RollPolicy(ROLL_BYTES), window=0), claim.ledger)
+    told = Exit.OK
+    try:
+        for path in _files(paths):
+            found = _Counted(path, format, complain)
+            with progress(path.name, path.stat().st_size) as advance:
+                for batch in _batches(found.events()):
+                    shelf.append(batch)
+                    advance(sum(len(event.body) for event in batch))
+            say(f"{path}: {found.count} events{f', {found.gaps} gaps' if found.gaps else ''}")
+            told = Exit.DAMAGED if found.gaps else told
+    finally:
+        shelf.roll("stop")
+        claim.end(consumed=False)
+        claim.release()
+    return told
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        yield from sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+
+
+class _Counted:
+    """The events of a file; what is none is named and counted."""
+
+    def __init__(self, path: Path, format: str, complain: Say) -> None:
+        self.count = self.gaps = 0
+        self._path, self._format, self._complain = path, format, complain
+
+    def events(self) -> Iterator[Event]:
+        for found in events_of(self._path, self._format):
+            if isinstance(found, Skipped):
+                self.gaps += 1
+                self._complain(f"{self._path}: at {found.offset}: {found.size} bytes: {found.reason}")
+            else:
+                self.count += 1
+                yield found
+
+
+def _batches(events: Iterator[Event]) -> Iterator[list[Event]]:
+    batch: list[Event] = []
+    size = 0
+    for event in events:
+        batch.append(event)
+        size += len(event.body)
+        if len(batch) == BATCH_EVENTS or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def export_events(paths: Sequence[Path], query: Query, format: str, out: Path, say: Say, complain: Say) -> Exit:
+    """Write what a search finds as files; DAMAGED if an archive could not be read whole or an event was left out."""
+    search = Search(paths, query)
+    began = time.monotonic()
+    report = export(Disk(), search, format, out)
+    for fault in search.faults:
+        complain(fault)
+    _tell(report, out, time.monotonic() - began, say, complain)
+    return Exit.DAMAGED if search.faults or report.left_out else Exit.OK
+
+
+def _tell(report: Report, out: Path, seconds: float, say: Say, complain: Say) -> None:
+    for path in islice(report.files, 10):
+        say(str(path))
+    if len(report.files) > 10:
+        say(f"and {len(report.files) - 10} more below {out}")
+    for name, count in report.unheld.items():
+        if count:
+            complain(f"the format has no place for {name}: {count} events")
+    if report.left_out:
+        complain(f"{report.left_out} events were left out, because the format cannot hold their bodies")
+    say(f"{report.events} events in {len(report.files)} files, {seconds:.1f} s")

@@ -1,0 +1,217 @@
+"""Archived events as files of other systems, which their own readers read.
+
+Invariants: a file has its final name only when it is whole and durable, and never replaces another one; what a format cannot
+hold is counted and said, by name.
+"""
+
+import hashlib
+import json
+import zlib
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from uuid import NAMESPACE_OID, uuid5
+
+from codec import cloudinit, jsonl, shoebox, theia
+from codec.errors import CodecError
+from codec.event import Event, format_time
+from codec.foreign import headers_of
+from consumer.archive.durable import Disk
+from consumer.query.imports import MARK
+from consumer.query.search import Found
+
+_BUFFER_BYTES = 1 << 20
+_MINUTE_US = 60_000_000
+
+
+@dataclass
+class Report:
+    """What an export did: events and files, and how often which part of an event found no place."""
+
+    events: int = 0
+    files: list[Path] = field(default_factory=list)
+    unheld: Counter[str] = field(default_factory=Counter)
+    left_out: int = 0
+
+
+class _File:
+    """A file in the making."""
+
+    def __init__(self, disk: Disk, path: Path) -> None:
+        self._disk, self._path = disk, path
+        self._part = path.with_name(path.name + ".part")
+        self._part.unlink(missing_ok=True)  # left by an export that did not end
+        self._fd = disk.create(self._part)
+        self._buffer = bytearray()
+
+    def write(self, raw: bytes) -> None:
+        self._buffer += raw
+        if len(self._buffer) >= _BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._disk.append(self._fd, bytes(self._buffer))
+        self._buffer.clear()
+
+    def finish(self, name: str | None = None) -> Path:
+        """Durable, under its name. Raises FileExistsError."""
+        self._flush()
+        self._disk.sync(self._fd)
+        target = self._path if name is None else self._path.with_name(name)
+        self._disk.rename(self._part, target)
+        return target
+
+    def close(self) -> None:
+        self._disk.close(self._fd)
+
+
+@contextmanager
+def _file(disk: Disk, path: Path) -> Iterator[_File]:
+    made = _File(disk, path)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def export(disk: Disk, found: Iterable[Found], format: str, out: Path) -> Report:
+    """Write events, which come in the order of their time, below `out`. Raises OSError."""
+    disk.make_directory(out.absolute())
+    report = Report()
+    if format == "parquet":
+        from consumer.query.parquet import write_parquet
+
+        report.events, report.files = write_parquet(disk, found, out)
+    else:
+        WRITERS[format](disk, found, out, report)
+    return report
+
+
+def _whole(
+    disk: Disk, path: Path, found: Iterable[Found], encode: Callable[[Found, Report], bytes | None], report: Report
+) -> None:
+    """All events into one file."""
+    with _file(disk, path) as file:
+        for one in found:
+            _write(file, encode(one, report), report)
+        report.files.append(file.finish())
+
+
+def _write(file: _File, raw: bytes | None, report: Report) -> None:
+    if raw is None:
+        report.left_out += 1
+    else:
+        file.write(raw)
+        report.events += 1
+
+
+def _to_shoebox(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
+    _whole(disk, out / "events.shoebox", found, lambda one, _: _shoebox(one.event), report)
+
+
+def _shoebox(event: Event) -> bytes:
+    """The headers of an imported event as they were, and what restores the event under a name of ours."""
+    ours = event._asdict() | {"header": b64encode(event.header).decode()}
+    del ours["body"]
+    return shoebox.write([*(headers_of(event) or {}).items(), (MARK, json.dumps(ours))], event.body)
+
+
+def _to_jsonl(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
+    _whole(disk, out / "events.jsonl", found, lambda one, _: jsonl.encode(*one, exact=True), report)
+
+
+def _to_shoebox_json(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
+    """Bodies as lines in a gzip file that is named after the SHA-256 of the lines."""
+    digest = hashlib.sha256()
+    packer = zlib.compressobj(6, wbits=31)
+    with _file(disk, out / "events.json.gz") as file:
+        for event, _ in found:
+            line = _one_line(event.body, report)
+            report.unheld["properties and headers"] += 1
+            if line is not None:
+                digest.update(line)
+            _write(file, None if line is None else packer.compress(line), report)
+        file.write(packer.flush())
+        report.files.append(file.finish(f"events_{digest.hexdigest()}.json.gz"))
+
+
+def _one_line(body: bytes, report: Report) -> bytes | None:
+    if b"\n" in body:
+        try:
+            body = json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False).encode()
+            report.unheld["line feeds between JSON members"] += 1
+        except ValueError:
+            report.unheld["a body of several lines"] += 1
+            return None
+    return body + b"\n"
+
+
+def _to_theia(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
+    """A file a minute, named as theia's index wants it."""
+    for minute, events in groupby(found, lambda one: one.event.time_us // _MINUTE_US):
+        path = out / f"{minute * 60}-{minute * 60 + 60}"
+        _whole(disk, path, events, lambda one, said: _theia(one.event, said), report)
+
+
+def _theia(event: Event, report: Report) -> bytes | None:
+    headers = headers_of(event)
+    source = (headers or {}).get("source") or event.routing_key or event.exchange or event.type or "deedbox"
+    record = theia.Record(0, event.id, event.time_us, source, event.tags, event.body)
+    faults = theia.unheld(record)
+    report.unheld.update(faults)
+    if headers is None or headers.keys() - {"source"} or event.type:
+        report.unheld["type, exchange, properties and headers"] += 1
+    if "content" in faults:
+        return None
+    tags = tuple(filter(None, (_flat(tag).replace(",", " ") for tag in event.tags)))
+    return theia.write(record._replace(id=_flat(event.id), source=_flat(source), tags=tags))
+
+
+def _flat(text: str) -> str:
+    """One line that theia gives back as it is."""
+    return "".join(c if c.isprintable() else " " for c in text).rstrip().encode("utf-8", "replace").decode()
+
+
+def _to_cloudinit(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
+    _whole(disk, out / "kvp_pool_1", found, lambda one, said: _cloudinit(one.event, said), report)
+
+
+def _cloudinit(event: Event, report: Report) -> bytes | None:
+    headers = headers_of(event)
+    report.unheld["exchange, properties and tags"] += headers is None or bool(event.tags)
+    named = headers or {}
+    name = named.get("name") or event.routing_key or event.id or "event"
+    fields = {"name": name, "type": event.type, "ts": format_time(event.time_us)}
+    fields |= {key: value for key, value in named.items() if key not in ("key", "name")}
+    try:
+        body = event.body.decode()
+    except UnicodeDecodeError:
+        body = json.dumps({"encoding": "gz+b64", "data": b64encode(zlib.compress(event.body)).decode()})
+        report.unheld["type of a body that is no text"] += event.type != cloudinit.COMPRESSED
+        fields["type"] = cloudinit.COMPRESSED
+    try:
+        return b"".join(cloudinit.write(_key(event, named, fields), fields, body))
+    except CodecError:
+        report.unheld["a name or type that is too long"] += 1
+        return None
+
+
+def _key(event: Event, named: dict[str, str], fields: dict[str, str]) -> str:
+    key = named.get("key")
+    if key is not None and key.count("|") >= 4:  # shorter ones are shared by events, and the host keeps only the last
+        return key
+    incarnation = event.arrived_us // 1_000_000
+    name, kind = (part.replace("|", "%7C")[:100] for part in (fields["name"], fields["type"]))
+    return f"{cloudinit.PREFIX}|{incarnation}|{kind}|{name}|{uuid5(NAMESPACE_OID, f'{event.id}|{event.arrived_us}')}"
+
+
+WRITERS: dict[str, Callable[[Disk, Iterable[Found], Path, Report], None]] = {
+    "shoebox": _to_shoebox, "shoebox-json": _to_shoebox_json, "theia": _to_theia, "cloudinit": _to_cloudinit,
+    "jsonl": _to_jsonl,
+}  # fmt: skip
+
+__all__ = ["WRITERS", "Report", "export"]

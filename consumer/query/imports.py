@@ -1,0 +1,138 @@
+"""Events out of other systems' files: what is whole, and a line for each stretch of bytes that is not.
+
+Invariant: the body of an imported event is the predecessor's payload to the byte; what else its file said becomes id, type, time and
+tags where it means that, and AMQP headers under its own names where it does not.
+"""
+
+import gzip
+import hashlib
+import json
+import mmap
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from codec import cloudinit, jsonl, shoebox, theia
+from codec.errors import CodecError
+from codec.event import Event
+from codec.foreign import Raw, Skipped, event_of
+from codec.notification import describe_body
+
+Read = Iterator[Event | Skipped]
+MARK = "deedbox.event"  # under this name an export keeps what a format has no place for, as JSON
+_SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
+
+
+def events_of(path: Path, format: str) -> Read:
+    """The events of a file, and what is none. Raises OSError."""
+    with _mapped(path) as raw:
+        if format in ("shoebox", "jsonl") and raw[:2] == b"\x1f\x8b":
+            yield from _gzipped(path)
+        else:
+            yield from READERS[format](raw)
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[Raw]:
+    with path.open("rb") as file:
+        if path.stat().st_size == 0:  # a killed writer leaves one, and nothing maps it
+            yield b""
+            return
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
+            yield raw
+
+
+def _described(body: bytes, headers: list[tuple[str, str]]) -> Event:
+    said = describe_body(body)
+    time_us = time.time_ns() // 1000 if said.time_us is None else said.time_us
+    return event_of(body, id=said.id, type=said.type, time_us=time_us, headers=headers)
+
+
+def _shoebox(raw: Raw) -> Read:
+    for found in shoebox.read(raw):
+        if isinstance(found, Skipped):
+            yield found
+            continue
+        ours = dict(found.metadata).get(MARK)
+        try:
+            yield _described(found.payload, list(found.metadata)) if ours is None else _restored(found.payload, ours)
+        except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+            yield Skipped(found.offset, len(found.payload), f"damaged: {MARK}: {error}")
+
+
+def _restored(body: bytes, ours: str) -> Event:
+    """The event that an export of ours wrote."""
+    members = json.loads(ours) | {"body": ""}
+    return msgspec.convert([members[name] for name in Event._fields], Event)._replace(body=body)
+
+
+def _theia(raw: Raw) -> Read:
+    for found in theia.read(raw):
+        if isinstance(found, Skipped):
+            yield found
+        else:
+            headers = [("source", found.source)]
+            yield event_of(found.content, id=found.id, type="", time_us=found.time_us, headers=headers, tags=found.tags)
+
+
+def _cloudinit(raw: Raw) -> Read:
+    now_us = time.time_ns() // 1000
+    for found in cloudinit.read(raw):
+        if isinstance(found, Skipped):
+            yield found
+            continue
+        headers = [
+            ("key", found.key),
+            *((name, value) for name, value in found.fields.items() if name not in ("type", "ts")),
+        ]
+        time_us = now_us if found.time_us is None else found.time_us
+        yield event_of(found.body, id=found.id, type=found.fields.get("type", ""), time_us=time_us, headers=headers)
+
+
+def _jsonl(raw: Raw) -> Read:
+    """Lines of ours give the same events; any other line is a body."""
+    at = 0
+    while at < len(raw):
+        end = raw.find(b"\n", at)
+        end = len(raw) if end < 0 else end
+        yield from _line(raw[at:end], at, last=end == len(raw))
+        at = end + 1
+
+
+def _line(line: bytes, at: int, last: bool) -> Read:
+    if not line.strip():
+        return
+    try:
+        event = jsonl.decode(line)
+    except CodecError as error:
+        yield Skipped(at, len(line), f"{'torn' if last else 'damaged'}: {error.reason}")
+        return
+    yield _described(line, []) if event is None else event
+
+
+def _gzipped(path: Path) -> Read:
+    """Lines of a gzip file. Shoebox names it after the SHA-256 of its content, and then it must be that."""
+    pieces, fault = [], ""
+    try:
+        with gzip.open(path) as file:
+            while piece := file.read(1 << 20):
+                pieces.append(piece)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        fault = f"torn: {error}"
+    content = b"".join(pieces)
+    named = _SHA256.search(path.name)
+    if not fault and named and hashlib.sha256(content).hexdigest() != named[0]:
+        fault = "damaged: the SHA-256 of the content is not the one in the name"
+    yield from _jsonl(content)
+    if fault:
+        yield Skipped(len(content), 0, fault)
+
+
+READERS: dict[str, Callable[[Raw], Read]] = {
+    "shoebox": _shoebox, "theia": _theia, "cloudinit": _cloudinit, "jsonl": _jsonl,
+}  # fmt: skip

@@ -1,0 +1,78 @@
+"""Events as Parquet files, partitioned by day and type: `day=2026-11-21/type=compute.instance.create/…`.
+
+The only module that imports pyarrow, which is the extra `parquet`. Invariant: everything that an event holds is in a row; the header is
+there both as JSON, to be asked, and as it was.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import orjson
+
+from codec import jsonl
+from codec.event import format_time
+from consumer.archive.durable import Disk
+from consumer.errors import Exit, Fatal
+from consumer.query.search import Found
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS = 8192
+
+
+def write_parquet(disk: Disk, found: Iterable[Found], out: Path) -> tuple[int, list[Path]]:
+    """Write a dataset below `out`; gives how many events, and the files. Raises Fatal without pyarrow, and OSError."""
+    try:
+        import pyarrow as pa
+        import pyarrow.dataset as ds
+    except ImportError as error:
+        raise Fatal(Exit.SETTINGS, "Parquet needs pyarrow", "install deedbox[parquet]") from error
+    schema = _schema()
+    files: list[Path] = []
+    count = 0
+
+    def batches() -> Iterator[Any]:
+        nonlocal count
+        source = iter(found)
+        while rows := [_row(one) for one in islice(source, ROWS)]:
+            count += len(rows)
+            yield pa.RecordBatch.from_pylist(rows, schema)
+
+    day_and_type = pa.schema([("day", pa.string()), ("type", pa.string())])
+    ds.write_dataset(
+        batches(), out, schema=schema, format="parquet", partitioning=ds.partitioning(day_and_type, flavor="hive"),
+        basename_template=f"{uuid4().hex}-{{i}}.parquet", existing_data_behavior="overwrite_or_ignore", max_partitions=65_536,
+        max_open_files=256, file_visitor=lambda written: files.append(Path(written.path)),
+    )  # fmt: skip
+    for path in files:
+        disk.sync_path(path)
+        disk.sync_directory(path.parent)
+    return count, files
+
+
+def _schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    instant, text = pa.timestamp("us", tz="UTC"), pa.string()
+    return pa.schema([
+        ("day", text), ("type", text), ("time", instant), ("id", text), ("tags", pa.list_(text)), ("exchange", text),
+        ("routing_key", text), ("redelivered", pa.bool_()), ("duplicate", pa.bool_()), ("arrived", instant),
+        ("properties", text), ("headers", text), ("header", pa.binary()), ("body", pa.binary()), ("text", text),
+        ("position", text),
+    ])  # fmt: skip
+
+
+def _row(found: Found) -> dict[str, object]:
+    event = found.event
+    line = orjson.loads(jsonl.encode(event, found.position))
+    return {
+        "day": format_time(event.time_us)[:10], "type": line["type"] or None, "time": event.time_us, "id": line["id"],
+        "tags": line["tags"], "exchange": line["exchange"], "routing_key": line["routing_key"],
+        "redelivered": event.redelivered, "duplicate": event.duplicate, "arrived": event.arrived_us,
+        "properties": orjson.dumps(line["properties"]).decode(), "headers": orjson.dumps(line["headers"]).decode(),
+        "header": event.header, "body": event.body, "text": line.get("body"), "position": found.position,
+    }  # fmt: skip

@@ -1,0 +1,164 @@
+"""Tests of reading are named after the defects of cloud-init's own reader and writer."""
+
+import json
+import zlib
+from base64 import b64encode, encodebytes
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codec import cloudinit
+from codec.cloudinit import Record
+from codec.errors import Corrupt
+from codec.event import parse_time
+from codec.foreign import Skipped
+
+REAL = (Path(__file__).parents[1] / "data" / "foreign" / "cloudinit-22.4.pool").read_bytes()
+UUID = "8bba813a-0705-4a2c-9a19-f42e546d5fe8"
+BASE = f"CLOUD_INIT|1763741700|start|name|{UUID}"
+FIELDS = {"name": "name", "type": "start", "ts": "2025-11-21T16:15:00.500000Z"}
+
+
+def pack(key: str, value: str | bytes) -> bytes:
+    raw = value if isinstance(value, bytes) else value.encode()
+    return key.encode().ljust(512, b"\0") + raw.ljust(2048, b"\0")
+
+
+def broken_down(key: str, text: str, limit: int, with_index: bool) -> bytes:
+    """Slices as cloud-init makes them: cut anywhere in the escaped text, all through it the same `room`."""
+    escaped, pieces, number = json.dumps(text)[1:-1], b"", 0
+    while escaped:
+        head = json.dumps(FIELDS | {"msg_i": number, "msg": ""}, separators=(",", ":"))
+        room = limit - len(head) - 8
+        value = head.replace('"msg":""', f'"msg":"{escaped[:room]}"')
+        pieces += pack(f"{key}|{number}" if with_index else key, value)
+        escaped, number = escaped[room:], number + 1
+    return pieces
+
+
+def bodies(raw: bytes) -> list[bytes]:
+    return [one.body for one in cloudinit.read(raw) if isinstance(one, Record)]
+
+
+def test_files_of_cloud_init_itself_are_read() -> None:
+    found = list(cloudinit.read(REAL))
+    assert [one.body for one in found] == [
+        b"one line", ("\\ \" \n é😀 " * 60).encode(), b"done", b"log line\n" * 200 + bytes(range(256)) * 4,
+    ]  # fmt: skip
+    assert [one.fields["type"] for one in found] == ["start", "start", "finish", "compressed"]
+    assert found[2].fields == {
+        "name": "modules",
+        "type": "finish",
+        "ts": "2025-11-21T16:15:02.250000Z",
+        "result": "WARN",
+    }
+    assert [one.time_us for one in found] == [
+        parse_time(f"2025-11-21T16:15:{second}Z") for second in ("00.5", "01", "02.25", "03")
+    ]
+    assert found[0].id == UUID
+
+
+def test_an_event_in_one_record_is_written_to_the_byte() -> None:
+    found = next(iter(cloudinit.read(REAL)))
+    assert cloudinit.write(found.key, found.fields, found.body.decode()) == [REAL[:2560]]
+
+
+@pytest.mark.parametrize("limit", [1024, 2048])
+@pytest.mark.parametrize(
+    ("key", "with_index"),
+    [
+        ("CLOUD_INIT|1763741700|start|name", False),
+        (BASE, False),
+        (BASE, True),
+        (f"CLOUD_INIT|1763741700|start|name|{UUID}|{UUID}", True),
+    ],
+)
+def test_slices_of_every_key_shape_are_joined(key: str, with_index: bool, limit: int) -> None:
+    """They are cut through escapes and surrogate pairs: 26 of 48 were no JSON, and others gave a wrong text."""
+    for shift in range(13):
+        text = "x" * shift + '\\ " \n é😀 ' * 400
+        (found,) = cloudinit.read(broken_down(key, text, limit, with_index))
+        assert (found.body.decode(), found.key, found.fields) == (text, key, FIELDS)
+
+
+def test_a_key_of_another_kind_has_a_plain_value() -> None:
+    """`PROVISIONING_REPORT`, and what other programs keep in the pool."""
+    (found,) = cloudinit.read(pack("PROVISIONING_REPORT", "result=success|agent=x"))
+    assert (found.id, found.body, found.fields, found.time_us) == (
+        "PROVISIONING_REPORT",
+        b"result=success|agent=x",
+        {},
+        None,
+    )
+
+
+@pytest.mark.parametrize("encode", [b64encode, encodebytes])
+def test_compressed_events_are_decompressed(encode: object) -> None:
+    data = encode(zlib.compress(b"\xff" * 90)).decode()
+    (found,) = cloudinit.read(
+        b"".join(
+            cloudinit.write(BASE, FIELDS | {"type": "compressed"}, json.dumps({"encoding": "gz+b64", "data": data}))
+        )
+    )
+    assert found.body == b"\xff" * 90
+
+
+def test_a_type_of_that_name_with_other_content_stays_as_it_is() -> None:
+    (found,) = cloudinit.read(b"".join(cloudinit.write(BASE, FIELDS | {"type": "compressed"}, "no JSON")))
+    assert found.body == b"no JSON"
+
+
+@pytest.mark.parametrize("cut", [1, 511, 513, 2559])
+def test_a_torn_tail_hides_nothing_that_was_appended_after_it(cut: int) -> None:
+    """It shifted all later records, and everything after it was garbage."""
+    first, second, third = (b"".join(cloudinit.write(f"{BASE[:-1]}{n}", FIELDS, f"event {n}")) for n in range(3))
+    found = list(cloudinit.read(first + second[:cut] + third + first))
+    assert [one.body for one in found if isinstance(one, Record)] in (
+        [b"event 0", b"event 2", b"event 0"],
+        [b"event 0", b"event 1", b"event 2", b"event 0"],
+    )
+    assert sum(isinstance(one, Skipped) for one in found) == 1
+    (torn,) = [one for one in cloudinit.read(first + second[:cut]) if isinstance(one, Skipped)]
+    assert (torn.offset, torn.size, torn.reason[:4]) == (2560, cut, "torn")
+
+
+def test_a_record_cut_inside_of_a_character_costs_itself_only() -> None:
+    """Its own reader raised there, and all later records were out of reach."""
+    long = pack("k" * 511 + "é", "x")[:512] + pack("a", "plain")[512:]
+    found = list(cloudinit.read(long + b"".join(cloudinit.write(BASE, FIELDS, "after"))))
+    assert bodies(long + b"".join(cloudinit.write(BASE, FIELDS, "after")))[-1] == b"after"
+    assert len(found) == 2
+
+
+def test_a_missing_slice_is_a_gap_and_not_a_wrong_text() -> None:
+    raw = broken_down(BASE, "ab" * 2000, 1024, True)
+    without_first, without_second = raw[2560:], raw[:2560] + raw[5120:]
+    assert [type(one) for one in cloudinit.read(without_first)] == [Skipped]
+    found = list(cloudinit.read(without_second))
+    assert [type(one) for one in found] == [Record, Skipped]
+    assert "slices from 2 on" in found[1].reason
+
+
+@given(st.text(max_size=3000), st.booleans())
+def test_what_is_written_is_read_and_each_slice_is_json(text: str, finished: bool) -> None:
+    fields = FIELDS | ({"result": "SUCCESS"} if finished else {})
+    raw = cloudinit.write(BASE, fields, text)
+    for record in raw:
+        value = record[512:].rstrip(b"\0")
+        assert isinstance(json.loads(value)["msg"], str)
+        assert len(value.decode("ascii")) <= 1022
+    assert len({record[:512] for record in raw}) == len(raw)
+    (found,) = cloudinit.read(b"".join(raw))
+    assert (found.body.decode("utf-8", "surrogatepass"), found.fields, found.key) == (text, fields, BASE)
+
+
+def test_what_leaves_no_room_is_refused() -> None:
+    """A long name made it loop for ever, with growing memory."""
+    with pytest.raises(Corrupt, match="leave no room"):
+        cloudinit.write(BASE, FIELDS | {"name": "é" * 300}, "x")
+    with pytest.raises(Corrupt, match="key of"):
+        cloudinit.write("k" * 512, FIELDS, "x")
+    with pytest.raises(Corrupt, match="key of"):
+        cloudinit.write("a\0b", FIELDS, "x")

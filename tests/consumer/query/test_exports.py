@@ -1,0 +1,113 @@
+import gzip
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from codec import theia
+from codec.amqp import encode_header
+from codec.event import Event
+from codec.foreign import event_of
+from consumer.archive.durable import Disk
+from consumer.query.exports import export
+from consumer.query.imports import events_of
+from consumer.query.search import Found
+from tests.codec.strategies import events as any_events
+from tests.support.shelves import START_US, event
+
+HEADER = encode_header({"content_type": "application/json", "message_id": "m"})
+
+
+def found(*events: Event) -> Iterator[Found]:
+    return (Found(one, f"one-00000001:0:{index}") for index, one in enumerate(events))
+
+
+@pytest.mark.parametrize("format", ["shoebox", "jsonl"])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(events=st.lists(any_events, max_size=5))
+def test_what_holds_everything_gives_the_same_events_back(
+    tmp_path_factory: pytest.TempPathFactory, format: str, events: list[Event]
+) -> None:
+    out = tmp_path_factory.mktemp("out")
+    report = export(Disk(), found(*events), format, out)
+    assert (report.events, report.left_out, dict(report.unheld)) == (len(events), 0, {})
+    (path,) = report.files
+    assert list(events_of(path, format)) == events
+
+
+def test_an_imported_event_keeps_its_metadata(tmp_path: Path) -> None:
+    one = event_of(b"x", id="i", type="t", time_us=START_US, headers=[("key", "value")])
+    export(Disk(), found(one), "shoebox", tmp_path)
+    assert b"keyvalue" in (tmp_path / "events.shoebox").read_bytes()
+
+
+def test_shoebox_json_is_named_after_its_content_and_says_what_it_cannot_hold(tmp_path: Path) -> None:
+    """A line feed in a payload split the record."""
+    events = [event(1), event(2)._replace(body=b'{\n "a": "\xc3\xa9"\n}'), event(3)._replace(body=b"two\nlines")]
+    report = export(Disk(), found(*events), "shoebox-json", tmp_path)
+    (path,) = report.files
+    content = gzip.decompress(path.read_bytes())
+    assert content == event(1).body + b'\n{"a":"\xc3\xa9"}\n'
+    assert path.name == f"events_{hashlib.sha256(content).hexdigest()}.json.gz"
+    assert (report.events, report.left_out) == (2, 1)
+    assert report.unheld["a body of several lines"] == 1
+
+
+def test_theia_files_hold_a_minute_each_and_are_named_for_its_index(tmp_path: Path) -> None:
+    minute = START_US // 60_000_000
+    events = [event(n)._replace(time_us=(minute * 60 + 25 * n) * 1_000_000) for n in range(6)]
+    report = export(Disk(), found(*events), "theia", tmp_path)
+    assert [path.name for path in report.files] == [f"{(minute + n) * 60}-{(minute + n + 1) * 60}" for n in range(3)]
+    read = [one for path in report.files for one in theia.read(path.read_bytes())]
+    assert [(one.id, one.content, one.source, one.time_us) for one in read] == [
+        (one.id, one.body, "key", one.time_us) for one in events
+    ]
+
+
+def test_theia_is_given_no_line_that_it_would_misread(tmp_path: Path) -> None:
+    events = [event(1)._replace(id="a\nid:forged", tags=("x,y",), routing_key="k\n"), event(2)._replace(body=b"\xff")]
+    report = export(Disk(), found(*events), "theia", tmp_path)
+    assert (report.events, report.left_out) == (1, 1)
+    assert {name for name in report.unheld if report.unheld[name]} >= {"id", "tags", "source", "content"}
+    (one,) = theia.read(report.files[0].read_bytes())
+    assert (one.id, one.tags) == ("a id:forged", ("x y",))
+
+
+def test_cloud_init_pools_hold_any_body(tmp_path: Path) -> None:
+    events = [
+        event(1)._replace(header=HEADER), event(2)._replace(body=bytes(range(256)) * 9), event(3, size=5000),
+        event_of(b"d", id="i", type="finish", time_us=START_US, headers=[("name", "modules"), ("result", "WARN")]),
+    ]  # fmt: skip
+    report = export(Disk(), found(*events), "cloudinit", tmp_path)
+    assert (report.events, report.left_out) == (4, 0)
+    assert report.unheld["type of a body that is no text"] == 1
+    back = list(events_of(report.files[0], "cloudinit"))
+    assert [one.body for one in back] == [one.body for one in events]
+    assert [one.type for one in back] == ["type.1", "compressed", "type.0", "finish"]
+    assert len({one.id for one in back}) == 4
+
+
+def test_a_file_that_is_there_is_never_replaced(tmp_path: Path) -> None:
+    """Shoebox opened names that clashed for writing: of three files nothing was left."""
+    export(Disk(), found(event(1)), "jsonl", tmp_path)
+    before = (tmp_path / "events.jsonl").read_bytes()
+    with pytest.raises(FileExistsError):
+        export(Disk(), found(event(2)), "jsonl", tmp_path)
+    assert (tmp_path / "events.jsonl").read_bytes() == before
+
+
+def test_an_export_that_did_not_end_leaves_no_file_of_the_final_name(tmp_path: Path) -> None:
+    """Shoebox wrote gzip straight to the final name, and rsync could take half a file."""
+
+    def dies() -> Iterator[Found]:
+        yield from found(event(1))
+        raise OSError(5, "gone")
+
+    with pytest.raises(OSError, match="gone"):
+        export(Disk(), dies(), "jsonl", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl.part"]
+    export(Disk(), found(event(1)), "jsonl", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]

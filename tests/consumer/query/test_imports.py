@@ -1,0 +1,89 @@
+import gzip
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from codec import shoebox
+from codec.event import Event, parse_time
+from codec.foreign import Skipped, headers_of
+from consumer.query.imports import events_of
+
+FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
+
+
+def found(path: Path, format: str) -> list[Event | Skipped]:
+    return list(events_of(path, format))
+
+
+def test_shoebox_payloads_are_bodies_and_metadata_headers() -> None:
+    events = found(FOREIGN / "shoebox-v1.bin", "shoebox")
+    assert [event.body[:3] for event in events] == [b"pay", b'{"t', b"\xff\x00b"]
+    assert [headers_of(event) for event in events] == [{"key": "value"}, {}, {"né": "été"}]
+    assert (events[1].id, events[1].type, events[1].time_us) == (
+        "m-1", "compute.instance.create", parse_time("2026-11-20T00:00:01.5Z"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("format", ["shoebox", "jsonl"])
+def test_shoebox_json_lines_are_read_from_gzip(format: str) -> None:
+    (path,) = FOREIGN.glob("*.json.gz")
+    events = found(path, format)
+    assert [event.id for event in events] == ["j-0", "j-1", "j-2"]
+    assert b"\n".join(event.body for event in events) + b"\n" == gzip.decompress(path.read_bytes())
+
+
+def test_content_that_is_not_what_its_name_says_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / f"events_{hashlib.sha256(b'other').hexdigest()}.json.gz"
+    path.write_bytes(gzip.compress(b'{"a":1}\n'))
+    event, gap = found(path, "jsonl")
+    assert event.body == b'{"a":1}'
+    assert "SHA-256" in gap.reason
+
+
+def test_a_torn_gzip_gives_what_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.gz"
+    lines = [hashlib.sha256(b"%d" % n).hexdigest() for n in range(60_000)]
+    path.write_bytes(gzip.compress("".join(f'"{line}"\n' for line in lines).encode())[:-5000])
+    events = found(path, "jsonl")
+    assert len([one for one in events if isinstance(one, Event)]) > 1000
+    assert events[-1].reason.startswith("torn: ")
+
+
+def test_theia_content_is_the_body_and_its_source_a_header() -> None:
+    first, second, _ = found(FOREIGN / "theia-1763741700-1763741760", "theia")
+    assert (first.id, first.tags, first.time_us) == ("t-0", ("a", "b"), 1_763_741_700_250_000)
+    assert headers_of(first) == {"source": "/var/log/é"}
+    assert (second.body, second.tags) == (b"", ())
+
+
+def test_cloud_init_descriptions_are_bodies_and_what_else_they_said_headers() -> None:
+    events = found(FOREIGN / "cloudinit-22.4.pool", "cloudinit")
+    assert [event.type for event in events] == ["start", "start", "finish", "compressed"]
+    assert headers_of(events[2]) == {
+        "key": "CLOUD_INIT|1763741700|finish|modules|f2e6db6f-b151-4d06-8f46-023002f8df53", "name": "modules", "result": "WARN",
+    }  # fmt: skip
+    assert events[2].id == "f2e6db6f-b151-4d06-8f46-023002f8df53"
+
+
+def test_lines_of_others_are_bodies(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_bytes(b'{"message_id":"m"}\n\n[1, 2]\nnot json\n{"torn":')
+    events = found(path, "jsonl")
+    assert [one.body if isinstance(one, Event) else one.reason[:5] for one in events] == [
+        b'{"message_id":"m"}', b"[1, 2]", "damag", "torn:",
+    ]  # fmt: skip
+    assert (events[2].offset, events[3].offset) == (27, 36)
+
+
+@pytest.mark.parametrize("format", ["shoebox", "theia", "cloudinit", "jsonl"])
+def test_an_empty_file_holds_nothing(tmp_path: Path, format: str) -> None:
+    """Shoebox gave up after three of them."""
+    (tmp_path / "empty").touch()
+    assert found(tmp_path / "empty", format) == []
+
+
+def test_marks_of_an_export_that_make_no_sense_are_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(shoebox.write([("deedbox.event", '{"id":1}')], b"x"))
+    (gap,) = found(tmp_path / "x", "shoebox")
+    assert isinstance(gap, Skipped)

@@ -1,0 +1,60 @@
+"""`import` and `export` as a person runs them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from consumer.errors import Exit
+from tests.support.shelves import event, shelf, some
+
+FOREIGN = Path(__file__).parents[1] / "data" / "foreign"
+
+
+def deedbox(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "consumer", *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "count"),
+    [("shoebox-v1.bin", "shoebox", 3), ("theia.stream", "theia", 2), ("cloudinit-22.4.pool", "cloudinit", 4)],
+)
+def test_files_are_archived_and_whole(tmp_path: Path, name: str, format: str, count: int) -> None:
+    done = deedbox("import", FOREIGN / name, "--format", format, "--dir", tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (Exit.OK, f"{FOREIGN / name}: {count} events")
+    assert f"complete: 1 archives, {count} events" in deedbox("verify", tmp_path).stdout
+
+
+def test_a_damaged_file_gives_what_is_whole_and_a_line_for_each_gap(tmp_path: Path) -> None:
+    raw = (FOREIGN / "shoebox-v1.bin").read_bytes()
+    (tmp_path / "damaged").write_bytes(raw + b"noise" + raw[:-3])
+    done = deedbox("import", tmp_path / "damaged", "--format", "shoebox", "--dir", tmp_path / "archive")
+    assert done.returncode == Exit.DAMAGED
+    assert done.stdout.splitlines()[-1].endswith("damaged: 5 events, 2 gaps")
+    assert [line.split(": ")[2] for line in done.stderr.splitlines()] == ["at 222", "at 398"]
+    assert deedbox("search", tmp_path / "archive", "--count").stdout == "5\n"
+
+
+def test_an_import_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+    for _ in range(2):
+        deedbox("import", FOREIGN / "theia.stream", "--format", "theia", "--dir", tmp_path)
+    assert "complete: 2 archives, 4 events" in deedbox("verify", tmp_path).stdout
+
+
+def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> None:
+    one = shelf(tmp_path / "archive")
+    one.append([*some(0, 5), event(5)._replace(body=b"\xff")])
+    done = deedbox("export", tmp_path / "archive", "--format", "theia", "--out", tmp_path / "out", "--type", "type.?")
+    assert done.returncode == Exit.DAMAGED
+    assert "5 events in 1 files" in done.stdout
+    assert "the format has no place for content: 1 events" in done.stderr
+    whole = deedbox("export", tmp_path / "archive", "--format", "jsonl", "--out", tmp_path / "out", "--type", "type.1")
+    assert (whole.returncode, whole.stderr) == (Exit.OK, "")
+    lines = (tmp_path / "out" / "events.jsonl").read_bytes().splitlines()
+    assert [orjson.loads(line)["id"] for line in lines] == ["id-1", "id-4"]
+    again = deedbox("export", tmp_path / "archive", "--format", "jsonl", "--out", tmp_path / "out")
+    assert again.returncode != Exit.OK
+    assert "File exists" in again.stderr
