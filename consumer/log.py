@@ -65,6 +65,13 @@ CATALOGUE = {
     "drain_deadline": _event("warning", "returned", "The drain took too long; what was left has been given back.", "Is the disk slow? Raise service.drain_s."),
     "stopped": _event("info", "archived acked returned", "The service has ended."),
     "failed": _event("error", "exit reason do", "The service cannot go on.", "As `do` says."),
+    "watching": _event("info", "files exchange backend", "New lines of these files are published."),
+    "file_rotated": _event("info", "path", "A watched file was renamed and another one has its name; the old one is read to its end."),
+    "file_truncated": _event("warning", "path size position", "A watched file is shorter than what was read of it; it is read from its beginning.", "Rotate by renaming: what was added between the last look and the truncation is lost."),
+    "publish_failed": _event("warning", "reason lines wait_s", "Lines could not be published; the same ones are tried again after `wait_s`.", "Is the broker up, does the exchange exist?"),
+    "watch_fallback": _event("warning", "backend reason", "The kernel's file events are not to be had; files are looked at again and again.", "Nothing, or raise fs.inotify.max_user_instances and max_user_watches."),
+    "watch_failed": _event("warning", "reason", "A directory could not be watched; it is looked at once a minute.", "Raise fs.inotify.max_user_watches, or give access."),
+    "handler_failed": _event("error", "path reason", "Who was told of a change of this file failed.", "Report it: this is a defect of Deedbox."),
     "lines_lost": _event("warning", "count", "The reader of the log was too slow; so many lines were not written.", "Look at what reads the log."),
     "library": _event("warning", "logger text", "A library said something.", "Nothing, usually."),
 }  # fmt: skip

@@ -19,9 +19,12 @@ from consumer.errors import Exit
 from consumer.query.query import Query, make_query
 from consumer.query.search import Found, Search
 from consumer.query.show import Printer, local_zone
+from consumer.query.tail import Tail
 from consumer.query.when import parse_when
+from consumer.watch.backends import choose
 
 Say = Callable[[str], None]
+FOLLOW_S = 0.25  # how late a change is seen that no backend told of
 
 
 @dataclass(frozen=True)
@@ -154,3 +157,23 @@ def _told(faults: Sequence[str], complain: Say) -> Exit:
     for fault in faults:
         complain(fault)
     return Exit.DAMAGED if faults else Exit.OK
+
+
+def show_tail(paths: Sequence[Path], asked: Asked, newest: int, follow: bool, format: str, complain: Say) -> Exit:
+    """Print the newest events, and what follows; DAMAGED if something could not be read."""
+    tail = Tail(paths, asked.query(time.time_ns() // 1000))
+    printer = Printer(sys.stdout.buffer, format, local_zone() if asked.local else UTC)
+    told = _print_all(tail, tail.newest(newest), printer, complain)
+    backend = choose(growth=True) if follow else None
+    while backend is not None:
+        told = max(told, _print_all(tail, tail.read(), printer, complain))
+        tail.wait(backend, FOLLOW_S)
+    return told
+
+
+def _print_all(tail: Tail, found: Iterable[Found], printer: Printer, complain: Say) -> Exit:
+    for event, position in found:
+        printer.print(event, position)
+    printer.flush()
+    faults, tail.faults = tail.faults, []
+    return _told(faults, complain)

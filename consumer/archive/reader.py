@@ -94,7 +94,25 @@ class ArchiveFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Read nothing any more."""
         os.close(self._fd)
+
+    def refresh(self) -> None:
+        """See what was appended since."""
+        self.size = os.fstat(self._fd).st_size
+
+    def retry_head(self) -> bool:
+        """Read the head again, which was not whole when the archive was opened; whether it is now."""
+        try:
+            self._read_head()
+        except CodecError as error:
+            self.head_fault = error
+            return False
+        self.head_fault = None
+        return True
 
     def read(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes at `offset`; fewer only at the end of the file."""
@@ -136,7 +154,7 @@ class ArchiveFile:
             yield gap
             at = gap.size
         while at < self.size:
-            part = self._part(at, frames)
+            part = self.part(at, frames)
             if isinstance(part, Batch):
                 if link is not None and part.header.previous != link:
                     yield Gap(at, 0, "missing", f"batches before number {part.header.number} are missing")
@@ -147,7 +165,8 @@ class ArchiveFile:
             at += part.size
             link = link if isinstance(part, Batch) else None
 
-    def _part(self, at: int, frames: bool) -> Part:
+    def part(self, at: int, frames: bool = True) -> Part:
+        """What stands at this place, which is the end of another part."""
         try:
             raw = self.read(at, container.BATCH_HEADER_BYTES)
             if raw[:16] != container.BATCH_MARK:

@@ -53,15 +53,19 @@ class _Read(NamedTuple):
 
 def read_batch(job: _Job) -> _Read:
     """The events of a batch that the query accepts. Runs in a worker, if there is one."""
-    number = job.batch.header.number
+    return read_events(job.path, job.batch, job.tombstones, job.query)
+
+
+def read_events(path: Path, batch: Batch, tombstones: Tombstones, query: Query) -> _Read:
+    """The same of any batch; its frame is read here."""
+    number = batch.header.number
     try:
-        with open_archive(job.path) as archive:
-            frame = archive.read(job.batch.offset + container.BATCH_HEADER_BYTES, job.batch.header.compressed)
-        events = job.batch.__class__(job.batch.offset, job.batch.header, frame).events()
+        with open_archive(path) as archive:
+            frame = archive.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
+        events = Batch(batch.offset, batch.header, frame).events()
     except (CodecError, OSError) as error:
-        return _Read([], f"{job.path}: at {job.batch.offset}: batch {number}: {error}")
-    kept = job.tombstones.kept(number, events)
-    return _Read([pair for pair in kept if job.query.accepts(pair[1])], None)
+        return _Read([], f"{path}: at {batch.offset}: batch {number}: {error}")
+    return _Read([pair for pair in tombstones.kept(number, events) if query.accepts(pair[1])], None)
 
 
 class Search:

@@ -1,0 +1,112 @@
+"""The inotify backend: the kernel says in which directory something happened. The only module that imports asyncinotify.
+
+Invariants: an overflow of the kernel's queue, an unmount and a watch that went with its directory all mean: look again;
+a directory that comes back is watched again. Source: inotify(7).
+"""
+
+import os
+import select
+import threading
+from collections.abc import Collection
+from pathlib import Path
+from time import monotonic
+
+from asyncinotify import Inotify as Kernel
+from asyncinotify import Mask, Watch
+
+from consumer.watch.backends import EVERYWHERE
+
+_ENDS = (
+    Mask.CLOSE_WRITE | Mask.CREATE | Mask.DELETE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.ATTRIB
+    | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
+)  # fmt: skip
+_GONE = Mask.IGNORED | Mask.UNMOUNT | Mask.DELETE_SELF | Mask.MOVE_SELF
+_DRAIN_S = 0.005  # what one writer does comes in several events; they are one look
+_DRAIN_S_MAX = 0.05
+
+
+class Inotify:
+    """Watches directories. `growth`: also tells of every write, not only of the end of writing."""
+
+    name = "inotify"
+    priority = 99
+    sees_ends = True
+
+    def __init__(self, growth: bool = False) -> None:
+        self._kernel = Kernel(sync_timeout=0)
+        self._mask = _ENDS | Mask.MODIFY if growth else _ENDS
+        self._watches: dict[Path, Watch] = {}
+        self._waker, self._wakes = os.pipe()
+        os.set_blocking(self._waker, False)
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def arm(self, directories: Collection[Path]) -> bool:
+        """Watch these directories and no others; whether one is watched that was not before. Raises OSError."""
+        with self._lock:
+            for path in self._watches.keys() - set(directories):
+                self._forget(path)
+            fresh = False
+            for path in directories:
+                if path not in self._watches:
+                    fresh |= self._add(path)
+            return fresh
+
+    def _add(self, path: Path) -> bool:
+        try:
+            self._watches[path] = self._kernel.add_watch(path, self._mask)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return False  # gone again; its parent tells when it is back
+        return True
+
+    def _forget(self, path: Path) -> None:
+        watch = self._watches.pop(path)
+        if all(watch.wd != other.wd for other in self._watches.values()):
+            try:
+                self._kernel.rm_watch(watch)
+            except OSError:
+                pass  # the kernel has forgotten it already, with its directory
+
+    def dirty(self, timeout_s: float) -> set[Path] | None:
+        """Directories in which something happened."""
+        ready, _, _ = select.select([self._kernel.fd, self._waker], [], [], max(timeout_s, 0))
+        if self._waker in ready:
+            os.read(self._waker, 4096)
+        found: set[Path] = set()
+        lost = False
+        end = monotonic() + _DRAIN_S_MAX
+        with self._lock:
+            while not self._closed and select.select([self._kernel.fd], [], [], _DRAIN_S if found else 0)[0]:
+                lost |= self._read(found)
+                if monotonic() > end:
+                    break  # under steady traffic there is no end to wait for
+        return EVERYWHERE if lost else found
+
+    def _read(self, found: set[Path]) -> bool:
+        """Take what the kernel has in one read; whether something was lost."""
+        lost = False
+        while (event := self._kernel.sync_get()) is not None:
+            watch = event.watch
+            if watch is None or Mask.Q_OVERFLOW in event.mask:
+                lost |= Mask.Q_OVERFLOW in event.mask
+                continue
+            paths = [path for path, own in self._watches.items() if own.wd == watch.wd]
+            found.update(paths)
+            if event.mask & _GONE:
+                for path in paths:
+                    self._forget(path)
+        return lost
+
+    def interrupt(self) -> None:
+        """End a wait."""
+        os.write(self._wakes, b"x")
+
+    def close(self) -> None:
+        """Watch nothing any more."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._kernel.close()
+            os.close(self._waker)
+            os.close(self._wakes)

@@ -1,0 +1,180 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.durable import Disk
+from consumer.archive.naming import ArchiveId
+from consumer.archive.reader import find_archives
+from consumer.archive.recovery import recover
+from consumer.archive.tombstones import Tombstone, bury
+from consumer.archive.writer import Place
+from consumer.query.query import make_query
+from consumer.query.tail import Tail
+from consumer.watch.backends import Polling, choose
+from tests.support.shelves import shelf, some
+
+
+def ids(found: Iterator[object]) -> list[str]:
+    return [one.event.id for one in found]
+
+
+def named(first: int, count: int) -> list[str]:
+    return [f"id-{serial}" for serial in range(first, first + count)]
+
+
+@pytest.fixture
+def tail(tmp_path: Path) -> Iterator[Tail]:
+    made = Tail([tmp_path])
+    yield made
+    made.close()
+
+
+def test_the_newest_events_come_by_time_across_instances_and_archives(tmp_path: Path, tail: Tail) -> None:
+    for instance, first in (("one", 0), ("two", 3)):
+        writer = shelf(tmp_path, instance=instance)
+        for at in range(first, 60, 6):
+            writer.append(some(at, 3))
+            if at > 30:
+                writer.roll("test")
+    assert ids(tail.newest(10)) == named(50, 10)
+    assert ids(tail.read()) == []
+
+
+def test_more_than_there_are_is_all_there_are(tmp_path: Path, tail: Tail) -> None:
+    shelf(tmp_path).append(some(0, 5))
+    assert ids(tail.newest(100)) == named(0, 5)
+
+
+def test_none_of_the_newest_and_all_that_follow(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 5))
+    assert tail.newest(0) == []
+    one.append(some(5, 5))
+    assert ids(tail.read()) == named(5, 5)
+    assert ids(tail.read()) == []
+
+
+def test_a_roll_is_followed(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 5))
+    tail.newest(0)
+    one.append(some(5, 5))
+    one.roll("test")
+    one.append(some(10, 5))
+    assert ids(tail.read()) == named(5, 10)
+    one.roll("test")
+    one.append(some(15, 5))
+    one.roll("test")
+    one.append(some(20, 5))
+    assert ids(tail.read()) == named(15, 10)
+
+
+def test_an_archive_that_came_and_went_between_two_looks_is_not_missed(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 5))
+    tail.newest(0)
+    for at in range(5, 25, 5):
+        one.roll("test")
+        one.append(some(at, 5))
+    assert ids(tail.read()) == named(5, 20)
+
+
+def test_a_directory_that_comes_late_and_a_new_instance_are_followed(tmp_path: Path) -> None:
+    tail = Tail([tmp_path / "late"])
+    assert tail.newest(10) == []
+    assert ids(tail.read()) == []
+    one = shelf(tmp_path / "late")
+    one.append(some(0, 5))
+    assert ids(tail.read()) == named(0, 5)
+    two = shelf(tmp_path / "late", instance="two")
+    two.append(some(5, 5))
+    one.append(some(10, 5))
+    assert sorted(ids(tail.read())) == sorted(named(5, 10))
+    tail.close()
+
+
+def test_a_dead_instance_is_left_for_its_next_life(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 5))
+    tail.newest(0)
+    one.append(some(5, 5))
+    assert one.writer is not None
+    path = one.writer.path
+    one.writer.abandon()
+    with path.open("ab") as file:
+        file.write(path.read_bytes()[-200:-50])  # torn
+    again = shelf(tmp_path)
+    recover(Disk(), Place(tmp_path), path)
+    again.append(some(10, 5))
+    assert ids(tail.read()) == named(5, 10)
+    assert tail.faults == []
+
+
+def test_a_torn_frame_is_never_read(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 5))
+    tail.newest(0)
+    one.append(some(5, 5))
+    assert one.writer is not None
+    path, whole = one.writer.path, one.writer.path.read_bytes()
+    half = tmp_path / "copy"
+    half.mkdir()
+    copy = half / path.name
+    copy.write_bytes(whole[:-100])
+    other = Tail([half])
+    assert ids(other.newest(10)) == named(0, 5)
+    for size in range(len(whole) - 99, len(whole) + 1, 7):
+        copy.write_bytes(whole[:size])
+        assert ids(other.read()) in ([], named(5, 5))
+    copy.write_bytes(whole)
+    list(other.read())
+    assert other.faults == []
+    other.close()
+
+
+def test_only_what_is_wanted_is_shown(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 30))
+    tail = Tail([tmp_path], make_query(types=["type.1"]))
+    assert ids(tail.newest(2)) == ["id-25", "id-28"]
+    one.append(some(30, 5))
+    assert ids(tail.read()) == ["id-31", "id-34"]
+    tail.close()
+
+
+def test_a_deleted_event_is_not_shown(tmp_path: Path, tail: Tail) -> None:
+    shelf(tmp_path).append(some(0, 3))
+    bury(
+        Disk(), tmp_path, ArchiveId("one", 1), [Tombstone(batch=0, index=1, id="id-1", deleted="2026-11-21T16:15:00Z")]
+    )
+    assert ids(tail.newest(10)) == ["id-0", "id-2"]
+
+
+def test_damage_is_named_and_passed_by(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    for at in range(0, 30, 10):
+        one.append(some(at, 10))
+    one.roll("test")
+    (path,) = find_archives([tmp_path])
+    path.chmod(0o600)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 4] ^= 1
+    path.write_bytes(raw)
+    assert len(ids(tail.newest(100))) == 20
+    assert len(tail.faults) == 1
+
+
+def test_a_commit_wakes_who_waits(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    tail.newest(0)
+    backend = choose(growth=True)
+    tail.wait(backend, 0)
+    one.append(some(0, 1))
+    tail.wait(backend, 60)
+    assert ids(tail.read()) == ["id-0"]
+    one.append(some(1, 1))
+    tail.wait(backend, 60)
+    assert ids(tail.read()) == ["id-1"]
+    backend.close()
+    tail.wait(Polling(0), 60)

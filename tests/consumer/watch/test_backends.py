@@ -1,0 +1,50 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from consumer import log
+from consumer.errors import Fatal
+from consumer.watch.backends import EVERYWHERE, Polling, Static, available, choose
+
+
+def test_the_best_that_works_comes_first() -> None:
+    assert available() == ["inotify", "polling", "static"]
+    assert choose().name == "inotify"
+
+
+@pytest.mark.parametrize("name", ["inotify", "polling", "static"])
+def test_one_is_taken_by_its_name(name: str) -> None:
+    backend = choose(name)
+    assert backend.name == name
+    backend.close()
+
+
+def test_one_that_is_missing_is_not_replaced_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bcfg2 fell back to its pseudo monitor without a word when an import failed."""
+    said: list[tuple[str, dict]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: said.append((event, fields)))
+    monkeypatch.delitem(sys.modules, "consumer.watch.inotify", raising=False)
+    monkeypatch.setitem(sys.modules, "asyncinotify", None)
+    assert choose().name == "polling"
+    assert [(event, fields["backend"]) for event, fields in said] == [("watch_fallback", "polling")]
+    with pytest.raises(Fatal, match="inotify"):
+        choose("inotify")
+    assert available() == ["polling", "static"]
+
+
+def test_a_name_that_is_none_is_said() -> None:
+    with pytest.raises(Fatal, match="no watch backend 'gamin'"):
+        choose("gamin")
+
+
+def test_polling_looks_everywhere_and_static_nowhere() -> None:
+    assert Polling(0.001).dirty(1) is EVERYWHERE
+    assert Static().dirty(0.001) == set()
+    assert not Polling().arm({Path("/")})
+
+
+def test_a_wait_is_ended_from_outside() -> None:
+    for backend in (Polling(60), Static()):
+        backend.interrupt()
+        backend.dirty(60)

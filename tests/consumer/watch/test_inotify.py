@@ -1,0 +1,86 @@
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer.watch.backends import EVERYWHERE
+from consumer.watch.inotify import Inotify
+
+
+@pytest.fixture
+def kernel() -> Iterator[Inotify]:
+    made = Inotify()
+    yield made
+    made.close()
+
+
+def test_a_directory_is_armed_once(kernel: Inotify, tmp_path: Path) -> None:
+    assert kernel.arm({tmp_path})
+    assert not kernel.arm({tmp_path})
+    assert not kernel.arm({tmp_path / "missing"})
+
+
+def test_the_end_of_writing_is_told_and_each_write_is_not(kernel: Inotify, tmp_path: Path) -> None:
+    """Bcfg2 told of each of five writes, the first while the file was half written."""
+    file = (tmp_path / "file").open("w")
+    kernel.arm({tmp_path})
+    for _ in range(5):
+        file.write("x")
+        file.flush()
+    assert kernel.dirty(0) == set()
+    file.close()
+    assert kernel.dirty(1) == {tmp_path}
+
+
+def test_growth_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
+    kernel = Inotify(growth=True)
+    with (tmp_path / "file").open("w") as file:
+        kernel.arm({tmp_path})
+        file.write("x")
+        file.flush()
+        assert kernel.dirty(1) == {tmp_path}
+    kernel.close()
+
+
+def test_a_directory_that_comes_back_is_armed_again(kernel: Inotify, tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    kernel.arm({tmp_path, inner})
+    inner.rmdir()
+    assert inner in kernel.dirty(1)
+    inner.mkdir()
+    assert kernel.arm({tmp_path, inner})
+    (inner / "file").touch()
+    found = kernel.dirty(1)
+    assert inner in found
+
+
+def test_an_overflow_of_the_queue_means_everywhere(kernel: Inotify, tmp_path: Path) -> None:
+    kernel.arm({tmp_path})
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    names = [tmp_path / str(number) for number in range(2)]
+    for number in range(limit + 10):
+        fd = os.open(names[number % 2], os.O_WRONLY | os.O_CREAT)
+        os.close(fd)
+    found: set[Path] | None = set()
+    while found is not EVERYWHERE:
+        found = kernel.dirty(1)
+        assert found != set(), "the overflow was not told"
+
+
+def test_one_directory_under_two_names_is_both(kernel: Inotify, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    kernel.arm({tmp_path / "real", tmp_path / "link"})
+    (tmp_path / "real" / "file").touch()
+    assert kernel.dirty(1) == {tmp_path / "real", tmp_path / "link"}
+    kernel.arm({tmp_path / "link"})
+    (tmp_path / "real" / "other").touch()
+    assert kernel.dirty(1) == {tmp_path / "link"}
+
+
+def test_a_wait_is_ended_from_outside(kernel: Inotify) -> None:
+    threading.Timer(0.01, kernel.interrupt).start()
+    assert kernel.dirty(60) == set()

@@ -1,0 +1,379 @@
+"""The contract, and tests named after the defects of the file monitor that this replaces."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from consumer import log
+from consumer.watch.backends import Polling, Static
+from consumer.watch.inotify import Inotify
+from consumer.watch.monitor import FileEvent, Monitor
+from consumer.watch.snapshot import Kind
+
+Told = list[tuple[str, str]]
+
+
+@pytest.fixture(params=["inotify", "polling"])
+def monitor(request: pytest.FixtureRequest) -> Iterator[Monitor]:
+    made = Monitor(Inotify() if request.param == "inotify" else Polling(0.005))
+    yield made
+    made.shutdown()
+
+
+class Heard(Told):
+    """What a handler was told: kind and name."""
+
+    def __call__(self, event: FileEvent) -> None:
+        self.append((event.kind.value, event.name))
+
+    def taken(self) -> Told:
+        told = list(self)
+        self.clear()
+        return told
+
+
+def settle(monitor: Monitor) -> None:
+    """Look until nothing is told any more; polling needs a second look to see that a file has come to rest."""
+    quiet = 0
+    while quiet < 3:
+        before = monitor.pending()
+        quiet = quiet + 1 if monitor.look(0.03) == before else 0
+    monitor.handle_event_set()
+
+
+def write(path: Path, text: str) -> None:
+    path.write_text(text)
+
+
+def test_what_exists_is_told_when_a_monitor_is_set(monitor: Monitor, tmp_path: Path) -> None:
+    write(tmp_path / "b", "1")
+    write(tmp_path / "a", "1")
+    heard = Heard()
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    monitor.handle_event_set()
+    assert heard == [("exists", str(tmp_path)), ("exists", "a"), ("exists", "b"), ("endExist", str(tmp_path))]
+
+
+def test_a_monitor_on_a_file_tells_of_it_by_its_full_name(monitor: Monitor, tmp_path: Path) -> None:
+    heard = Heard()
+    path = tmp_path / "deep" / "file"
+    monitor.add(path, heard)
+    monitor.start()
+    settle(monitor)
+    assert heard.taken() == [("endExist", str(path))]
+    path.parent.mkdir()
+    write(path, "1")
+    settle(monitor)
+    assert heard.taken() == [("created", str(path))]
+    write(path, "12")
+    settle(monitor)
+    assert heard.taken() == [("changed", str(path))]
+    shutil.rmtree(path.parent)
+    settle(monitor)
+    assert heard.taken() == [("deleted", str(path))]
+
+
+def atomic(path: Path, text: str) -> None:
+    fresh = path.with_name(".fresh")
+    fresh.write_text(text)
+    fresh.rename(path)
+
+
+def five_writes(path: Path) -> None:
+    with path.open("a") as file:
+        for _ in range(5):
+            file.write("x")
+            file.flush()
+
+
+def swap(directory: Path) -> None:
+    for source, target in (("one", "x"), ("zwei", "one"), ("x", "zwei")):
+        (directory / source).rename(directory / target)
+
+
+HISTORIES: dict[str, tuple[Callable[[Path], object], Told]] = {
+    "create": (lambda d: write(d / "new", "1"), [("created", "new")]),
+    "append": (lambda d: five_writes(d / "one"), [("changed", "one")]),
+    "chmod": (lambda d: (d / "one").chmod(0o600), [("changed", "one")]),
+    "delete": (lambda d: (d / "one").unlink(), [("deleted", "one")]),
+    "rename": (lambda d: (d / "one").rename(d / "two"), [("deleted", "one"), ("created", "two")]),
+    "replace": (lambda d: atomic(d / "one", "other"), [("changed", "one")]),
+    "move in": (lambda d: write(d.parent / "x", "1") or (d.parent / "x").rename(d / "in"), [("created", "in")]),
+    "move out": (lambda d: (d / "one").rename(d.parent / "out"), [("deleted", "one")]),
+    "create and delete": (lambda d: write(d / "new", "1") or (d / "new").unlink(), []),
+    "delete and create": (lambda d: (d / "one").unlink() or write(d / "one", "another"), [("changed", "one")]),
+    "directory": (lambda d: (d / "inner").mkdir() or write(d / "inner" / "file", "1"), [("created", "inner")]),
+    "touch": (lambda d: os.utime(d / "one", ns=(1, 1)), [("changed", "one")]),
+    "swap": (swap, [("changed", "one"), ("changed", "zwei")]),
+    "link": (lambda d: (d / "link").symlink_to(d / "one"), [("created", "link")]),
+    "ignored": (lambda d: write(d / ".one.swp", "1") or write(d / "one~", "1"), []),
+}
+
+
+@pytest.mark.parametrize("name", HISTORIES)
+def test_a_history_is_told_alike_by_every_backend(monitor: Monitor, tmp_path: Path, name: str) -> None:
+    directory = tmp_path / "watched"
+    directory.mkdir()
+    write(directory / "one", "1")
+    write(directory / "zwei", "22")
+    heard = Heard()
+    monitor.add(directory, heard)
+    monitor.start()
+    settle(monitor)
+    heard.clear()
+    step, told = HISTORIES[name]
+    step(directory)
+    settle(monitor)
+    assert heard == told
+
+
+def test_a_file_and_its_directory_may_both_be_monitored(monitor: Monitor, tmp_path: Path) -> None:
+    """The directory's monitor went silent, whichever was set first."""
+    first, file, last = Heard(), Heard(), Heard()
+    monitor.add(tmp_path, first)
+    monitor.add(tmp_path / "file", file)
+    monitor.add(tmp_path, last)
+    monitor.start()
+    settle(monitor)
+    for heard in (first, file, last):
+        heard.clear()
+    write(tmp_path / "file", "1")
+    write(tmp_path / "other", "1")
+    settle(monitor)
+    assert sorted(first) == sorted(last) == [("created", "file"), ("created", "other")]
+    assert file == [("created", str(tmp_path / "file"))]
+
+
+def test_a_directory_that_was_deleted_and_made_again_is_watched_again(monitor: Monitor, tmp_path: Path) -> None:
+    """There was no event, the watch was gone, and setting the monitor again did not bring it back."""
+    directory = tmp_path / "a" / "b"
+    directory.mkdir(parents=True)
+    write(directory / "one", "1")
+    heard = Heard()
+    monitor.add(directory, heard)
+    monitor.start()
+    settle(monitor)
+    heard.clear()
+    shutil.rmtree(tmp_path / "a")
+    settle(monitor)
+    assert heard.taken() == [("deleted", "one"), ("deleted", str(directory))]
+    directory.mkdir(parents=True)
+    write(directory / "two", "1")
+    settle(monitor)
+    assert heard.taken() == [("created", str(directory)), ("created", "two")]
+    write(directory / "three", "1")
+    settle(monitor)
+    assert heard.taken() == [("created", "three")]
+
+
+def test_a_directory_that_was_renamed_away_is_gone(monitor: Monitor, tmp_path: Path) -> None:
+    directory = tmp_path / "watched"
+    directory.mkdir()
+    heard = Heard()
+    monitor.add(directory, heard)
+    monitor.start()
+    settle(monitor)
+    heard.clear()
+    directory.rename(tmp_path / "elsewhere")
+    settle(monitor)
+    write(tmp_path / "elsewhere" / "file", "1")
+    settle(monitor)
+    assert heard == [("deleted", str(directory))]
+
+
+def test_a_half_written_file_is_told_of_when_it_is_whole(tmp_path: Path) -> None:
+    heard = Heard()
+    write(tmp_path / "file", "")
+    monitor = Monitor(Inotify())
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    settle(monitor)
+    heard.clear()
+    with (tmp_path / "file").open("w") as file:
+        for _ in range(5):
+            file.write("x" * 10)
+            file.flush()
+            settle(monitor)
+        assert heard == []
+    settle(monitor)
+    assert heard == [("changed", "file")]
+    monitor.shutdown()
+
+
+def test_polling_waits_for_a_growing_file_to_rest(tmp_path: Path) -> None:
+    heard = Heard()
+    write(tmp_path / "file", "")
+    monitor = Monitor(Polling(0))
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    monitor.look(0)
+    monitor.handle_event_set()
+    heard.clear()
+    for size in range(1, 5):
+        write(tmp_path / "file", "x" * size)
+        monitor.look(0)
+        monitor.handle_event_set()
+    assert heard == []
+    monitor.look(0)
+    monitor.handle_event_set()
+    assert heard == [("changed", "file")]
+
+
+def test_the_static_backend_tells_what_exists_and_no_more(tmp_path: Path) -> None:
+    heard = Heard()
+    monitor = Monitor(Static())
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    write(tmp_path / "file", "1")
+    monitor.look(0.01)
+    monitor.handle_event_set()
+    assert heard == [("exists", str(tmp_path)), ("endExist", str(tmp_path))]
+
+
+CHANGES = """
+import sys
+from pathlib import Path
+for number in range(12_000):
+    (Path(sys.argv[1]) / f"file-{number}").write_text("x")
+"""
+
+
+def test_twelve_thousand_changes_while_stopped_lose_nothing(tmp_path: Path) -> None:
+    """The kernel's queue overflows: others lose half of the names without an error."""
+    script = (
+        "import sys; from pathlib import Path; from consumer.watch.monitor import Monitor; from consumer.watch.inotify import Inotify\n"
+        "names = []; monitor = Monitor(Inotify()); monitor.add(Path(sys.argv[1]), lambda event: names.append(event.name))\n"
+        "monitor.start(); monitor.handle_event_set(); names.clear(); print('ready', flush=True); sys.stdin.readline()\n"
+        "while len(set(names)) < 12_000 and monitor.look(5): monitor.handle_event_set()\n"
+        "print(len(names), len(set(names)))\n"
+    )
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    command = [sys.executable, "-c", script, str(watched)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as watching:
+        assert watching.stdout is not None
+        assert watching.stdout.readline() == "ready\n"
+        watching.send_signal(signal.SIGSTOP)
+        subprocess.run([sys.executable, "-c", CHANGES, str(watched)], check=True)
+        watching.send_signal(signal.SIGCONT)
+        out, _ = watching.communicate("\n", timeout=60)
+    assert out == "12000 12000\n"
+
+
+def test_a_monitor_that_was_removed_tells_nothing_more(monitor: Monitor, tmp_path: Path) -> None:
+    """There was no way to remove one."""
+    heard, other = Heard(), Heard()
+    id = monitor.add(tmp_path, heard)
+    monitor.add(tmp_path, other)
+    monitor.start()
+    monitor.remove(id)
+    write(tmp_path / "file", "1")
+    settle(monitor)
+    assert heard == []
+    assert ("created", "file") in other or ("exists", "file") in other
+    assert [path for _, path in monitor.handlers()] == [tmp_path]
+    with pytest.raises(KeyError):
+        monitor.remove(id)
+
+
+def test_ids_are_unique_whatever_was_removed(tmp_path: Path) -> None:
+    """They were the number of monitors, and collided."""
+    monitor = Monitor(Static())
+    ids = [monitor.add(tmp_path, Heard()) for _ in range(3)]
+    monitor.remove(ids[0])
+    ids.append(monitor.add(tmp_path, Heard()))
+    assert len(set(ids)) == 4
+    assert monitor.add(tmp_path, Heard(), "mine") == "mine"
+    with pytest.raises(ValueError, match="monitors"):
+        monitor.add(tmp_path, Heard(), "mine")
+
+
+def test_a_monitor_may_be_set_after_the_start(monitor: Monitor, tmp_path: Path) -> None:
+    monitor.start()
+    heard = Heard()
+    write(tmp_path / "file", "1")
+    monitor.add(tmp_path, heard)
+    settle(monitor)
+    assert heard == [("exists", str(tmp_path)), ("exists", "file"), ("endExist", str(tmp_path))]
+
+
+def test_a_handler_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(log, "emit", lambda event, **_: said.append(event))
+    monitor, heard = Monitor(Static()), Heard()
+    monitor.add(tmp_path, lambda _: 1 // 0)
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    assert monitor.handle_event_set() == 4
+    assert (len(heard), said) == (2, ["handler_failed", "handler_failed"])
+
+
+def test_a_lock_is_given_back_when_a_handler_is_interrupted(tmp_path: Path) -> None:
+    """It stayed locked for ever."""
+
+    def interrupted(_: FileEvent) -> None:
+        raise KeyboardInterrupt
+
+    held: list[str] = []
+
+    @contextlib.contextmanager
+    def lock() -> Iterator[None]:
+        held.append("taken")
+        try:
+            yield
+        finally:
+            held.append("given back")
+
+    monitor = Monitor(Static())
+    monitor.add(tmp_path, interrupted)
+    monitor.start()
+    with pytest.raises(KeyboardInterrupt):
+        monitor.handle_event_set(lock())
+    assert held == ["taken", "given back"]
+
+
+def test_an_interval_ends_under_steady_traffic(tmp_path: Path) -> None:
+    """Its end was put off at each event."""
+    monitor, heard = Monitor(Inotify()), Heard()
+    monitor.add(tmp_path, lambda event: (heard(event), write(tmp_path / f"{len(heard)}", "x")))
+    monitor.start()
+    assert monitor.handle_events_in_interval(0.2) > 2
+    monitor.shutdown()
+
+
+def test_events_can_be_taken_one_by_one(tmp_path: Path) -> None:
+    monitor, heard = Monitor(Static()), Heard()
+    id = monitor.add(tmp_path, heard)
+    monitor.start()
+    assert monitor.pending() == 2
+    event = monitor.get_event()
+    assert event == FileEvent(id, str(tmp_path), Kind.EXISTS)
+    assert monitor.handle_one_event(event)
+    assert not monitor.handle_one_event(FileEvent("nobody", "x", Kind.CHANGED))
+    assert not monitor.handle_one_event(FileEvent(id, "x.swp", Kind.CHANGED))
+    assert monitor.pending() == 1
+
+
+@pytest.mark.parametrize("name", ["a~", "a#", ".#a", "a.swp", ".a.swx", "4913", ".gitignore", "/deep/.svn"])
+def test_what_editors_leave_about_is_ignored(name: str) -> None:
+    assert Monitor(Static()).should_ignore(name)
+    assert not Monitor(Static()).should_ignore("a.conf")
+
+
+def test_a_path_that_cannot_be_watched_keeps_no_other_from_being_so(monitor: Monitor, tmp_path: Path) -> None:
+    """One bad path in the queue dropped the rest at the start."""
+    heard = Heard()
+    monitor.add(tmp_path / "file" / "below" / "a file", Heard())
+    write(tmp_path / "file", "1")
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    settle(monitor)
+    assert ("exists", "file") in heard

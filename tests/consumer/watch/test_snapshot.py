@@ -1,0 +1,42 @@
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.watch.snapshot import Kind, Snapshot, Stamp, changes, settled, take
+
+stamps = st.builds(Stamp, st.integers(1, 3), st.integers(0, 2), st.integers(0, 2), st.just(0o100644))
+entries = st.dictionaries(st.sampled_from("abcd"), stamps)
+DIRECTORY = Stamp(9, 0, 0, 0o040755)
+snapshots = st.builds(Snapshot, st.just(DIRECTORY), entries) | st.just(Snapshot())
+
+
+@given(snapshots, snapshots)
+def test_what_happened_leads_from_the_one_to_the_other(before: Snapshot, after: Snapshot) -> None:
+    names = set(before.entries)
+    told = list(changes(before, after))
+    assert len(told) == len(set(told))
+    for kind, name in told:
+        if name is None:
+            continue
+        assert (kind is Kind.CREATED) == (name not in names)
+        (names.discard if kind is Kind.DELETED else names.add)(name)
+    assert names == set(after.entries)
+    assert (before == after) == (told == [])
+
+
+@given(snapshots, snapshots)
+def test_what_has_settled_is_told_and_what_moves_is_not(before: Snapshot, after: Snapshot) -> None:
+    assert settled(before, after, after) == after
+    moving = settled(before, before, after)
+    told = {name for kind, name in changes(before, moving) if kind is Kind.CHANGED and name}
+    assert told == set()
+
+
+def test_looking_never_fails(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
+    (tmp_path / "file").write_text("x")
+    assert set(take(tmp_path).entries) == {"file"}
+    assert take(tmp_path / "missing") == Snapshot()
+    assert take(tmp_path / "file").stamp.size == 1
+    assert take(tmp_path / "file" / "below") == Snapshot()

@@ -1,0 +1,86 @@
+"""`tail -f` beside a busy service: rolls, a kill -9, a new instance, and nothing missed, doubled or out of order."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import orjson
+
+from codec.amqp import encode_header
+from consumer.archive.verify import verify
+from consumer.query import search
+from tests.support import archives
+from tests.support.process import Deedbox
+from tests.support.wire import WirePublisher
+
+MESSAGES = 50_000
+PER_S = 10_000
+
+
+def publish(url: str, queue: str) -> None:
+    publisher = WirePublisher(url)
+    header = encode_header({"delivery_mode": 2})
+    began = time.monotonic()
+    for serial in range(MESSAGES):
+        publisher.publish(b"", queue.encode(), header, b"%d" % serial)
+        if serial % 100 == 0:
+            publisher.wait_for_confirms(behind=5000)
+            time.sleep(max(0.0, began + serial / PER_S - time.monotonic()))
+    publisher.wait_for_confirms()
+    publisher.close()
+
+
+def service(directory: Path, url: str, queue: str, instance: str) -> Deedbox:
+    settings = ("broker.queue_type=classic", "roll.events=4000")
+    flags = [part for setting in settings for part in ("--set", setting)]
+    log = directory.parent / f"{instance}.log"
+    return Deedbox(directory, "--url", url, "--queue", queue, "--instance", instance, *flags, log=log)
+
+
+def test_a_busy_archive_is_followed_through_rolls_a_kill_and_a_new_instance(
+    url: str, name: str, tmp_path: Path
+) -> None:
+    directory, out = tmp_path / "archive", tmp_path / "out"
+    first = service(directory, url, name, "first").start()
+    first.wait_for("consuming")
+    with out.open("wb") as file:
+        command = [sys.executable, "-m", "consumer", "tail", "-f", "-n", str(MESSAGES), str(directory)]
+        following = subprocess.Popen(command, stdout=file, stderr=subprocess.PIPE, env=os.environ)
+    publishing = threading.Thread(target=publish, args=(url, name), daemon=True)
+    publishing.start()
+    first.wait_for("archive_sealed", 1)
+    first.kill()
+    first.start()
+    second = service(directory, url, name, "second").start()
+    second.wait_for("archive_sealed", 1)
+    publishing.join()
+    first.wait_until(lambda: archives.count(directory) >= MESSAGES, "everything is archived")
+    assert (first.stop(), second.stop()) == (0, 0)
+    expected: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for found in search([directory]):
+        place(expected, found.position)
+    count = sum(map(len, expected.values()))
+    deadline = time.monotonic() + 30
+    while out.read_bytes().count(b"\n") < count and time.monotonic() < deadline:
+        time.sleep(0.05)
+    following.send_signal(signal.SIGINT)
+    _, complaints = following.communicate()
+    assert (following.returncode, complaints) == (130, b"")
+    told: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for line in out.read_bytes().splitlines():
+        place(told, orjson.loads(line)["position"])
+    assert told.keys() == expected.keys() == {"first", "second"}
+    assert all(told[instance] == sorted(expected[instance]) for instance in told)
+    assert len({archive for archive, _, _ in told["first"]}) > 2
+    assert all(not verdict.faults for verdict in verify([directory]))
+
+
+def place(places: dict[str, list[tuple[int, int, int]]], position: str) -> None:
+    archive, batch, index = position.rsplit(":", 2)
+    instance, sequence = archive.rsplit("-", 1)
+    places[instance].append((int(sequence), int(batch), int(index)))
