@@ -10,7 +10,7 @@ class Exit(IntEnum):
     """Exit statuses of `deedbox`, one for each thing that an operator mends in a different way."""
 
     OK = 0
-    DAMAGED = 1  # cat, verify, repair, health: it ran, and what it looked at is not whole or not well
+    DAMAGED = 1  # cat, search, tail, import, export, verify, repair, health: it ran, and what it looked at is not whole or not well
     SETTINGS = 2  # the command line or a setting
     NOT_FOUND = 3  # get, delete: no event has this id
     ACCESS = 10  # the broker refuses user or password, or permissions lack

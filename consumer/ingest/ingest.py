@@ -90,7 +90,9 @@ class Ingest:
                 log.emit("connect_failed", broker=self._broker.shown, reason=error.what, wait_s=wait_s)
                 await self._wait_longer()
                 continue
-            if session is not None:
+            if session is not None and self._stopping.is_set():
+                await session.release()  # told to stop in the moment in which it opened: nobody else knows of it
+            elif session is not None:
                 return Generation(session, batches, self._archive, self.intake, self._pace)
         return None
 

@@ -8,7 +8,23 @@ import pytest
 from consumer.cli import app
 from tests.support.shelves import shelf, some
 
-COMMANDS = ["run", "demo", "cat", "search", "get", "delete", "compact", "verify", "repair", "health", "config"]
+COMMANDS = [
+    "run",
+    "demo",
+    "cat",
+    "search",
+    "get",
+    "delete",
+    "compact",
+    "tail",
+    "import",
+    "export",
+    "watch",
+    "verify",
+    "repair",
+    "health",
+    "config",
+]
 
 
 def deedbox(*arguments: str, stdin: int | None = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:

@@ -305,6 +305,23 @@ async def test_a_watcher_that_fails_ends_the_generation_and_not_in_silence(said:
     await task
 
 
+async def test_a_session_that_opens_while_told_to_stop_is_given_back(said: list[str]) -> None:
+    """`stop` sees no generation yet, and nobody would ever end this one."""
+    broker = PlayedBroker([b"1"])
+    running = ingest(broker, PlayedArchive())
+    opened = broker.open
+
+    async def open_and_stop(sink: Callable[[list[Delivery], bool], None]) -> PlayedSession:
+        session = await opened(sink)
+        await running.stop()
+        return session
+
+    broker.open = open_and_stop  # type: ignore[method-assign]
+    async with asyncio.timeout(10):
+        await running.run()
+    assert (len(broker.sessions), broker.sessions[0].released, len(broker.waiting)) == (1, True, 1)
+
+
 async def test_what_is_left_at_the_deadline_is_given_back(said: list[str]) -> None:
     broker, archive = PlayedBroker([b"%d" % n for n in range(5)]), PlayedArchive()
     begun = asyncio.Event()
