@@ -14,7 +14,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from consumer import log, settings
-from consumer.cli_reading import Paths, add_to, complain
+from consumer.cli_reading import Paths, Workers, add_to, complain
 from consumer.errors import DeedboxError, Exit, Fatal
 
 app = cyclopts.App(
@@ -99,11 +99,17 @@ def cat(
 
 
 @app.command
-def verify(paths: Paths, /) -> int:
+def verify(
+    paths: Paths,
+    /,
+    *,
+    format: Annotated[Literal["text", "jsonl"], Parameter(help="A line an archive, or a JSON object.")] = "text",
+    workers: Workers = None,
+) -> int:
     """Prove that archives are complete, or name what is not: file, offset, reason. Status 1 if anything is missing."""
-    from consumer.archive.show import show_verdicts
+    from consumer.reading import show_verdicts
 
-    return _damaged(not show_verdicts(paths, print))
+    return show_verdicts(paths, workers, format, print)
 
 
 @app.command

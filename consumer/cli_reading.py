@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
 Local = Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")]
+Workers = Annotated[int | None, Parameter(help="Processes that decode ahead; as many as pay, by default.")]
 Paths = Annotated[list[Path], Parameter(help="Archives, or directories of them.")]
 
 
@@ -41,7 +42,7 @@ def search(
     explain: Annotated[bool, Parameter(negative=(), help="Say on standard error what was read.")] = False,
     format: Format = "jsonl",
     local: Local = False,
-    workers: Annotated[int, Parameter(help="Processes that decode ahead.")] = 0,
+    workers: Workers = None,
 ) -> int:
     """Find events, by time across all archives, open ones included. All conditions must hold.
 

@@ -17,8 +17,9 @@ from consumer.errors import Exit
 from consumer.progress import progress
 from consumer.query.exports import Report, export
 from consumer.query.imports import events_of
+from consumer.query.prefetch import workers
 from consumer.query.query import Query
-from consumer.query.search import Search
+from consumer.query.search import Found, Search
 
 Say = Callable[[str], None]
 BATCH_EVENTS, BATCH_BYTES = 2000, 8 << 20
@@ -86,11 +87,23 @@ def export_events(paths: Sequence[Path], query: Query, format: str, out: Path, s
     """Write what a search finds as files; DAMAGED if an archive could not be read whole or an event was left out."""
     search = Search(paths, query)
     began = time.monotonic()
-    report = export(Disk(), search, format, out)
+    amount = search.plan()
+    with progress("exporting", amount) as advance, workers(amount) as search.executor:
+        report = export(Disk(), _advancing(search, advance), format, out)
     for fault in search.faults:
         complain(fault)
     _tell(report, out, time.monotonic() - began, say, complain)
     return Exit.DAMAGED if search.faults or report.left_out else Exit.OK
+
+
+def _advancing(search: Search, advance: Callable[[int], None]) -> Iterator[Found]:
+    """What is found; the bar follows the bytes that were read for it."""
+    known = search.bytes_read
+    for found in search:
+        if search.bytes_read != known:
+            advance(search.bytes_read - known)
+            known = search.bytes_read
+        yield found
 
 
 def _tell(report: Report, out: Path, seconds: float, say: Say, complain: Say) -> None:

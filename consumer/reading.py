@@ -3,19 +3,21 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from codec.event import format_time
-from consumer.archive import naming
+from consumer.archive import naming, show
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
+from consumer.archive.reader import find_archives
 from consumer.archive.tombstones import Tombstone, bury
 from consumer.errors import Exit
+from consumer.progress import progress
+from consumer.query.prefetch import scan, workers
 from consumer.query.query import Query, make_query
 from consumer.query.search import Found, Search
 from consumer.query.show import Printer, local_zone
@@ -62,14 +64,14 @@ class Answer:
     count: bool = False
     explain: bool = False
     format: str = "jsonl"
-    workers: int = 0
+    workers: int | None = None
 
 
 def show_search(paths: Sequence[Path], asked: Asked, answer: Answer, say: Say, complain: Say) -> Exit:
     """Print what is found; OK, or DAMAGED if something could not be read."""
-    query = asked.query(time.time_ns() // 1000)
-    with _executor(answer.workers) as executor:
-        search = Search(paths, query, answer.order == "desc", executor)
+    search = Search(paths, asked.query(time.time_ns() // 1000), answer.order == "desc")
+    amount = search.plan() if answer.limit is None or asked.match or asked.where else 0
+    with workers(amount, answer.workers) as search.executor:
         found = islice(search, answer.limit)
         if answer.count:
             say(str(sum(1 for _ in found)))
@@ -82,8 +84,13 @@ def show_search(paths: Sequence[Path], asked: Asked, answer: Answer, say: Say, c
     return _told(search.faults, complain)
 
 
-def _executor(workers: int) -> "nullcontext[None] | ProcessPoolExecutor":
-    return ProcessPoolExecutor(workers) if workers > 0 else nullcontext()
+def show_verdicts(paths: Sequence[Path], wanted: int | None, format: str, say: Say) -> Exit:
+    """Verify, and tell; DAMAGED if something is missing or wrong."""
+    amount = sum(path.stat().st_size for path in find_archives(list(paths)) if path.exists())
+    with progress("verifying", amount) as advance, workers(amount, wanted) as executor:
+        tell = show.tell_line if format == "jsonl" else show.tell_text
+        complete = show.show_verdicts(list(paths), say, tell, partial(scan, executor), advance)
+    return Exit.OK if complete else Exit.DAMAGED
 
 
 def show_event(paths: Sequence[Path], id: str, format: str, complain: Say) -> Exit:
@@ -132,8 +139,6 @@ def _bury(paths: Sequence[Path], archive: str, places: Sequence[tuple[int, int]]
 
 def _path_of(paths: Sequence[Path], archive: naming.ArchiveId) -> Path:
     """The directory in which the tombstones of an archive belong: where it will be found when it has been sealed, too."""
-    from consumer.archive.reader import find_archives
-
     for path in paths:
         for found in find_archives([path]):
             if archive in (naming.parse_sealed(found), naming.parse_open(found)):

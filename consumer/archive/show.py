@@ -1,35 +1,59 @@
 """What `verify` and `repair` tell a person: a line an archive, a line a fault, and a last line with the sum."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+
+import orjson
 
 from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
 from consumer.archive.reader import find_archives
 from consumer.archive.recovery import Finding
-from consumer.archive.verify import verify
+from consumer.archive.verify import Mapped, Verdict, verify
 from consumer.archive.writer import Place
 
 Say = Callable[[str], None]
 
 
-def show_verdicts(paths: list[Path], say: Say) -> bool:
-    """Verify and tell; True if everything is complete."""
+def tell_text(verdict: Verdict, say: Say) -> None:
+    """A line an archive, and a line a fault."""
+    word = "DAMAGED" if verdict.faults else "ok"
+    say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
+    for fault in verdict.faults:
+        say(f"        {fault}")
+
+
+def tell_line(verdict: Verdict, say: Say) -> None:
+    """The same as a JSON object."""
+    members = asdict(verdict) | {"path": str(verdict.path), "id": str(verdict.id) if verdict.id else None}
+    del members["before"]
+    say(orjson.dumps(members).decode())
+
+
+def show_verdicts(
+    paths: list[Path], say: Say, tell: Callable[[Verdict, Say], None] = tell_text, mapped: Mapped = map,
+    advance: Callable[[int], None] = lambda _: None,
+) -> bool:  # fmt: skip
+    """Verify and tell; True if everything is complete. The sum is told as text only."""
     archives = events = duplicates = size = faults = deleted = removed = 0
-    for verdict in verify(paths):
+    for verdict in verify(paths, mapped):
         archives, events, size = archives + 1, events + verdict.events, size + verdict.size
         duplicates, faults = duplicates + verdict.duplicates, faults + len(verdict.faults)
         deleted, removed = deleted + verdict.deleted, removed + verdict.removed
-        word = "DAMAGED" if verdict.faults else "ok"
-        say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
-        for fault in verdict.faults:
-            say(f"        {fault}")
-    answer = (
-        "complete" if archives and not faults else "nothing found" if not archives else f"NOT complete, {faults} faults"
-    )
-    gone = f", {deleted} deleted and hidden, {removed} removed" if deleted or removed else ""
-    say(f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates{gone}, {_mib(size)}")
+        tell(verdict, say)
+        advance(verdict.size)
+    if tell is tell_text:
+        answer = (
+            "complete"
+            if archives and not faults
+            else "nothing found"
+            if not archives
+            else f"NOT complete, {faults} faults"
+        )
+        gone = f", {deleted} deleted and hidden, {removed} removed" if deleted or removed else ""
+        say(f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates{gone}, {_mib(size)}")
     return bool(archives) and not faults
 
 

@@ -4,10 +4,11 @@ Looks at every byte: checksums and chains, every record, the footer against the 
 and from archive to archive the sequence and the digest of the one before.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from codec.archive import Previous
 from codec.errors import CodecError
 from consumer.archive import naming
 from consumer.archive.durable import is_held
@@ -33,6 +34,7 @@ class Verdict:
     removed: int = 0
     size: int = 0
     state: str = "unreadable"  # sealed, open (its owner lives), orphaned
+    before: Previous | None = None  # the archive that was sealed before this one, by the head
     faults: list[str] = field(default_factory=list)
 
     def fault(self, offset: int, reason: str) -> None:
@@ -40,20 +42,32 @@ class Verdict:
         self.faults.append(f"{self.path}: at {offset}: {reason}")
 
 
-def verify(paths: list[Path]) -> Iterator[Verdict]:
-    """A verdict for each archive below the paths, in order of instance and sequence."""
+Mapped = Callable[[Callable[[Path], Verdict], Iterable[Path]], Iterator[Verdict]]
+
+
+def verify(paths: list[Path], mapped: Mapped = map) -> Iterator[Verdict]:
+    """A verdict for each archive below the paths, in order of instance and sequence.
+
+    `mapped` applies a function to each archive, in order: `map` itself, or one that has others do it ahead.
+    """
     previous: Verdict | None = None
-    for path in find_archives(paths):
-        try:
-            verdict = _verify_archive(path, previous)
-        except OSError as error:
-            verdict = Verdict(path)
-            verdict.fault(0, str(error.strerror or error))
+    for verdict in mapped(verify_archive, find_archives(paths)):
+        _verify_place(verdict, previous)
         previous = verdict if verdict.id else previous
         yield verdict
 
 
-def _verify_archive(path: Path, previous: Verdict | None) -> Verdict:
+def verify_archive(path: Path) -> Verdict:
+    """The verdict on one archive, looked at alone."""
+    try:
+        return _verify_archive(path)
+    except OSError as error:
+        verdict = Verdict(path)
+        verdict.fault(0, str(error.strerror or error))
+        return verdict
+
+
+def _verify_archive(path: Path) -> Verdict:
     live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
     with open_archive(path) as archive:
         verdict = Verdict(archive.path, archive.id, size=archive.size)
@@ -77,7 +91,7 @@ def _verify_archive(path: Path, previous: Verdict | None) -> Verdict:
             verdict.fault(0, "empty file")
         elif seal is None and not path.name.endswith(naming.OPEN_SUFFIX) and not verdict.faults:
             verdict.fault(archive.size, "the end is missing: no footer")
-        _verify_place(verdict, archive, previous)
+        verdict.before = archive.head.previous if archive.head else None
         _verify_tombstones(verdict, batches, tombstones)
         return verdict
 
@@ -117,9 +131,9 @@ def _verify_tombstones(verdict: Verdict, batches: list[Batch], tombstones: Tombs
     verdict.deleted = len(tombstones.places)
 
 
-def _verify_place(verdict: Verdict, archive: ArchiveFile, previous: Verdict | None) -> None:
+def _verify_place(verdict: Verdict, previous: Verdict | None) -> None:
     """Whether the archive that was sealed before this one is there, and is what it was; if older ones are looked at."""
-    before = archive.head.previous if archive.head else None
+    before = verdict.before
     if before is None or previous is None or previous.id is None or verdict.id is None:
         return
     named = naming.parse_sealed(Path(before.archive))

@@ -5,12 +5,17 @@ wait, so memory is bounded; an error of a worker is raised where the reader stan
 nothing running that had not begun.
 """
 
+import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Generic, TypeVar
 
+PAYS_BYTES = 32 << 20  # compressed; below, to start processes costs more than they save
+WORKERS_MAX = 8
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -49,6 +54,23 @@ class _Numbered(Generic[T, R]):
 
     def __call__(self, pair: tuple[int, T]) -> tuple[int, R]:
         return pair[0], self._work(pair[1])
+
+
+@contextmanager
+def workers(amount_bytes: int, wanted: int | None = None) -> Iterator[Executor | None]:
+    """As many processes as were `wanted`, or as pay for so much to read: none, or one a core."""
+    cores = len(os.sched_getaffinity(0))
+    count = (min(cores, WORKERS_MAX) if cores > 1 and amount_bytes >= PAYS_BYTES else 0) if wanted is None else wanted
+    if count <= 0:
+        yield None
+        return
+    with ProcessPoolExecutor(count, initializer=_die_quietly) as executor:
+        yield executor
+
+
+def _die_quietly() -> None:
+    """Ctrl-C reaches all processes of a terminal: the reader says what there is to say."""
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 -- for the life of the process
 
 
 def _end(waiting: "deque[Future[R]]") -> None:

@@ -76,11 +76,20 @@ class Search:
     ) -> None:
         self.faults: list[str] = []
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
-        self._paths, self._query, self._descending, self._executor = paths, query, descending, executor
+        self.executor = executor
+        self._paths, self._query, self._descending = paths, query, descending
+        self._jobs: list[_Job] | None = None
+
+    def plan(self) -> int:
+        """Look into the indexes; says how many bytes of batches are to be read. The iteration does it otherwise."""
+        if self._jobs is None:
+            self._jobs = self._look_up()
+        return sum(job.batch.size for job in self._jobs)
 
     def __iter__(self) -> Iterator[Found]:
-        jobs = self._jobs()
-        reads = scan(self._executor, read_batch, jobs, READ_AHEAD)
+        self.plan()
+        jobs = self._jobs or []
+        reads = scan(self.executor, read_batch, jobs, READ_AHEAD)
         heap: list[tuple[tuple[int, int, int, int], Found]] = []
         sign = -1 if self._descending else 1
         for job, read in zip(jobs, reads, strict=True):
@@ -94,7 +103,7 @@ class Search:
         while heap:
             yield heapq.heappop(heap)[1]
 
-    def _jobs(self) -> list[_Job]:
+    def _look_up(self) -> list[_Job]:
         """What may hold something, in the order in which it can be given out."""
         jobs = []
         for rank, entry in enumerate(entries(self._paths, self._query.wanted)):
