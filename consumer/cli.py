@@ -14,7 +14,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from consumer import log, settings
-from consumer.cli_reading import Paths, Workers, add_to, complain
+from consumer.cli_reading import Local, Paths, Workers, add_to, complain
 from consumer.errors import DeedboxError, Exit, Fatal
 
 app = cyclopts.App(
@@ -90,12 +90,15 @@ def cat(
     paths: Paths,
     /,
     *,
-    format: Annotated[Literal["jsonl", "raw", "kvp"], Parameter(help="JSON lines, bodies, or KVP records.")] = "jsonl",
+    format: Annotated[
+        Literal["jsonl", "table", "raw", "kvp"], Parameter(help="JSON lines, a table, bodies, or KVP records.")
+    ] = "jsonl",
+    local: Local = False,
 ) -> int:
     """Print archives in order. What cannot be read is named on standard error, and the status is 1."""
-    from consumer.archive.cat import cat_archives
+    from consumer.reading import cat_all
 
-    return _damaged(cat_archives(paths, format, sys.stdout.buffer, complain))
+    return cat_all(paths, format, local, complain)
 
 
 @app.command

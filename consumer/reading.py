@@ -11,6 +11,7 @@ from pathlib import Path
 
 from codec.event import format_time
 from consumer.archive import naming, show
+from consumer.archive.cat import cat_archives
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
 from consumer.archive.reader import find_archives
@@ -82,6 +83,17 @@ def show_search(paths: Sequence[Path], asked: Asked, answer: Answer, say: Say, c
     if answer.explain:
         complain(search.explain())
     return _told(search.faults, complain)
+
+
+def cat_all(paths: Sequence[Path], format: str, local: bool, complain: Say) -> Exit:
+    """Print archives in order; DAMAGED if something could not be read."""
+    out = sys.stdout.buffer
+    shown = (
+        Printer(out, format, local_zone() if local else UTC).encode
+        if format == "table" or (local and format == "jsonl")
+        else format
+    )
+    return Exit.DAMAGED if cat_archives(list(paths), shown, out, complain) else Exit.OK
 
 
 def show_verdicts(paths: Sequence[Path], wanted: int | None, format: str, say: Say) -> Exit:

@@ -12,9 +12,23 @@ from consumer.archive.durable import is_held
 from consumer.archive.reader import ArchiveFile, Batch, Gap, find_archives, open_archive
 from consumer.archive.tombstones import Tombstones
 
+Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed
 
-def cat_archives(paths: list[Path], format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
-    """Print all events that can be read; say whether something could not be."""
+
+def _bodies(event: Event, _position: str) -> bytes:
+    return event.body + b"\n"
+
+
+def _records(event: Event, position: str) -> bytes:
+    """The records of an event whose batch cannot be printed as it is, because it holds deleted ones."""
+    return b"".join(kvp.encode(event, position.replace(":", ".")))
+
+
+FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _records}
+
+
+def cat_archives(paths: list[Path], format: str | Encode, out: BinaryIO, complain: Callable[[str], None]) -> bool:
+    """Print all events that can be read, in one of FORMATS or as `format` encodes them; say whether something could not be."""
     damaged = False
     for path in find_archives(paths):
         try:
@@ -29,7 +43,9 @@ def cat_archives(paths: list[Path], format: str, out: BinaryIO, complain: Callab
     return damaged
 
 
-def _cat(archive: ArchiveFile, live: bool, format: str, out: BinaryIO, complain: Callable[[str], None]) -> bool:
+def _cat(
+    archive: ArchiveFile, live: bool, format: str | Encode, out: BinaryIO, complain: Callable[[str], None]
+) -> bool:
     damaged = False
     tombstones = Tombstones.of(archive.path, archive.id)
     if archive.size == 0:
@@ -48,17 +64,12 @@ def _cat(archive: ArchiveFile, live: bool, format: str, out: BinaryIO, complain:
     return damaged
 
 
-def _print(archive: ArchiveFile, batch: Batch, tombstones: Tombstones, format: str, out: BinaryIO) -> None:
+def _print(archive: ArchiveFile, batch: Batch, tombstones: Tombstones, format: str | Encode, out: BinaryIO) -> None:
     number = batch.header.number
     if format == "kvp" and not any(place[0] == number for place in tombstones.places):
         out.write(batch.records())
         return
     name = str(archive.id or archive.path.name)
     kept = tombstones.kept(number, batch.events())
-    out.write(b"".join(_line(event, format, f"{name}:{number}:{index}") for index, event in kept))
-
-
-def _line(event: Event, format: str, position: str) -> bytes:
-    if format == "kvp":  # of a batch with deleted events: the others, encoded again
-        return b"".join(kvp.encode(event, position.replace(":", ".")))
-    return event.body + b"\n" if format == "raw" else jsonl.encode(event, position)
+    encode = FORMATS[format] if isinstance(format, str) else format
+    out.write(b"".join(encode(event, f"{name}:{number}:{index}") for index, event in kept))

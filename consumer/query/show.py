@@ -26,13 +26,13 @@ class Printer:
     def __init__(self, out: BinaryIO, format: str, zone: tzinfo = UTC, width: int | None = None) -> None:
         self._out, self._zone = out, zone
         self._width = width or shutil.get_terminal_size((160, 24)).columns
-        self._write: Callable[[Event, str], bytes] = {"jsonl": self._line, "table": self._row, "raw": self._raw}[format]
+        self.encode: Callable[[Event, str], bytes] = {"jsonl": self._line, "table": self._row, "raw": self._raw}[format]
         if format == "table":
             out.write(self._cells([name for name, _ in _COLUMNS], "body"))
 
     def print(self, event: Event, position: str) -> None:
         """Write one event."""
-        self._out.write(self._write(event, position))
+        self._out.write(self.encode(event, position))
 
     def flush(self) -> None:
         """Hand on what was written."""

@@ -1,5 +1,6 @@
 """The reading commands as a person runs them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,37 @@ def test_a_pipe_that_closes_ends_it_quietly(directory: Path) -> None:
         capture_output=True, text=True,
     )  # fmt: skip
     assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
+
+
+def test_cat_prints_a_table_and_local_times(directory: Path) -> None:
+    table = deedbox("cat", directory, "--format", "table").stdout.splitlines()
+    assert (len(table), table[0].split()[:2], "type.1" in table[2]) == (101, ["time", "type"], True)
+    local = subprocess.run(
+        [sys.executable, "-m", "consumer", "cat", directory, "--local"], check=True, capture_output=True, text=True,
+        env={**os.environ, "TZ": "Asia/Tokyo"},
+    )  # fmt: skip
+    assert orjson.loads(local.stdout.splitlines()[0])["time"] == "2025-11-22T01:15:00.000000+09:00"
+
+
+def test_verify_speaks_json_to_scripts(directory: Path) -> None:
+    lines = [
+        orjson.loads(line)
+        for line in deedbox("verify", directory, "--format", "jsonl", "--workers", 2).stdout.splitlines()
+    ]
+    assert [(line["id"], line["events"], line["state"], line["faults"]) for line in lines] == [
+        ("one-00000001", 50, "sealed", []), ("one-00000002", 50, "open", []),
+    ]  # fmt: skip
+
+
+def test_a_reader_that_waits_keeps_no_writer_from_writing(directory: Path, tmp_path: Path) -> None:
+    """Cloud-init's reader held the lock of the file for as long as its caller took."""
+    searching = subprocess.Popen(
+        [sys.executable, "-m", "consumer", "tail", "-f", str(directory)], stdout=subprocess.PIPE
+    )
+    assert searching.stdout is not None
+    assert searching.stdout.readline()
+    one = shelf(directory, instance="two")
+    one.append(some(100, 5))
+    one.roll("test")
+    searching.terminate()
+    searching.communicate()
