@@ -28,6 +28,7 @@ from codec.slices import cut, quote
 PREFIX = "CLOUD_INIT"
 COMPRESSED = "compressed"
 VALUE_UNITS = 1022  # what the host sees of a value; one more than it keeps would lose the closing brace
+_MARK = f"{PREFIX}|".encode()
 _MSG = b'"msg":"'
 _SLICE = re.compile(r"(?P<base>.*)\|(?P<slice>\d+)", re.DOTALL)
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -99,22 +100,24 @@ def _pair(raw: Raw, at: int) -> _Pair:
 
 def _next(raw: Raw, at: int) -> int | None:
     """The next record: aligned as the file should be, or where cloud-init's prefix stands behind a torn record."""
-    aligned = -(-at // RECORD_BYTES) * RECORD_BYTES
-    shifted = raw.find(f"{PREFIX}|".encode(), at)
-    while aligned < len(raw) or shifted >= 0:
-        place = aligned if shifted < 0 or aligned < shifted else shifted
-        try:
-            _pair(raw, place)
-        except (Corrupt, Truncated):
-            if place == aligned:
-                aligned += RECORD_BYTES
-            if place == shifted:
-                shifted = raw.find(f"{PREFIX}|".encode(), shifted + 1)
-            if aligned >= len(raw) and shifted < 0:
-                return None
-            continue
-        return place
+    while at < len(raw):
+        edge = -(-at // RECORD_BYTES) * RECORD_BYTES
+        place = at - 1
+        while (place := raw.find(_MARK, place + 1, edge + len(_MARK) - 1)) >= 0:
+            if _is_whole(raw, place):
+                return place
+        if edge < len(raw) and _is_whole(raw, edge):
+            return edge
+        at = edge + 1
     return None
+
+
+def _is_whole(raw: Raw, at: int) -> bool:
+    try:
+        _pair(raw, at)
+    except (Corrupt, Truncated):
+        return False
+    return True
 
 
 def _slice_number(value: bytes) -> int | None:

@@ -4,12 +4,14 @@ Role: the one result type of `shoebox`, `theia` and `cloudinit`. Invariant: ever
 `Skipped`; reading goes on behind damage at the next place where a record is whole.
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 from codec.amqp import Field, decode_header, encode_header, untext
-from codec.errors import CodecError
+from codec.errors import CodecError, Corrupt, Truncated
 from codec.event import TIME_US_MAX, TIME_US_MIN, Event
+
+T = TypeVar("T")
 
 
 class Skipped(NamedTuple):
@@ -36,6 +38,45 @@ def gap(offset: int, after: int | None, size: int, reason: str) -> Skipped:
     if after is None:
         return Skipped(offset, size - offset, f"torn: {reason}")
     return Skipped(offset, after - offset, f"damaged: {reason}")
+
+
+def records(raw: Raw, take: Callable[[Raw, int], tuple[T, int]], marks: Sequence[bytes]) -> Iterator[T | Skipped]:
+    """All records of a file, and the gaps between them.
+
+    `take` gives the record at a place and where it ends, or raises Corrupt or Truncated; one begins with one of `marks`. Each
+    mark is looked for once, however many places only look like one.
+    """
+    at = 0
+    places = _places(raw, marks)
+    ahead = next(places, None)
+    while at < len(raw):
+        try:
+            record, after = take(raw, at)
+        except (Corrupt, Truncated) as fault:
+            while ahead is not None and (ahead <= at or not _is_whole(raw, take, ahead)):
+                ahead = next(places, None)
+            yield gap(at, ahead, len(raw), fault.reason)
+            at = len(raw) if ahead is None else ahead
+            continue
+        yield record
+        at = after
+
+
+def _places(raw: Raw, marks: Sequence[bytes]) -> Iterator[int]:
+    """Where marks stand, in order."""
+    following = {mark: raw.find(mark) for mark in marks}
+    while found := {mark: place for mark, place in following.items() if place >= 0}:
+        mark, place = min(found.items(), key=lambda pair: pair[1])
+        yield place
+        following[mark] = raw.find(mark, place + 1)
+
+
+def _is_whole(raw: Raw, take: Callable[[Raw, int], tuple[T, int]], at: int) -> bool:
+    try:
+        take(raw, at)
+    except (Corrupt, Truncated):
+        return False
+    return True
 
 
 def event_of(

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from codec.errors import Corrupt, TooLarge, Truncated
-from codec.foreign import Raw, Skipped, gap
+from codec.foreign import Raw, Skipped, records
 
 _MAGIC = 0x69867884
 _ORDERS = {struct.pack("<i", _MAGIC): "<", struct.pack(">i", _MAGIC): ">"}
@@ -27,29 +27,7 @@ class Record(NamedTuple):
 
 def read(raw: Raw) -> Iterator[Record | Skipped]:
     """All records, and the gaps between them."""
-    at = 0
-    while at < len(raw):
-        try:
-            record, at = _record(raw, at)
-            yield record
-        except (Corrupt, Truncated) as fault:
-            after = _next(raw, at + 1)
-            yield gap(at, after, len(raw), fault.reason)
-            at = len(raw) if after is None else after
-
-
-def _next(raw: Raw, at: int) -> int | None:
-    """Where the next record begins that is whole."""
-    while True:
-        places = [place for magic in _ORDERS if (place := raw.find(magic, at)) >= 0]
-        if not places:
-            return None
-        try:
-            _record(raw, min(places))
-        except (Corrupt, Truncated):
-            at = min(places) + 1
-            continue
-        return min(places)
+    return records(raw, _record, tuple(_ORDERS))
 
 
 def _record(raw: Raw, at: int) -> tuple[Record, int]:

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from codec.errors import Corrupt, Truncated
-from codec.foreign import Raw, Skipped, gap
+from codec.foreign import Raw, Skipped, records
 
 _PREAMBLE = re.compile(rb"event: (\d{1,18}) (\d{1,9}) (\d{1,18})\n")
 _PREAMBLE_MAX = 64
@@ -30,26 +30,7 @@ class Record(NamedTuple):
 
 def read(raw: Raw) -> Iterator[Record | Skipped]:
     """All events, and the gaps between them."""
-    at = 0
-    while at < len(raw):
-        try:
-            record, at = _record(raw, at)
-            yield record
-        except (Corrupt, Truncated) as fault:
-            after = _next(raw, at + 1)
-            yield gap(at, after, len(raw), fault.reason)
-            at = len(raw) if after is None else after
-
-
-def _next(raw: Raw, at: int) -> int | None:
-    while (place := raw.find(b"event: ", at)) >= 0:
-        try:
-            _record(raw, place)
-        except (Corrupt, Truncated):
-            at = place + 1
-            continue
-        return place
-    return None
+    return records(raw, _record, [b"event: "])
 
 
 def _record(raw: Raw, at: int) -> tuple[Record, int]:

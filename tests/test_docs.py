@@ -1,12 +1,19 @@
 """What the pages say of commands, settings, events and statuses is true."""
 
+import os
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
+
+import pytest
 
 from consumer import cli
 from consumer.errors import Exit
 from consumer.log import CATALOGUE
 from consumer.sections import TYPES, Settings
+from tests.support.shelves import event, shelf
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -50,6 +57,29 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
 def test_every_target_of_the_makefile_that_the_readme_names_exists() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+
+
+def test_the_python_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = shelf(tmp_path / "archive")
+    one.append([event(1)._replace(type="compute.x", body=b'{"payload":{"vcpus":8}}'), event(2)])
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(code, {})
+    assert capsys.readouterr().out.startswith("one-00000001:0:0 1763741700000001 compute.x")
+
+
+def test_the_searches_of_the_readme_are_commands(tmp_path: Path) -> None:
+    shelf(tmp_path / "DIR").append([event(1)])
+    commands = re.findall(r"^deedbox (search .*)$", README, re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "consumer", *shlex.split(command)], check=False, capture_output=True, cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
 
 
 def test_every_file_that_the_readme_names_exists() -> None:
