@@ -16,13 +16,15 @@ from pathlib import Path
 
 import orjson
 
-from codec.event import Event, format_time
+from codec.event import format_time
 from consumer.archive.reader import ArchiveFile, Batch, find_archives
 from consumer.archive.show import show_verdicts
 from consumer.demo.broker import broker
 from consumer.demo.notifications import Notification, notifications
 from consumer.errors import Exit
 from consumer.ingest.publish import Message, Publisher
+from consumer.query import Search, search
+from consumer.query.query import make_query
 
 WAIT_S_MAX = 60.0
 
@@ -163,15 +165,9 @@ def _batches(path: Path, frames: bool = True) -> Iterator[Batch]:
         yield from (part for part in archive.parts(frames) if isinstance(part, Batch))
 
 
-def _events(directory: Path) -> Iterator[Event]:
-    for path in find_archives([directory]):
-        for batch in _batches(path):
-            yield from batch.events()
-
-
 def _compare(directory: Path, messages: list[Notification]) -> bool:
     """Every notification is there once, to the byte."""
-    archived = [(event.id, event.body) for event in _events(directory)]
+    archived = [(event.id, event.body) for event, _ in search([directory])]
     missing = {(m.message_id, m.body) for m in messages} - set(archived)
     step(
         "compared",
@@ -188,11 +184,14 @@ def _show_sizes(directory: Path, size: int) -> None:
 
 def _show_search(directory: Path) -> None:
     started = time.monotonic()
-    found = [event for event in _events(directory) if event.type == "compute.instance.create.error"]
+    found_by = Search([directory], make_query(types=["compute.instance.*.error"], where=["payload.memory_mb>=8192"]))
+    found = [event for event, _ in found_by]
+    took_ms = (time.monotonic() - started) * 1000
     step(
         "search",
-        f"{len(found)} events of type compute.instance.create.error, in {(time.monotonic() - started) * 1000:.0f} ms; the first:",
+        f"--type 'compute.instance.*.error' --where 'payload.memory_mb>=8192': {len(found)} events, {took_ms:.0f} ms",
     )
+    step("", found_by.explain())
     for event in found[:3]:
         payload = orjson.loads(event.body)["payload"]
         step("", f"{format_time(event.time_us)}  {event.id}  {payload['display_name']} on {payload['host']}")
