@@ -177,6 +177,9 @@ def _status(command: Callable[[], object]) -> int:
         # The reader has seen enough. Without this, the interpreter complains when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except OSError as error:
+        complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        return Exit.DAMAGED
     except KeyboardInterrupt:
         return 130
     except Exception:  # noqa: BLE001 -- a defect of ours: its place in the code is what helps to mend it

@@ -10,20 +10,22 @@ from itertools import islice
 from pathlib import Path
 
 from codec.event import format_time
-from consumer.archive import naming, show
+from consumer.archive import show
 from consumer.archive.cat import cat_archives
+from consumer.archive.catalog import entries
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
-from consumer.archive.reader import find_archives
-from consumer.archive.tombstones import Tombstone, bury
-from consumer.errors import Exit
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import open_archive
+from consumer.archive.tombstones import bury
+from consumer.errors import Exit, Fatal
 from consumer.progress import progress
 from consumer.query.prefetch import scan, workers
 from consumer.query.query import Query, make_query
-from consumer.query.search import Found, Search
-from consumer.query.show import Printer, local_zone
+from consumer.query.search import Found, Search, read_events
+from consumer.query.show import Printer
 from consumer.query.tail import Tail
-from consumer.query.when import parse_when
+from consumer.query.when import LocalZone, parse_when
 from consumer.watch.backends import choose
 
 Say = Callable[[str], None]
@@ -47,7 +49,7 @@ class Asked:
 
     def query(self, now_us: int) -> Query:
         """The same as a query. Raises Fatal."""
-        zone = local_zone() if self.local else UTC
+        zone = LocalZone() if self.local else UTC
         return make_query(
             since_us=None if self.since is None else parse_when(self.since, now_us, zone),
             until_us=None if self.until is None else parse_when(self.until, now_us, zone, end=True),
@@ -70,14 +72,16 @@ class Answer:
 
 def show_search(paths: Sequence[Path], asked: Asked, answer: Answer, say: Say, complain: Say) -> Exit:
     """Print what is found; OK, or DAMAGED if something could not be read."""
+    if answer.limit is not None and answer.limit < 0:
+        raise Fatal(Exit.SETTINGS, f"--limit {answer.limit}", "name a number from 0 on")
     search = Search(paths, asked.query(time.time_ns() // 1000), answer.order == "desc")
     amount = search.plan() if answer.limit is None or asked.match or asked.where else 0
     with workers(amount, answer.workers) as search.executor:
-        found = islice(search, answer.limit)
+        found = islice(search, None if answer.limit is None else min(answer.limit, sys.maxsize))
         if answer.count:
             say(str(sum(1 for _ in found)))
         else:
-            printer = Printer(sys.stdout.buffer, answer.format, local_zone() if asked.local else UTC)
+            printer = Printer(sys.stdout.buffer, answer.format, LocalZone() if asked.local else UTC)
             for event, position in found:
                 printer.print(event, position)
     if answer.explain:
@@ -89,7 +93,7 @@ def cat_all(paths: Sequence[Path], format: str, local: bool, complain: Say) -> E
     """Print archives in order; DAMAGED if something could not be read."""
     out = sys.stdout.buffer
     shown = (
-        Printer(out, format, local_zone() if local else UTC).encode
+        Printer(out, format, LocalZone() if local else UTC).encode
         if format == "table" or (local and format == "jsonl")
         else format
     )
@@ -107,55 +111,45 @@ def show_verdicts(paths: Sequence[Path], wanted: int | None, format: str, say: S
 
 def show_event(paths: Sequence[Path], id: str, format: str, complain: Say) -> Exit:
     """Print the events with an id; NOT_FOUND if there is none."""
-    search = Search(paths, make_query(ids=[id]))
     printer = Printer(sys.stdout.buffer, format)
-    missing = True
-    for event, position in search:
+    for proven in (False, True):  # a damaged filter must not make an event seem to be missing
+        search = Search(paths, make_query(ids=[id]), proven=proven)
+        found = list(search)
+        if found:
+            break
+    for event, position in found:
         printer.print(event, position)
-        missing = False
     told = _told(search.faults, complain)
-    if missing:
-        complain(f"no event has the id {id!r}")
-        return Exit.NOT_FOUND
-    return told
+    return told if found else _not_found(id, complain)
+
+
+def _not_found(id: str, complain: Say) -> Exit:
+    complain(f"no event has the id {id!r}")
+    return Exit.NOT_FOUND
 
 
 def delete(paths: Sequence[Path], id: str, say: Say, complain: Say) -> Exit:
-    """Hide the events with an id, durably; NOT_FOUND if there is none."""
-    search = Search(paths, make_query(ids=[id]))
-    found = list(search)
+    """Hide the events with an id, durably; NOT_FOUND if there is none. Raises DeedboxError and OSError."""
+    query = make_query(ids=[id])
     now = format_time(time.time_ns() // 1000)
-    buried = sum(_bury(paths, archive, positions, id, now) for archive, positions in _by_archive(found).items())
-    told = _told(search.faults, complain)
+    found = buried = 0
+    faults: list[str] = []
+    for entry in entries(paths, query.wanted, proven=True):
+        faults += entry.faults
+        reads = [
+            (batch.header.number, read_events(entry.path, batch, entry.tombstones, query)) for batch in entry.batches
+        ]
+        faults += [read.fault for _, read in reads if read.fault]
+        places = [(number, index) for number, read in reads for index, _ in read.events]
+        if places:
+            with open_archive(entry.path) as archive:
+                buried += bury(Disk(), archive, places, id, now)
+            found += len(places)
+    told = _told(faults, complain)
     if not found:
-        complain(f"no event has the id {id!r}")
-        return Exit.NOT_FOUND
+        return _not_found(id, complain)
     say(f"{buried} deleted: hidden from now on; `deedbox compact` takes them out of sealed archives for good")
     return told
-
-
-def _by_archive(found: Iterable[Found]) -> dict[str, list[tuple[int, int]]]:
-    places: dict[str, list[tuple[int, int]]] = {}
-    for _, position in found:
-        archive, batch, index = position.rsplit(":", 2)
-        places.setdefault(archive, []).append((int(batch), int(index)))
-    return places
-
-
-def _bury(paths: Sequence[Path], archive: str, places: Sequence[tuple[int, int]], id: str, now: str) -> int:
-    instance, _, sequence = archive.rpartition("-")
-    path = _path_of(paths, naming.ArchiveId(instance, int(sequence)))
-    tombstones = [Tombstone(batch=batch, index=index, id=id, deleted=now) for batch, index in places]
-    return bury(Disk(), path, naming.ArchiveId(instance, int(sequence)), tombstones)
-
-
-def _path_of(paths: Sequence[Path], archive: naming.ArchiveId) -> Path:
-    """The directory in which the tombstones of an archive belong: where it will be found when it has been sealed, too."""
-    for path in paths:
-        for found in find_archives([path]):
-            if archive in (naming.parse_sealed(found), naming.parse_open(found)):
-                return path if path.is_dir() else found.parent
-    raise AssertionError(f"{archive} was found a moment ago")
 
 
 def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
@@ -165,7 +159,7 @@ def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
         say(
             f"{done.outcome}: {done.path}: {done.events} events, {done.saved} bytes{': ' + done.reason if done.reason else ''}"
         )
-        told = Exit.DAMAGED if done.outcome == "damaged" else told
+        told = Exit.DAMAGED if done.outcome in ("damaged", "unreadable") else told
     say("nothing else to do")
     return told
 
@@ -178,8 +172,12 @@ def _told(faults: Sequence[str], complain: Say) -> Exit:
 
 def show_tail(paths: Sequence[Path], asked: Asked, newest: int, follow: bool, format: str, complain: Say) -> Exit:
     """Print the newest events, and what follows; DAMAGED if something could not be read."""
+    if newest < 0:
+        raise Fatal(Exit.SETTINGS, f"--newest {newest}", "name a number from 0 on")
     tail = Tail(paths, asked.query(time.time_ns() // 1000))
-    printer = Printer(sys.stdout.buffer, format, local_zone() if asked.local else UTC)
+    if not follow:
+        tail.faults += [f"{path}: nothing is there" for path in paths if not path.exists()]
+    printer = Printer(sys.stdout.buffer, format, LocalZone() if asked.local else UTC)
     told = _print_all(tail, tail.newest(newest), printer, complain)
     backend = choose(growth=True) if follow else None
     while backend is not None:

@@ -9,8 +9,10 @@ from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.durable import is_held
-from consumer.archive.reader import ArchiveFile, Batch, Gap, find_archives, open_archive
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.tombstones import Tombstones
+from consumer.errors import DeedboxError
 
 Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed
 
@@ -30,11 +32,17 @@ FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _rec
 def cat_archives(paths: list[Path], format: str | Encode, out: BinaryIO, complain: Callable[[str], None]) -> bool:
     """Print all events that can be read, in one of FORMATS or as `format` encodes them; say whether something could not be."""
     damaged = False
+    seen: set[tuple[int, int]] = set()
     for path in find_archives(paths):
         try:
             live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
             with open_archive(path) as archive:
-                damaged |= _cat(archive, live, format, out, complain)
+                if archive.file not in seen:  # sealed between listing and opening, it is there under both its names
+                    seen.add(archive.file)
+                    damaged |= _cat(archive, live, format, out, complain)
+        except DeedboxError as error:
+            complain(str(error))
+            damaged = True
         except OSError as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -47,7 +55,7 @@ def _cat(
     archive: ArchiveFile, live: bool, format: str | Encode, out: BinaryIO, complain: Callable[[str], None]
 ) -> bool:
     damaged = False
-    tombstones = Tombstones.of(archive.path, archive.id)
+    tombstones = Tombstones.of(archive)
     if archive.size == 0:
         complain(f"{archive.path}: at 0: empty file")
         return True

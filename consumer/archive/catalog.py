@@ -11,12 +11,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from codec import archive as container
-from codec.errors import CodecError, Corrupt
+from codec.errors import CodecError, Corrupt, Truncated
 from codec.filter import key_hash, may_hold
 from codec.footer import (
     FOOTER_END_BYTES,
     INDEX_START_BYTES,
     FooterIndex,
+    decode_footer,
     decode_index,
     footer_bytes,
     index_bytes,
@@ -26,8 +27,10 @@ from codec.parts import check_of
 from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.durable import is_held
-from consumer.archive.reader import ArchiveFile, Batch, Gap, find_archives, open_archive
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.tombstones import Tombstones
+from consumer.errors import DeedboxError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,27 +70,37 @@ class Entry:
     tombstones: Tombstones
     faults: list[str] = field(default_factory=list)
     bytes_read: int = 0
+    file: tuple[int, int] = (0, 0)  # device and inode
 
 
-def entries(paths: Sequence[Path], wanted: Wanted) -> Iterator[Entry]:
-    """The archives below the paths, in order of instance and sequence. What cannot be opened is an entry with a fault."""
+def entries(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[Entry]:
+    """The archives below the paths, in order of instance and sequence. What cannot be opened is an entry with a fault.
+
+    `proven`: read each footer whole and believe it only if its checksum holds; for those who must not miss anything.
+    """
+    seen: set[tuple[int, int]] = set()
     for path in find_archives(list(paths)):
         try:
-            yield look_up(path, wanted)
+            entry = look_up(path, wanted, proven)
         except OSError as error:
-            yield Entry(path, path.name, 0, [], Tombstones(), [f"{path}: {error.strerror or error}"])
+            entry = Entry(path, path.name, 0, [], Tombstones(), [f"{path}: {error.strerror or error}"])
+        except DeedboxError as error:
+            entry = Entry(path, path.name, 0, [], Tombstones(), [str(error)])
+        if entry.file not in seen:  # sealed between listing and opening, it is there under both its names
+            seen.add(entry.file)
+            yield entry
 
 
-def look_up(path: Path, wanted: Wanted) -> Entry:
-    """What one archive may hold. Raises OSError."""
+def look_up(path: Path, wanted: Wanted, proven: bool = False) -> Entry:
+    """What one archive may hold. Raises OSError, and DeedboxError for tombstones that cannot be read."""
     live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
     with open_archive(path) as archive:
         name = str(archive.id or archive.path.name)
-        entry = Entry(archive.path, name, archive.size, [], Tombstones.of(archive.path, archive.id))
+        entry = Entry(archive.path, name, archive.size, [], Tombstones.of(archive), file=archive.file)
         try:
             if archive.path.name.endswith(naming.OPEN_SUFFIX):
                 raise Corrupt("an open archive has no footer")
-            entry.batches = list(_indexed(archive, wanted))
+            entry.batches = list(_indexed(archive, wanted, proven))
         except CodecError:
             entry.batches = list(_walked(archive, wanted, live, entry.faults))
         entry.bytes_read = archive.bytes_read
@@ -104,9 +117,9 @@ def _walked(archive: ArchiveFile, wanted: Wanted, live: bool, faults: list[str])
             faults.append(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
 
 
-def _indexed(archive: ArchiveFile, wanted: Wanted) -> Iterator[Batch]:
+def _indexed(archive: ArchiveFile, wanted: Wanted, proven: bool) -> Iterator[Batch]:
     """Batches by the footer. Raises CodecError."""
-    index, words_at = _read_index(archive)
+    index, words_at = _read_index(archive, proven)
     numbers = {number for number, header in enumerate(index.headers) if wanted.within(header.first_us, header.last_us)}
     for keys in _any_of(index, wanted):
         if numbers:
@@ -119,12 +132,16 @@ def _indexed(archive: ArchiveFile, wanted: Wanted) -> Iterator[Batch]:
         at += container.BATCH_HEADER_BYTES + header.compressed
 
 
-def _read_index(archive: ArchiveFile) -> tuple[FooterIndex, int]:
+def _read_index(archive: ArchiveFile, proven: bool) -> tuple[FooterIndex, int]:
     """The index of the footer, and where its filter words begin. Raises CodecError."""
+    if archive.size < SEEK_END_BYTES:
+        raise Truncated("too short for a seek table")
     end = archive.size - seek_table_bytes(archive.read(archive.size - SEEK_END_BYTES, SEEK_END_BYTES))
     start = end - footer_bytes(archive.read(end - FOOTER_END_BYTES, FOOTER_END_BYTES))
     if not len(archive.head_raw) <= start < end:
         raise Corrupt("no footer before the seek table")
+    if proven:
+        decode_footer(archive.read(start, end - start))
     size = index_bytes(archive.read(start, INDEX_START_BYTES))
     index = decode_index(archive.read(start, size))
     stored = sum(container.BATCH_HEADER_BYTES + header.compressed for header in index.headers)
@@ -153,6 +170,8 @@ def _types(index: FooterIndex, wanted: Wanted) -> list[str] | None:
         return [kind for kind in wanted.types if wanted.is_type(kind)]
     if not (wanted.types or wanted.types_not) or not index.footer.names_complete:
         return None
+    if any("\\" in kind for kind in index.footer.types):
+        return None  # it may stand for a byte that is no UTF-8, and is then not the name itself
     return [kind for kind in index.footer.types if wanted.is_type(kind)]
 
 

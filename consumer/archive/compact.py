@@ -2,7 +2,7 @@
 
 Invariants: the archive is there under its name at every moment, whole, either as it was or without the events; every other
 event keeps its place, `archive:batch:index`; the footer says how many were taken out and which file it was, so that `verify`
-tells it apart from a loss.
+tells it apart from a loss. The tombstones stay: copies and readers that have the old file open still need them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,16 +18,20 @@ from codec.event import Event
 from codec.parts import check_of
 from consumer.archive import naming
 from consumer.archive.durable import Disk, held
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal, find_archives
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal, events_or_none, open_archive
 from consumer.archive.recovery import digest
-from consumer.archive.tombstones import Tombstones, is_removed, removed
+from consumer.archive.tombstones import SUFFIX, Tombstones, is_removed, removed
 from consumer.archive.writer import Index
 from consumer.errors import DeedboxError
+
+_FRESH, _OLD = ".compacting", ".uncompacted"
+_ASIDE = (naming.DAMAGED_SUFFIX, naming.TORN_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What was done with an archive. `outcome`: compacted, open, damaged."""
+    """What was done with a file. `outcome`: compacted, open, damaged, unreadable, or aside for what repair kept of it."""
 
     path: Path
     outcome: str
@@ -37,43 +41,64 @@ class Compaction:
 
 
 def compact(disk: Disk, paths: Sequence[Path], level: int = 1) -> Iterator[Compaction]:
-    """Rewrite the archives below the paths that have deleted events. Raises OSError and DeedboxError."""
+    """Rewrite the archives below the paths that hold deleted events. Raises OSError and DeedboxError."""
     for path in find_archives(list(paths)):
-        with ArchiveFile(path) as archive:
-            tombstones = Tombstones.of(path, archive.id)
-        if tombstones.path is None:
+        try:
+            with open_archive(path) as archive:
+                waiting = _waiting(archive, Tombstones.of(archive))
+                here, id = archive.path, archive.id
+        except OSError as error:
+            yield Compaction(path, "unreadable", reason=error.strerror or str(error))
             continue
-        if path.name.endswith(naming.OPEN_SUFFIX):
-            yield Compaction(
-                path, "open", len(tombstones.places), reason="the events are hidden; compact it when it is sealed"
-            )
+        for leftover in (here.with_name(here.name + suffix) for suffix in (_FRESH, _OLD)):
+            if leftover.exists():
+                disk.remove(leftover)  # of a compaction that did not end
+        if not waiting:
             continue
-        lock = tombstones.path.with_name(tombstones.path.name + ".lock")
+        if here.name.endswith(naming.OPEN_SUFFIX):
+            yield Compaction(here, "open", waiting, reason="the events are hidden; compact it when it is sealed")
+            continue
+        lock = here.parent / f"{id}{SUFFIX}.lock"
         with held(disk, lock) as free:
             if not free:
                 raise DeedboxError(f"{lock}: another process deletes or compacts", "try again when it has ended")
-            yield _compact(disk, path, level)
+            yield _compact(disk, here, level)
+        for aside in sorted(here.parent.glob(f"*{id}*")):
+            if aside.suffix in _ASIDE:
+                yield Compaction(aside, "aside", reason="may hold deleted events too: remove it when nobody needs it")
+
+
+def _waiting(archive: ArchiveFile, tombstones: Tombstones) -> int:
+    """How many deleted events are still there."""
+    numbers = {number for number, _ in tombstones.places}
+    if not numbers:
+        return 0
+    batches = [
+        part for part in archive.parts(frames=False) if isinstance(part, Batch) and part.header.number in numbers
+    ]
+    return sum(
+        (batch.header.number, index) in tombstones.places and not is_removed(event)
+        for batch in batches
+        for index, event in enumerate(events_or_none(archive, batch))
+    )
 
 
 def _compact(disk: Disk, path: Path, level: int) -> Compaction:
     with ArchiveFile(path) as archive:
-        tombstones = Tombstones.of(path, archive.id)  # again, under the lock
+        tombstones = Tombstones.of(archive)  # again, under the lock
+        waiting = _waiting(archive, tombstones)
         parts = [_without_frame(part) for part in archive.parts()]  # every frame is compared with its checksum
-        if any(isinstance(part, Gap) for part in parts) or not parts or not isinstance(parts[-1], Seal):
-            return Compaction(path, "damaged", len(tombstones.places), reason="repair it first")
-        fresh = path.with_name(path.name + ".compacting")
-        fresh.unlink(missing_ok=True)  # left by a compaction that did not end
-        _rewrite(
-            disk, archive, [part for part in parts if isinstance(part, Batch)], parts[-1], tombstones, fresh, level
-        )
-    aside = path.with_name(path.name + ".uncompacted")
-    aside.unlink(missing_ok=True)
+        lost = any(isinstance(part, Gap) and part.size for part in parts)
+        if lost or not parts or not isinstance(parts[-1], Seal):
+            return Compaction(path, "damaged", waiting, reason="repair it first")
+        fresh = path.with_name(path.name + _FRESH)
+        batches = [part for part in parts if isinstance(part, Batch)]
+        _rewrite(disk, archive, batches, parts[-1], tombstones, fresh, level)
+    aside = path.with_name(path.name + _OLD)
     saved = path.stat().st_size - fresh.stat().st_size
     disk.supplant(path, fresh, aside)
     disk.remove(aside)
-    assert tombstones.path is not None, "asked before"
-    disk.remove(tombstones.path)
-    return Compaction(path, "compacted", len(tombstones.places), saved)
+    return Compaction(path, "compacted", waiting, saved)
 
 
 def _without_frame(part: Part) -> Part:

@@ -80,7 +80,8 @@ class ArchiveFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self.size = os.fstat(self._fd).st_size
+        found = os.fstat(self._fd)
+        self.size, self.file = found.st_size, (found.st_dev, found.st_ino)
         self.head: Head | None = None
         self.head_raw = b""
         self.head_fault: CodecError | None = None
@@ -104,6 +105,11 @@ class ArchiveFile:
         """See what was appended since."""
         self.size = os.fstat(self._fd).st_size
 
+    def damaged_head(self) -> Gap:
+        """What stands before the first batch of an archive whose head cannot be read."""
+        assert self.head_fault is not None, "the head is whole"
+        return self._gap(0, self.head_fault, 0)
+
     def retry_head(self) -> bool:
         """Read the head again, which was not whole when the archive was opened; whether it is now."""
         try:
@@ -115,7 +121,9 @@ class ArchiveFile:
         return True
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes at `offset`; fewer only at the end of the file."""
+        """Up to `size` bytes at `offset`; fewer only at the end of the file. Raises Corrupt for a place before the file."""
+        if offset < 0:
+            raise Corrupt(f"{-offset} bytes before the file")
         pieces = []
         while size > 0 and (piece := os.pread(self._fd, size, offset)):
             pieces.append(piece)
@@ -150,7 +158,7 @@ class ArchiveFile:
             return
         at, link = len(self.head_raw), check_of(self.head_raw) if self.head_raw else None
         if self.head_fault is not None:
-            gap = self._gap(0, self.head_fault, 0)
+            gap = self.damaged_head()
             yield gap
             at = gap.size
         while at < self.size:
@@ -197,6 +205,12 @@ class ArchiveFile:
         if decode_seek_table(self.read(at + size, self.size - at - size)) != [*frames, (size, 0)]:
             raise Corrupt("seek table does not fit the frames")
         return Seal(at, footer, rows)
+
+    def with_frame(self, batch: Batch) -> Batch:
+        """The batch with its frame, if it was read without."""
+        return Batch(
+            batch.offset, batch.header, self.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
+        )
 
     def _gap(self, at: int, fault: CodecError, search_from: int) -> Gap:
         """What lies between `at` and the next part that can be read; without one, the rest of the file is torn."""
@@ -251,13 +265,13 @@ def last_events(path: Path, count: int) -> Iterator[Event]:
                 while held - tail[0].header.events >= count:
                     held -= tail.popleft().header.events
         for batch in tail:
-            yield from _events_or_none(archive, batch)
+            yield from events_or_none(archive, batch)
 
 
-def _events_or_none(archive: ArchiveFile, batch: Batch) -> list[Event]:
-    frame = archive.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
+def events_or_none(archive: ArchiveFile, batch: Batch) -> list[Event]:
+    """The events of a batch that was read without its frame; none if it cannot be read."""
     try:
-        return Batch(batch.offset, batch.header, frame).events()
+        return archive.with_frame(batch).events()
     except CodecError:
         return []
 
@@ -272,21 +286,3 @@ def open_archive(path: Path) -> ArchiveFile:
             if naming.parse_sealed(other) == wanted:
                 return ArchiveFile(other)
         raise
-
-
-def find_archives(paths: list[Path]) -> list[Path]:
-    """Archives below the paths, in order of instance and sequence; files that were named themselves are kept as they are."""
-    found: list[Path] = []
-    for path in paths:
-        if path.is_dir():
-            inside = [p for p in path.rglob("*") if (naming.parse_sealed(p) or naming.parse_open(p)) and p.is_file()]
-            found += sorted(inside, key=_order)
-        else:
-            found.append(path)
-    return found
-
-
-def _order(path: Path) -> naming.ArchiveId:
-    archive = naming.parse_sealed(path) or naming.parse_open(path)
-    assert archive is not None, "only archives are sorted"
-    return archive

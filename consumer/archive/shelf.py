@@ -16,7 +16,8 @@ from consumer import log
 from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
-from consumer.archive.reader import find_archives, last_events, open_archive
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import last_events, open_archive
 from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.errors import StorageFault

@@ -9,7 +9,7 @@ import orjson
 from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.archive.recovery import Finding
 from consumer.archive.verify import Mapped, Verdict, verify
 from consumer.archive.writer import Place
@@ -27,9 +27,14 @@ def tell_text(verdict: Verdict, say: Say) -> None:
 
 def tell_line(verdict: Verdict, say: Say) -> None:
     """The same as a JSON object."""
-    members = asdict(verdict) | {"path": str(verdict.path), "id": str(verdict.id) if verdict.id else None}
-    del members["before"]
+    members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
+    members["faults"] = list(map(_utf8, verdict.faults))
+    del members["before"], members["file"]
     say(orjson.dumps(members).decode())
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
 
 
 def show_verdicts(

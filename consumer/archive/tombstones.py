@@ -1,19 +1,21 @@
 """Events that are deleted: hidden at once by a line beside the archives, taken out for good when the archive is compacted.
 
 Role: an archive never changes, so what must go is named in a file of its own: `<instance>-<sequence>.deleted`, one JSON line an
-event with batch and index. Invariants: a tombstone is durable before it is reported; every reader of events asks here; the
-place of every other event stays what it was, before and after compacting.
+event, in the directory of the archive or, once it has been sealed, above it. Invariants: a tombstone is durable before it is
+reported, and stays for ever, so that no reader and no copy of the archive ever shows the event again; it speaks of archives
+with one head only, whatever else has the same name; every reader of events asks here; the place of every other event stays.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from codec.event import Event
+from codec.parts import check_of
 from consumer.archive.durable import Disk, held
-from consumer.archive.naming import ArchiveId
+from consumer.archive.reader import ArchiveFile
 from consumer.errors import DeedboxError
 
 SUFFIX = ".deleted"
@@ -23,8 +25,9 @@ REMOVED_TAGS = ("deedbox:removed",)
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """One deleted event."""
+    """One deleted event. `head`: the checksum of its archive's head, in hexadecimal; `id` is for people."""
 
+    head: str
     batch: int
     index: int
     id: str
@@ -36,18 +39,23 @@ class Tombstones:
     """The deleted events of one archive, by batch number and index."""
 
     places: frozenset[tuple[int, int]] = frozenset()
-    path: Path | None = None
     known: list[Tombstone] = field(default_factory=list)
 
     @classmethod
-    def of(cls, archive: Path, id: ArchiveId | None) -> "Tombstones":
-        """Those of an archive. Raises DeedboxError for a file that cannot be read: what is deleted must not be shown."""
-        for directory in [*archive.absolute().parents][:LEVELS_MAX]:
-            path = directory / f"{id}{SUFFIX}"
-            if id is not None and path.exists():
-                known = list(_read(path))
-                return cls(frozenset((one.batch, one.index) for one in known), path, known)
-        return cls()
+    def of(cls, archive: ArchiveFile, path: Path | None = None) -> "Tombstones":
+        """Those of an archive, which may be at another `path` by now.
+
+        Raises DeedboxError for a file that cannot be read: what is deleted must not be shown.
+        """
+        if archive.id is None:
+            return cls()
+        head = head_of(archive)
+        files = [
+            directory / f"{archive.id}{SUFFIX}"
+            for directory in [*(path or archive.path).absolute().parents][:LEVELS_MAX]
+        ]
+        known = [one for path in files for one in _read(path) if head in (one.head, None)]
+        return cls(frozenset((one.batch, one.index) for one in known), known)
 
     def kept(self, batch: int, events: Sequence[Event]) -> Iterator[tuple[int, Event]]:
         """Index and event of those that are there."""
@@ -66,25 +74,38 @@ def removed(event: Event) -> Event:
     return Event("", REMOVED_TYPE, event.arrived_us, event.arrived_us, "", "", b"\0\0", b"", tags=REMOVED_TAGS)
 
 
-def _read(path: Path) -> Iterator[Tombstone]:
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        try:
-            yield msgspec.json.decode(line, type=Tombstone)
-        except msgspec.MsgspecError as error:
-            raise DeedboxError(
-                f"{path}: line {number}: {error}", "mend or remove the line; without it a deleted event would be shown"
-            ) from error
+def head_of(archive: ArchiveFile) -> str | None:
+    """What tells an archive from others of its name; None if its head is damaged."""
+    return f"{check_of(archive.head_raw):016x}" if archive.head_raw else None
 
 
-def bury(disk: Disk, directory: Path, archive: ArchiveId, found: Sequence[Tombstone]) -> int:
-    """Add tombstones that are not there yet, durably, and say how many those were. Raises OSError."""
-    path = directory / f"{archive}{SUFFIX}"
+def _read(path: Path) -> list[Tombstone]:
+    try:
+        lines = path.read_bytes().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    try:
+        return [msgspec.json.decode(line, type=Tombstone) for line in lines]
+    except msgspec.MsgspecError as error:
+        raise DeedboxError(f"{path}: {error}", "mend it: without it a deleted event would be shown") from error
+
+
+def bury(disk: Disk, archive: ArchiveFile, places: Iterable[tuple[int, int]], id: str, deleted: str) -> int:
+    """Hide events of an archive durably, and say how many were not hidden before. Raises DeedboxError and OSError."""
+    head = head_of(archive)
+    if archive.id is None or head is None:
+        raise DeedboxError(f"{archive.path}: its head is damaged", "repair it, and delete then")
+    path = archive.path.parent / f"{archive.id}{SUFFIX}"
+    shown = id.encode("utf-8", "backslashreplace").decode()
     with held(disk, path.with_name(path.name + ".lock")) as free:
         if not free:
             raise DeedboxError(f"{path}: another process deletes or compacts", "try again when it has ended")
-        known = list(_read(path)) if path.exists() else []
-        places = {(one.batch, one.index) for one in known}
-        fresh = [one for one in found if (one.batch, one.index) not in places]
+        known = _read(path)
+        told = {(one.batch, one.index) for one in known if one.head == head}
+        fresh = [
+            Tombstone(head=head, batch=batch, index=index, id=shown, deleted=deleted)
+            for batch, index in places if (batch, index) not in told
+        ]  # fmt: skip
         if fresh:
             disk.replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in [*known, *fresh]))
     return len(fresh)

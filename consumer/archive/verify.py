@@ -12,9 +12,11 @@ from codec.archive import Previous
 from codec.errors import CodecError
 from consumer.archive import naming
 from consumer.archive.durable import is_held
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, find_archives, open_archive
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, events_or_none, open_archive
 from consumer.archive.recovery import digest
 from consumer.archive.tombstones import Tombstones, is_removed
+from consumer.errors import DeedboxError
 
 
 @dataclass
@@ -34,6 +36,7 @@ class Verdict:
     removed: int = 0
     size: int = 0
     state: str = "unreadable"  # sealed, open (its owner lives), orphaned
+    file: tuple[int, int] | None = None  # device and inode
     before: Previous | None = None  # the archive that was sealed before this one, by the head
     faults: list[str] = field(default_factory=list)
 
@@ -51,7 +54,12 @@ def verify(paths: list[Path], mapped: Mapped = map) -> Iterator[Verdict]:
     `mapped` applies a function to each archive, in order: `map` itself, or one that has others do it ahead.
     """
     previous: Verdict | None = None
+    seen: set[tuple[int, int]] = set()
     for verdict in mapped(verify_archive, find_archives(paths)):
+        if verdict.file in seen:
+            continue  # sealed between listing and opening, it is there under both its names
+        if verdict.file is not None:
+            seen.add(verdict.file)
         _verify_place(verdict, previous)
         previous = verdict if verdict.id else previous
         yield verdict
@@ -61,19 +69,19 @@ def verify_archive(path: Path) -> Verdict:
     """The verdict on one archive, looked at alone."""
     try:
         return _verify_archive(path)
-    except OSError as error:
+    except (OSError, DeedboxError) as error:
         verdict = Verdict(path)
-        verdict.fault(0, str(error.strerror or error))
+        verdict.fault(0, str(getattr(error, "strerror", None) or error))
         return verdict
 
 
 def _verify_archive(path: Path) -> Verdict:
     live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
     with open_archive(path) as archive:
-        verdict = Verdict(archive.path, archive.id, size=archive.size)
+        verdict = Verdict(archive.path, archive.id, size=archive.size, file=archive.file)
         if archive.head is not None and archive.head_id != archive.id:
             verdict.fault(0, f"the head says {archive.head_id}, the name {archive.id}")
-        tombstones = Tombstones.of(archive.path, archive.id)
+        tombstones = Tombstones.of(archive)
         batches: list[Batch] = []
         seal: Seal | None = None
         for part in archive.parts():
@@ -92,7 +100,7 @@ def _verify_archive(path: Path) -> Verdict:
         elif seal is None and not path.name.endswith(naming.OPEN_SUFFIX) and not verdict.faults:
             verdict.fault(archive.size, "the end is missing: no footer")
         verdict.before = archive.head.previous if archive.head else None
-        _verify_tombstones(verdict, batches, tombstones)
+        _verify_tombstones(verdict, archive, batches, tombstones)
         return verdict
 
 
@@ -123,12 +131,17 @@ def _verify_seal(verdict: Verdict, batches: list[Batch], seal: Seal) -> None:
         verdict.fault(seal.offset, f"footer counts {footer.events} events, {verdict.events} found")
 
 
-def _verify_tombstones(verdict: Verdict, batches: list[Batch], tombstones: Tombstones) -> None:
-    counts = {batch.header.number: batch.header.events for batch in batches}
-    for one in tombstones.known:
-        if one.index >= counts.get(one.batch, 0):
-            verdict.fault(0, f"{tombstones.path} names event {one.batch}:{one.index}, which is not there")
-    verdict.deleted = len(tombstones.places)
+def _verify_tombstones(verdict: Verdict, archive: ArchiveFile, batches: list[Batch], tombstones: Tombstones) -> None:
+    """Count what is deleted and still there; a tombstone of nothing shows."""
+    by_number = {batch.header.number: batch for batch in batches}
+    for number in sorted({number for number, _ in tombstones.places}):
+        batch = by_number.get(number)
+        events = events_or_none(archive, batch) if batch else []
+        for index in sorted(index for named, index in tombstones.places if named == number):
+            if index >= len(events):
+                verdict.fault(0, f"a tombstone names event {number}:{index}, which cannot be read")
+            else:
+                verdict.deleted += not is_removed(events[index])
 
 
 def _verify_place(verdict: Verdict, previous: Verdict | None) -> None:

@@ -68,7 +68,9 @@ class Tally:
 
     def add(self, names: Sequence[str]) -> None:
         """Count the names; new ones past the limit are left out, and `complete` says so."""
-        for name, count in Counter(map(_utf8, names)).items():
+        for original, count in Counter(names).items():
+            name = _utf8(original)
+            self.complete = self.complete and name == original  # an escaped name is not the name
             if name in self.counts or (len(self.counts) < NAMES_MAX and len(name) <= NAME_CHARACTERS_MAX):
                 self.counts[name] += count
             else:

@@ -68,6 +68,6 @@ def make_query(
     )  # fmt: skip
     try:
         pattern = None if match is None else regex.compile(match)
-    except regex.error as error:
+    except (regex.error, RecursionError, OverflowError) as error:
         raise Fatal(Exit.SETTINGS, f"{match!r} is no regular expression: {error}") from error
     return Query(wanted, *source, pattern, tuple(map(parse_condition, where)))

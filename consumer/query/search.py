@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from codec import archive as container
 from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.catalog import Entry, entries
@@ -60,24 +59,40 @@ def read_events(path: Path, batch: Batch, tombstones: Tombstones, query: Query) 
     """The same of any batch; its frame is read here."""
     number = batch.header.number
     try:
-        with open_archive(path) as archive:
-            frame = archive.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
-        events = Batch(batch.offset, batch.header, frame).events()
+        events = _events(path, batch)
     except (CodecError, OSError) as error:
         return _Read([], f"{path}: at {batch.offset}: batch {number}: {error}")
     return _Read([pair for pair in tombstones.kept(number, events) if query.accepts(pair[1])], None)
+
+
+def _events(path: Path, batch: Batch) -> list[Event]:
+    """The events of a batch; if the archive was mended or compacted since it was looked up, from where they are now."""
+    with open_archive(path) as archive:
+        try:
+            return archive.with_frame(batch).events()
+        except CodecError:
+            for part in archive.parts(frames=False):
+                same = isinstance(part, Batch) and part.header.number == batch.header.number
+                if isinstance(part, Batch) and same and (part.offset, part.header) != (batch.offset, batch.header):
+                    return archive.with_frame(part).events()
+            raise
 
 
 class Search:
     """One search. Iterate once; afterwards `faults` names what could not be read, and the counts say what it cost."""
 
     def __init__(
-        self, paths: Sequence[Path], query: Query, descending: bool = False, executor: Executor | None = None
+        self,
+        paths: Sequence[Path],
+        query: Query,
+        descending: bool = False,
+        executor: Executor | None = None,
+        proven: bool = False,
     ) -> None:
         self.faults: list[str] = []
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
         self.executor = executor
-        self._paths, self._query, self._descending = paths, query, descending
+        self._paths, self._query, self._descending, self._proven = paths, query, descending, proven
         self._jobs: list[_Job] | None = None
 
     def plan(self) -> int:
@@ -106,7 +121,7 @@ class Search:
     def _look_up(self) -> list[_Job]:
         """What may hold something, in the order in which it can be given out."""
         jobs = []
-        for rank, entry in enumerate(entries(self._paths, self._query.wanted)):
+        for rank, entry in enumerate(entries(self._paths, self._query.wanted, self._proven)):
             self._take(entry)
             jobs += [_Job(entry.path, entry.id, rank, batch, entry.tombstones, self._query) for batch in entry.batches]
         return sorted(jobs, key=self._edge, reverse=self._descending)
@@ -153,6 +168,22 @@ async def search_async(
 ) -> AsyncIterator[Found]:  # fmt: skip
     """The same from an event loop, which is never held up: reading happens in a thread."""
     found = search(paths, query, descending, limit, executor)
-    while chunk := await asyncio.to_thread(lambda: list(islice(found, _CHUNK))):
+    while True:
+        chunk, fault = await asyncio.to_thread(_chunk, found)
         for one in chunk:
             yield one
+        if fault is not None:
+            raise fault
+        if not chunk:
+            return
+
+
+def _chunk(found: Iterator[Found]) -> tuple[list[Found], Exception | None]:
+    """The next events, and what ended them: what is whole comes before."""
+    chunk: list[Found] = []
+    try:
+        for one in islice(found, _CHUNK):
+            chunk.append(one)  # noqa: PERF402 -- what came before an exception is kept
+    except Exception as fault:  # noqa: BLE001 -- raised again by the caller
+        return chunk, fault
+    return chunk, None

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 from typing import BinaryIO
 
 from codec import jsonl
@@ -13,11 +13,6 @@ FORMATS = ("jsonl", "table", "raw")
 _COLUMNS = (("time", 27), ("type", 28), ("id", 36), ("routing key", 20))
 _ZONE = 5  # how much longer a time is that names its zone
 _NARROW = 140  # below so many columns, id and routing key are left out
-
-
-def local_zone() -> tzinfo:
-    """The zone of this machine."""
-    return datetime.now().astimezone().tzinfo or UTC
 
 
 class Printer:

@@ -6,7 +6,7 @@ end was read, or its owner is gone and the next one has begun.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -15,9 +15,11 @@ from codec.errors import CodecError
 from consumer.archive import naming
 from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.durable import is_held
+from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, find_archives, open_archive
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, open_archive
 from consumer.archive.tombstones import Tombstones
+from consumer.errors import DeedboxError
 from consumer.query.query import Query
 from consumer.query.search import Found, read_events
 from consumer.watch.backends import Backend
@@ -27,11 +29,14 @@ SEARCH_S = 2.0  # how often all directories are searched, for what no open archi
 
 @dataclass
 class _Cursor:
-    """Where an instance has been read up to."""
+    """Where an instance has been read up to; without an archive when that was read to its seal."""
 
-    archive: ArchiveFile
+    archive: ArchiveFile | None
     id: ArchiveId
     offset: int
+
+
+_Stream = tuple[int, str]  # an instance, below one of the paths
 
 
 class Tail:
@@ -40,40 +45,37 @@ class Tail:
     def __init__(self, paths: Sequence[Path], query: Query | None = None) -> None:
         self.faults: list[str] = []
         self._paths, self._query = [path.absolute() for path in paths], query or Query()
-        self._cursors: dict[str, _Cursor] = {}
-        self._known: dict[str, dict[int, Path]] = {}
+        self._cursors: dict[_Stream, _Cursor] = {}
+        self._known: dict[_Stream, dict[int, Path]] = {}
         self._searched = 0.0
 
     def newest(self, count: int) -> list[Found]:
         """The last events there are, by time; `read` goes on behind exactly these archives' ends."""
         self._find(everywhere=True)
-        ends: dict[str, tuple[ArchiveId, int]] = {}
         heap: list[tuple[int, int, Found]] = []
         serial = 0
-        for instance, archives in self._known.items():
-            for found in self._last_of(instance, archives, count, ends):
+        for stream, archives in self._known.items():
+            for found in self._last_of(stream, archives, count):
                 serial += 1
                 heapq.heappush(heap, (found.event.time_us, serial, found))
                 if len(heap) > count:
                     heapq.heappop(heap)
-        for instance, (id, offset) in ends.items():
-            self._open(instance, id.sequence, offset)
         return [found for _, _, found in sorted(heap, key=lambda item: item[:2])]
 
-    def _last_of(
-        self, instance: str, archives: dict[int, Path], count: int, ends: dict[str, tuple[ArchiveId, int]]
-    ) -> list[Found]:
-        """The last events of an instance that are wanted, in order; notes where its newest archive ends."""
+    def _last_of(self, stream: _Stream, archives: dict[int, Path], count: int) -> list[Found]:
+        """The last events of an instance that are wanted, in order; sets its cursor to where its newest archive ends."""
         events: list[Found] = []
         for sequence in sorted(archives, reverse=True):
             try:
                 entry = look_up(archives[sequence], Wanted())
-            except OSError as error:
-                self.faults.append(f"{archives[sequence]}: {error.strerror or error}")
+            except (OSError, DeedboxError) as error:
+                self.faults.append(f"{archives[sequence]}: {error}")
                 continue
-            last = entry.batches[-1] if entry.batches else None
-            if instance not in ends:
-                ends[instance] = (ArchiveId(instance, sequence), last.offset + last.size if last else 0)
+            if not entry.path.name.endswith(naming.OPEN_SUFFIX):
+                self.faults += entry.faults  # the end of an open one is on its way, or was never whole
+            if stream not in self._cursors:
+                last = entry.batches[-1] if entry.batches else None
+                self._open(stream, sequence, last.offset + last.size if last else 0)
             for batch in reversed(entry.batches):
                 if len(events) >= count:
                     return events[-count:] if count else []
@@ -83,96 +85,114 @@ class Tail:
     def read(self) -> Iterator[Found]:
         """What was archived since, in the order of each instance."""
         self._find(everywhere=monotonic() - self._searched > SEARCH_S)
-        for instance in sorted(self._known):
-            yield from self._read(instance)
+        for stream in sorted(self._known):
+            try:
+                yield from self._read(stream)
+            except (OSError, DeedboxError) as error:
+                self.faults.append(str(error))
 
     def _find(self, everywhere: bool) -> None:
         """Learn of archives: open ones in the directories themselves, all of them when it is time to search everywhere."""
         if everywhere:
             self._searched = monotonic()
-            found = find_archives([path for path in self._paths if path.exists()])
-        else:
-            found = [path for place in self._paths if place.is_dir() for path in place.glob(f"*{naming.OPEN_SUFFIX}")]
-        for path in found:
-            id = naming.parse_sealed(path) or naming.parse_open(path)
-            if id is not None:
-                self._known.setdefault(id.instance, {}).setdefault(id.sequence, path)
+        for number, place in enumerate(self._paths):
+            if everywhere:
+                found = find_archives([place]) if place.exists() else []
+            else:
+                found = list(place.glob(f"*{naming.OPEN_SUFFIX}")) if place.is_dir() else []
+            for path in found:
+                if (id := naming.parse_sealed(path) or naming.parse_open(path)) is not None:
+                    self._known.setdefault((number, id.instance), {})[id.sequence] = path
 
-    def _read(self, instance: str) -> Iterator[Found]:
-        if instance not in self._cursors and not self._open(instance, min(self._known[instance]), 0):
+    def _read(self, stream: _Stream) -> Iterator[Found]:
+        if stream not in self._cursors and not self._open(stream, min(self._known[stream]), 0):
             return
         while True:
-            cursor = self._cursors[instance]
-            ended = False
-            for found in self._batches(cursor):
-                if isinstance(found, Batch):
-                    tombstones = Tombstones.of(cursor.archive.path, cursor.id)
-                    yield from self._events_of(cursor, found, tombstones)
-                else:
-                    ended = True
-            if not ended and not self._left_behind(cursor):
-                return
-            if not self._advance(cursor):
+            cursor = self._cursors[stream]
+            if cursor.archive is not None:
+                ended = yield from self._read_archive(stream, cursor, cursor.archive)
+                if not ended and not self._left_behind(stream, cursor, cursor.archive):
+                    return
+                cursor.archive.close()
+                cursor.archive = None
+            if not self._advance(stream, cursor):
                 return
 
-    def _batches(self, cursor: _Cursor) -> Iterator[Batch | Seal]:
-        """Whole batches behind the cursor, then the seal if there is one."""
-        archive = cursor.archive
+    def _read_archive(self, stream: _Stream, cursor: _Cursor, archive: ArchiveFile) -> Generator[Found, None, bool]:
+        """The events of whole batches behind the cursor; True when the seal was read."""
         archive.refresh()
         while cursor.offset < archive.size:
-            if not archive.head_raw and not archive.retry_head():
-                return
-            cursor.offset = cursor.offset or len(archive.head_raw)
+            if not cursor.offset and not self._begin(cursor, archive):
+                return False
             part = archive.part(cursor.offset)
+            if isinstance(part, Seal):
+                return True
             if isinstance(part, Gap):
                 if part.kind == "torn" or _is_live(archive):
-                    return  # its last bytes are on their way, or were never whole
+                    return False  # its last bytes are on their way, or were never whole
                 self.faults.append(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
-                cursor.offset += part.size
-                continue
-            yield part
-            if isinstance(part, Seal):
-                return
+            else:
+                yield from self._events_of(stream, cursor, archive, part)
             cursor.offset += part.size
+        return False
 
-    def _left_behind(self, cursor: _Cursor) -> bool:
+    def _begin(self, cursor: _Cursor, archive: ArchiveFile) -> bool:
+        """Stand behind the head; behind a damaged one when nobody writes it any more."""
+        if archive.head_raw or archive.retry_head():
+            cursor.offset = len(archive.head_raw)
+        elif not _is_live(archive):
+            gap = archive.damaged_head()
+            self.faults.append(f"{archive.path}: at 0: {gap.kind}, {gap.size} bytes: {gap.reason}")
+            cursor.offset = gap.size
+        return cursor.offset > 0
+
+    def _left_behind(self, stream: _Stream, cursor: _Cursor, archive: ArchiveFile) -> bool:
         """Whether nothing more can come: the owner is gone, the next archive has begun, and this one was read to its end."""
-        following = [number for number in self._known[cursor.id.instance] if number > cursor.id.sequence]
-        if not following or _is_live(cursor.archive):
+        following = [number for number in self._known[stream] if number > cursor.id.sequence]
+        if not following or _is_live(archive):
             return False
-        size = cursor.archive.size
-        cursor.archive.refresh()
-        return cursor.archive.size == size
+        size = archive.size
+        archive.refresh()
+        return archive.size == size
 
-    def _advance(self, cursor: _Cursor) -> bool:
+    def _advance(self, stream: _Stream, cursor: _Cursor) -> bool:
         """Go to the next archive of the instance, if it is known."""
-        known = self._known[cursor.id.instance]
+        known = self._known[stream]
         following = [number for number in known if number > cursor.id.sequence]
         if not following:
             return False
-        if min(following) > cursor.id.sequence + 1 and monotonic() != self._searched:
+        if min(following) > cursor.id.sequence + 1:
             self._find(everywhere=True)  # one between was opened and sealed while nobody looked
-            following = [number for number in known if number > cursor.id.sequence]
-        return self._open(cursor.id.instance, min(following), 0)
+        for number in sorted(number for number in known if number > cursor.id.sequence):
+            if self._open(stream, number, 0):
+                return True
+            self._find(everywhere=True)
+            if self._open(stream, number, 0):
+                return True
+            self.faults.append(f"{known.pop(number)}: gone before it was read")
+        return False
 
-    def _open(self, instance: str, sequence: int, offset: int) -> bool:
+    def _open(self, stream: _Stream, sequence: int, offset: int) -> bool:
         try:
-            archive = open_archive(self._known[instance][sequence])
-        except OSError:
-            return False  # sealed this moment: the next search finds it under its name
-        old = self._cursors.get(instance)
-        self._cursors[instance] = _Cursor(archive, ArchiveId(instance, sequence), offset)
-        if old is not None:
-            old.archive.close()
+            archive = open_archive(self._known[stream][sequence])
+        except FileNotFoundError:
+            return False  # sealed this moment, or removed
+        self._cursors[stream] = _Cursor(archive, ArchiveId(stream[1], sequence), offset)
         return True
 
-    def _events_of(self, cursor: _Cursor, batch: Batch, tombstones: Tombstones) -> Iterator[Found]:
+    def _tombstones(self, stream: _Stream, cursor: _Cursor, archive: ArchiveFile) -> Tombstones:
+        """Those of an archive that may have been sealed, and with that moved, since it was opened."""
+        if not archive.path.exists():
+            self._find(everywhere=True)
+        return Tombstones.of(archive, self._known[stream].get(cursor.id.sequence))
+
+    def _events_of(self, stream: _Stream, cursor: _Cursor, archive: ArchiveFile, batch: Batch) -> Iterator[Found]:
         try:
             events = batch.events()
         except CodecError as error:
-            self.faults.append(f"{cursor.archive.path}: at {batch.offset}: batch {batch.header.number}: {error}")
+            self.faults.append(f"{archive.path}: at {batch.offset}: batch {batch.header.number}: {error}")
             return
-        for index, event in tombstones.kept(batch.header.number, events):
+        for index, event in self._tombstones(stream, cursor, archive).kept(batch.header.number, events):
             if self._query.accepts(event):
                 yield Found(event, f"{cursor.id}:{batch.header.number}:{index}")
 
@@ -191,7 +211,8 @@ class Tail:
     def close(self) -> None:
         """Close the archives."""
         for cursor in self._cursors.values():
-            cursor.archive.close()
+            if cursor.archive is not None:
+                cursor.archive.close()
         self._cursors.clear()
 
 

@@ -15,7 +15,8 @@ import orjson
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.query.when import parse_when
 
-_CONDITION = re.compile(r"(?P<path>[^=!<>]+?)\s*(?P<sign>=|!=|<=|>=|<|>)\s*(?P<value>.*)", re.DOTALL)
+_CONDITION = re.compile(r"(?P<path>[^=!<>]+?)\s*(?P<sign>!=|<=|>=|=(?![=<>])|<|>)\s*(?P<value>.*)", re.DOTALL)
+_INDEX = re.compile(r"[0-9]{1,9}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
 _SIGNS = {
     "=": lambda order: order == 0, "!=": lambda order: order != 0, "<": lambda order: order < 0,
@@ -72,7 +73,7 @@ def _field(value: object, path: tuple[str, ...]) -> object:
         for size in range(len(path), 0, -1):
             if (name := ".".join(path[:size])) in value:
                 return _field(value[name], path[size:])
-    if isinstance(value, list) and path[0].isdigit() and int(path[0]) < len(value):
+    if isinstance(value, list) and _INDEX.fullmatch(path[0]) and int(path[0]) < len(value):
         return _field(value[int(path[0])], path[1:])
     return _MISSING
 

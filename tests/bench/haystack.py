@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from codec.event import Event
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.query.query import Query, make_query
 from consumer.query.search import Search
 from tests.bench.contestants import say

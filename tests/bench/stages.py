@@ -14,7 +14,7 @@ from consumer.archive import recovery
 from consumer.archive.cat import cat_archives
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
 from consumer.ingest.batcher import Batcher, BatchLimits

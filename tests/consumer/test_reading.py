@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.errors import Exit
 from tests.support.shelves import shelf, some
 
@@ -74,6 +74,36 @@ def test_a_deleted_event_is_hidden_from_everybody_and_then_gone(directory: Path)
     verified = deedbox("verify", directory)
     assert (verified.returncode, "1 deleted and hidden, 1 removed" in verified.stdout) == (Exit.OK, True)
     assert deedbox("search", directory, "--count").stdout == "98\n"
+
+
+def test_an_event_of_another_directory_with_the_same_names_is_left_alone(directory: Path, tmp_path: Path) -> None:
+    other = shelf(tmp_path / "archive" / "other")
+    other.append(some(100, 50))
+    other.roll("test")
+    assert deedbox("delete", "id-7", tmp_path).stdout.startswith("1 deleted")
+    deedbox("delete", "id-9", find_archives([directory])[0].parent)
+    deedbox("compact", tmp_path)
+    assert deedbox("search", tmp_path, "--count").stdout == "148\n"
+    assert deedbox("get", "id-107", tmp_path).returncode == Exit.OK
+    assert deedbox("get", "id-7", tmp_path).returncode == Exit.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["search", "--limit", "-1", "DIR"], Exit.SETTINGS, "--limit -1"),
+        (["tail", "-n", "-1", "DIR"], Exit.SETTINGS, "--newest -1"),
+        (["tail", "/nope"], Exit.DAMAGED, "nothing is there"),
+        (["compact", "/nope"], Exit.DAMAGED, ""),
+        (["search", "/nope"], Exit.DAMAGED, "No such file"),
+        (["search", "--match", "(" * 3000, "DIR"], Exit.SETTINGS, "no regular expression"),
+    ],
+)
+def test_odd_arguments_are_said_in_a_line(directory: Path, arguments: list[str], status: Exit, says: str) -> None:
+    done = deedbox(*(directory if argument == "DIR" else argument for argument in arguments))
+    assert done.returncode == status
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_pipe_that_closes_ends_it_quietly(directory: Path) -> None:

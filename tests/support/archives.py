@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from codec.event import Event
-from consumer.archive.reader import ArchiveFile, Batch, find_archives, open_archive
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Batch, open_archive
 
 
 def batches(path: Path) -> Iterator[Batch]:

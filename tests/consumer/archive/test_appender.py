@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.appender import Appender
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.errors import StorageFault
 from tests.support import archives
 from tests.support.disk import ShadowDisk

@@ -5,7 +5,7 @@ import pytest
 from codec.event import Event
 from consumer.archive.catalog import Wanted, entries, look_up
 from consumer.archive.durable import Disk
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.archive.recovery import recover
 from consumer.archive.writer import Place
 from tests.support.shelves import START_US, event, shelf, some

@@ -4,16 +4,21 @@ import pytest
 
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk, held
-from consumer.archive.naming import ArchiveId
-from consumer.archive.reader import find_archives
-from consumer.archive.tombstones import Tombstone, bury, is_removed
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile
+from consumer.archive.recovery import mend_sealed
+from consumer.archive.tombstones import bury, is_removed
 from consumer.archive.verify import verify
 from consumer.errors import DeedboxError
 from tests.support import archives
 from tests.support.shelves import shelf, some
 
-ONE = ArchiveId("one", 1)
-BURIED = [Tombstone(batch=1, index=2, id="id-12", deleted="2026-11-21T16:15:00.000000Z")]
+NOW = "2026-11-21T16:15:00.000000Z"
+
+
+def delete(directory: Path, *places: tuple[int, int], number: int = 0) -> None:
+    with ArchiveFile(find_archives([directory])[number]) as archive:
+        bury(Disk(), archive, places, "x", NOW)
 
 
 @pytest.fixture
@@ -25,7 +30,7 @@ def directory(tmp_path: Path) -> Path:
         if at == 20:
             one.roll("test")
     one.roll("test")
-    bury(Disk(), tmp_path / "archive", ONE, BURIED)
+    delete(tmp_path / "archive", (1, 2))
     return tmp_path / "archive"
 
 
@@ -50,7 +55,7 @@ def test_verify_knows_a_deletion_from_a_loss(directory: Path) -> None:
 
 def test_a_second_deletion_counts_on(directory: Path) -> None:
     list(compact(Disk(), [directory]))
-    bury(Disk(), directory, ONE, [Tombstone(batch=0, index=0, id="id-0", deleted="2026-11-21T16:15:00.000000Z")])
+    delete(directory, (0, 0))
     list(compact(Disk(), [directory]))
     assert [(one.removed, one.faults) for one in verify([directory])] == [(2, []), (0, [])]
 
@@ -58,7 +63,7 @@ def test_a_second_deletion_counts_on(directory: Path) -> None:
 def test_an_open_archive_waits_for_its_seal(tmp_path: Path) -> None:
     one = shelf(tmp_path)
     one.append(some(0, 20))
-    bury(Disk(), tmp_path, ONE, [Tombstone(batch=0, index=0, id="id-0", deleted="2026-11-21T16:15:00.000000Z")])
+    delete(tmp_path, (0, 0))
     assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["open"]
     one.roll("test")
     assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["compacted"]
@@ -75,12 +80,15 @@ def test_a_damaged_archive_is_repaired_first(directory: Path) -> None:
 
 
 def test_a_tombstone_of_an_event_that_is_not_there_shows(directory: Path) -> None:
-    bury(Disk(), directory, ONE, [Tombstone(batch=1, index=99, id="x", deleted="2026-11-21T16:15:00.000000Z")])
+    delete(directory, (1, 99))
     assert "1:99" in next(iter(verify([directory]))).faults[0]
 
 
 def test_two_at_a_time_are_refused(directory: Path) -> None:
-    with held(Disk(), directory / f"{ONE}.deleted.lock"), pytest.raises(DeedboxError, match="another process"):
+    with (
+        held(Disk(), find_archives([directory])[0].parent / "one-00000001.deleted.lock"),
+        pytest.raises(DeedboxError, match="another process"),
+    ):
         list(compact(Disk(), [directory]))
 
 
@@ -100,9 +108,39 @@ def test_a_crash_at_any_step_leaves_a_whole_archive(directory: Path) -> None:
         assert [one.outcome for one in done] in (["compacted"], [])
         break
     assert steps > 6
-    assert sorted(
-        path.name for path in directory.rglob("*") if path.is_file() and "one-00000001" in path.name
-    ) == sorted([find_archives([directory])[0].name, f"{ONE}.deleted.lock"])
+    names = [path.name for path in directory.rglob("*") if path.is_file() and "one-00000001" in path.name]
+    assert sorted(names) == sorted(
+        [find_archives([directory])[0].name, "one-00000001.deleted", "one-00000001.deleted.lock"]
+    )
+
+
+def test_a_copy_is_compacted_too_and_another_archive_of_the_name_is_left_alone(directory: Path) -> None:
+    first = find_archives([directory])[0]
+    copy = first.parent / "copy" / first.name
+    copy.parent.mkdir()
+    copy.write_bytes(first.read_bytes())
+    other = shelf(first.parent / "other")
+    other.append(some(500, 20))
+    other.roll("test")
+    done = list(compact(Disk(), [directory]))
+    assert sorted(one.path for one in done) == sorted([first, copy])
+    assert len([found for found in archives.events(first.parent / "other") if is_removed(found)]) == 0
+
+
+def test_a_mended_archive_can_be_compacted(directory: Path) -> None:
+    first = find_archives([directory])[0]
+    first.chmod(0o600)
+    raw = bytearray(first.read_bytes())
+    raw[400] ^= 1
+    first.write_bytes(raw)
+    mend_sealed(Disk(), first)
+    done = list(compact(Disk(), [directory]))
+    assert [one.outcome for one in done] == ["compacted", "aside"]
+    assert done[1].path.name.endswith(".damaged")
+
+
+def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    assert [one.outcome for one in compact(Disk(), [tmp_path / "missing"])] == ["unreadable"]
 
 
 class Failing(Disk):

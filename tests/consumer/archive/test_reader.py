@@ -6,7 +6,8 @@ import pytest
 
 from codec.archive import BATCH_HEADER_BYTES
 from codec.event import Event
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal, find_archives, last_events
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal, last_events
 from tests.support.shelves import shelf, some
 
 COUNTS = (3, 1, 4)

@@ -8,7 +8,7 @@ from codec.event import Event
 from consumer.archive import recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.archive.recovery import Finding
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place

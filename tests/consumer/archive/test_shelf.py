@@ -6,7 +6,8 @@ import pytest
 
 from codec.errors import TooLarge
 from consumer import log
-from consumer.archive.reader import ArchiveFile, find_archives
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import digest
 from consumer.errors import StorageFault
 from tests.support import archives

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.archive.show import show_repairs, show_verdicts
 from tests.support.shelves import shelf, some
 

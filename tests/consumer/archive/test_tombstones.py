@@ -3,46 +3,87 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.durable import Disk, held
-from consumer.archive.naming import ArchiveId
-from consumer.archive.tombstones import SUFFIX, Tombstone, Tombstones, bury, is_removed, removed
+from consumer.archive.reader import ArchiveFile
+from consumer.archive.tombstones import SUFFIX, Tombstones, bury, is_removed, removed
 from consumer.errors import DeedboxError
-from tests.support.shelves import event, some
+from tests.support.shelves import event, shelf, some
 
-ONE = ArchiveId("one", 1)
-
-
-def tombstone(batch: int, index: int) -> Tombstone:
-    return Tombstone(batch=batch, index=index, id="x", deleted="2026-11-21T16:15:00.000000Z")
+NOW = "2026-11-21T16:15:00.000000Z"
 
 
-def test_a_buried_event_is_hidden_and_the_others_keep_their_index(tmp_path: Path) -> None:
-    assert bury(Disk(), tmp_path, ONE, [tombstone(0, 1)]) == 1
-    found = Tombstones.of(tmp_path / "one-00000001.kvp.zst.open", ONE)
-    assert [index for index, _ in found.kept(0, some(0, 3))] == [0, 2]
-    assert [index for index, _ in found.kept(1, some(0, 3))] == [0, 1, 2]
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    one = shelf(tmp_path / "archive")
+    one.append(some(0, 3))
+    assert one.writer is not None
+    return one.writer.path
 
 
-def test_burying_again_adds_nothing(tmp_path: Path) -> None:
-    bury(Disk(), tmp_path, ONE, [tombstone(0, 1)])
-    assert bury(Disk(), tmp_path, ONE, [tombstone(0, 1), tombstone(2, 0)]) == 1
-    assert len((tmp_path / f"{ONE}{SUFFIX}").read_bytes().splitlines()) == 2
+def deleted(path: Path, *places: tuple[int, int], id: str = "x") -> int:
+    with ArchiveFile(path) as archive:
+        return bury(Disk(), archive, places, id, NOW)
 
 
-def test_tombstones_are_found_from_the_directory_of_a_sealed_archive(tmp_path: Path) -> None:
-    bury(Disk(), tmp_path, ONE, [tombstone(0, 1)])
-    assert Tombstones.of(tmp_path / "2026" / "11" / "sealed.kvp.zst", ONE).places == {(0, 1)}
-    assert Tombstones.of(tmp_path / "2026" / "x.kvp.zst", ArchiveId("one", 2)).places == frozenset()
+def found(path: Path) -> Tombstones:
+    with ArchiveFile(path) as archive:
+        return Tombstones.of(archive)
 
 
-def test_a_file_that_cannot_be_read_shows_no_deleted_event(tmp_path: Path) -> None:
-    (tmp_path / f"{ONE}{SUFFIX}").write_text('{"batch":0\n')
-    with pytest.raises(DeedboxError, match="line 1"):
-        Tombstones.of(tmp_path / "a.kvp.zst", ONE)
+def test_a_buried_event_is_hidden_and_the_others_keep_their_index(path: Path) -> None:
+    assert deleted(path, (0, 1)) == 1
+    assert [index for index, _ in found(path).kept(0, some(0, 3))] == [0, 2]
+    assert [index for index, _ in found(path).kept(1, some(0, 3))] == [0, 1, 2]
 
 
-def test_two_at_a_time_are_refused(tmp_path: Path) -> None:
-    with held(Disk(), tmp_path / f"{ONE}{SUFFIX}.lock"), pytest.raises(DeedboxError, match="another process"):
-        bury(Disk(), tmp_path, ONE, [tombstone(0, 1)])
+def test_burying_again_adds_nothing(path: Path) -> None:
+    deleted(path, (0, 1))
+    assert deleted(path, (0, 1), (0, 2)) == 1
+    assert len((path.parent / f"one-00000001{SUFFIX}").read_bytes().splitlines()) == 2
+
+
+def test_tombstones_of_an_open_archive_hold_when_it_has_been_sealed(path: Path) -> None:
+    deleted(path, (0, 1))
+    sealed = path.parent / "2026" / "11" / "20261121T161500.000000Z-20261121T161500.000000Z-one-00000001.kvp.zst"
+    sealed.parent.mkdir(parents=True)
+    path.rename(sealed)
+    deleted(sealed, (0, 2))
+    assert found(sealed).places == {(0, 1), (0, 2)}
+
+
+def test_another_archive_of_the_same_name_is_not_meant(path: Path, tmp_path: Path) -> None:
+    """Two directories may each have an archive `one-00000001`."""
+    other = shelf(path.parent / "below")
+    other.append(some(100, 3))
+    assert other.writer is not None
+    deleted(path, (0, 1))
+    assert found(other.writer.path).places == frozenset()
+    copy = path.parent / "copy" / path.name
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    assert found(copy).places == {(0, 1)}
+
+
+def test_a_file_that_cannot_be_read_shows_no_deleted_event(path: Path) -> None:
+    (path.parent / f"one-00000001{SUFFIX}").write_text('{"batch":0\n')
+    with pytest.raises(DeedboxError, match="would be shown"):
+        found(path)
+
+
+def test_two_at_a_time_are_refused(path: Path) -> None:
+    with held(Disk(), path.parent / f"one-00000001{SUFFIX}.lock"), pytest.raises(DeedboxError, match="another process"):
+        deleted(path, (0, 1))
+
+
+def test_an_archive_without_a_head_is_repaired_first(path: Path) -> None:
+    raw = bytearray(path.read_bytes())
+    raw[20] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(DeedboxError, match="head is damaged"):
+        deleted(path, (0, 1))
+
+
+def test_an_id_that_is_no_utf_8_can_be_deleted(path: Path) -> None:
+    assert deleted(path, (0, 1), id="a\udcff") == 1
 
 
 def test_what_stays_of_a_removed_event_is_its_place_and_its_arrival() -> None:

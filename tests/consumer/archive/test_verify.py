@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
 from consumer.archive.verify import verify
 from tests.consumer.archive.test_reader import offsets
 from tests.support.shelves import shelf, some

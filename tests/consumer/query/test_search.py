@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.event import Event
+from codec.footer import encode_row
+from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
-from consumer.archive.naming import ArchiveId
-from consumer.archive.reader import find_archives
-from consumer.archive.tombstones import Tombstone, bury
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Seal
+from consumer.archive.tombstones import bury
 from consumer.query import Query, Search, search, search_async
 from consumer.query.query import make_query
 from tests.support.shelves import START_US, event, shelf, some
@@ -137,14 +139,88 @@ def test_workers_find_the_same(directory: Path) -> None:
         assert list(search([directory], query, executor=executor)) == list(search([directory], query))
 
 
+def delete(path: Path, batch: int, index: int) -> None:
+    with ArchiveFile(path) as archive:
+        bury(Disk(), archive, [(batch, index)], "x", "2026-11-21T16:15:00.000000Z")
+
+
 def test_a_deleted_event_is_not_found(directory: Path) -> None:
     (found,) = search([directory], make_query(ids=["id-2"]))
-    archive, batch, index = found.position.rsplit(":", 2)
-    instance, sequence = archive.rsplit("-", 1)
-    place = Tombstone(batch=int(batch), index=int(index), id="id-2", deleted="2026-11-21T16:15:00.000000Z")
-    bury(Disk(), directory, ArchiveId(instance, int(sequence)), [place])
+    assert found.position.startswith("one-00000001:")
+    delete(find_archives([directory])[0], *map(int, found.position.split(":")[1:]))
     assert list(search([directory], make_query(ids=["id-2"]))) == []
     assert len(list(search([directory]))) == 239
+
+
+def test_an_archive_that_is_compacted_meanwhile_is_read_on(directory: Path) -> None:
+    path = find_archives([directory])[0]
+    delete(path, 0, 0)
+    job = Search([path], Query())
+    job.plan()
+    assert [done.outcome for done in compact(Disk(), [path])] == ["compacted"]
+    assert (len(list(job)), job.faults) == (59, [])
+
+
+def test_an_archive_that_is_sealed_while_the_directory_is_listed_is_searched_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 5))
+    before = find_archives([tmp_path])
+    one.roll("test")
+    monkeypatch.setattr("consumer.archive.catalog.find_archives", lambda _: [*before, *find_archives([tmp_path])])
+    assert len(list(search([tmp_path]))) == 5
+
+
+def test_a_type_that_is_no_utf_8_is_found(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append([event(1)._replace(type="bad\udcff"), event(2)])
+    one.roll("test")
+    assert [found.event.id for found in search([tmp_path], make_query(types=["bad*"]))] == ["id-1"]
+    assert [found.event.id for found in search([tmp_path], make_query(types=["!type.*"]))] == ["id-1"]
+
+
+async def test_what_is_whole_comes_before_the_error_from_an_event_loop_too(directory: Path) -> None:
+    first = find_archives([directory])[0]
+    first.chmod(0o600)
+    raw = bytearray(first.read_bytes())
+    raw[600] ^= 1
+    first.write_bytes(raw)
+    found = []
+
+    async def collect() -> None:
+        async for one in search_async([directory]):
+            found.append(one)
+
+    with pytest.raises(ExceptionGroup):
+        await collect()
+    assert len(found) == 220
+
+
+def test_tombstones_that_cannot_be_read_hide_their_archive_only(directory: Path) -> None:
+    (directory / "one-00000001.deleted").write_text("{")
+    job = Search([directory], Query())
+    assert (len(list(job)), len(job.faults)) == (180, 1)
+
+
+def test_a_damaged_filter_is_found_out_by_those_who_must_not_miss(directory: Path) -> None:
+    first = find_archives([directory])[0]
+    first.chmod(0o600)
+    raw = bytearray(first.read_bytes())
+    with ArchiveFile(first) as archive:
+        seal = list(archive.parts())[-1]
+    words = raw.index(bytes(row_of(seal, -1)), seal.offset) + 100
+    size = 8 * sum(len(row.words) for row in seal.rows)
+    raw[words : words + size] = bytes(size)
+    first.write_bytes(raw)
+    query = make_query(ids=["id-2"])
+    assert list(Search([first], query)) == []
+    assert len(list(Search([first], query, proven=True))) == 1
+
+
+def row_of(seal: Seal, number: int) -> bytes:
+    header = seal.rows[number].header
+    return encode_row(header, b"\0" * 8 * len(seal.rows[number].words))
 
 
 async def test_a_search_from_an_event_loop_does_not_hold_it_up(directory: Path) -> None:

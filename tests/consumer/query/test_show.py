@@ -4,7 +4,7 @@ from datetime import UTC, timedelta, timezone
 import orjson
 import pytest
 
-from consumer.query.show import Printer, local_zone
+from consumer.query.show import Printer
 from tests.support.shelves import event
 
 EAST = timezone(timedelta(hours=2))
@@ -48,7 +48,3 @@ def test_a_terminal_obeys_no_event() -> None:
     assert "\r" not in shown
     assert "\x07" not in shown
     assert len(shown.splitlines()) == 2
-
-
-def test_this_machine_has_a_zone() -> None:
-    assert local_zone().utcoffset(None) is not None

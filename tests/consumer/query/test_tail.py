@@ -1,13 +1,15 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
-from consumer.archive.naming import ArchiveId
-from consumer.archive.reader import find_archives
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import recover
-from consumer.archive.tombstones import Tombstone, bury
+from consumer.archive.tombstones import bury
 from consumer.archive.writer import Place
 from consumer.query.query import make_query
 from consumer.query.tail import Tail
@@ -143,12 +145,78 @@ def test_only_what_is_wanted_is_shown(tmp_path: Path) -> None:
     tail.close()
 
 
-def test_a_deleted_event_is_not_shown(tmp_path: Path, tail: Tail) -> None:
-    shelf(tmp_path).append(some(0, 3))
-    bury(
-        Disk(), tmp_path, ArchiveId("one", 1), [Tombstone(batch=0, index=1, id="id-1", deleted="2026-11-21T16:15:00Z")]
-    )
+def test_a_deleted_event_is_not_shown_before_and_after_it_was_taken_out(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 3))
+    with ArchiveFile(find_archives([tmp_path])[0]) as archive:
+        bury(Disk(), archive, [(0, 1)], "id-1", "2026-11-21T16:15:00Z")
     assert ids(tail.newest(10)) == ["id-0", "id-2"]
+    other = Tail([tmp_path])
+    other.newest(0)
+    one.append(some(3, 3))
+    one.roll("test")
+    with ArchiveFile(find_archives([tmp_path])[0]) as archive:
+        bury(Disk(), archive, [(1, 1)], "id-4", "2026-11-21T16:15:00Z")
+    assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["compacted"]
+    assert ids(other.read()) == ["id-3", "id-5"]
+    other.close()
+
+
+def test_two_directories_may_have_instances_of_one_name(tmp_path: Path) -> None:
+    first, second = shelf(tmp_path / "a"), shelf(tmp_path / "b")
+    first.append(some(0, 2))
+    second.append(some(100, 2))
+    tail = Tail([tmp_path / "a", tmp_path / "b"])
+    assert sorted(ids(tail.newest(10))) == sorted([*named(0, 2), *named(100, 2)])
+    second.append(some(102, 1))
+    assert ids(tail.read()) == named(102, 1)
+    tail.close()
+
+
+def test_an_archive_that_is_removed_before_it_was_read_is_named_and_the_next_one_read(
+    tmp_path: Path, tail: Tail
+) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    tail.newest(0)
+    one.roll("test")
+    one.append(some(2, 2))
+    tail._find(everywhere=True)
+    one.roll("test")
+    one.append(some(4, 2))
+    find_archives([tmp_path])[1].unlink()
+    assert ids(tail.read()) == named(4, 2)
+    assert len(tail.faults) == 1
+    assert "gone before it was read" in tail.faults[0]
+
+
+def test_an_archive_with_a_damaged_head_is_named_and_read(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    tail.newest(0)
+    one.roll("test")
+    one.append(some(2, 2))
+    one.roll("test")
+    path = find_archives([tmp_path])[1]
+    path.chmod(0o600)
+    raw = bytearray(path.read_bytes())
+    raw[20] ^= 1
+    path.write_bytes(raw)
+    tail._searched = -10.0
+    assert ids(tail.read()) == named(2, 2)
+    assert "at 0: damaged" in tail.faults[0]
+
+
+def test_a_sealed_archive_is_not_kept_open(tmp_path: Path, tail: Tail) -> None:
+    tail.newest(0)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(10):
+        one = shelf(tmp_path, instance=f"pod-{number}")
+        one.append(some(number, 1))
+        one.roll("test")
+    tail._searched = -10.0
+    assert len(ids(tail.read())) == 10
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_damage_is_named_and_passed_by(tmp_path: Path, tail: Tail) -> None:

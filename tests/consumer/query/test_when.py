@@ -1,10 +1,12 @@
+import time
+from collections.abc import Iterator
 from datetime import UTC, timedelta, timezone
 
 import pytest
 
 from codec.event import parse_time
 from consumer.errors import Fatal
-from consumer.query.when import parse_when, show_when
+from consumer.query.when import LocalZone, parse_when, show_when
 
 NOW = parse_time("2026-11-21T16:15:00Z")
 EAST = timezone(timedelta(hours=2))
@@ -44,14 +46,38 @@ def test_a_time_without_a_zone_is_in_the_zone_that_was_asked_for() -> None:
     assert parse_when("2026-11-21T16:15:00", NOW, EAST) == parse_time("2026-11-21T14:15:00Z")
 
 
-@pytest.mark.parametrize("text", ["", "tomorrow", "15", "2026-13-01"])
+@pytest.mark.parametrize(
+    "text", ["", "tomorrow", "15", "2026-13-01", "2026-11-21T16", "20261121T1615", "2026-W47-6", "²m", "9" * 400 + "d"]
+)
 def test_what_is_no_time_is_said(text: str) -> None:
     with pytest.raises(Fatal, match="is no time"):
         parse_when(text, NOW)
 
 
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalZone]:
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield LocalZone()
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_the_zone_of_this_machine_has_the_rules_of_each_day(berlin: LocalZone) -> None:
+    """In November a time of July was an hour off."""
+    assert parse_when("2026-07-15T12:00", NOW, berlin) == parse_time("2026-07-15T10:00:00Z")
+    assert parse_when("2026-11-15T12:00", NOW, berlin) == parse_time("2026-11-15T11:00:00Z")
+    assert show_when(parse_time("2026-07-15T10:00:00Z"), berlin) == "2026-07-15T12:00:00.000000+02:00"
+    assert show_when(NOW, berlin) == "2026-11-21T17:15:00.000000+01:00"
+    assert berlin.tzname(None) == "local"
+
+
+def test_a_day_of_25_hours_ends_with_its_last(berlin: LocalZone) -> None:
+    assert parse_when("2026-10-25", NOW, berlin, end=True) == parse_time("2026-10-25T22:59:59.999999Z")
+
+
 def test_instants_are_shown_in_a_zone() -> None:
     assert show_when(NOW + 5, EAST) == "2026-11-21T18:15:00.000005+02:00"
     assert show_when(NOW + 5, UTC) == "2026-11-21T16:15:00.000005Z"
-    assert show_when(parse_time("0001-01-01T00:00:00Z"), EAST) == "0001-01-01T00:00:00.000000Z"
+    assert show_when(parse_time("0001-01-01T00:00:00Z"), timezone(timedelta(hours=-2))) == "0001-01-01T00:00:00.000000Z"
     assert show_when(-1, EAST) == "1970-01-01T01:59:59.999999+02:00"

@@ -56,10 +56,15 @@ def test_a_body_that_is_no_object_has_no_fields(body: bytes) -> None:
     assert parse_condition("a!=1").holds(loads(body))
 
 
-@pytest.mark.parametrize("text", ["", "a", "=1", "a b"])
+@pytest.mark.parametrize("text", ["", "a", "=1", "a b", "a==1", "a=>1"])
 def test_what_is_no_condition_is_said(text: str) -> None:
     with pytest.raises(Fatal, match="is no condition"):
         parse_condition(text)
+
+
+def test_an_index_is_a_plain_number() -> None:
+    for path in ("²", "9" * 5000):
+        assert not parse_condition(f"{path}=1").holds([1, 2, 3])
 
 
 def test_a_value_may_hold_signs() -> None:
