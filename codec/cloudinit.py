@@ -62,6 +62,7 @@ def read(raw: Raw) -> Iterator[Record | Skipped]:
     for found in _pairs(raw):
         if isinstance(found, Skipped):
             yield from _joined(slices)
+            slices = []
             yield found
             continue
         number = _slice_number(found.value)
@@ -100,8 +101,9 @@ def _pair(raw: Raw, at: int) -> _Pair:
 
 def _next(raw: Raw, at: int) -> int | None:
     """The next record: aligned as the file should be, or where cloud-init's prefix stands behind a torn record."""
+    base = at - 1  # the grid of records may have been shifted by a torn one before
     while at < len(raw):
-        edge = -(-at // RECORD_BYTES) * RECORD_BYTES
+        edge = base + -(-(at - base) // RECORD_BYTES) * RECORD_BYTES
         place = at - 1
         while (place := raw.find(_MARK, place + 1, edge + len(_MARK) - 1)) >= 0:
             if _is_whole(raw, place):
@@ -190,7 +192,7 @@ def _plain(body: str, fields: dict[str, str]) -> bytes:
         try:
             inner = json.loads(body)
             return zlib.decompressobj(47).decompress(b64decode(inner["data"]))  # 47: zlib or gzip, as the data says
-        except (ValueError, TypeError, KeyError, zlib.error, Base64Error):
+        except (ValueError, TypeError, KeyError, RecursionError, zlib.error, Base64Error):
             pass  # a type of that name, and not that content: what stands there is the body
     return body.encode("utf-8", "surrogatepass")
 

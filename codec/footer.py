@@ -59,7 +59,7 @@ _FOOTER_END = struct.Struct("<I")
 
 
 def encode_row(header: BatchHeader, words: bytes) -> bytes:
-    """A batch in the footer's index: 100 bytes."""
+    """A batch in the footer's index: 80 bytes."""
     return _ROW.pack(
         header.number, header.records, header.events, header.compressed, header.raw, len(words) // 8,
         header.first_us, header.last_us, header.first_arrived_us, header.last_arrived_us,

@@ -5,9 +5,10 @@ Role: the one result type of `shoebox`, `theia` and `cloudinit`. Invariant: ever
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
 from typing import NamedTuple, Protocol, TypeVar
 
-from codec.amqp import Field, decode_header, encode_header, untext
+from codec.amqp import SHORT_MAX, Field, decode_header, encode_header, untext
 from codec.errors import CodecError, Corrupt, Truncated
 from codec.event import TIME_US_MAX, TIME_US_MIN, Event
 
@@ -83,11 +84,18 @@ def event_of(
     body: bytes, *, id: str, type: str, time_us: int, headers: Iterable[tuple[str, str]], tags: tuple[str, ...] = ()
 ) -> Event:
     """An event that never crossed a broker: what its file said of it is in id, type, time and tags, and in AMQP headers."""
-    table = tuple((name, Field("S", untext(value))) for name, value in headers)
+    table = tuple((_short(name), Field("S", untext(value))) for name, value in headers)
     time_us = min(max(time_us, TIME_US_MIN), TIME_US_MAX)
     return Event(
         id, type, time_us, time_us, "", "", encode_header({"headers": table} if table else {}), body, tags=tags
     )
+
+
+def _short(name: str) -> str:
+    """A name that a header table can hold."""
+    if len(untext(name)) <= SHORT_MAX:
+        return name
+    return f"{untext(name)[:200].decode('utf-8', 'ignore')}~{blake2b(untext(name), digest_size=8).hexdigest()}"
 
 
 def headers_of(event: Event) -> dict[str, str] | None:

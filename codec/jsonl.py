@@ -68,18 +68,21 @@ def decode(line: bytes) -> Event | None:
     """
     try:
         found = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise Corrupt(f"not JSON: {error}") from error
+    except orjson.JSONDecodeError:
+        return None  # what Python itself calls JSON, with NaN or half a surrogate, is a body all the same
     if not isinstance(found, dict) or not found.keys() >= {"position", "arrived", "exchange", "routing_key"}:
         return None
     try:
         return Event(
-            _text_of(found, "id"), _text_of(found, "type"), parse_time(found["time"]), parse_time(found["arrived"]),
+            _text_of(found, "id"),
+            _text_of(found, "type"),
+            _time_of(found, "time"),
+            _time_of(found, "arrived"),
             _text_of(found, "exchange"), _text_of(found, "routing_key"), _header_of(found),
             b64decode(found["body_base64"], validate=True) if "body_base64" in found else found["body"].encode(),
             found["redelivered"] is True, found.get("duplicate") is True, _tags_of(found),
         )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise Corrupt(f"not an event: {type(error).__name__}: {error}") from error
 
 
@@ -88,6 +91,12 @@ def _text_of(found: dict[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{name} is no text")
     return value
+
+
+def _time_of(found: dict[str, Any], name: str) -> int:
+    time_us = parse_time(found[name])
+    format_time(time_us)  # a zone can push an instant of the first or last day out of the calendar
+    return time_us
 
 
 def _tags_of(found: dict[str, Any]) -> tuple[str, ...]:

@@ -46,6 +46,9 @@ def _record(raw: Raw, at: int) -> tuple[Record, int]:
     middle, end = at + _FIXED_BYTES + metadata_size, at + _FIXED_BYTES + metadata_size + raw_size
     if end > len(raw):
         raise Truncated(f"record of {end - at} bytes, {len(raw) - at} left", at)
+    (count,) = struct.unpack(order + "i", raw[at + _FIXED_BYTES : at + _FIXED_BYTES + 4])
+    if count % 4 or count < 0 or 4 + 2 * count > metadata_size:  # before the block is looked at: it may be long
+        raise Corrupt(f"metadata of {count} in {metadata_size} bytes", at)
     (payload_size,) = struct.unpack(order + "i", raw[middle : middle + 4])
     if payload_size != raw_size - 4:
         raise Corrupt(f"payload of {payload_size} bytes in a block of {raw_size}", at)
@@ -55,8 +58,6 @@ def _record(raw: Raw, at: int) -> tuple[Record, int]:
 def _metadata(block: bytes, order: str, at: int) -> tuple[tuple[str, str], ...]:
     (count,) = struct.unpack_from(order + "i", block)
     strings = count // 2
-    if count % 4 or count < 0 or 4 + 4 * strings > len(block):
-        raise Corrupt(f"metadata of {count} in {len(block)} bytes", at)
     sizes = struct.unpack_from(f"{order}{strings}i", block, 4)
     if min(sizes, default=0) < 0 or 4 + 4 * strings + sum(sizes) != len(block):
         raise Corrupt(f"metadata strings of {sum(sizes)} bytes in a block of {len(block)}", at)

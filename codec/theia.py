@@ -6,7 +6,7 @@ colon, blanks included. Source: theia 0.9.2, model.py and naivestore.py.
 
 import re
 from collections.abc import Iterator
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import NamedTuple
 
 from codec.errors import Corrupt, Truncated
@@ -14,6 +14,8 @@ from codec.foreign import Raw, Skipped, records
 
 _PREAMBLE = re.compile(rb"event: (\d{1,18}) (\d{1,9}) (\d{1,18})\n")
 _PREAMBLE_MAX = 64
+_HEADER_MAX = 1 << 16  # id, timestamp, source and tags
+_TIMESTAMP = re.compile(r"\s*-?[0-9]{1,15}(\.[0-9]{1,12})?\s*")
 _FIELDS = {"id", "timestamp", "source", "tags"}
 
 
@@ -41,7 +43,7 @@ def _record(raw: Raw, at: int) -> tuple[Record, int]:
             raise Truncated(f"{len(raw) - at} bytes without a whole preamble", at)
         raise Corrupt(f"{raw[at : at + 24]!r} where an event begins", at)
     total, header_size, content_size = map(int, preamble.groups())
-    if total != header_size + content_size:
+    if total != header_size + content_size or header_size > _HEADER_MAX:
         raise Corrupt(f"{total} bytes of {header_size} and {content_size}", at)
     start = at + preamble.end()
     middle, end = start + header_size, start + total
@@ -71,10 +73,9 @@ def _fields(header: bytes, at: int) -> dict[str, str]:
 
 
 def _time_us(text: str, at: int) -> int:
-    try:
-        return round(Decimal(text.strip()) * 1_000_000)
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        raise Corrupt(f"timestamp {text!r}", at) from error
+    if not _TIMESTAMP.fullmatch(text):
+        raise Corrupt(f"timestamp {text[:40]!r}", at)
+    return round(Decimal(text.strip()) * 1_000_000)
 
 
 def unheld(record: Record) -> list[str]:

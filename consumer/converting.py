@@ -13,7 +13,7 @@ from consumer.archive.durable import Disk
 from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
-from consumer.errors import Exit
+from consumer.errors import Exit, Fatal
 from consumer.progress import progress
 from consumer.query.exports import Report, export
 from consumer.query.imports import events_of
@@ -35,10 +35,12 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
     try:
         for path in _files(paths):
             found = _Counted(path, format, complain)
-            with progress(path.name, path.stat().st_size) as advance:
-                for batch in _batches(found.events()):
-                    shelf.append(batch)
-                    advance(sum(len(event.body) for event in batch))
+            try:
+                _archive(found, shelf, path)
+            except OSError as error:
+                complain(f"{path}: {error.strerror or error}")
+                told = Exit.DAMAGED
+                continue
             say(f"{path}: {found.count} events{f', {found.gaps} gaps' if found.gaps else ''}")
             told = Exit.DAMAGED if found.gaps else told
     finally:
@@ -46,6 +48,13 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
         claim.end(consumed=False)
         claim.release()
     return told
+
+
+def _archive(found: "_Counted", shelf: Shelf, path: Path) -> None:
+    with progress(path.name, path.stat().st_size) as advance:
+        for batch in _batches(found.events()):
+            shelf.append(batch)
+            advance(sum(len(event.body) for event in batch))
 
 
 def _files(paths: Sequence[Path]) -> Iterator[Path]:
@@ -85,6 +94,9 @@ def _batches(events: Iterator[Event]) -> Iterator[list[Event]]:
 
 def export_events(paths: Sequence[Path], query: Query, format: str, out: Path, say: Say, complain: Say) -> Exit:
     """Write what a search finds as files; DAMAGED if an archive could not be read whole or an event was left out."""
+    for path in paths:
+        if not path.exists():
+            raise Fatal(Exit.SETTINGS, f"{path}: nothing is there", "name archives, or directories of them")
     search = Search(paths, query)
     began = time.monotonic()
     amount = search.plan()

@@ -45,8 +45,11 @@ class Publisher:
         assert self._connection is not None, "entered"
         await self._connection.close()
 
-    async def publish(self, messages: Iterable[Message]) -> int:
-        """Publish all and wait until every one is confirmed; says how many that were. Order is kept."""
+    async def publish(self, messages: Iterable[Message], mandatory: bool = False) -> int:
+        """Publish all and wait until every one is confirmed; says how many that were. Order is kept.
+
+        `mandatory`: a message that no queue takes is an error; else the broker confirms it, and drops it.
+        """
         assert self._channel is not None, "entered"
         room = asyncio.Semaphore(IN_FLIGHT_MAX)
         count = 0
@@ -54,7 +57,7 @@ class Publisher:
             for message in messages:
                 await room.acquire()
                 count += 1
-                tasks.create_task(self._confirmed(message)).add_done_callback(lambda _: room.release())
+                tasks.create_task(self._confirmed(message, mandatory)).add_done_callback(lambda _: room.release())
         return count
 
     async def delete(self, queue: str, exchange: str) -> None:
@@ -63,9 +66,9 @@ class Publisher:
         await self._channel.queue_delete(queue)
         await self._channel.exchange_delete(exchange)
 
-    async def _confirmed(self, message: Message) -> None:
+    async def _confirmed(self, message: Message, mandatory: bool) -> None:
         assert self._channel is not None, "entered"
         await self._channel.basic_publish(
             message.body, exchange=message.exchange, routing_key=message.routing_key,
-            properties=Basic.Properties(**message.properties),
+            properties=Basic.Properties(**message.properties), mandatory=mandatory,
         )  # fmt: skip

@@ -4,6 +4,7 @@ Invariants: a file has its final name only when it is whole and durable, and nev
 hold is counted and said, by name.
 """
 
+import errno
 import hashlib
 import json
 import zlib
@@ -14,7 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
-from uuid import NAMESPACE_OID, uuid5
+from uuid import NAMESPACE_OID, uuid4, uuid5
+
+import orjson
 
 from codec import cloudinit, jsonl, shoebox, theia
 from codec.errors import CodecError
@@ -43,8 +46,9 @@ class _File:
 
     def __init__(self, disk: Disk, path: Path) -> None:
         self._disk, self._path = disk, path
-        self._part = path.with_name(path.name + ".part")
-        self._part.unlink(missing_ok=True)  # left by an export that did not end
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, "exists, and no file is ever replaced", str(path))
+        self._part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")  # its own: two exports may run at once
         self._fd = disk.create(self._part)
         self._buffer = bytearray()
 
@@ -67,6 +71,7 @@ class _File:
 
     def close(self) -> None:
         self._disk.close(self._fd)
+        self._part.unlink(missing_ok=True)  # of an export that did not end
 
 
 @contextmanager
@@ -140,19 +145,28 @@ def _to_shoebox_json(disk: Disk, found: Iterable[Found], out: Path, report: Repo
 
 
 def _one_line(body: bytes, report: Report) -> bytes | None:
+    """A body as a line. Raw line feeds in JSON stand between its members only, and are left out."""
+    if not body.strip():
+        report.unheld["an empty body"] += 1
+        return None
     if b"\n" in body:
         try:
-            body = json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False).encode()
-            report.unheld["line feeds between JSON members"] += 1
-        except ValueError:
+            orjson.loads(body)
+        except orjson.JSONDecodeError:
             report.unheld["a body of several lines"] += 1
             return None
-    return body + b"\n"
+        report.unheld["line feeds between JSON members"] += 1
+    return body.replace(b"\n", b"") + b"\n"
 
 
 def _to_theia(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
     """A file a minute, named as theia's index wants it."""
     for minute, events in groupby(found, lambda one: one.event.time_us // _MINUTE_US):
+        if minute < 0:  # its index reads no name with a sign
+            count = sum(1 for _ in events)
+            report.unheld["times before 1970"] += count
+            report.left_out += count
+            continue
         path = out / f"{minute * 60}-{minute * 60 + 60}"
         _whole(disk, path, events, lambda one, said: _theia(one.event, said), report)
 
@@ -177,36 +191,45 @@ def _flat(text: str) -> str:
 
 
 def _to_cloudinit(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
-    _whole(disk, out / "kvp_pool_1", found, lambda one, said: _cloudinit(one.event, said), report)
+    _whole(disk, out / "kvp_pool_1", found, _cloudinit, report)
 
 
-def _cloudinit(event: Event, report: Report) -> bytes | None:
+def _cloudinit(found: Found, report: Report) -> bytes | None:
+    event = found.event
     headers = headers_of(event)
     report.unheld["exchange, properties and tags"] += headers is None or bool(event.tags)
     named = headers or {}
     name = named.get("name") or event.routing_key or event.id or "event"
     fields = {"name": name, "type": event.type, "ts": format_time(event.time_us)}
-    fields |= {key: value for key, value in named.items() if key not in ("key", "name")}
+    fields |= {key: value for key, value in named.items() if key in _CARRIED}
+    report.unheld["headers"] += bool(named.keys() - {"key", "name", *_CARRIED})
     try:
         body = event.body.decode()
     except UnicodeDecodeError:
-        body = json.dumps({"encoding": "gz+b64", "data": b64encode(zlib.compress(event.body)).decode()})
         report.unheld["type of a body that is no text"] += event.type != cloudinit.COMPRESSED
         fields["type"] = cloudinit.COMPRESSED
+    if fields["type"] == cloudinit.COMPRESSED:
+        body = json.dumps({"encoding": "gz+b64", "data": b64encode(zlib.compress(event.body)).decode()})
     try:
-        return b"".join(cloudinit.write(_key(event, named, fields), fields, body))
+        return b"".join(cloudinit.write(_key(found, named, fields), fields, body))
     except CodecError:
         report.unheld["a name or type that is too long"] += 1
         return None
 
 
-def _key(event: Event, named: dict[str, str], fields: dict[str, str]) -> str:
-    key = named.get("key")
-    if key is not None and key.count("|") >= 4:  # shorter ones are shared by events, and the host keeps only the last
+_CARRIED = ("result", "duration")  # what cloud-init itself puts beside name, type, time and text
+_KEY_UNITS = 254 - 5  # what the host sees of a key, less the number of a slice
+
+
+def _key(found: Found, named: dict[str, str], fields: dict[str, str]) -> str:
+    """The key that the event came with, or one of its own: of equal keys, the host keeps the last only."""
+    key = named.get("key", "")
+    if key.startswith(f"{cloudinit.PREFIX}|") and key.count("|") >= 4 and len(key) <= _KEY_UNITS:
         return key
-    incarnation = event.arrived_us // 1_000_000
-    name, kind = (part.replace("|", "%7C")[:100] for part in (fields["name"], fields["type"]))
-    return f"{cloudinit.PREFIX}|{incarnation}|{kind}|{name}|{uuid5(NAMESPACE_OID, f'{event.id}|{event.arrived_us}')}"
+    event = found.event
+    name, kind = (part.replace("|", "%7C")[:60] for part in (fields["name"], fields["type"]))
+    own = uuid5(NAMESPACE_OID, f"{event.id}|{event.arrived_us}|{found.position}")
+    return f"{cloudinit.PREFIX}|{event.arrived_us // 1_000_000}|{kind}|{name}|{own}"
 
 
 WRITERS: dict[str, Callable[[Disk, Iterable[Found], Path, Report], None]] = {

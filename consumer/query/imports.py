@@ -4,6 +4,7 @@ Invariant: the body of an imported event is the predecessor's payload to the byt
 tags where it means that, and AMQP headers under its own names where it does not.
 """
 
+import errno
 import gzip
 import hashlib
 import json
@@ -19,7 +20,7 @@ import msgspec
 
 from codec import cloudinit, jsonl, shoebox, theia
 from codec.errors import CodecError
-from codec.event import Event
+from codec.event import Event, format_time
 from codec.foreign import Raw, Skipped, event_of
 from codec.notification import describe_body
 
@@ -40,6 +41,8 @@ def events_of(path: Path, format: str) -> Read:
 @contextmanager
 def _mapped(path: Path) -> Iterator[Raw]:
     with path.open("rb") as file:
+        if not path.is_file():
+            raise OSError(errno.EINVAL, "not a regular file; save it as one first", str(path))
         if path.stat().st_size == 0:  # a killed writer leaves one, and nothing maps it
             yield b""
             return
@@ -61,14 +64,16 @@ def _shoebox(raw: Raw) -> Read:
         ours = dict(found.metadata).get(MARK)
         try:
             yield _described(found.payload, list(found.metadata)) if ours is None else _restored(found.payload, ours)
-        except (msgspec.MsgspecError, KeyError, ValueError, TypeError) as error:
+        except (CodecError, msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
             yield Skipped(found.offset, len(found.payload), f"damaged: {MARK}: {error}")
 
 
 def _restored(body: bytes, ours: str) -> Event:
     """The event that an export of ours wrote."""
     members = json.loads(ours) | {"body": ""}
-    return msgspec.convert([members[name] for name in Event._fields], Event)._replace(body=body)
+    event = msgspec.convert([members[name] for name in Event._fields], Event)._replace(body=body)
+    format_time(event.time_us), format_time(event.arrived_us)  # outside of the calendar they are none
+    return event
 
 
 def _theia(raw: Raw) -> Read:
@@ -105,6 +110,7 @@ def _jsonl(raw: Raw) -> Read:
 
 
 def _line(line: bytes, at: int, last: bool) -> Read:
+    """`last`: without a line feed behind it; then it must be JSON, or it was cut."""
     if not line.strip():
         return
     try:
@@ -112,25 +118,43 @@ def _line(line: bytes, at: int, last: bool) -> Read:
     except CodecError as error:
         yield Skipped(at, len(line), f"{'torn' if last else 'damaged'}: {error.reason}")
         return
-    yield _described(line, []) if event is None else event
+    if event is None and last and not _is_json(line):
+        yield Skipped(at, len(line), "torn: not JSON, and no line feed behind it")
+    else:
+        yield _described(line, []) if event is None else event
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _gzipped(path: Path) -> Read:
     """Lines of a gzip file. Shoebox names it after the SHA-256 of its content, and then it must be that."""
-    pieces, fault = [], ""
-    try:
-        with gzip.open(path) as file:
-            while piece := file.read(1 << 20):
-                pieces.append(piece)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        fault = f"torn: {error}"
-    content = b"".join(pieces)
+    digest, rest, at, fault = hashlib.sha256(), b"", 0, ""
+    with gzip.open(path) as file:
+        while True:
+            try:
+                piece = file.read1(1 << 20)
+            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+                fault = f"torn: {error}"
+                break
+            if not piece:
+                break
+            digest.update(piece)
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in lines:
+                yield from _line(line, at, last=False)
+                at += len(line) + 1
+    yield from _line(rest, at, last=True)
     named = _SHA256.search(path.name)
-    if not fault and named and hashlib.sha256(content).hexdigest() != named[0]:
+    if not fault and named and digest.hexdigest() != named[0]:
         fault = "damaged: the SHA-256 of the content is not the one in the name"
-    yield from _jsonl(content)
     if fault:
-        yield Skipped(len(content), 0, fault)
+        yield Skipped(at, 0, fault)
 
 
 READERS: dict[str, Callable[[Raw], Read]] = {

@@ -8,6 +8,7 @@ import os
 import select
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -36,16 +37,24 @@ class Inotify:
         self._kernel = Kernel(sync_timeout=0)
         self._mask = _ENDS | Mask.MODIFY if growth else _ENDS
         self._watches: dict[Path, Watch] = {}
+        self._files: dict[Path, tuple[int, int]] = {}  # what each path was when it was watched
         self._waker, self._wakes = os.pipe()
         os.set_blocking(self._waker, False)
+        os.set_blocking(self._wakes, False)
+        self._poll = select.poll()  # select(2) takes no descriptor past 1,023
+        self._poll.register(self._kernel.fd, select.POLLIN)
+        self._poll.register(self._waker, select.POLLIN)
         self._lock = threading.Lock()
         self._closed = False
 
     def arm(self, directories: Collection[Path]) -> bool:
         """Watch these directories and no others; whether one is watched that was not before. Raises OSError."""
         with self._lock:
-            for path in self._watches.keys() - set(directories):
-                self._forget(path)
+            if self._closed:
+                return False
+            for path in list(self._watches):
+                if path not in directories or _file(path) != self._files[path]:
+                    self._forget(path)  # not wanted any more, or another directory has its name
             fresh = False
             for path in directories:
                 if path not in self._watches:
@@ -54,6 +63,7 @@ class Inotify:
 
     def _add(self, path: Path) -> bool:
         try:
+            self._files[path] = _file(path)
             self._watches[path] = self._kernel.add_watch(path, self._mask)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return False  # gone again; its parent tells when it is back
@@ -61,6 +71,7 @@ class Inotify:
 
     def _forget(self, path: Path) -> None:
         watch = self._watches.pop(path)
+        self._files.pop(path)
         if all(watch.wd != other.wd for other in self._watches.values()):
             try:
                 self._kernel.rm_watch(watch)
@@ -69,18 +80,23 @@ class Inotify:
 
     def dirty(self, timeout_s: float) -> set[Path] | None:
         """Directories in which something happened."""
-        ready, _, _ = select.select([self._kernel.fd, self._waker], [], [], max(timeout_s, 0))
-        if self._waker in ready:
+        self._poll.poll(max(timeout_s, 0) * 1000)
+        with suppress(BlockingIOError):
             os.read(self._waker, 4096)
         found: set[Path] = set()
         lost = False
         end = monotonic() + _DRAIN_S_MAX
         with self._lock:
-            while not self._closed and select.select([self._kernel.fd], [], [], _DRAIN_S if found else 0)[0]:
+            while not self._closed and self._more(_DRAIN_S if found else 0):
                 lost |= self._read(found)
                 if monotonic() > end:
                     break  # under steady traffic there is no end to wait for
         return EVERYWHERE if lost else found
+
+    def _more(self, timeout_s: float) -> bool:
+        waiting = select.poll()
+        waiting.register(self._kernel.fd, select.POLLIN)
+        return bool(waiting.poll(timeout_s * 1000))
 
     def _read(self, found: set[Path]) -> bool:
         """Take what the kernel has in one read; whether something was lost."""
@@ -99,7 +115,10 @@ class Inotify:
 
     def interrupt(self) -> None:
         """End a wait."""
-        os.write(self._wakes, b"x")
+        if self._closed:
+            return
+        with suppress(BlockingIOError):  # it is full of them: whoever waits is woken
+            os.write(self._wakes, b"x")
 
     def close(self) -> None:
         """Watch nothing any more."""
@@ -110,3 +129,12 @@ class Inotify:
             self._kernel.close()
             os.close(self._waker)
             os.close(self._wakes)
+
+
+def _file(path: Path) -> tuple[int, int]:
+    """Which directory has this name now."""
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_dev, found.st_ino

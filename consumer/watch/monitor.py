@@ -113,15 +113,17 @@ class Monitor:
             while self._arm():
                 dirty = EVERYWHERE  # a directory that came back has had a life before it was watched
             for id, watched in self._watched.items():
-                if not watched.begun:
-                    self._begin(id, watched)
-                elif dirty is EVERYWHERE or dirty & _around(watched.path):
-                    self._scan(id, watched)
+                if watched.begun and dirty is not EVERYWHERE and not dirty & _around(watched.path):
+                    continue
+                try:
+                    (self._scan if watched.begun else self._begin)(id, watched)
+                except OSError as error:  # not the same as being gone: what was told holds until it can be looked at
+                    log.emit("watch_failed", reason=f"{watched.path}: {error.strerror or error}")
             return len(self._events)
 
     def _arm(self) -> bool:
         assert self._backend is not None, "armed before the start"
-        wanted = {place for watched in self._watched.values() for place in _places(watched.path)}
+        wanted = set[Path]().union(*(_places(watched.path) for watched in self._watched.values()))
         try:
             return self._backend.arm(wanted)
         except OSError as error:
@@ -188,8 +190,11 @@ class Monitor:
 
 def _places(path: Path) -> set[Path]:
     """The directories in which something can happen to a path: itself, and the nearest one above it that is there."""
-    above = next(parent for parent in path.parents if parent.is_dir())
-    return {above, path} if path.is_dir() else {above}
+    try:
+        above = next((parent for parent in path.parents if parent.is_dir()), path)
+        return {above, path} if path.is_dir() else {above}
+    except (OSError, ValueError):
+        return set()  # a name that no path can have: the look says so
 
 
 def _around(path: Path) -> set[Path]:

@@ -3,6 +3,7 @@
 Invariant: `changes` is pure, and applying it to the old names gives the new ones: nothing is told twice, and nothing left out.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -23,10 +24,11 @@ class Kind(StrEnum):
 
 
 class Stamp(NamedTuple):
-    """What makes a file another one than before: inode, time of change, size, mode."""
+    """What makes a file another one than before: inode, times of change, size, mode."""
 
     inode: int
     mtime_ns: int
+    ctime_ns: int  # also where a copy has put the other one back
     size: int
     mode: int
 
@@ -34,6 +36,9 @@ class Stamp(NamedTuple):
     def is_directory(self) -> bool:
         """Whether it has entries."""
         return stat.S_ISDIR(self.mode)
+
+
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # not there, gone again, or a link to nothing
 
 
 @dataclass(frozen=True)
@@ -46,29 +51,31 @@ class Snapshot:
 
 def _stamp(found: os.stat_result) -> Stamp:
     if stat.S_ISDIR(found.st_mode):
-        return Stamp(found.st_ino, 0, 0, found.st_mode)  # its time and size say only that entries came or went
-    return Stamp(found.st_ino, found.st_mtime_ns, found.st_size, found.st_mode)
+        return Stamp(found.st_ino, 0, 0, 0, found.st_mode)  # its time and size say only that entries came or went
+    return Stamp(found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_mode)
 
 
 def take(path: Path) -> Snapshot:
-    """Look at a path now. What vanishes while it is looked at is not there; what cannot be looked at neither."""
+    """Look at a path now. What vanishes while it is looked at is not there. Raises OSError for what cannot be looked at."""
     try:
         own = _stamp(path.stat())
-    except OSError:
-        return Snapshot()
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return Snapshot()
+        raise
+    except ValueError as error:
+        raise OSError(errno.EINVAL, str(error), str(path)) from error  # a NUL in its name
     return Snapshot(own, dict(_entries(path)) if own.is_directory else {})
 
 
 def _entries(path: Path) -> Iterator[tuple[str, Stamp]]:
-    try:
-        with os.scandir(path) as found:
-            for entry in found:
-                try:
-                    yield entry.name, _stamp(entry.stat())
-                except OSError:
-                    continue  # gone again, or a link to nothing
-    except OSError:
-        return
+    with os.scandir(path) as found:
+        for entry in found:
+            try:
+                yield entry.name, _stamp(entry.stat())
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
 
 
 def changes(before: Snapshot, after: Snapshot) -> Iterator[tuple[Kind, str | None]]:
@@ -97,4 +104,5 @@ def settled(before: Snapshot, last: Snapshot, after: Snapshot) -> Snapshot:
     for name, found in after.entries.items():
         moving = name in before.entries and last.entries.get(name) != found
         entries[name] = before.entries[name] if moving else found
-    return Snapshot(before.stamp if last.stamp != after.stamp else after.stamp, entries)
+    growing = last.stamp != after.stamp and not after.stamp.is_directory
+    return Snapshot(before.stamp if growing else after.stamp, entries)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from codec import archive, kvp
 from codec import filter as bloom
+from codec.archive import BatchHeader
 from codec.event import Event, parse_time
 from codec.footer import decode_footer, encode_footer, encode_row
 from codec.parts import check_of
@@ -72,3 +73,8 @@ def test_a_golden_archive_of_version_1_is_read_for_ever() -> None:
     golden = Path(__file__).parents[1] / "data" / "golden-v1.kvp.zst"
     raw = b"".join(PARTS[name] for name in ("head", "batch header", "zstd frame", "footer", "seek table"))
     assert golden.read_bytes() == raw
+
+
+def test_a_row_has_the_size_that_the_page_says() -> None:
+    row = encode_row(BatchHeader(0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0), b"")
+    assert f"A row has {len(row)} bytes" in PAGE

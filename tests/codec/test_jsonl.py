@@ -77,14 +77,14 @@ def test_a_line_without_the_header_gives_what_it_shows() -> None:
     assert jsonl.decode(jsonl.encode(event, "a:0:0")) == event
 
 
-@pytest.mark.parametrize("line", [b"{}", b"[]", b'{"position":"x"}', b"7"])
+@pytest.mark.parametrize("line", [b"{}", b"[]", b'{"position":"x"}', b"7", b"not JSON"])
 def test_a_line_of_somebody_else_is_no_event(line: bytes) -> None:
     assert jsonl.decode(line) is None
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [(b"", b"{"), (b'"time":"1970', b'"time":"197'), (b'"id":"id"', b'"id":7'), (b'"body"', b'"bdy"'), (b'"tags":[', b'"tags":7,"x":[')],
+    [(b'"time":"1970', b'"time":"197'), (b'"id":"id"', b'"id":7'), (b'"body"', b'"bdy"'), (b'"tags":[', b'"tags":7,"x":[')],
 )  # fmt: skip
 def test_a_line_that_is_damaged_is_said(old: bytes, new: bytes) -> None:
     with pytest.raises(Corrupt):

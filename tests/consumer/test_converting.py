@@ -57,4 +57,16 @@ def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> N
     assert [orjson.loads(line)["id"] for line in lines] == ["id-1", "id-4"]
     again = deedbox("export", tmp_path / "archive", "--format", "jsonl", "--out", tmp_path / "out")
     assert again.returncode != Exit.OK
-    assert "File exists" in again.stderr
+    assert "no file is ever replaced" in again.stderr
+    nothing = deedbox("export", tmp_path / "nothere", "--format", "jsonl", "--out", tmp_path / "other")
+    assert (nothing.returncode, "nothing is there" in nothing.stderr) == (Exit.SETTINGS, True)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_archived(tmp_path: Path) -> None:
+    done = deedbox(
+        "import", tmp_path / "nothere", FOREIGN / "theia.stream", "--format", "theia", "--dir", tmp_path / "archive"
+    )
+    assert done.returncode == Exit.DAMAGED
+    assert f"{tmp_path / 'nothere'}: No such file or directory" in done.stderr
+    assert deedbox("search", tmp_path / "archive", "--count").stdout == "2\n"

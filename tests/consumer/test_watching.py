@@ -85,7 +85,7 @@ async def test_it_goes_on_where_it_was_confirmed(
     path.write_bytes(b"one\ntwo\n")
     async with watching(path, Target(url, "", name), state) as positions:
         await received(queue, name, 2)
-        await until(lambda: list(positions.known.get(str(path), {}).values()) == [8])
+        await until(lambda: [one.offset for one in positions.known[str(path)].values()] == [8])
     path.rename(tmp_path / "log.1")
     with (tmp_path / "log.1").open("ab") as file:
         file.write(b"three\n")
@@ -106,7 +106,9 @@ async def test_a_broker_that_is_not_there_is_waited_for_and_no_line_is_lost(
         await until(lambda: "publish_failed" in said)
     async with watching(path, Target(url, "missing-exchange", name), state):
         await until(lambda: said.count("publish_failed") > 1)
-    assert not state.exists()
+    async with watching(path, Target(url, "", "nobody"), state):
+        await until(lambda: said.count("publish_failed") > 2)
+    assert [one.offset for one in Positions(Disk(), state).known[str(path)].values()] == [0]
     async with watching(path, Target(url, "", name), state):
         assert [message.body for message in await received(queue, name, 1)] == [b"one"]
 
@@ -130,3 +132,35 @@ async def test_the_command_watches_until_it_is_interrupted(
     watching.send_signal(signal.SIGINT)
     _, complaints = await asyncio.to_thread(watching.communicate)
     assert (watching.returncode, complaints) == (130, b"")
+
+
+async def test_a_busy_file_starves_no_other_and_a_directory_stops_none(
+    url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
+) -> None:
+    busy, quiet = tmp_path / "busy", tmp_path / "quiet"
+    busy.write_bytes(b"busy\n" * 5000)
+    quiet.write_bytes(b"quiet\n")
+    (tmp_path / "directory").mkdir()
+    paths = [tmp_path / "directory", busy, quiet]
+    made = Watching(paths, Target(url, "", name), Positions(Disk(), None), choose(growth=True), from_start=True)
+    task = asyncio.create_task(made.run())
+    found = await received(queue, name, 1500)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert b"quiet" in [message.body for message in found]
+
+
+async def test_a_state_that_cannot_be_written_ends_it(
+    url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
+) -> None:
+    """The same lines would be published again and again."""
+    path = tmp_path / "log"
+    path.touch()
+    positions = Positions(Disk(), tmp_path / "state")
+    made = Watching([path], Target(url, "", name), positions, choose(growth=True))
+    positions._path = tmp_path / "missing" / "state"
+    path.write_bytes(b"one\n")
+    with pytest.raises(DeedboxError, match="make the state file writable"):
+        await made.run()
+    assert [message.body for message in await received(queue, name, 1)] == [b"one"]

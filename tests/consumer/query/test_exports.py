@@ -50,7 +50,7 @@ def test_shoebox_json_is_named_after_its_content_and_says_what_it_cannot_hold(tm
     report = export(Disk(), found(*events), "shoebox-json", tmp_path)
     (path,) = report.files
     content = gzip.decompress(path.read_bytes())
-    assert content == event(1).body + b'\n{"a":"\xc3\xa9"}\n'
+    assert content == event(1).body + b'\n{ "a": "\xc3\xa9"}\n'
     assert path.name == f"events_{hashlib.sha256(content).hexdigest()}.json.gz"
     assert (report.events, report.left_out) == (2, 1)
     assert report.unheld["a body of several lines"] == 1
@@ -108,6 +108,32 @@ def test_an_export_that_did_not_end_leaves_no_file_of_the_final_name(tmp_path: P
 
     with pytest.raises(OSError, match="gone"):
         export(Disk(), dies(), "jsonl", tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl.part"]
+    assert list(tmp_path.iterdir()) == []
     export(Disk(), found(event(1)), "jsonl", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
+
+
+def test_two_exports_at_once_do_not_touch_each_other(tmp_path: Path) -> None:
+    def other_begins() -> Iterator[Found]:
+        yield from found(event(1))
+        export(Disk(), found(event(2)), "jsonl", tmp_path)
+
+    with pytest.raises(FileExistsError):
+        export(Disk(), other_begins(), "jsonl", tmp_path)
+    assert b"id-2" in (tmp_path / "events.jsonl").read_bytes()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_headers_do_not_forge_cloud_init_members_and_keys_differ(tmp_path: Path) -> None:
+    headers = [("msg", "forged"), ("type", "forged"), ("key", "a|b|c|d|e")]
+    one = event_of(b"body", id="", type="t", time_us=START_US, headers=headers)
+    report = export(Disk(), found(one, one), "cloudinit", tmp_path)
+    assert report.unheld["headers"] == 2
+    back = list(events_of(report.files[0], "cloudinit"))
+    assert [(event.body, event.type) for event in back] == [(b"body", "t")] * 2
+    assert len({event.id for event in back}) == 2
+
+
+def test_events_before_1970_have_no_file_of_theia(tmp_path: Path) -> None:
+    report = export(Disk(), found(event(1)._replace(time_us=-5)), "theia", tmp_path)
+    assert (report.left_out, report.files) == (1, [])

@@ -1,10 +1,11 @@
 import gzip
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 
-from codec import shoebox
+from codec import cloudinit, shoebox
 from codec.event import Event, parse_time
 from codec.foreign import Skipped, headers_of
 from consumer.query.imports import events_of
@@ -68,12 +69,12 @@ def test_cloud_init_descriptions_are_bodies_and_what_else_they_said_headers() ->
 
 def test_lines_of_others_are_bodies(tmp_path: Path) -> None:
     path = tmp_path / "lines"
-    path.write_bytes(b'{"message_id":"m"}\n\n[1, 2]\nnot json\n{"torn":')
+    path.write_bytes(b'{"message_id":"m"}\n\n[1, 2]\n{"x":NaN,"y":"\\ud800"}\n{"torn":')
     events = found(path, "jsonl")
     assert [one.body if isinstance(one, Event) else one.reason[:5] for one in events] == [
-        b'{"message_id":"m"}', b"[1, 2]", "damag", "torn:",
+        b'{"message_id":"m"}', b"[1, 2]", b'{"x":NaN,"y":"\\ud800"}', "torn:",
     ]  # fmt: skip
-    assert (events[2].offset, events[3].offset) == (27, 36)
+    assert events[3].offset == 50
 
 
 @pytest.mark.parametrize("format", ["shoebox", "theia", "cloudinit", "jsonl"])
@@ -87,3 +88,39 @@ def test_marks_of_an_export_that_make_no_sense_are_a_gap(tmp_path: Path) -> None
     (tmp_path / "x").write_bytes(shoebox.write([("deedbox.event", '{"id":1}')], b"x"))
     (gap,) = found(tmp_path / "x", "shoebox")
     assert isinstance(gap, Skipped)
+
+
+HOSTILE = {
+    "a long name": ("shoebox", shoebox.write([("n" * 300, "v")], b"x")),
+    "deep marks": ("shoebox", shoebox.write([("deedbox.event", "[" * 200_000)], b"x")),
+    "a deep id": ("jsonl", b'{"position":"","arrived":"","exchange":"","routing_key":"","id_escaped":"%b"}' % (b"[" * 200_000)),
+    "a time before the calendar": (
+        "jsonl",
+        b'{"position":"","arrived":"0001-01-01T00:00:00+23:00","time":"0001-01-01T00:00:00+23:00","exchange":"","routing_key":"","id":""}',
+    ),
+    "a huge exponent": ("theia", b"event: 38 38 0\nid:x\ntimestamp: 1e900000\nsource:s\ntags:\n\n\n"),
+    "deep data": ("cloudinit", b"".join(cloudinit.write("CLOUD_INIT|1|compressed|n|u", {"name": "n", "type": "compressed"}, "[" * 50_000))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_record_ends_nothing(tmp_path: Path, name: str) -> None:
+    format, raw = HOSTILE[name]
+    (tmp_path / "x").write_bytes(raw + b"\n" * (format == "jsonl"))
+    assert len(found(tmp_path / "x", format)) == 1
+
+
+def test_a_gap_between_slices_tells_each_event_once(tmp_path: Path) -> None:
+    fields = {"name": "n", "type": "t", "ts": "2026-11-21T16:15:00Z"}
+    whole = b"".join(cloudinit.write("CLOUD_INIT|1|t|n|u", fields, "x" * 1500))
+    (tmp_path / "x").write_bytes(whole + bytes(2560) + whole + b"torn")
+    events = found(tmp_path / "x", "cloudinit")
+    assert [type(one) for one in events] == [Event, Skipped, Event, Skipped]
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    fd = os.open(tmp_path / "pipe", os.O_RDWR)
+    with pytest.raises(OSError, match="not a regular file"):
+        found(tmp_path / "pipe", "jsonl")
+    os.close(fd)

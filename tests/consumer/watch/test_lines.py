@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
 from consumer import log
 from consumer.watch import lines
-from consumer.watch.lines import Follower
+from consumer.watch.lines import Follower, Position
 
 
 @pytest.fixture
@@ -37,6 +39,12 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def add(path: Path, raw: bytes) -> None:
     with path.open("ab") as file:
         file.write(raw)
+
+
+def at(path: Path, offset: int) -> dict[int, Position]:
+    """The position that a follower would have stored behind so many bytes."""
+    raw = path.read_bytes()[max(0, offset - 64) : offset]
+    return {path.stat().st_ino: Position(path.stat().st_ino, offset, xxh3_64_intdigest(raw))}
 
 
 def texts(follower: Follower) -> list[bytes]:
@@ -89,7 +97,7 @@ def test_a_file_without_its_name_is_given_up_after_a_while(
     assert texts(follower) == [b"one", b"half", b"new"]
     add(path.with_name("log.1"), b"nobody reads this\n")
     assert texts(follower) == []
-    assert follower.inodes == {path.stat().st_ino}
+    assert follower.positions().keys() == {path.stat().st_ino}
 
 
 def test_a_name_that_is_gone_for_a_while_is_waited_for(path: Path, follower: Follower) -> None:
@@ -124,19 +132,20 @@ def test_reading_goes_on_at_a_stored_position(path: Path) -> None:
     found = list(first.read())
     first.close()
     for count, line in enumerate(found, 1):
-        again = Follower(path, {line.position.inode: line.position.offset})
+        again = Follower(path, at(path, line.offset))
         assert texts(again) == [b"before", b"one", b"two"][count:]
         again.close()
 
 
 def test_what_was_rotated_while_nobody_looked_is_found_beside(path: Path) -> None:
     first = Follower(path, from_start=True)
-    (line,) = first.read()
+    assert texts(first) == [b"before"]
+    stored = first.positions()
     first.close()
     add(path, b"one\n")
     path.rename(path.with_name("log.1"))
     add(path, b"two\n")
-    again = Follower(path, {line.position.inode: line.position.offset})
+    again = Follower(path, stored)
     assert texts(again) == [b"one", b"two"]
     add(path, b"three\n")
     assert texts(again) == [b"three"]
@@ -144,7 +153,7 @@ def test_what_was_rotated_while_nobody_looked_is_found_beside(path: Path) -> Non
 
 
 def test_a_stored_position_of_a_file_that_is_gone_starts_the_new_one(path: Path) -> None:
-    follower = Follower(path, {1: 5})
+    follower = Follower(path, {1: Position(1, 5, 0)})
     assert texts(follower) == [b"before"]
     follower.close()
 
@@ -175,4 +184,99 @@ def test_every_byte_but_the_line_feeds_is_given_out_once(
         at += size
     follower.close()
     assert [line.text for line in found] == raw.split(b"\n")[:-1]
-    assert [line.position.offset for line in found] == [at + 1 for at, byte in enumerate(raw) if byte == 10]
+    assert [line.offset for line in found] == [at + 1 for at, byte in enumerate(raw) if byte == 10]
+
+
+def test_a_reader_that_stops_in_the_middle_of_a_read_goes_on_behind_its_last_line(
+    path: Path, follower: Follower
+) -> None:
+    add(path, b"".join(b"line%04d\n" % number for number in range(600)) + b"half")
+    found = [line.text for line in islice(follower.read(), 500)]
+    found += [line.text for line in islice(follower.read(), 500)]
+    add(path, b" and half\n")
+    assert found + texts(follower) == [b"line%04d" % number for number in range(600)] + [b"half and half"]
+
+
+def test_several_rotations_between_two_looks_lose_no_file(path: Path, follower: Follower) -> None:
+    add(path, b"A\n")
+    assert texts(follower) == [b"A"]
+    for number, text in ((2, b"B"), (1, b"C")):
+        path.rename(path.with_name(f"log.{number}"))
+        path.write_bytes(text + b"\n")
+        os.utime(path, ns=(1 << 61, (1 << 61) + 3 - number))
+    os.utime(path.with_name("log.2"), ns=(5, 5))
+    assert texts(follower) == [b"B", b"C"]
+
+
+def test_a_file_that_gets_its_name_back_is_not_read_again(path: Path, follower: Follower) -> None:
+    add(path, b"A\n")
+    assert texts(follower) == [b"A"]
+    path.rename(path.with_name("log.1"))
+    add(path, b"B\n")
+    assert texts(follower) == [b"B"]
+    path.with_name("log.1").rename(path)
+    add(path, b"C\n")
+    assert texts(follower) == [b"C"]
+
+
+def test_a_truncated_file_that_has_grown_past_the_position_is_noticed(path: Path, follower: Follower) -> None:
+    add(path, b"one\n")
+    assert texts(follower) == [b"one"]
+    path.write_bytes(b"another line\nthat is longer\n")
+    assert texts(follower) == [b"another line", b"that is longer"]
+
+
+def test_a_truncation_inside_of_half_a_line_is_noticed(path: Path, follower: Follower) -> None:
+    add(path, b"half a line")
+    assert texts(follower) == []
+    os.truncate(path, len(b"before\n"))
+    add(path, b"one\n")
+    assert texts(follower)[-1] == b"one"
+
+
+def test_an_inode_that_is_used_again_is_another_file(path: Path) -> None:
+    stored = {path.stat().st_ino: Position(path.stat().st_ino, 5, 12345)}
+    follower = Follower(path, stored)
+    assert texts(follower) == [b"before"]
+    follower.close()
+
+
+@pytest.mark.parametrize("name", ["app-20260101.log", "app.log.1", "app[1].log.1"])
+def test_a_rotated_file_is_found_by_its_inode_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\n")
+    first = Follower(path, from_start=True)
+    assert texts(first) == [b"one"]
+    stored = first.positions()
+    first.close()
+    add(path, b"two\n")
+    path.rename(tmp_path / name)
+    path.write_bytes(b"three\n")
+    again = Follower(path, stored)
+    assert texts(again) == [b"two", b"three"]
+    again.close()
+
+
+def test_a_file_that_was_removed_is_not_kept_open(
+    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines, "LINGER_S", -1)
+    path.unlink()
+    assert texts(follower) == []
+    assert follower.positions() == {}
+
+
+def test_a_position_is_known_before_the_first_line(path: Path) -> None:
+    first = Follower(path)
+    stored = first.positions()
+    first.close()
+    add(path, b"while stopped\n")
+    again = Follower(path, stored)
+    assert texts(again) == [b"while stopped"]
+    again.close()
+
+
+def test_nothing_stored_of_a_known_path_starts_its_new_file(path: Path) -> None:
+    follower = Follower(path, {})
+    assert texts(follower) == [b"before"]
+    follower.close()

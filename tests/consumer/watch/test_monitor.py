@@ -377,3 +377,75 @@ def test_a_path_that_cannot_be_watched_keeps_no_other_from_being_so(monitor: Mon
     monitor.start()
     settle(monitor)
     assert ("exists", "file") in heard
+
+
+def test_a_symlink_that_is_turned_is_followed(monitor: Monitor, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    link = tmp_path / "current"
+    link.symlink_to(tmp_path / "one")
+    heard = Heard()
+    monitor.add(link, heard)
+    monitor.start()
+    settle(monitor)
+    heard.clear()
+    (tmp_path / "new").symlink_to(tmp_path / "two")
+    (tmp_path / "new").rename(link)
+    settle(monitor)
+    assert heard.taken() == [("changed", str(link))]
+    write(tmp_path / "two" / "file", "1")
+    settle(monitor)
+    assert heard.taken() == [("created", "file")]
+
+
+def test_a_directory_above_that_is_replaced_is_noticed(monitor: Monitor, tmp_path: Path) -> None:
+    directory = tmp_path / "a" / "b" / "c"
+    directory.mkdir(parents=True)
+    heard = Heard()
+    monitor.add(directory, heard)
+    monitor.start()
+    settle(monitor)
+    heard.clear()
+    (tmp_path / "a" / "b").rename(tmp_path / "a" / "old")
+    directory.mkdir(parents=True)
+    write(directory / "file", "1")
+    settle(monitor)
+    assert heard.taken() == [("changed", str(directory)), ("created", "file")]
+
+
+@pytest.mark.parametrize("path", ["/", "/" + "n" * 300, "/nul\0"])
+def test_an_odd_path_breaks_no_look_of_another(monitor: Monitor, tmp_path: Path, path: str) -> None:
+    heard = Heard()
+    monitor.add(Path(path), Heard())
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    settle(monitor)
+    heard.clear()
+    write(tmp_path / "file", "1")
+    settle(monitor)
+    assert heard == [("created", "file")]
+
+
+def test_a_rewrite_that_puts_its_time_back_is_noticed(monitor: Monitor, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write(path, "one")
+    found = path.stat()
+    heard = Heard()
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    settle(monitor)
+    heard.clear()
+    write(path, "two")
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    settle(monitor)
+    assert heard == [("changed", "file")]
+
+
+def test_many_monitors_may_be_set_without_a_look() -> None:
+    """Each wrote into the pipe that wakes who looks, until it was full and the lock was held for ever."""
+    kernel = Inotify()
+    for _ in range(70_000):
+        kernel.interrupt()
+    assert kernel.dirty(0) == set()
+    kernel.close()
+    kernel.interrupt()

@@ -1,13 +1,15 @@
+import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.watch.snapshot import Kind, Snapshot, Stamp, changes, settled, take
 
-stamps = st.builds(Stamp, st.integers(1, 3), st.integers(0, 2), st.integers(0, 2), st.just(0o100644))
+stamps = st.builds(Stamp, st.integers(1, 3), st.integers(0, 2), st.just(0), st.integers(0, 2), st.just(0o100644))
 entries = st.dictionaries(st.sampled_from("abcd"), stamps)
-DIRECTORY = Stamp(9, 0, 0, 0o040755)
+DIRECTORY = Stamp(9, 0, 0, 0, 0o040755)
 snapshots = st.builds(Snapshot, st.just(DIRECTORY), entries) | st.just(Snapshot())
 
 
@@ -33,7 +35,16 @@ def test_what_has_settled_is_told_and_what_moves_is_not(before: Snapshot, after:
     assert told == set()
 
 
-def test_looking_never_fails(tmp_path: Path) -> None:
+def test_what_cannot_be_looked_at_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a free descriptor, everything seemed to be deleted."""
+    monkeypatch.setattr(os, "scandir", lambda _: (_ for _ in ()).throw(OSError(24, "Too many open files")))
+    with pytest.raises(OSError, match="Too many"):
+        take(tmp_path)
+    with pytest.raises(OSError, match="null"):
+        take(Path("a\0b"))
+
+
+def test_looking_at_what_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
     (tmp_path / "file").write_text("x")
     assert set(take(tmp_path).entries) == {"file"}
