@@ -16,7 +16,7 @@ import re
 import zlib
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from codec.errors import CodecError, Corrupt, Truncated
@@ -153,6 +153,10 @@ def _joined(slices: list[_Pair]) -> Iterator[Record | Skipped]:
         if number:
             raise Corrupt(f"slices from {number} on; the ones before are missing", first.offset)
         yield _record(first, _base(first.key, number), slices)
+        if len(slices) > 1 and len(slices[-1].value) == len(first.value):
+            yield Skipped(
+                slices[-1].offset + RECORD_BYTES, 0, "damaged: the last slice is full; one may be missing behind it"
+            )
     except CodecError as fault:
         yield Skipped(first.offset, RECORD_BYTES * len(slices), f"damaged: {fault.reason}")
 
@@ -204,7 +208,7 @@ def _time_us(text: str | None) -> int | None:
         return None
 
 
-def write(key: str, fields: dict[str, str], body: str) -> list[bytes]:
+def write(key: str, fields: Mapping[str, object], body: str) -> list[bytes]:
     """Records of an event as cloud-init writes them: the key with the slice behind it, `msg` last; each slice is JSON of its own.
 
     Raises Corrupt when the fields leave no room for the text.
@@ -220,6 +224,13 @@ def write(key: str, fields: dict[str, str], body: str) -> list[bytes]:
         _encode(f"{key}|{number}", b'%b,"msg_i":%d,"msg":"%b"}' % (head, number, piece))
         for number, piece in enumerate(cut(escaped, room, room))
     ]
+
+
+def pair(key: str, value: bytes) -> bytes:
+    """A record of any key and value. Raises Corrupt for what a record cannot hold."""
+    if len(value) >= VALUE_BYTES or b"\0" in value:
+        raise Corrupt(f"value of {len(value)} bytes, {VALUE_BYTES - 1} without NUL at most")
+    return _encode(key, value)
 
 
 def _encode(key: str, value: bytes) -> bytes:

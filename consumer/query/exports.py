@@ -197,11 +197,13 @@ def _to_cloudinit(disk: Disk, found: Iterable[Found], out: Path, report: Report)
 def _cloudinit(found: Found, report: Report) -> bytes | None:
     event = found.event
     headers = headers_of(event)
+    if headers is not None and not event.type and "|" not in headers.get("key", "|"):
+        return _plain_pair(headers["key"], event, report)
     report.unheld["exchange, properties and tags"] += headers is None or bool(event.tags)
     named = headers or {}
     name = named.get("name") or event.routing_key or event.id or "event"
-    fields = {"name": name, "type": event.type, "ts": format_time(event.time_us)}
-    fields |= {key: value for key, value in named.items() if key in _CARRIED}
+    fields: dict[str, object] = {"name": name, "type": event.type, "ts": format_time(event.time_us)}
+    fields |= {key: _number_or_text(value) for key, value in named.items() if key in _CARRIED}
     report.unheld["headers"] += bool(named.keys() - {"key", "name", *_CARRIED})
     try:
         body = event.body.decode()
@@ -217,17 +219,34 @@ def _cloudinit(found: Found, report: Report) -> bytes | None:
         return None
 
 
+def _plain_pair(key: str, event: Event, report: Report) -> bytes | None:
+    """A pair that was never an event of cloud-init, such as PROVISIONING_REPORT."""
+    try:
+        return cloudinit.pair(key, event.body)
+    except CodecError:
+        report.unheld["a value that is too long"] += 1
+        return None
+
+
+def _number_or_text(value: str) -> object:
+    """`duration` is a number in JSON; what came with an import is text."""
+    try:
+        return float(value)
+    except ValueError:
+        return value
+
+
 _CARRIED = ("result", "duration")  # what cloud-init itself puts beside name, type, time and text
 _KEY_UNITS = 254 - 5  # what the host sees of a key, less the number of a slice
 
 
-def _key(found: Found, named: dict[str, str], fields: dict[str, str]) -> str:
+def _key(found: Found, named: dict[str, str], fields: dict[str, object]) -> str:
     """The key that the event came with, or one of its own: of equal keys, the host keeps the last only."""
     key = named.get("key", "")
     if key.startswith(f"{cloudinit.PREFIX}|") and key.count("|") >= 4 and len(key) <= _KEY_UNITS:
         return key
     event = found.event
-    name, kind = (part.replace("|", "%7C")[:60] for part in (fields["name"], fields["type"]))
+    name, kind = (str(part).replace("|", "%7C")[:60] for part in (fields["name"], fields["type"]))
     own = uuid5(NAMESPACE_OID, f"{event.id}|{event.arrived_us}|{found.position}")
     return f"{cloudinit.PREFIX}|{event.arrived_us // 1_000_000}|{kind}|{name}|{own}"
 

@@ -8,13 +8,14 @@ import errno
 import gzip
 import hashlib
 import json
-import mmap
+import os
 import re
+import stat
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
@@ -26,28 +27,51 @@ from codec.notification import describe_body
 
 Read = Iterator[Event | Skipped]
 MARK = "deedbox.event"  # under this name an export keeps what a format has no place for, as JSON
+_FIND_BYTES = 1 << 16
 _SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
 def events_of(path: Path, format: str) -> Read:
     """The events of a file, and what is none. Raises OSError."""
-    with _mapped(path) as raw:
+    with _File(path) as raw:
         if format in ("shoebox", "jsonl") and raw[:2] == b"\x1f\x8b":
             yield from _gzipped(path)
         else:
             yield from READERS[format](raw)
 
 
-@contextmanager
-def _mapped(path: Path) -> Iterator[Raw]:
-    with path.open("rb") as file:
-        if not path.is_file():
+class _File:
+    """A file as `Raw`, read piece by piece: a file that is truncated meanwhile would kill a process that has mapped it."""
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        found = os.fstat(self._fd)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(self._fd)
             raise OSError(errno.EINVAL, "not a regular file; save it as one first", str(path))
-        if path.stat().st_size == 0:  # a killed writer leaves one, and nothing maps it
-            yield b""
-            return
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
-            yield raw
+        self._size = found.st_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, piece: slice) -> bytes:
+        start, stop, _ = piece.indices(self._size)
+        return os.pread(self._fd, stop - start, start) if stop > start else b""
+
+    def find(self, found: bytes, start: int = 0, end: int | None = None) -> int:
+        """Where these bytes stand first, or -1."""
+        last = self._size if end is None else min(end, self._size)
+        for at in range(start, last, _FIND_BYTES):
+            place = self[at : min(at + _FIND_BYTES + len(found) - 1, last)].find(found)
+            if place >= 0:
+                return at + place
+        return -1
 
 
 def _described(body: bytes, headers: list[tuple[str, str]]) -> Event:

@@ -136,6 +136,7 @@ def test_a_missing_slice_is_a_gap_and_not_a_wrong_text() -> None:
     raw = broken_down(BASE, "ab" * 2000, 1024, True)
     without_first, without_second = raw[2560:], raw[:2560] + raw[5120:]
     assert [type(one) for one in cloudinit.read(without_first)] == [Skipped]
+    assert "one may be missing" in list(cloudinit.read(raw[:5120]))[1].reason
     found = list(cloudinit.read(without_second))
     assert [type(one) for one in found] == [Record, Skipped]
     assert "slices from 2 on" in found[1].reason

@@ -137,3 +137,23 @@ def test_headers_do_not_forge_cloud_init_members_and_keys_differ(tmp_path: Path)
 def test_events_before_1970_have_no_file_of_theia(tmp_path: Path) -> None:
     report = export(Disk(), found(event(1)._replace(time_us=-5)), "theia", tmp_path)
     assert (report.left_out, report.files) == (1, [])
+
+
+def test_cloud_init_values_keep_their_json_types_and_plain_pairs_stay_plain(tmp_path: Path) -> None:
+    events = [
+        event_of(b"d", id="i", type="finish", time_us=START_US, headers=[("name", "n"), ("duration", "0.5")]),
+        event_of(
+            b"result=success",
+            id="PROVISIONING_REPORT",
+            type="",
+            time_us=START_US,
+            headers=[("key", "PROVISIONING_REPORT")],
+        ),
+        event_of(b"log", id="c", type="compressed", time_us=START_US, headers=[("name", "n")]),
+    ]
+    report = export(Disk(), found(*events), "cloudinit", tmp_path)
+    raw = report.files[0].read_bytes()
+    assert b'"duration":0.5' in raw
+    assert raw[2560:].startswith(b"PROVISIONING_REPORT\0")
+    assert b"gz+b64" in raw
+    assert [one.body for one in events_of(report.files[0], "cloudinit")] == [b"d", b"result=success", b"log"]

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.dataset as ds
@@ -41,3 +42,21 @@ def test_without_pyarrow_it_is_said_what_to_install(tmp_path: Path, monkeypatch:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(Fatal, match=r"deedbox\[parquet\]"):
         write_parquet(Disk(), [], tmp_path)
+
+
+def test_a_long_type_is_shortened_as_a_directory_only(tmp_path: Path) -> None:
+    kinds = ["é" * 300, "é" * 301]
+    write_parquet(Disk(), [Found(event(n)._replace(type=kind), "p") for n, kind in enumerate(kinds)], tmp_path)
+    rows = ds.dataset(tmp_path, partitioning="hive").to_table().to_pylist()
+    assert sorted(row["event_type"] for row in rows) == kinds
+    assert len({row["type"] for row in rows}) == 2
+
+
+def test_an_export_that_does_not_end_leaves_nothing(tmp_path: Path) -> None:
+    def dies() -> Iterator[Found]:
+        yield Found(event(1), "p")
+        raise OSError(5, "gone")
+
+    with pytest.raises(OSError, match="gone"):
+        write_parquet(Disk(), dies(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
