@@ -25,6 +25,11 @@ def test_one_look_up_in_a_hundred_is_a_false_positive_at_most() -> None:
     assert found < 200
 
 
+def test_every_pattern_has_five_bits() -> None:
+    """A key with three would be held by chance six times as often, and some ids would be slow to find."""
+    assert {pattern.bit_count() for pattern in bloom._PATTERNS} == {5}
+
+
 def test_equal_texts_of_different_fields_are_different_keys() -> None:
     assert bloom.key_hash("id", "a") != bloom.key_hash("type", "a")
 

@@ -64,8 +64,8 @@ def test_a_filter_is_what_the_page_says() -> None:
     word = 0
     for key in ("id:m-1", "type:greeting"):
         spread = ((xxh3_64_intdigest(key.encode()) >> 52) + 1) * 0x9E3779B97F4A7C15 % 2**64
-        for shift in (58, 52, 46, 40, 34):
-            word |= 1 << ((spread >> shift) % 64)
+        bits = dict.fromkeys((spread >> shift) % 64 for shift in range(58, 0, -6))
+        word |= sum(1 << bit for bit in list(bits)[:5])
     assert list(decode_footer(PARTS["footer"])[1][0].words) == [word]
 
 
