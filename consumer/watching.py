@@ -120,7 +120,10 @@ class Watching:
             raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
 
     def _wait(self) -> None:
-        self._backend.arm({follower.path.parent for follower in self._followers if follower.path.parent.is_dir()})
+        try:
+            self._backend.arm({follower.path.parent for follower in self._followers if follower.path.parent.is_dir()})
+        except OSError as error:  # no more watches to be had: it is looked at after the timeout
+            log.emit("watch_failed", reason=str(error))
         self._backend.dirty(LOOK_S)
 
     def _message(self, line: Line) -> Message:

@@ -52,13 +52,16 @@ class Publisher:
         """
         assert self._channel is not None, "entered"
         room = asyncio.Semaphore(IN_FLIGHT_MAX)
-        count = 0
+        confirming = []
         async with asyncio.TaskGroup() as tasks:
             for message in messages:
                 await room.acquire()
-                count += 1
-                tasks.create_task(self._confirmed(message, mandatory)).add_done_callback(lambda _: room.release())
-        return count
+                confirming.append(tasks.create_task(self._confirmed(message, mandatory)))
+                confirming[-1].add_done_callback(lambda _: room.release())
+        if any(task.cancelled() for task in confirming):
+            # The library cancels its calls when a channel closes; a group of tasks takes that for an end like any other.
+            raise ConnectionError("the channel was closed before everything was confirmed")
+        return len(confirming)
 
     async def delete(self, queue: str, exchange: str) -> None:
         """Remove a queue and an exchange."""

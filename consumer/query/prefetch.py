@@ -60,7 +60,8 @@ class _Numbered(Generic[T, R]):
 def workers(amount_bytes: int, wanted: int | None = None) -> Iterator[Executor | None]:
     """As many processes as were `wanted`, or as pay for so much to read: none, or one a core."""
     cores = len(os.sched_getaffinity(0))
-    count = (min(cores, WORKERS_MAX) if cores > 1 and amount_bytes >= PAYS_BYTES else 0) if wanted is None else wanted
+    pays = min(cores, WORKERS_MAX) if cores > 1 and amount_bytes >= PAYS_BYTES else 0
+    count = pays if wanted is None else min(wanted, 8 * cores)
     if count <= 0:
         yield None
         return

@@ -205,7 +205,11 @@ class Tail:
     def wait(self, backend: Backend, timeout_s: float) -> None:
         """Until something may have been archived. Directories that are not there yet are waited for by their parents."""
         places = {path if path.is_dir() else path.parent for path in self._paths}
-        if not backend.arm({place for place in places if place.is_dir()}):
+        try:
+            fresh = backend.arm({place for place in places if place.is_dir()})
+        except OSError:
+            fresh = False  # no more watches to be had: it is looked at after the timeout
+        if not fresh:
             backend.dirty(timeout_s)
 
     def close(self) -> None:
