@@ -163,3 +163,11 @@ def test_what_leaves_no_room_is_refused() -> None:
         cloudinit.write("k" * 512, FIELDS, "x")
     with pytest.raises(Corrupt, match="key of"):
         cloudinit.write("a\0b", FIELDS, "x")
+
+
+@pytest.mark.parametrize("value", [b'{"a":"x\0y"}', b"\0leading"])
+def test_a_nul_inside_of_a_value_is_damage_and_not_a_shorter_value(value: bytes) -> None:
+    """The host sees the C string before it, Python all of it; and NULs in front were stripped, too."""
+    good = b"".join(cloudinit.write(BASE, FIELDS, "good"))
+    found = list(cloudinit.read(good + pack("CLOUD_INIT|x", value) + good))
+    assert [type(one) for one in found] == [Record, Skipped, Record]

@@ -70,3 +70,15 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_archived(tmp_path:
     assert done.returncode == Exit.DAMAGED
     assert f"{tmp_path / 'nothere'}: No such file or directory" in done.stderr
     assert deedbox("search", tmp_path / "archive", "--count").stdout == "2\n"
+
+
+def test_a_relative_directory_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shoebox matched its pattern against the full path: the example of its README read nothing."""
+    (tmp_path / "in").mkdir()
+    for number in range(4):  # three empty files in a row were the end to it
+        (tmp_path / "in" / f"test_{number}").write_bytes(
+            (FOREIGN / "shoebox-v1.bin").read_bytes() if number == 3 else b""
+        )
+    monkeypatch.chdir(tmp_path)
+    done = deedbox("import", "./in", "--format", "shoebox", "--dir", "archive")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (Exit.OK, "in/test_3: 3 events")

@@ -6,7 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pytest
@@ -449,3 +449,20 @@ def test_many_monitors_may_be_set_without_a_look() -> None:
     assert kernel.dirty(0) == set()
     kernel.close()
     kernel.interrupt()
+
+
+def test_a_file_that_comes_between_watching_and_listing_is_told_once(tmp_path: Path) -> None:
+    """It was told twice: by the watch, which was added first, and by the list."""
+
+    class Busy(Inotify):
+        def arm(self, directories: Collection[Path], /) -> bool:
+            fresh = super().arm(directories)
+            (tmp_path / "file").touch()
+            return fresh
+
+    monitor, heard = Monitor(Busy()), Heard()
+    monitor.add(tmp_path, heard)
+    monitor.start()
+    settle(monitor)
+    assert [name for _, name in heard].count("file") == 1
+    monitor.shutdown()
