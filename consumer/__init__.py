@@ -7,6 +7,10 @@ The architecture in one picture:
                                                         |
                                           ack (multiple), after the sync and never before
 
+    disk -> archive.reader, archive.catalog -> query.search, query.tail, query.exports -> who asks
+                                               query.imports -> archive.shelf -> disk
+    other files -> watch.monitor, watch.lines -> watching -> ingest.publish -> RabbitMQ
+
 The invariants, each with its one owner:
 
 - Nothing is acknowledged that would not survive a power cut (`ingest.loop`; the order of steps in `archive.writer`).
@@ -15,5 +19,8 @@ The invariants, each with its one owner:
 - A failed write or sync ends that archive; recovery (`archive.recovery`) mends it, and never the writer.
 - A generation is one channel; what belongs to a generation that has ended comes again (`ingest.ingest`).
 - Ingest never parses a body unless told to, never runs foreign code, never rejects a message.
+- Reading takes no lock and never raises for what a file holds; every reader of events asks `archive.tombstones`.
+- A search leaves out no batch that may hold what it looks for (`archive.catalog`).
+- Looking is the truth about files, and the kernel's events only say where to look (`watch.monitor`).
 - Stages do not import each other; `service` builds them and hands them what they need.
 """
