@@ -32,7 +32,7 @@ def _is_archive(path: Path) -> bool:
     return (naming.parse_sealed(path) or naming.parse_open(path)) is not None
 
 
-def _order(path: Path) -> naming.ArchiveId:
+def _order(path: Path) -> tuple[naming.ArchiveId, Path]:
     archive = naming.parse_sealed(path) or naming.parse_open(path)
     assert archive is not None, "only archives are sorted"
-    return archive
+    return archive, path  # copies have the same id, and file systems list in any order

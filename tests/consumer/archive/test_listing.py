@@ -40,3 +40,11 @@ def test_what_a_walk_cannot_read_is_a_fault_of_verify(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "scandir", refusing)
     assert find_archives([tmp_path])[-1] == tmp_path / "secret"
     assert [bool(verdict.faults) for verdict in verify([tmp_path])] == [False, True]
+
+
+def test_archives_of_one_id_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    name = "20251121T161500.000000Z-20251121T161500.000000Z-one-00000001.kvp.zst"
+    for place in ("b", "a", "c"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / name).touch()
+    assert [path.parent.name for path in find_archives([tmp_path])] == ["a", "b", "c"]
