@@ -103,7 +103,7 @@ def cat_all(paths: Sequence[Path], format: str, local: bool, complain: Say) -> E
 def show_verdicts(paths: Sequence[Path], wanted: int | None, format: str, say: Say) -> Exit:
     """Verify, and tell; DAMAGED if something is missing or wrong."""
     amount = sum(path.stat().st_size for path in find_archives(list(paths)) if path.exists())
-    with progress("verifying", amount) as advance, workers(amount, wanted) as executor:
+    with progress("verifying", amount, lines=True) as advance, workers(amount, wanted) as executor:
         tell = show.tell_line if format == "jsonl" else show.tell_text
         complete = show.show_verdicts(list(paths), say, tell, partial(scan, executor), advance)
     return Exit.OK if complete else Exit.DAMAGED

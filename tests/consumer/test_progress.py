@@ -20,6 +20,13 @@ def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    with progress("reading", 100) as advance:
+    before = sys.stdout
+    with progress("reading", 100, lines=True) as advance:
+        assert sys.stdout is before, "what is printed would go to the terminal and not into the file it was sent to"
         advance(60)
     assert "reading" in screen.getvalue()
+    screen.truncate(0)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    with progress("reading", 100, lines=True) as advance:
+        advance(60)
+    assert screen.getvalue().strip("\0") == ""
