@@ -95,6 +95,8 @@ class Watching:
                 reason = reason_of(group.exceptions[0])
                 wait_s = 0.5 if confirmed else min(2 * wait_s, WAIT_S_MAX)
                 log.emit("publish_failed", reason=reason, lines=len(self._held), wait_s=wait_s)
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise asyncio.CancelledError  # an error of the library, on its way out, must not stand in for it
             await asyncio.sleep(wait_s)
 
     async def _round(self, publisher: Publisher) -> bool:

@@ -164,3 +164,29 @@ async def test_a_state_that_cannot_be_written_ends_it(
     with pytest.raises(DeedboxError, match="make the state file writable"):
         await made.run()
     assert [message.body for message in await received(queue, name, 1)] == [b"one"]
+
+
+async def test_an_error_on_the_way_out_does_not_stand_in_for_the_cancellation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen as a command that went on after Ctrl-C: closing the connection failed, and was taken for a broker that is away."""
+    entered = asyncio.Event()
+
+    class FailsToClose:
+        def __init__(self, _url: str) -> None: ...
+
+        async def __aenter__(self) -> "FailsToClose":
+            entered.set()
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            raise ConnectionError("closed already")
+
+    monkeypatch.setattr("consumer.watching.Publisher", FailsToClose)
+    made = Watching([tmp_path / "log"], Target("amqp://x/", "", ""), Positions(Disk(), None), choose(growth=True))
+    task = asyncio.create_task(made.run())
+    await entered.wait()
+    task.cancel()
+    async with asyncio.timeout(10):
+        with pytest.raises(asyncio.CancelledError):
+            await task
