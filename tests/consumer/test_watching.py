@@ -119,12 +119,19 @@ def test_a_state_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         Positions(Disk(), tmp_path / "state")
 
 
+def heed_interrupts() -> None:
+    """A shell that runs the tests in the background has them ignored, and that is inherited."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 async def test_the_command_watches_until_it_is_interrupted(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
 ) -> None:
     path = tmp_path / "log"
     command = [sys.executable, "-m", "consumer", "watch", str(path), "--url", url, "--routing-key", name]
-    watching = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ)
+    watching = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, preexec_fn=heed_interrupts
+    )
     assert watching.stdout is not None
     assert b'"event":"watching"' in await asyncio.to_thread(watching.stdout.readline)
     path.write_bytes(b"one\n")
