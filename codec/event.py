@@ -4,6 +4,7 @@ Invariant: `exchange`, `routing_key`, `header` and `body` hold the delivery exac
 describe it and may be derived from it again. Text that is not UTF-8 on the wire is kept by `surrogateescape` (PEP 383).
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -31,8 +32,20 @@ class Event(NamedTuple):
     header: bytes  # the AMQP content header from its property flags on, as the broker sent it
     body: bytes
     redelivered: bool = False
-    duplicate: bool = False  # equal to an archived event, and redelivered, but without an id that proves it the same
+    duplicate: str = (
+        ""  # the position of the first archived event that this redelivery is equal to; empty if there is none
+    )
     tags: tuple[str, ...] = ()
+
+
+_POSITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}-[0-9]{8,20}:[0-9]{1,20}")
+
+
+def check_duplicate(duplicate: object) -> str:
+    """The mark of an event, as it came from outside: a position, as `a1-00000007:41`, or empty. Raises Corrupt."""
+    if not isinstance(duplicate, str) or (duplicate and not _POSITION.fullmatch(duplicate)):
+        raise Corrupt(f"duplicate is {duplicate!r:.99}, a position like a1-00000007:41 is expected")
+    return duplicate
 
 
 @lru_cache(maxsize=256)

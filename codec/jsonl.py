@@ -15,7 +15,7 @@ import orjson
 
 from codec.amqp import Decimal, Field, decode_header, encode_header
 from codec.errors import CodecError, Corrupt
-from codec.event import Event, format_time, parse_time
+from codec.event import Event, check_duplicate, format_time, parse_time
 
 
 def encode(event: Event, position: str, show_time: Callable[[int], str] | None = None, exact: bool = False) -> bytes:
@@ -35,7 +35,7 @@ def encode(event: Event, position: str, show_time: Callable[[int], str] | None =
         "arrived": show_time(event.arrived_us),
     }
     if event.duplicate:
-        line["duplicate"] = True
+        line["duplicate"] = event.duplicate
     line |= _header(event.header)
     if exact:
         line["header_base64"] = _base64(event.header)
@@ -80,7 +80,7 @@ def decode(line: bytes) -> Event | None:
             _time_of(found, "arrived"),
             _text_of(found, "exchange"), _text_of(found, "routing_key"), _header_of(found),
             b64decode(found["body_base64"], validate=True) if "body_base64" in found else found["body"].encode(),
-            found["redelivered"] is True, found.get("duplicate") is True, _tags_of(found),
+            found["redelivered"] is True, check_duplicate(found.get("duplicate", "")), _tags_of(found),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise Corrupt(f"not an event: {type(error).__name__}: {error}") from error

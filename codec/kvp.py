@@ -15,7 +15,7 @@ from functools import lru_cache
 import orjson
 
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
-from codec.event import Event, format_time, parse_time
+from codec.event import Event, check_duplicate, format_time, parse_time
 from codec.keys import key_field
 from codec.profiles import HOST, KEY_BYTES, PREFIX, RECORD_BYTES, SLICES_MAX, VALUE_BYTES, WIRE, Profile
 from codec.slices import cut, quote
@@ -39,7 +39,7 @@ def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[byte
     """The records of an event, 2,560 bytes each.
 
     `incarnation` must differ from event to event: it makes the keys unique. Raises TooLarge when the event needs more
-    slices than the profile allows, or when a time is outside of the years 1 to 9999.
+    slices than the profile allows, or when a time is outside of the years 1 to 9999; Corrupt when `duplicate` is no position.
     """
     ascii_only = profile.ascii_only
     limits = profile.field_units
@@ -121,7 +121,7 @@ def _origin(arrived_us: int, exchange: str, routing_key: str, ascii_only: bool =
 
 def _marks(event: Event, ascii_only: bool) -> bytes:
     redelivered = b',"redelivered":true' if event.redelivered else b""
-    duplicate = b',"duplicate":true' if event.duplicate else b""
+    duplicate = b',"duplicate":"%b"' % check_duplicate(event.duplicate).encode() if event.duplicate else b""
     return redelivered + duplicate + (b',"tags":' + _tags(event, ascii_only) if event.tags else b"")
 
 
@@ -264,7 +264,8 @@ def _event(members: dict[str, object]) -> Event:
         Event,
         (
             name, kind, _parse_time(_str(members["ts"])), _parse_time(_str(members["arrived"])), exchange, routing_key,
-            header.encode("latin-1"), body, members.get("redelivered") is True, members.get("duplicate") is True,
+            header.encode("latin-1"), body, members.get("redelivered") is True,
+            check_duplicate(members["duplicate"]) if "duplicate" in members else "",
             tuple(map(_str, tags)) if isinstance(tags, list) else (),
         ),
     )  # fmt: skip

@@ -59,7 +59,7 @@ class Appender:
         """Prove that the disk takes data. Raises StorageFault."""
         await self._run(self._shelf.probe)
 
-    async def recall(self, use: Callable[[Iterable[Event]], None]) -> None:
+    async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
         """Hand over the events that the broker may not know to be durable: the last window of every instance."""
         await self._run(lambda: use(self._shelf.last_events()))
 

@@ -253,19 +253,23 @@ class ArchiveFile:
         return True
 
 
-def last_events(path: Path, count: int) -> Iterator[Event]:
-    """Up to `count` events from the end of an archive, or a few more, in order. Batches that cannot be read are left out."""
+def last_events(path: Path, count: int) -> Iterator[tuple[int, Event]]:
+    """Up to `count` events from the end of an archive, or a few more, in order, each with its number in the archive.
+
+    Batches that cannot be read are left out.
+    """
     with open_archive(path) as archive:
-        tail: deque[Batch] = deque()
-        held = 0
+        tail: deque[tuple[int, Batch]] = deque()
+        held = before = 0
         for part in archive.parts(frames=False):
             if isinstance(part, Batch):
-                tail.append(part)
+                tail.append((before, part))
+                before += part.header.events
                 held += part.header.events
-                while held - tail[0].header.events >= count:
-                    held -= tail.popleft().header.events
-        for batch in tail:
-            yield from events_or_none(archive, batch)
+                while held - tail[0][1].header.events >= count:
+                    held -= tail.popleft()[1].header.events
+        for first, batch in tail:
+            yield from enumerate(events_or_none(archive, batch), first)
 
 
 def events_or_none(archive: ArchiveFile, batch: Batch) -> list[Event]:

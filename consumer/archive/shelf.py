@@ -159,8 +159,8 @@ class Shelf:
             reason=reason,
         )
 
-    def last_events(self) -> Iterator[Event]:
-        """The last window of every instance of the directory, from its newest archives back."""
+    def last_events(self) -> Iterator[tuple[str, Event]]:
+        """The last window of every instance of the directory, from its newest archives back, each with its position."""
         by_instance: dict[str, list[Path]] = {}
         for path in find_archives([self.settings.place.directory]):
             archive = naming.parse_sealed(path) or naming.parse_open(path)
@@ -169,15 +169,16 @@ class Shelf:
         for paths in by_instance.values():
             yield from self._last_of(paths)
 
-    def _last_of(self, paths: list[Path]) -> Iterator[Event]:
+    def _last_of(self, paths: list[Path]) -> Iterator[tuple[str, Event]]:
         """Archives that cannot be read are left out: what they hold is archived again, and better twice than not."""
         missing = self.settings.window
         for path in reversed(paths):
             try:
                 missing = max(missing, self._make_trustworthy(path))
-                for event in last_events(path, missing):
+                archive = naming.parse_sealed(path) or naming.parse_open(path)
+                for number, event in last_events(path, missing):
                     missing -= 1
-                    yield event
+                    yield f"{archive}:{number}", event
             except OSError as error:
                 log.emit("recovery_deferred", path=str(path), reason=str(error))
             if missing <= 0:

@@ -113,7 +113,7 @@ def _verify_batch(verdict: Verdict, batch: Batch) -> None:
         return
     verdict.batches += 1
     verdict.events += len(events)
-    verdict.duplicates += sum(event.duplicate for event in events)
+    verdict.duplicates += sum(1 for event in events if event.duplicate)
     verdict.removed += sum(map(is_removed, events))
     if len(events) != header.events or header.raw != header.records * 2560:
         verdict.fault(batch.offset, f"batch {header.number}: {len(events)} events, {header.events} expected")

@@ -7,7 +7,7 @@ proves nothing, so such an event is archived again and marked. Memory is bound b
 """
 
 import struct
-from collections import Counter
+from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 
 from xxhash import xxh3_128_digest
@@ -35,13 +35,16 @@ class Intake:
 
     def __init__(self, describe: Describe) -> None:
         self._describe = describe
-        self._known: Counter[bytes] = Counter()
+        self._known: dict[bytes, deque[str]] = {}
         self.redelivered = self.dropped = self.marked = 0
         self.delivery_count_max = 0
 
-    def remember(self, archived: Iterable[Event]) -> None:
-        """Begin a generation: these events are durable and may not have been acknowledged."""
-        self._known = Counter(map(fingerprint, archived))
+    def remember(self, archived: Iterable[tuple[str, Event]]) -> None:
+        """Begin a generation: these events, with their positions, are durable and may not have been acknowledged."""
+        known: defaultdict[bytes, deque[str]] = defaultdict(deque)
+        for position, event in archived:
+            known[fingerprint(event)].append(position)
+        self._known = dict(known)
 
     def events(self, deliveries: Sequence[Delivery]) -> list[Event]:
         """The events of the deliveries, in order; those that are archived already are left out or marked."""
@@ -59,14 +62,15 @@ class Intake:
         if not self._known:
             return event
         key = fingerprint(delivery)
-        if not self._known[key]:
+        positions = self._known.get(key)
+        if not positions:
             return event
-        self._known[key] -= 1
+        first = positions.popleft()
         if identify(delivery.header)[0]:
             self.dropped += 1
             return None
         self.marked += 1
-        return event._replace(duplicate=True)
+        return event._replace(duplicate=first)
 
 
 def _delivery_count(header: bytes) -> int:

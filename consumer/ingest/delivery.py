@@ -45,7 +45,7 @@ def describe(delivery: Delivery) -> Event:
         time_us = timestamp_s * 1_000_000  # else it counts milliseconds, or nonsense; the header keeps it
     kind = kind or routing_key
     return _new_event(
-        Event, (message_id, kind, time_us, arrived_us, exchange, routing_key, header, body, redelivered, False, ())
+        Event, (message_id, kind, time_us, arrived_us, exchange, routing_key, header, body, redelivered, "", ())
     )
 
 

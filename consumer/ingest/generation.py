@@ -29,7 +29,7 @@ class Archive(Protocol):
     async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
         """Make events durable. Raises StorageFault."""
 
-    async def recall(self, use: Callable[[Iterable[Event]], None]) -> None:
+    async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
         """Hand over the events that may come again."""
 
     async def probe(self) -> None:

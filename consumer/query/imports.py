@@ -21,7 +21,7 @@ import msgspec
 
 from codec import cloudinit, jsonl, shoebox, theia
 from codec.errors import CodecError
-from codec.event import Event, format_time
+from codec.event import Event, check_duplicate, format_time
 from codec.foreign import Raw, Skipped, event_of
 from codec.notification import describe_body
 
@@ -97,6 +97,7 @@ def _restored(body: bytes, ours: str) -> Event:
     members = json.loads(ours) | {"body": ""}
     event = msgspec.convert([members[name] for name in Event._fields], Event)._replace(body=body)
     format_time(event.time_us), format_time(event.arrived_us)  # outside of the calendar they are none
+    check_duplicate(event.duplicate)
     return event
 
 

@@ -72,7 +72,7 @@ def _schema() -> "pa.Schema":
     instant, text = pa.timestamp("us", tz="UTC"), pa.string()
     return pa.schema([
         ("day", text), ("type", text), ("event_type", text), ("time", instant), ("id", text), ("tags", pa.list_(text)), ("exchange", text),
-        ("routing_key", text), ("redelivered", pa.bool_()), ("duplicate", pa.bool_()), ("arrived", instant),
+        ("routing_key", text), ("redelivered", pa.bool_()), ("duplicate", text), ("arrived", instant),
         ("properties", text), ("headers", text), ("header", pa.binary()), ("body", pa.binary()), ("text", text),
         ("position", text),
     ])  # fmt: skip
@@ -84,7 +84,7 @@ def _row(found: Found) -> dict[str, object]:
     return {
         "day": format_time(event.time_us)[:10], "type": _partition(line["type"]), "event_type": line["type"], "time": event.time_us, "id": line["id"],
         "tags": line["tags"], "exchange": line["exchange"], "routing_key": line["routing_key"],
-        "redelivered": event.redelivered, "duplicate": event.duplicate, "arrived": event.arrived_us,
+        "redelivered": event.redelivered, "duplicate": event.duplicate or None, "arrived": event.arrived_us,
         "properties": orjson.dumps(line["properties"]).decode(), "headers": orjson.dumps(line["headers"]).decode(),
         "header": event.header, "body": event.body, "text": line.get("body"), "position": found.position,
     }  # fmt: skip

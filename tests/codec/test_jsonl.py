@@ -19,7 +19,7 @@ EVENT = Event(
     encode_header({"content_type": "text/plain"}),
     b"text",
     True,
-    False,
+    "",
     ("a", "b"),
 )
 
@@ -43,8 +43,15 @@ def test_a_line_holds_what_the_design_names() -> None:
 
 
 def test_binary_bodies_are_base64_and_marked_duplicates_say_so() -> None:
-    found = orjson.loads(jsonl.encode(EVENT._replace(body=b"\xff", duplicate=True), "a:0:0"))
-    assert (found["body_base64"], found["duplicate"]) == ("/w==", True)
+    found = orjson.loads(jsonl.encode(EVENT._replace(body=b"\xff", duplicate="a1-00000007:41"), "a:0:0"))
+    assert (found["body_base64"], found["duplicate"]) == ("/w==", "a1-00000007:41")
+
+
+@pytest.mark.parametrize("mark", [True, "somewhere", "a1-7:41", 7])
+def test_a_mark_in_a_line_is_a_position(mark: object) -> None:
+    line = orjson.loads(jsonl.encode(EVENT, "a:0:0")) | {"duplicate": mark}
+    with pytest.raises(Corrupt, match=r"duplicate is .*a1-00000007:41 is expected"):
+        jsonl.decode(orjson.dumps(line))
 
 
 def test_every_header_type_has_a_json_value() -> None:

@@ -80,7 +80,7 @@ MEMBERS = st.fixed_dictionaries(
         name: JSON | st.just(valid)
         for name, valid in [
             ("name", "x"), ("type", "x"), ("ts", "2026-11-21T16:15:00Z"), ("arrived", "2026-11-21T16:15:00Z"), ("exchange", ""),
-            ("routing_key", ""), ("header", ""), ("msg", ""), ("msg_i", 0), ("msg_n", 1), ("encoding", "base64"), ("tags", []),
+            ("routing_key", ""), ("header", ""), ("msg", ""), ("msg_i", 0), ("msg_n", 1), ("encoding", "base64"), ("tags", []), ("duplicate", "a1-00000007:41"),
         ]
     },
 )  # fmt: skip
@@ -112,6 +112,23 @@ def test_a_plain_event_is_one_readable_record() -> None:
         "name": "id-1", "type": "a.type", "ts": "2025-11-21T16:15:00.123456Z", "arrived": "2025-11-21T16:15:00.200000Z",
         "exchange": "exchange", "routing_key": "key", "header": "\0\0", "msg": '{"a": 1}',
     }  # fmt: skip
+
+
+def test_a_duplicate_names_the_position_of_the_first() -> None:
+    event = PLAIN._replace(redelivered=True, duplicate="a1-00000007:41")
+    (record,) = kvp.encode(event, "host-00000001.7")
+    assert json.loads(parts(record)[1])["duplicate"] == "a1-00000007:41"
+    assert list(kvp.decode(record)) == [event]
+
+
+def test_a_mark_that_is_no_position_is_refused() -> None:
+    with pytest.raises(Corrupt, match="a1-00000007:41 is expected"):
+        kvp.encode(PLAIN._replace(duplicate="x" * 5000), "i")
+    record = kvp.encode(PLAIN._replace(duplicate="a1-00000007:41"), "i")[0].replace(
+        b"a1-00000007:41", b"a1-00000007/41"
+    )
+    with pytest.raises(Corrupt, match="a1-00000007:41 is expected"):
+        list(kvp.decode(record))
 
 
 def test_separators_in_names_do_not_make_keys_ambiguous() -> None:

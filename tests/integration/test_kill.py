@@ -83,7 +83,7 @@ def test_every_confirmed_message_survives_ten_kills(url: str, name: str, tmp_pat
     assert [fault for verdict in verdicts for fault in verdict.faults] == []
     assert deedbox.lines("recovered"), "not one kill hit an open archive"
     dropped = sum(int(str(line["dropped"])) for line in deedbox.lines("duplicates_dropped"))
-    marked = sum(event.duplicate for event in found)
+    marked = sum(1 for event in found if event.duplicate)
     print(
         f"{len(found)} archived in {len(verdicts)} archives, {dropped} known and dropped, {marked} marked, 0 duplicates after that"
     )

@@ -82,6 +82,6 @@ async def test_what_may_come_again_is_handed_over(tmp_path: Path) -> None:
     await appender.append(lambda: some(0, 3))
     found: list[object] = []
     await appender.recall(found.extend)
-    assert found == some(0, 3)
+    assert found == [(f"one-00000001:{number}", event) for number, event in enumerate(some(0, 3))]
     await appender.probe()
     await appender.close()

@@ -114,7 +114,7 @@ def test_an_open_archive_whose_owner_writes_is_no_fault(tmp_path: Path) -> None:
 
 def test_marked_duplicates_are_counted(tmp_path: Path) -> None:
     one = shelf(tmp_path)
-    one.append([*some(0, 2), some(0, 1)[0]._replace(duplicate=True)])
+    one.append([*some(0, 2), some(0, 1)[0]._replace(duplicate="one-00000001:0")])
     (verdict,) = verify([tmp_path])
     assert (verdict.events, verdict.duplicates) == (3, 1)
 

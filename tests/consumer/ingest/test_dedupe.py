@@ -20,7 +20,7 @@ def again(found: Delivery, count: int = 1) -> Delivery:
 
 def intake(*archived: Delivery) -> Intake:
     made = Intake(describe)
-    made.remember(map(describe, archived))
+    made.remember((f"one-00000001:{number}", describe(found)) for number, found in enumerate(archived))
     return made
 
 
@@ -42,7 +42,7 @@ def test_without_an_id_equality_proves_nothing_and_the_event_is_marked() -> None
     first = delivery(1)
     made = intake(first)
     (event,) = made.events([again(first)])
-    assert event.duplicate
+    assert event.duplicate == "one-00000001:0"
     assert (made.dropped, made.marked) == (0, 1)
 
 

@@ -133,8 +133,8 @@ class PlayedArchive:
         self.events += events
         return PlayedReceipt(len(events)) if events else None
 
-    async def recall(self, use: Callable[[Iterable[Event]], None]) -> None:
-        use(self.events)
+    async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
+        use((f"one-00000001:{number}", event) for number, event in enumerate(self.events))
 
     async def probe(self) -> None:
         self.probes += 1

@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from codec import cloudinit, shoebox
 from codec.event import Event, parse_time
 from codec.foreign import Skipped, headers_of
 from consumer.query.imports import events_of
+from tests.support.shelves import event
 
 FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
 
@@ -88,6 +90,18 @@ def test_marks_of_an_export_that_make_no_sense_are_a_gap(tmp_path: Path) -> None
     (tmp_path / "x").write_bytes(shoebox.write([("deedbox.event", '{"id":1}')], b"x"))
     (gap,) = found(tmp_path / "x", "shoebox")
     assert isinstance(gap, Skipped)
+
+
+@pytest.mark.parametrize(
+    ("duplicate", "kind"), [("a1-00000007:41", Event), ("", Event), ("x", Skipped), (True, Skipped)]
+)
+def test_a_restored_duplicate_is_a_position(tmp_path: Path, duplicate: object, kind: type) -> None:
+    ours = event(1)._asdict() | {"header": "AAA=", "duplicate": duplicate}
+    del ours["body"]
+    (tmp_path / "x").write_bytes(shoebox.write([("deedbox.event", json.dumps(ours))], b"x"))
+    (one,) = found(tmp_path / "x", "shoebox")
+    assert isinstance(one, kind)
+    assert not isinstance(one, Event) or one.duplicate == duplicate
 
 
 HOSTILE = {

@@ -16,7 +16,7 @@ HEADER = encode_header({"content_type": "text/plain", "headers": (("n", Field("l
 
 def test_events_are_partitioned_by_day_and_type(tmp_path: Path) -> None:
     events = [
-        event(1)._replace(type="a.b", header=HEADER, tags=("t",)), event(2)._replace(type="c/d=e", body=b"\xff"),
+        event(1)._replace(type="a.b", header=HEADER, tags=("t",), duplicate="a1-00000007:41"), event(2)._replace(type="c/d=e", body=b"\xff"),
         event(3)._replace(type="", time_us=START_US + 86_400_000_000),
     ]  # fmt: skip
     count, files = write_parquet(Disk(), (Found(one, f"p:{one.id}") for one in events), tmp_path)
@@ -28,6 +28,7 @@ def test_events_are_partitioned_by_day_and_type(tmp_path: Path) -> None:
     assert [row["type"] for row in rows] == ["a.b", "c/d=e", None]
     assert [row["body"] for row in rows] == [one.body for one in events]
     assert (rows[0]["headers"], rows[0]["header"], rows[0]["tags"]) == ('{"n":7}', HEADER, ["t"])
+    assert [row["duplicate"] for row in rows] == ["a1-00000007:41", None, None]
     assert (rows[0]["text"], rows[1]["text"]) == (events[0].body.decode(), None)
     assert rows[0]["time"].isoformat() == "2025-11-21T16:15:00.000001+00:00"
 
