@@ -49,13 +49,17 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class BatchHeader:
-    """What a batch holds. Times are microseconds since 1970; `check` is the link of the chain."""
+    """What a batch holds. `first_event`: the number of its first event in the archive, from 0. Times: microseconds since 1970.
+
+    `check` is the checksum of the header itself, which the next header repeats as `previous`.
+    """
 
     number: int
     records: int
     events: int
     compressed: int
     raw: int
+    first_event: int
     first_us: int
     last_us: int
     first_arrived_us: int
@@ -82,7 +86,7 @@ def encode_batch_header(header: BatchHeader) -> bytes:
     """96 bytes; `header.check` is computed, whatever it says. Raises TooLarge."""
     try:
         body = _BATCH.pack(
-            header.number, header.records, header.events, header.compressed, header.raw, 0,
+            header.number, header.records, header.events, header.compressed, header.raw, header.first_event,
             header.first_us, header.last_us, header.first_arrived_us, header.last_arrived_us,
             header.frame_check, header.previous,
         )  # fmt: skip
@@ -97,9 +101,7 @@ def decode_batch_header(raw: bytes) -> BatchHeader:
     if len(body) != _BATCH.size:
         raise Corrupt(f"batch header of {len(body)} bytes, {_BATCH.size} expected")
     fields = _BATCH.unpack(body)
-    if fields[5]:
-        raise Corrupt("batch header with reserved bits set")
-    return BatchHeader(*fields[:5], *fields[6:], check_of(raw))  # type: ignore[call-arg]  # mypy counts two stars as two
+    return BatchHeader(*fields, check_of(raw))  # type: ignore[call-arg]  # mypy cannot count the fields of the star
 
 
 def compress(raw: bytes, level: int) -> bytes:

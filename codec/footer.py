@@ -53,15 +53,16 @@ class Footer:
     removed: int = 0  # events whose content was taken out by `compact`
 
 
-_ROW = struct.Struct("<IIIIIIqqqqQQQ")
+_ROW = struct.Struct("<IIIIIIIIqqqqQQQ")
 _FOOTER_COUNTS = struct.Struct("<II")
 _FOOTER_END = struct.Struct("<I")
 
 
 def encode_row(header: BatchHeader, words: bytes) -> bytes:
-    """A batch in the footer's index: 80 bytes."""
+    """A batch in the footer's index: 88 bytes."""
     return _ROW.pack(
         header.number, header.records, header.events, header.compressed, header.raw, len(words) // 8,
+        header.first_event, 0,
         header.first_us, header.last_us, header.first_arrived_us, header.last_arrived_us,
         header.frame_check, header.previous, header.check,
     )  # fmt: skip
@@ -112,7 +113,12 @@ def decode_footer(raw: bytes) -> tuple[Footer, list[IndexRow]]:
         words = _decode_words(body[at + count * _ROW.size : -_FOOTER_END.size], [row[5] for row in rows])
     except struct.error as error:
         raise Corrupt(f"footer: {error}") from error
-    return footer, [IndexRow(BatchHeader(*row[:5], *row[6:]), w) for row, w in zip(rows, words, strict=True)]
+    return footer, [IndexRow(_header_of(row), w) for row, w in zip(rows, words, strict=True)]
+
+
+def _header_of(row: tuple[int, ...]) -> BatchHeader:
+    number, records, events, compressed, raw, _words, first_event, _zero, *rest = row
+    return BatchHeader(number, records, events, compressed, raw, first_event, *rest)
 
 
 def _decode_words(raw: bytes, ranks: list[int]) -> list[Sequence[int]]:
@@ -180,7 +186,7 @@ def decode_index(raw: bytes) -> FooterIndex:
     at = INDEX_START_BYTES + length
     footer = parse(raw[INDEX_START_BYTES:at], Footer)
     rows = [_ROW.unpack_from(raw, at + number * _ROW.size) for number in range(count)]
-    return FooterIndex(footer, [BatchHeader(*row[:5], *row[6:]) for row in rows], [row[5] for row in rows])
+    return FooterIndex(footer, [_header_of(row) for row in rows], [row[5] for row in rows])
 
 
 def words_of(stretch: bytes) -> Sequence[int]:

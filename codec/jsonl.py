@@ -19,7 +19,7 @@ from codec.event import Event, check_duplicate, format_time, parse_time
 
 
 def encode(event: Event, position: str, show_time: Callable[[int], str] | None = None, exact: bool = False) -> bytes:
-    """One line with its line feed. `position` is `archive:batch:index`; times are UTC, or as `show_time` shows them.
+    """One line with its line feed. `position` is `a1-00000007:41` (archive and event); times are UTC, or as `show_time` shows them.
 
     `exact`: with the header as it is, so that `decode` gives back the same event.
     """

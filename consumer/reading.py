@@ -17,7 +17,7 @@ from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import open_archive
-from consumer.archive.tombstones import bury
+from consumer.archive.tombstones import add_tombstones
 from consumer.errors import Exit, Fatal
 from consumer.progress import progress
 from consumer.query.prefetch import scan, workers
@@ -132,23 +132,21 @@ def delete(paths: Sequence[Path], id: str, say: Say, complain: Say) -> Exit:
     """Hide the events with an id, durably; NOT_FOUND if there is none. Raises DeedboxError and OSError."""
     query = make_query(ids=[id])
     now = format_time(time.time_ns() // 1000)
-    found = buried = 0
+    found = hidden = 0
     faults: list[str] = []
     for entry in entries(paths, query.wanted, proven=True):
         faults += entry.faults
-        reads = [
-            (batch.header.number, read_events(entry.path, batch, entry.tombstones, query)) for batch in entry.batches
-        ]
-        faults += [read.fault for _, read in reads if read.fault]
-        places = [(number, index) for number, read in reads for index, _ in read.events]
-        if places:
+        reads = [read_events(entry.path, batch, entry.tombstones, query) for batch in entry.batches]
+        faults += [read.fault for read in reads if read.fault]
+        numbers = [number for read in reads for number, _ in read.events]
+        if numbers:
             with open_archive(entry.path) as archive:
-                buried += bury(Disk(), archive, places, id, now)
-            found += len(places)
+                hidden += add_tombstones(Disk(), archive, numbers, id, now)
+            found += len(numbers)
     told = _told(faults, complain)
     if not found:
         return _not_found(id, complain)
-    say(f"{buried} deleted: hidden from now on; `deedbox compact` takes them out of sealed archives for good")
+    say(f"{hidden} deleted: hidden from now on; `deedbox compact` takes them out of sealed archives for good")
     return told
 
 

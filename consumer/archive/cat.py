@@ -22,8 +22,9 @@ def _bodies(event: Event, _position: str) -> bytes:
 
 
 def _records(event: Event, position: str) -> bytes:
-    """The records of an event whose batch cannot be printed as it is, because it holds deleted ones."""
-    return b"".join(kvp.encode(event, position.replace(":", ".")))
+    """The records of an event, as the archive holds them: for batches that also hold deleted events."""
+    archive, _, number = position.rpartition(":")
+    return b"".join(kvp.encode(event, f"{archive}.{number}"))
 
 
 FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _records}
@@ -73,11 +74,10 @@ def _cat(
 
 
 def _print(archive: ArchiveFile, batch: Batch, tombstones: Tombstones, format: str | Encode, out: BinaryIO) -> None:
-    number = batch.header.number
-    if format == "kvp" and not any(place[0] == number for place in tombstones.places):
+    if format == "kvp" and not tombstones.within(batch.header):
         out.write(batch.records())
         return
     name = str(archive.id or archive.path.name)
-    kept = tombstones.kept(number, batch.events())
+    kept = tombstones.kept(batch.header, batch.events())
     encode = FORMATS[format] if isinstance(format, str) else format
-    out.write(b"".join(encode(event, f"{name}:{number}:{index}") for index, event in kept))
+    out.write(b"".join(encode(event, f"{name}:{number}") for number, event in kept))

@@ -1,7 +1,7 @@
 """Take deleted events out of sealed archives for good.
 
 Invariants: the archive is there under its name at every moment, whole, either as it was or without the events; every other
-event keeps its place, `archive:batch:index`; the footer says how many were taken out and which file it was, so that `verify`
+event keeps its position; the footer says how many were taken out and which file it was, so that `verify`
 tells it apart from a loss. The tombstones stay: copies and readers that have the old file open still need them.
 """
 
@@ -70,16 +70,15 @@ def compact(disk: Disk, paths: Sequence[Path], level: int = 1) -> Iterator[Compa
 
 def _waiting(archive: ArchiveFile, tombstones: Tombstones) -> int:
     """How many deleted events are still there."""
-    numbers = {number for number, _ in tombstones.places}
-    if not numbers:
+    if not tombstones.events:
         return 0
     batches = [
-        part for part in archive.parts(frames=False) if isinstance(part, Batch) and part.header.number in numbers
+        part for part in archive.parts(frames=False) if isinstance(part, Batch) and tombstones.within(part.header)
     ]
     return sum(
-        (batch.header.number, index) in tombstones.places and not is_removed(event)
+        number in tombstones.events and not is_removed(event)
         for batch in batches
-        for index, event in enumerate(events_or_none(archive, batch))
+        for number, event in enumerate(events_or_none(archive, batch), batch.header.first_event)
     )
 
 
@@ -124,13 +123,13 @@ def _rewrite(
             frame = archive.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
             events = Batch(batch.offset, batch.header, frame).events()
             kept = [
-                removed(event) if (batch.header.number, at) in tombstones.places else event
-                for at, event in enumerate(events)
+                removed(event) if number in tombstones.events else event
+                for number, event in enumerate(events, batch.header.first_event)
             ]
             gone += sum(map(is_removed, kept))
             header = replace(batch.header, previous=index.link, check=0)
             if kept != events:
-                raw = b"".join(kvp.encode_batch(kept, str(archive.id), index.events))
+                raw = b"".join(kvp.encode_batch(kept, str(archive.id), header.first_event))
                 frame = container.compress(raw, level)
                 header = _header(header, kept, raw, frame)
             header_raw = container.encode_batch_header(header)

@@ -1,9 +1,9 @@
-"""Events that are deleted: hidden at once by a line beside the archives, taken out for good when the archive is compacted.
+"""Deleted events: hidden at once by a line in a file beside the archive, removed from the archive by `compact`.
 
-Role: an archive never changes, so what must go is named in a file of its own: `<instance>-<sequence>.deleted`, one JSON line an
-event, in the directory of the archive or, once it has been sealed, above it. Invariants: a tombstone is durable before it is
-reported, and stays for ever, so that no reader and no copy of the archive ever shows the event again; it speaks of archives
-with one head only, whatever else has the same name; every reader of events asks here; the place of every other event stays.
+Role: an archive never changes, so deleted events are named in a file of its own: `<instance>-<sequence>.deleted`, one JSON line
+an event, in the directory of the archive or, after the archive was sealed, in a directory above it. Invariants: a tombstone is
+durable before it is reported, and it stays, so that no reader and no copy of the archive shows the event again; a
+tombstone applies only to archives with the head that it names; every reader of events asks here; no other event changes its position.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from codec.archive import BatchHeader
 from codec.event import Event
 from codec.parts import check_of
 from consumer.archive.durable import Disk, held
@@ -25,20 +26,19 @@ REMOVED_TAGS = ("deedbox:removed",)
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """One deleted event. `head`: the checksum of its archive's head, in hexadecimal; `id` is for people."""
+    """One deleted event. `head`: the checksum of its archive's head, in hexadecimal; `event`: its number there; `id` is for people."""
 
     head: str
-    batch: int
-    index: int
+    event: int
     id: str
     deleted: str  # when: ISO 8601, UTC
 
 
 @dataclass(frozen=True)
 class Tombstones:
-    """The deleted events of one archive, by batch number and index."""
+    """The deleted events of one archive, by their numbers."""
 
-    places: frozenset[tuple[int, int]] = frozenset()
+    events: frozenset[int] = frozenset()
     known: list[Tombstone] = field(default_factory=list)
 
     @classmethod
@@ -55,13 +55,18 @@ class Tombstones:
             for directory in [*(path or archive.path).absolute().parents][:LEVELS_MAX]
         ]
         known = [one for path in files for one in _read(path) if head in (one.head, None)]
-        return cls(frozenset((one.batch, one.index) for one in known), known)
+        return cls(frozenset(one.event for one in known), known)
 
-    def kept(self, batch: int, events: Sequence[Event]) -> Iterator[tuple[int, Event]]:
-        """Index and event of those that are there."""
-        for index, event in enumerate(events):
-            if (batch, index) not in self.places and not is_removed(event):
-                yield index, event
+    def within(self, batch: BatchHeader) -> list[int]:
+        """The numbers of the deleted events of a batch, in order."""
+        numbers = range(batch.first_event, batch.first_event + batch.events)
+        return sorted(number for number in self.events if number in numbers)
+
+    def kept(self, batch: BatchHeader, events: Sequence[Event]) -> Iterator[tuple[int, Event]]:
+        """Number and event of each event of a batch that is neither deleted nor removed."""
+        for number, event in enumerate(events, batch.first_event):
+            if number not in self.events and not is_removed(event):
+                yield number, event
 
 
 def is_removed(event: Event) -> bool:
@@ -90,8 +95,8 @@ def _read(path: Path) -> list[Tombstone]:
         raise DeedboxError(f"{path}: {error}", "mend it: without it a deleted event would be shown") from error
 
 
-def bury(disk: Disk, archive: ArchiveFile, places: Iterable[tuple[int, int]], id: str, deleted: str) -> int:
-    """Hide events of an archive durably, and say how many were not hidden before. Raises DeedboxError and OSError."""
+def add_tombstones(disk: Disk, archive: ArchiveFile, events: Iterable[int], id: str, deleted: str) -> int:
+    """Hide events of an archive durably. Gives how many were not hidden before. Raises DeedboxError and OSError."""
     head = head_of(archive)
     if archive.id is None or head is None:
         raise DeedboxError(f"{archive.path}: its head is damaged", "repair it, and delete then")
@@ -101,11 +106,10 @@ def bury(disk: Disk, archive: ArchiveFile, places: Iterable[tuple[int, int]], id
         if not free:
             raise DeedboxError(f"{path}: another process deletes or compacts", "try again when it has ended")
         known = _read(path)
-        told = {(one.batch, one.index) for one in known if one.head == head}
+        hidden = {one.event for one in known if one.head == head}
         fresh = [
-            Tombstone(head=head, batch=batch, index=index, id=shown, deleted=deleted)
-            for batch, index in places if (batch, index) not in told
-        ]  # fmt: skip
+            Tombstone(head=head, event=event, id=shown, deleted=deleted) for event in events if event not in hidden
+        ]
         if fresh:
             disk.replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in [*known, *fresh]))
     return len(fresh)

@@ -133,15 +133,14 @@ def _verify_seal(verdict: Verdict, batches: list[Batch], seal: Seal) -> None:
 
 def _verify_tombstones(verdict: Verdict, archive: ArchiveFile, batches: list[Batch], tombstones: Tombstones) -> None:
     """Count what is deleted and still there; a tombstone of nothing shows."""
-    by_number = {batch.header.number: batch for batch in batches}
-    for number in sorted({number for number, _ in tombstones.places}):
-        batch = by_number.get(number)
-        events = events_or_none(archive, batch) if batch else []
-        for index in sorted(index for named, index in tombstones.places if named == number):
-            if index >= len(events):
-                verdict.fault(0, f"a tombstone names event {number}:{index}, which cannot be read")
-            else:
-                verdict.deleted += not is_removed(events[index])
+    unread = set(tombstones.events)
+    for batch in batches:
+        if numbers := tombstones.within(batch.header):
+            events = dict(enumerate(events_or_none(archive, batch), batch.header.first_event))
+            verdict.deleted += sum(not is_removed(events[number]) for number in numbers if number in events)
+            unread -= events.keys()
+    for number in sorted(unread):
+        verdict.fault(0, f"a tombstone names event {number}, which cannot be read")
 
 
 def _verify_place(verdict: Verdict, previous: Verdict | None) -> None:

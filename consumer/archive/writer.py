@@ -194,7 +194,7 @@ class ArchiveWriter:
         times = [event.time_us for event in events]
         arrivals = [event.arrived_us for event in events]
         return BatchHeader(
-            len(self.index.rows), len(raw) // kvp.RECORD_BYTES, len(events), len(frame), len(raw),
+            len(self.index.rows), len(raw) // kvp.RECORD_BYTES, len(events), len(frame), len(raw), self.index.events,
             min(times), max(times), min(arrivals), max(arrivals), xxh3_64_intdigest(frame), self.index.link, check=0,
         )  # fmt: skip
 

@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from codec.errors import CodecError
+from codec.errors import CodecError, Corrupt
 from codec.event import Event
 from consumer.archive.catalog import Entry, entries
-from consumer.archive.reader import Batch, open_archive
+from consumer.archive.reader import ArchiveFile, Batch, open_archive
 from consumer.archive.tombstones import Tombstones
 from consumer.query.prefetch import scan
 from consumer.query.query import Query
@@ -26,7 +26,7 @@ _CHUNK = 256
 
 
 class Found(NamedTuple):
-    """An event and where it stands: `archive:batch:index`."""
+    """An event and the text form of its position: `a1-00000007:41`."""
 
     event: Event
     position: str
@@ -44,7 +44,7 @@ class _Job(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """What a batch gave: index and event; or what is wrong with it."""
+    """The events of a batch with their numbers in the archive; or the fault of the batch."""
 
     events: list[tuple[int, Event]]
     fault: str | None
@@ -57,25 +57,43 @@ def read_batch(job: _Job) -> _Read:
 
 def read_events(path: Path, batch: Batch, tombstones: Tombstones, query: Query) -> _Read:
     """The same of any batch; its frame is read here."""
-    number = batch.header.number
     try:
         events = _events(path, batch)
     except (CodecError, OSError) as error:
-        return _Read([], f"{path}: at {batch.offset}: batch {number}: {error}")
-    return _Read([pair for pair in tombstones.kept(number, events) if query.accepts(pair[1])], None)
+        return _Read([], f"{path}: at {batch.offset}: batch {batch.header.number}: {error}")
+    return _Read([pair for pair in tombstones.kept(batch.header, events) if query.accepts(pair[1])], None)
 
 
 def _events(path: Path, batch: Batch) -> list[Event]:
-    """The events of a batch; if the archive was mended or compacted since it was looked up, from where they are now."""
+    """The events of a batch. If the archive was rewritten after the look-up, they are read from where they are now."""
     with open_archive(path) as archive:
         try:
             return archive.with_frame(batch).events()
         except CodecError:
-            for part in archive.parts(frames=False):
-                same = isinstance(part, Batch) and part.header.number == batch.header.number
-                if isinstance(part, Batch) and same and (part.offset, part.header) != (batch.offset, batch.header):
-                    return archive.with_frame(part).events()
-            raise
+            moved = [part for part in archive.parts(frames=False) if isinstance(part, Batch) and _overlap(part, batch)]
+            if batch in moved or sum(part.header.events for part in moved) < batch.header.events:
+                raise
+            return _slice(archive, moved, batch)
+
+
+def _overlap(one: Batch, other: Batch) -> bool:
+    """Whether two batches have event numbers in common."""
+    first, after = other.header.first_event, other.header.first_event + other.header.events
+    return one.header.first_event < after and first < one.header.first_event + one.header.events
+
+
+def _slice(archive: ArchiveFile, moved: Sequence[Batch], batch: Batch) -> list[Event]:
+    """The events that `batch` had, from the batches that hold them now. Raises Corrupt if some are not there."""
+    first = batch.header.first_event
+    found = {
+        number: event
+        for part in moved
+        for number, event in enumerate(archive.with_frame(part).events(), part.header.first_event)
+    }
+    try:
+        return [found[number] for number in range(first, first + batch.header.events)]
+    except KeyError as error:
+        raise Corrupt(f"event {error} is missing") from error
 
 
 class Search:
@@ -105,16 +123,15 @@ class Search:
         self.plan()
         jobs = self._jobs or []
         reads = scan(self.executor, read_batch, jobs, READ_AHEAD)
-        heap: list[tuple[tuple[int, int, int, int], Found]] = []
+        heap: list[tuple[tuple[int, int, int], Found]] = []
         sign = -1 if self._descending else 1
         for job, read in zip(jobs, reads, strict=True):
             while heap and heap[0][0][0] < sign * self._edge(job):
                 yield heapq.heappop(heap)[1]
             self._count(job, read)
-            number = job.batch.header.number
-            for index, event in read.events:
-                key = (sign * event.time_us, sign * job.rank, sign * number, sign * index)
-                heapq.heappush(heap, (key, Found(event, f"{job.archive}:{number}:{index}")))
+            for number, event in read.events:
+                key = (sign * event.time_us, sign * job.rank, sign * number)
+                heapq.heappush(heap, (key, Found(event, f"{job.archive}:{number}")))
         while heap:
             yield heapq.heappop(heap)[1]
 

@@ -192,15 +192,15 @@ class Tail:
         except CodecError as error:
             self.faults.append(f"{archive.path}: at {batch.offset}: batch {batch.header.number}: {error}")
             return
-        for index, event in self._tombstones(stream, cursor, archive).kept(batch.header.number, events):
+        for number, event in self._tombstones(stream, cursor, archive).kept(batch.header, events):
             if self._query.accepts(event):
-                yield Found(event, f"{cursor.id}:{batch.header.number}:{index}")
+                yield Found(event, f"{cursor.id}:{number}")
 
     def _events(self, path: Path, name: str, batch: Batch, tombstones: Tombstones) -> list[Found]:
         events, fault = read_events(path, batch, tombstones, self._query)
         if fault:
             self.faults.append(fault)
-        return [Found(event, f"{name}:{batch.header.number}:{index}") for index, event in events]
+        return [Found(event, f"{name}:{number}") for number, event in events]
 
     def wait(self, backend: Backend, timeout_s: float) -> None:
         """Until something may have been archived. Directories that are not there yet are waited for by their parents."""

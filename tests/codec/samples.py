@@ -14,7 +14,7 @@ from tests.codec.test_kvp import PLAIN
 
 HEAD = Head("host", 7, 1_763_741_700_123_456, "boot", "wire", 4000, Previous("before.kvp.zst", "ab" * 32))
 u32, u64, i64 = st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 64) - 1), st.integers(-(1 << 63), (1 << 63) - 1)
-batch_headers = st.builds(BatchHeader, u32, u32, u32, u32, u32, i64, i64, i64, i64, u64, u64, check=st.just(0))
+batch_headers = st.builds(BatchHeader, u32, u32, u32, u32, u32, u32, i64, i64, i64, i64, u64, u64, check=st.just(0))
 utf8 = texts.map(lambda text: text.encode("utf-8", "replace").decode())
 heads = st.builds(
     Head, utf8, u32, i64, utf8, st.sampled_from(["wire", "host"]), u32, st.none() | st.builds(Previous, utf8, st.none() | utf8),
@@ -34,7 +34,7 @@ def small_archive(batches: int = 3) -> bytes:
         frame = archive.compress(records, 3)
         times = (PLAIN.time_us, PLAIN.time_us, PLAIN.arrived_us, PLAIN.arrived_us)
         header = archive.encode_batch_header(
-            BatchHeader(number, 1, 1, len(frame), len(records), *times, xxh3_64_intdigest(frame), link, check=0)
+            BatchHeader(number, 1, 1, len(frame), len(records), number, *times, xxh3_64_intdigest(frame), link, check=0)
         )
         link = check_of(header)
         raw += header + frame

@@ -26,7 +26,7 @@ def test_batch_headers_round_trip(header: BatchHeader) -> None:
 
 
 def test_every_flipped_bit_of_a_header_shows() -> None:
-    raw = archive.encode_batch_header(BatchHeader(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 0))
+    raw = archive.encode_batch_header(BatchHeader(1, 2, 3, 4, 5, 20, 6, 7, 8, 9, 10, 11, 0))
     for bit in range(len(raw) * 8):
         flipped = bytearray(raw)
         flipped[bit // 8] ^= 1 << bit % 8
@@ -38,13 +38,13 @@ def test_limits_are_kept() -> None:
     with pytest.raises(TooLarge, match="head of"):
         archive.encode_head(replace(HEAD, instance="x" * 70_000))
     with pytest.raises(TooLarge):
-        archive.encode_batch_header(BatchHeader(1 << 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+        archive.encode_batch_header(BatchHeader(1 << 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
 
 
 def test_a_changed_or_forged_frame_is_corrupt() -> None:
     records = b"".join(kvp.encode(PLAIN, "i"))
     frame = archive.compress(records, 1)
-    header = BatchHeader(0, 1, 1, len(frame), len(records), 0, 0, 0, 0, xxh3_64_intdigest(frame), 0, 0)
+    header = BatchHeader(0, 1, 1, len(frame), len(records), 0, 0, 0, 0, 0, xxh3_64_intdigest(frame), 0, 0)
     assert archive.decompress(frame, header) == records
     with pytest.raises(Corrupt, match="frame checksum"):
         archive.decompress(frame[:-1] + b"\0", header)
@@ -59,6 +59,6 @@ def test_a_changed_or_forged_frame_is_corrupt() -> None:
 def test_a_frame_that_would_take_the_memory_is_corrupt() -> None:
     records = b"".join(kvp.encode(PLAIN, "i"))
     bomb = archive.compress(records, 1) + archive.compress(bytes(1 << 20), 1)
-    header = BatchHeader(0, 1, 1, len(bomb), len(records), 0, 0, 0, 0, xxh3_64_intdigest(bomb), 0, 0)
+    header = BatchHeader(0, 1, 1, len(bomb), len(records), 0, 0, 0, 0, 0, xxh3_64_intdigest(bomb), 0, 0)
     with pytest.raises(Corrupt, match="another size"):
         archive.decompress(bomb, header)

@@ -36,7 +36,7 @@ def test_footers_round_trip_with_filters_of_any_sizes(footer: Footer, batches: l
 
 def test_the_words_of_one_rank_stand_side_by_side() -> None:
     """A look-up reads one stretch of the footer, however many batches there are."""
-    header = BatchHeader(0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)
+    header = BatchHeader(0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
     words = [b"A" * 8 + b"a" * 8, b"B" * 8 + b"b" * 8]
     raw = encode_footer(Footer(2, 2, 2, 2, 0, {}, {}), [encode_row(header, one) for one in words], words)
     assert b"A" * 8 + b"B" * 8 + b"a" * 8 + b"b" * 8 in raw

@@ -39,6 +39,7 @@ def test_the_batch_is_read_as_the_page_says() -> None:
     assert header.compressed == len(PARTS["zstd frame"])
     assert list(kvp.decode(archive.decompress(PARTS["zstd frame"], header))) == [EVENT]
     assert archive.encode_batch_header(header) == PARTS["batch header"]
+    assert header.first_event == 0
 
 
 def test_the_footer_is_packed_as_the_page_says() -> None:
@@ -76,5 +77,5 @@ def test_a_golden_archive_of_version_1_is_read_for_ever() -> None:
 
 
 def test_a_row_has_the_size_that_the_page_says() -> None:
-    row = encode_row(BatchHeader(0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0), b"")
+    row = encode_row(BatchHeader(0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0), b"")
     assert f"A row has {len(row)} bytes" in PAGE

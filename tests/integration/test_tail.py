@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from codec.amqp import encode_header
+from consumer.archive.position import Position
 from consumer.archive.verify import verify
 from consumer.query import search
 from tests.support import archives
@@ -68,7 +69,7 @@ def test_a_busy_archive_is_followed_through_rolls_a_kill_and_a_new_instance(
     publishing.join()
     first.wait_until(lambda: archives.count(directory) >= MESSAGES, "everything is archived")
     assert (first.stop(), second.stop()) == (0, 0)
-    expected: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    expected: dict[str, list[Position]] = defaultdict(list)
     for found in search([directory]):
         place(expected, found.position)
     count = sum(map(len, expected.values()))
@@ -78,16 +79,15 @@ def test_a_busy_archive_is_followed_through_rolls_a_kill_and_a_new_instance(
     following.send_signal(signal.SIGINT)
     _, complaints = following.communicate()
     assert (following.returncode, complaints) == (130, b"")
-    told: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    told: dict[str, list[Position]] = defaultdict(list)
     for line in out.read_bytes().splitlines():
         place(told, orjson.loads(line)["position"])
     assert told.keys() == expected.keys() == {"first", "second"}
     assert all(told[instance] == sorted(expected[instance]) for instance in told)
-    assert len({archive for archive, _, _ in told["first"]}) > 2
+    assert len({position.archive for position in told["first"]}) > 2
     assert all(not verdict.faults for verdict in verify([directory]))
 
 
-def place(places: dict[str, list[tuple[int, int, int]]], position: str) -> None:
-    archive, batch, index = position.rsplit(":", 2)
-    instance, sequence = archive.rsplit("-", 1)
-    places[instance].append((int(sequence), int(batch), int(index)))
+def place(places: dict[str, list[Position]], text: str) -> None:
+    position = Position.parse(text)
+    places[position.instance].append(position)

@@ -5,6 +5,10 @@ import orjson
 import pytest
 
 from consumer.archive.cat import cat_archives
+from consumer.archive.durable import Disk
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile
+from consumer.archive.tombstones import add_tombstones
 from tests.consumer.archive.test_reader import TABLE, offsets
 from tests.support.shelves import shelf, some
 
@@ -28,7 +32,7 @@ def test_events_are_printed_in_order_with_their_positions(directory: Path) -> No
     out, complaints, damaged = cat(directory)
     lines = [orjson.loads(line) for line in out.splitlines()]
     assert [line["id"] for line in lines] == [f"id-{n}" for n in range(8)]
-    assert [line["position"] for line in lines][2:5] == ["one-00000001:0:2", "one-00000001:1:0", "one-00000002:0:0"]
+    assert [line["position"] for line in lines][2:5] == ["one-00000001:2", "one-00000001:3", "one-00000002:0"]
     assert (complaints, damaged) == ([], False)
 
 
@@ -62,3 +66,10 @@ def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
     out, complaints, damaged = cat(tmp_path / "nothing")
     assert (out, damaged) == (b"", True)
     assert complaints == [f"{tmp_path / 'nothing'}: No such file or directory"]
+
+
+def test_the_records_of_a_batch_with_a_deleted_event_keep_their_keys(directory: Path) -> None:
+    whole = cat(directory, "kvp")[0]
+    with ArchiveFile(find_archives([directory])[0]) as archive:
+        add_tombstones(Disk(), archive, [1], "id-1", "2026-11-21T16:15:00Z")
+    assert cat(directory, "kvp")[0] == whole[:2560] + whole[2 * 2560 :]

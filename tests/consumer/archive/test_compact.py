@@ -7,7 +7,7 @@ from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import mend_sealed
-from consumer.archive.tombstones import bury, is_removed
+from consumer.archive.tombstones import add_tombstones, is_removed
 from consumer.archive.verify import verify
 from consumer.errors import DeedboxError
 from tests.support import archives
@@ -16,9 +16,9 @@ from tests.support.shelves import shelf, some
 NOW = "2026-11-21T16:15:00.000000Z"
 
 
-def delete(directory: Path, *places: tuple[int, int], number: int = 0) -> None:
+def delete(directory: Path, *events: int, number: int = 0) -> None:
     with ArchiveFile(find_archives([directory])[number]) as archive:
-        bury(Disk(), archive, places, "x", NOW)
+        add_tombstones(Disk(), archive, events, "x", NOW)
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def directory(tmp_path: Path) -> Path:
         if at == 20:
             one.roll("test")
     one.roll("test")
-    delete(tmp_path / "archive", (1, 2))
+    delete(tmp_path / "archive", 12)
     return tmp_path / "archive"
 
 
@@ -55,7 +55,7 @@ def test_verify_knows_a_deletion_from_a_loss(directory: Path) -> None:
 
 def test_a_second_deletion_counts_on(directory: Path) -> None:
     list(compact(Disk(), [directory]))
-    delete(directory, (0, 0))
+    delete(directory, 0)
     list(compact(Disk(), [directory]))
     assert [(one.removed, one.faults) for one in verify([directory])] == [(2, []), (0, [])]
 
@@ -63,7 +63,7 @@ def test_a_second_deletion_counts_on(directory: Path) -> None:
 def test_an_open_archive_waits_for_its_seal(tmp_path: Path) -> None:
     one = shelf(tmp_path)
     one.append(some(0, 20))
-    delete(tmp_path, (0, 0))
+    delete(tmp_path, 0)
     assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["open"]
     one.roll("test")
     assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["compacted"]
@@ -80,8 +80,8 @@ def test_a_damaged_archive_is_repaired_first(directory: Path) -> None:
 
 
 def test_a_tombstone_of_an_event_that_is_not_there_shows(directory: Path) -> None:
-    delete(directory, (1, 99))
-    assert "1:99" in next(iter(verify([directory]))).faults[0]
+    delete(directory, 199)
+    assert "event 199" in next(iter(verify([directory]))).faults[0]
 
 
 def test_two_at_a_time_are_refused(directory: Path) -> None:

@@ -1,14 +1,17 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from codec.archive import BatchHeader
 from consumer.archive.durable import Disk, held
 from consumer.archive.reader import ArchiveFile
-from consumer.archive.tombstones import SUFFIX, Tombstones, bury, is_removed, removed
+from consumer.archive.tombstones import SUFFIX, Tombstones, add_tombstones, is_removed, removed
 from consumer.errors import DeedboxError
 from tests.support.shelves import event, shelf, some
 
 NOW = "2026-11-21T16:15:00.000000Z"
+BATCH = BatchHeader(0, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @pytest.fixture
@@ -19,9 +22,9 @@ def path(tmp_path: Path) -> Path:
     return one.writer.path
 
 
-def deleted(path: Path, *places: tuple[int, int], id: str = "x") -> int:
+def deleted(path: Path, *events: int, id: str = "x") -> int:
     with ArchiveFile(path) as archive:
-        return bury(Disk(), archive, places, id, NOW)
+        return add_tombstones(Disk(), archive, events, id, NOW)
 
 
 def found(path: Path) -> Tombstones:
@@ -29,25 +32,25 @@ def found(path: Path) -> Tombstones:
         return Tombstones.of(archive)
 
 
-def test_a_buried_event_is_hidden_and_the_others_keep_their_index(path: Path) -> None:
-    assert deleted(path, (0, 1)) == 1
-    assert [index for index, _ in found(path).kept(0, some(0, 3))] == [0, 2]
-    assert [index for index, _ in found(path).kept(1, some(0, 3))] == [0, 1, 2]
+def test_a_deleted_event_is_hidden_and_the_others_keep_their_numbers(path: Path) -> None:
+    assert deleted(path, 1) == 1
+    assert [number for number, _ in found(path).kept(BATCH, some(0, 3))] == [0, 2]
+    assert [number for number, _ in found(path).kept(replace(BATCH, first_event=3), some(0, 3))] == [3, 4, 5]
 
 
-def test_burying_again_adds_nothing(path: Path) -> None:
-    deleted(path, (0, 1))
-    assert deleted(path, (0, 1), (0, 2)) == 1
+def test_deleting_again_adds_nothing(path: Path) -> None:
+    deleted(path, 1)
+    assert deleted(path, 1, 2) == 1
     assert len((path.parent / f"one-00000001{SUFFIX}").read_bytes().splitlines()) == 2
 
 
 def test_tombstones_of_an_open_archive_hold_when_it_has_been_sealed(path: Path) -> None:
-    deleted(path, (0, 1))
+    deleted(path, 1)
     sealed = path.parent / "2026" / "11" / "20261121T161500.000000Z-20261121T161500.000000Z-one-00000001.kvp.zst"
     sealed.parent.mkdir(parents=True)
     path.rename(sealed)
-    deleted(sealed, (0, 2))
-    assert found(sealed).places == {(0, 1), (0, 2)}
+    deleted(sealed, 2)
+    assert found(sealed).events == {1, 2}
 
 
 def test_another_archive_of_the_same_name_is_not_meant(path: Path, tmp_path: Path) -> None:
@@ -55,23 +58,23 @@ def test_another_archive_of_the_same_name_is_not_meant(path: Path, tmp_path: Pat
     other = shelf(path.parent / "below")
     other.append(some(100, 3))
     assert other.writer is not None
-    deleted(path, (0, 1))
-    assert found(other.writer.path).places == frozenset()
+    deleted(path, 1)
+    assert found(other.writer.path).events == frozenset()
     copy = path.parent / "copy" / path.name
     copy.parent.mkdir()
     copy.write_bytes(path.read_bytes())
-    assert found(copy).places == {(0, 1)}
+    assert found(copy).events == {1}
 
 
 def test_a_file_that_cannot_be_read_shows_no_deleted_event(path: Path) -> None:
-    (path.parent / f"one-00000001{SUFFIX}").write_text('{"batch":0\n')
+    (path.parent / f"one-00000001{SUFFIX}").write_text('{"event":0\n')
     with pytest.raises(DeedboxError, match="would be shown"):
         found(path)
 
 
 def test_two_at_a_time_are_refused(path: Path) -> None:
     with held(Disk(), path.parent / f"one-00000001{SUFFIX}.lock"), pytest.raises(DeedboxError, match="another process"):
-        deleted(path, (0, 1))
+        deleted(path, 1)
 
 
 def test_an_archive_without_a_head_is_repaired_first(path: Path) -> None:
@@ -79,11 +82,11 @@ def test_an_archive_without_a_head_is_repaired_first(path: Path) -> None:
     raw[20] ^= 1
     path.write_bytes(raw)
     with pytest.raises(DeedboxError, match="head is damaged"):
-        deleted(path, (0, 1))
+        deleted(path, 1)
 
 
 def test_an_id_that_is_no_utf_8_can_be_deleted(path: Path) -> None:
-    assert deleted(path, (0, 1), id="a\udcff") == 1
+    assert deleted(path, 1, id="a\udcff") == 1
 
 
 def test_what_stays_of_a_removed_event_is_its_place_and_its_arrival() -> None:
@@ -91,4 +94,4 @@ def test_what_stays_of_a_removed_event_is_its_place_and_its_arrival() -> None:
     assert is_removed(gone)
     assert not is_removed(event(7))
     assert (gone.arrived_us, gone.body, gone.id, gone.routing_key) == (event(7).arrived_us, b"", "", "")
-    assert list(Tombstones().kept(0, [gone, event(8)])) == [(1, event(8))]
+    assert list(Tombstones().kept(BATCH, [gone, event(8)])) == [(1, event(8))]

@@ -12,8 +12,9 @@ from codec.footer import encode_row
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
+from consumer.archive.position import Position
 from consumer.archive.reader import ArchiveFile, Seal
-from consumer.archive.tombstones import bury
+from consumer.archive.tombstones import add_tombstones
 from consumer.query import Query, Search, search, search_async
 from consumer.query.query import make_query
 from tests.support.shelves import START_US, event, shelf, some
@@ -139,22 +140,22 @@ def test_workers_find_the_same(directory: Path) -> None:
         assert list(search([directory], query, executor=executor)) == list(search([directory], query))
 
 
-def delete(path: Path, batch: int, index: int) -> None:
+def delete(path: Path, number: int) -> None:
     with ArchiveFile(path) as archive:
-        bury(Disk(), archive, [(batch, index)], "x", "2026-11-21T16:15:00.000000Z")
+        add_tombstones(Disk(), archive, [number], "x", "2026-11-21T16:15:00.000000Z")
 
 
 def test_a_deleted_event_is_not_found(directory: Path) -> None:
     (found,) = search([directory], make_query(ids=["id-2"]))
     assert found.position.startswith("one-00000001:")
-    delete(find_archives([directory])[0], *map(int, found.position.split(":")[1:]))
+    delete(find_archives([directory])[0], Position.parse(found.position).event)
     assert list(search([directory], make_query(ids=["id-2"]))) == []
     assert len(list(search([directory]))) == 239
 
 
 def test_an_archive_that_is_compacted_meanwhile_is_read_on(directory: Path) -> None:
     path = find_archives([directory])[0]
-    delete(path, 0, 0)
+    delete(path, 0)
     job = Search([path], Query())
     job.plan()
     assert [done.outcome for done in compact(Disk(), [path])] == ["compacted"]
@@ -209,7 +210,7 @@ def test_a_damaged_filter_is_found_out_by_those_who_must_not_miss(directory: Pat
     raw = bytearray(first.read_bytes())
     with ArchiveFile(first) as archive:
         seal = list(archive.parts())[-1]
-    words = raw.index(bytes(row_of(seal, -1)), seal.offset) + 80
+    words = raw.index(bytes(row_of(seal, -1)), seal.offset) + 88
     size = 8 * sum(len(row.words) for row in seal.rows)
     raw[words : words + size] = bytes(size)
     first.write_bytes(raw)

@@ -13,14 +13,14 @@ EAST = timezone(timedelta(hours=2))
 def printed(format: str, width: int = 160, **changes: object) -> str:
     out = io.BytesIO()
     Printer(out, format, EAST if changes.pop("east", False) else UTC, width).print(
-        event(7)._replace(**changes), "one-00000001:0:0"
+        event(7)._replace(**changes), "one-00000001:0"
     )
     return out.getvalue().decode()
 
 
 def test_json_lines_hold_everything() -> None:
     line = orjson.loads(printed("jsonl"))
-    assert (line["id"], line["position"], line["time"]) == ("id-7", "one-00000001:0:0", "2025-11-21T16:15:00.000007Z")
+    assert (line["id"], line["position"], line["time"]) == ("id-7", "one-00000001:0", "2025-11-21T16:15:00.000007Z")
 
 
 def test_times_may_be_in_another_zone() -> None:

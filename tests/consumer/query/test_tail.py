@@ -9,7 +9,7 @@ from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import recover
-from consumer.archive.tombstones import bury
+from consumer.archive.tombstones import add_tombstones
 from consumer.archive.writer import Place
 from consumer.query.query import make_query
 from consumer.query.tail import Tail
@@ -149,14 +149,14 @@ def test_a_deleted_event_is_not_shown_before_and_after_it_was_taken_out(tmp_path
     one = shelf(tmp_path)
     one.append(some(0, 3))
     with ArchiveFile(find_archives([tmp_path])[0]) as archive:
-        bury(Disk(), archive, [(0, 1)], "id-1", "2026-11-21T16:15:00Z")
+        add_tombstones(Disk(), archive, [1], "id-1", "2026-11-21T16:15:00Z")
     assert ids(tail.newest(10)) == ["id-0", "id-2"]
     other = Tail([tmp_path])
     other.newest(0)
     one.append(some(3, 3))
     one.roll("test")
     with ArchiveFile(find_archives([tmp_path])[0]) as archive:
-        bury(Disk(), archive, [(1, 1)], "id-4", "2026-11-21T16:15:00Z")
+        add_tombstones(Disk(), archive, [4], "id-4", "2026-11-21T16:15:00Z")
     assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["compacted"]
     assert ids(other.read()) == ["id-3", "id-5"]
     other.close()
