@@ -13,17 +13,19 @@ setup: $(READY) ## make .venv with everything in requirements.lock, and Deedbox 
 
 $(READY): requirements.lock pyproject.toml
 	@echo "setup: $(VENV), with the versions and hashes of requirements.lock"
-	@PYTHON=$(PYTHON) VENV=$(VENV) sh deploy/setup.sh
+	@PYTHON=$(PYTHON) VENV=$(VENV) sh scripts/setup.sh
 	@touch $@
 
 demo: $(READY) ## archive 20,000 notifications, kill the service in the middle, recover, verify, search
 	@$(BIN)/deedbox demo
 
 test: $(READY) ## all tests, against a real broker that they start themselves
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m tests.support.packages test
+	@$(BIN)/python -m pytest $(OPTIONS)
 
 bench: $(READY) ## speed, side by side with a C program and with others: ratios, in a few minutes
-	@sh deploy/bench-setup.sh $(VENV)
+	@$(BIN)/python -m tests.support.packages test bench
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --group bench
 	@$(BIN)/python -m tests.bench
 
 lint: $(READY) ## style

@@ -66,7 +66,7 @@ OWNERS = {
     "regex": {"consumer/query/query.py"},
     "rich": {"consumer/progress.py"},
     "signal": {"consumer/service.py", "consumer/demo/node.py", "consumer/demo/show.py"},
-    "subprocess": {"consumer/demo/broker.py", "consumer/demo/node.py", "consumer/demo/show.py"},
+    "subprocess": {"consumer/demo/packages.py", "consumer/demo/node.py", "consumer/demo/show.py"},
 }
 CALLS = {
     "os.fsync": {"consumer/archive/durable.py"},

@@ -11,12 +11,12 @@ say() { echo "setup: $*"; }
 }
 
 if ! "$PYTHON" -c 'import ensurepip' 2>/dev/null; then
-    # Debian splits venv from python3.
+    # Debian has venv in a package of its own.
     say "installing python3-venv from the system's packages"
     root=""
     [ "$(id -u)" = 0 ] || root="sudo -n"
-    { $root apt-get -qq update && DEBIAN_FRONTEND=noninteractive $root apt-get -qq install -y python3-venv >/dev/null; } || {
-        say "it takes root: run apt-get install python3-venv" >&2
+    { $root apt-get -qq update && $root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y python3-venv >/dev/null; } || {
+        say "installing needs apt-get, and root or sudo without a password; run \`apt-get install python3-venv\` as root" >&2
         exit 2
     }
 fi
