@@ -3,6 +3,7 @@
 Invariant: the file has a fixed size and is written in place, so that it can be kept on a disk that is full.
 """
 
+import os
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import aiofiles
 import orjson
 
 from consumer import log
+from consumer.archive.durable import open_regular, read_regular
 
 FILE_BYTES = 1024
 STALE_S = 15.0
@@ -25,14 +27,14 @@ class Health:
         """Say how things are now. A disk that refuses is no reason to stop: the file goes stale, and that says it."""
         raw = orjson.dumps(state | {"at": time.time()}).ljust(FILE_BYTES - 1) + b"\n"
         try:
-            try:
-                async with aiofiles.open(self.path, "r+b") as file:
-                    await file.write(raw)
-            except FileNotFoundError:
-                async with aiofiles.open(self.path, "xb") as file:
-                    await file.write(raw)
+            async with aiofiles.open(self.path, "r+b", opener=_open) as file:
+                await file.write(raw)
         except OSError as error:
             log.emit("recovery_deferred", path=str(self.path), reason=str(error))
+
+
+def _open(path: str, flags: int) -> int:
+    return open_regular(Path(path), flags | os.O_CREAT)
 
 
 def health_path(directory: Path, instance: str) -> Path:
@@ -43,7 +45,7 @@ def health_path(directory: Path, instance: str) -> Path:
 def judge(path: Path, now: float) -> tuple[bool, str]:
     """Whether the service is well, and a line that says why."""
     try:
-        state = orjson.loads(path.read_bytes())
+        state = orjson.loads(read_regular(path))
         age_s = now - state["at"]
         text = (
             f"{state['state']}, {state['archived']} archived, {state['held']} held, oldest {state['unacked_age_s']} s"

@@ -38,7 +38,7 @@ ALLOWED = {
     "consumer.cli_reading": {"consumer"},
     "consumer.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
     "consumer.progress": set(),
-    "consumer.health": {"consumer.log"},
+    "consumer.health": {"consumer.archive", "consumer.log"},
     "consumer.sections": {"consumer.archive", "consumer.ingest"},
     "consumer.settings": {"consumer.archive", "consumer.ingest", "consumer.errors", "consumer.sections"},
     "consumer.stats": {"consumer.archive", "consumer.ingest", "consumer.health", "consumer.log"},

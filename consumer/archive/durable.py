@@ -1,7 +1,8 @@
-"""The one door to the disk's promises: create, lock, append, sync, rename without clobber.
+"""The one door to the disk's promises: create, lock, append, sync, rename without replacing.
 
-Invariant: when a method of `Disk` returns, what its docstring promises holds after a power cut. Nothing else in
-Deedbox calls fsync, fdatasync, flock, link or rename on archives, so a test that stands in this door sees every promise.
+Invariants: when a method of `Disk` returns, what its docstring promises holds after a power cut. Nothing else in Deedbox
+calls fsync, fdatasync, flock, link or rename on archives, so a test that replaces this door sees every promise. Files are
+regular files: a symbolic link, a FIFO or a device under a name of ours is an error, and nothing is written through it.
 Sources: open(2), fsync(2), flock(2), rename(2).
 """
 
@@ -9,6 +10,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,7 +25,7 @@ class Disk:
 
     def create(self, path: Path) -> int:
         """A new file, open for appending, held by flock. Raises FileExistsError and never overwrites."""
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        fd = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
             # Waits: a reader that asks `is_held` may hold the new file for a moment.
             fcntl.flock(fd, fcntl.LOCK_EX)
@@ -35,12 +37,16 @@ class Disk:
 
     def open(self, path: Path) -> int:
         """An existing file of ours, for appending and reading, were it read-only."""
-        flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_APPEND
         try:
-            return os.open(path, flags)
+            return open_regular(path, flags)
         except PermissionError:
-            path.chmod(0o640)
-            return os.open(path, flags)
+            fd = open_regular(path, os.O_RDONLY)
+            try:
+                os.fchmod(fd, 0o640)
+            finally:
+                os.close(fd)
+            return open_regular(path, flags)
 
     def close(self, fd: int) -> None:
         """Close, and with it give up the lock. What an error here could say, the sync before has said better."""
@@ -60,7 +66,7 @@ class Disk:
 
         The file stays when the lock goes: removing it would let two processes hold two files of one name.
         """
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        fd = open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
             if self.lock(fd):
                 return fd
@@ -76,14 +82,25 @@ class Disk:
         while written < len(raw):
             written += os.write(fd, memoryview(raw)[written:])
 
+    def overwrite(self, path: Path, raw: bytes) -> None:
+        """Write `raw` at the beginning of a file, by one write in place; make the file if it is missing. Promises nothing.
+
+        A file that has its size already takes no space, so that this succeeds on a full disk.
+        """
+        fd = open_regular(path, os.O_WRONLY | os.O_CREAT)
+        try:
+            os.pwrite(fd, raw, 0)
+        finally:
+            os.close(fd)
+
     def sync(self, fd: int) -> None:
         """The bytes and the size of the file are durable. After an error, never again on this descriptor:
         the kernel reports a lost write once and then calls the pages clean."""
         os.fdatasync(fd)
 
     def sync_path(self, path: Path) -> None:
-        """What the file holds now is durable, whoever wrote it."""
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        """The present content of the file is durable, whichever process wrote it."""
+        fd = open_regular(path, os.O_RDONLY)
         try:
             self.sync(fd)
         finally:
@@ -123,7 +140,8 @@ class Disk:
     def replace(self, path: Path, raw: bytes) -> None:
         """`path` holds exactly `raw`, durably; at every moment it holds either the old bytes or the new."""
         fresh = path.with_name(path.name + ".new")
-        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
+        fresh.unlink(missing_ok=True)  # left by a crash, or put there by somebody else
+        fd = open_regular(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             self.append(fd, raw)
             os.fsync(fd)
@@ -151,6 +169,27 @@ class Disk:
         return stat.f_bavail * stat.f_frsize
 
 
+def open_regular(path: Path, flags: int) -> int:
+    """Open a regular file. Raises OSError for a symbolic link (ELOOP) and for a FIFO, device or directory (EINVAL)."""
+    try:
+        # O_NONBLOCK: opening a FIFO would wait for its other end. It has no effect on regular files.
+        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise OSError(errno.ELOOP, "is a symbolic link, a regular file is expected", str(path)) from error
+        raise
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    raise OSError(errno.EINVAL, "is not a regular file", str(path))
+
+
+def read_regular(path: Path) -> bytes:
+    """The content of a regular file. Raises OSError, as `open_regular` does."""
+    with open(open_regular(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
 def _rename_noreplace(source: Path, target: Path) -> None:
     """rename(2) that fails with EEXIST; where the file system has no renameat2 flags, link(2) and unlink(2)."""
     try:
@@ -168,8 +207,8 @@ def _rename_noreplace(source: Path, target: Path) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a live process holds the file: then its last bytes may still be on their way."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    """Whether a live process holds the file: then it may not have written its last bytes yet."""
+    fd = open_regular(path, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

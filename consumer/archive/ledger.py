@@ -12,7 +12,7 @@ import orjson
 
 from codec.archive import Previous
 from consumer.archive import naming
-from consumer.archive.durable import Disk
+from consumer.archive.durable import Disk, read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,6 @@ class Ledger:
 
 def _read(path: Path) -> State | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=State)
+        return msgspec.json.decode(read_regular(path), type=State)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None  # a ledger that cannot be read is no reason not to start: the directory knows the sequences

@@ -6,6 +6,7 @@ The caller holds the lock of the instance; a free lock on an open archive then m
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,7 +18,7 @@ from codec.archive import Head
 from codec.footer import LostBytes
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held
+from consumer.archive.durable import Disk, held, read_regular
 from consumer.archive.ledger import Ledger
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
 from consumer.archive.writer import Index, Place, Sealed, publish
@@ -129,7 +130,7 @@ def _keep(disk: Disk, path: Path, offset: int, size: int) -> None:
     with ArchiveFile(path) as archive:
         raw = archive.read(offset, size)
     aside = path.with_name(f"{path.name}.{offset}{naming.TORN_SUFFIX}")
-    if not (aside.exists() and aside.read_bytes() == raw):
+    if not (_is_regular(aside) and read_regular(aside) == raw):
         disk.replace(_free_name(aside), raw)
 
 
@@ -154,7 +155,7 @@ def _lost(found: Survey) -> list[LostBytes]:
 
 def _publish(disk: Disk, place: Place, fd: int, found: Survey) -> Sealed:
     target = _target(place, found)
-    if target.exists() and target.samefile(found.path):
+    if _is_regular(target) and target.samefile(found.path):  # a link to the file would be all that is left of it
         disk.remove(found.path)  # a crash between link and unlink left both names
     else:
         publish(disk, fd, found.path, target)
@@ -227,10 +228,14 @@ def mend_sealed(disk: Disk, path: Path) -> Finding:
     return Finding(path, "mended", found.events, found.gaps)
 
 
+def _is_regular(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
+
+
 def _free_name(wanted: Path) -> Path:
     """A name to keep something aside under, beside what is kept already."""
     name, number = wanted, 1
-    while name.exists():
+    while os.path.lexists(name):
         number += 1
         name = wanted.with_name(f"{wanted.name}.{number}")
     return name

@@ -55,3 +55,12 @@ def test_where_nothing_ran_nothing_is_well(tmp_path: Path) -> None:
 async def test_a_directory_that_refuses_stops_nothing(tmp_path: Path) -> None:
     await Health(tmp_path / "none", "one").write(STATE)
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_health_file_is_not_written_through_a_link(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.write_bytes(b"of another program")
+    (tmp_path / "one.health").symlink_to(foreign)
+    await Health(tmp_path, "one").write(STATE)
+    assert foreign.read_bytes() == b"of another program"
+    assert judge(tmp_path / "one.health", 0.0)[0] is False

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from consumer.archive import durable
-from consumer.archive.durable import Disk, held, is_held
+from consumer.archive.durable import Disk, held, is_held, read_regular
 
 
 def test_a_new_file_is_locked_and_never_overwrites(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_our_own_read_only_file_can_be_opened_to_be_mended(tmp_path: Path, monke
     real = os.open
 
     def as_anybody(found: Path, flags: int, mode: int = 0o777) -> int:
-        if flags & os.O_RDWR and not found.stat().st_mode & 0o200:
+        if flags & os.O_ACCMODE == os.O_RDWR and not found.stat().st_mode & 0o200:
             raise PermissionError(errno.EACCES, "Permission denied")
         return real(found, flags, mode)
 
@@ -117,3 +117,46 @@ def test_our_own_read_only_file_can_be_opened_to_be_mended(tmp_path: Path, monke
     disk.close(fd)
     disk.close(fd)
     assert path.read_text() == "ab"
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """A file outside the archives, to which every name of ours is a link."""
+    path = tmp_path / "foreign"
+    path.write_bytes(b"of another program")
+    path.chmod(0o440)
+    return path
+
+
+ENTRANCES = {
+    "open": lambda path: Disk().open(path),
+    "take": lambda path: Disk().take(path),
+    "create": lambda path: Disk().create(path),
+    "overwrite": lambda path: Disk().overwrite(path, b"ours"),
+    "sync_path": lambda path: Disk().sync_path(path),
+    "is_held": is_held,
+    "read_regular": read_regular,
+}
+
+
+@pytest.mark.parametrize("entrance", ENTRANCES)
+def test_nothing_goes_through_a_link(tmp_path: Path, foreign: Path, entrance: str) -> None:
+    (tmp_path / "ours").symlink_to(foreign)
+    with pytest.raises(OSError, match=r"symbolic link|File exists"):
+        ENTRANCES[entrance](tmp_path / "ours")
+    assert (foreign.read_bytes(), foreign.stat().st_mode & 0o777) == (b"of another program", 0o440)
+
+
+@pytest.mark.parametrize("entrance", [name for name in ENTRANCES if name != "create"])
+def test_a_fifo_under_a_name_of_ours_is_refused_and_waits_for_nothing(tmp_path: Path, entrance: str) -> None:
+    os.mkfifo(tmp_path / "ours")
+    with pytest.raises(OSError, match=r"not a regular file|No such device"):
+        ENTRANCES[entrance](tmp_path / "ours")
+
+
+@pytest.mark.parametrize("leftover", [os.symlink, os.link], ids=["symbolic", "hard"])
+def test_a_file_is_not_replaced_through_a_link(tmp_path: Path, foreign: Path, leftover) -> None:
+    leftover(foreign, tmp_path / "ours.new")
+    Disk().replace(tmp_path / "ours", b"new")
+    assert foreign.read_bytes() == b"of another program"
+    assert (tmp_path / "ours").read_bytes() == b"new"

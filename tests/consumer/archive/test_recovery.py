@@ -295,3 +295,30 @@ def test_a_seek_table_that_does_not_fit_is_mended(orphan: Path) -> None:
     assert faults(orphan.parent)
     assert recovery.mend_sealed(Disk(), sealed.path).outcome == "mended"
     assert ids(orphan.parent) == some(0, 8)
+
+
+def test_a_link_under_the_name_of_an_open_archive_gives_nothing_away(tmp_path: Path) -> None:
+    """Recovery copied the content of the foreign file to `.torn` and truncated it."""
+    foreign = tmp_path / "foreign"
+    foreign.write_bytes(b"a secret")
+    directory = tmp_path / "archive"
+    directory.mkdir()
+    link = directory / "one-00000001.kvp.zst.open"
+    link.symlink_to(foreign)
+    finding = recover(link)
+    assert (finding.outcome, "symbolic link" in finding.reason) == ("deferred", True)
+    assert [path.name for path in directory.iterdir()] == [link.name]
+    assert foreign.read_bytes() == b"a secret"
+
+
+def test_a_link_under_the_sealed_name_does_not_cost_the_archive(orphan: Path) -> None:
+    """Recovery took it for the archive under its second name, and removed the archive."""
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    sealed.path.rename(orphan)
+    sealed.path.symlink_to(orphan)
+    assert recover(orphan).outcome == "deferred"
+    assert ids(orphan.parent) == some(0, 8) * 2  # under both names
+    sealed.path.unlink()
+    assert recover(orphan).outcome == "sealed"
+    assert ids(orphan.parent) == some(0, 8)
