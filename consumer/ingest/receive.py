@@ -168,6 +168,50 @@ REST_S = 0.003
 FULL_READ_BYTES = 1 << 16
 
 
+class _Gate(asyncio.ReadTransport):
+    """The socket is read only while no one of those in `reasons` has stopped it.
+
+    The stream reader's base class pauses and resumes the transport for its own buffer. It gets this gate as its transport,
+    so its resume ends only its own pause.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._socket: asyncio.ReadTransport | None = None
+        self._reasons: set[str] = set()
+
+    def connect(self, socket: asyncio.ReadTransport) -> None:
+        """The connection is made; it starts as the reasons say."""
+        self._socket = socket
+        self._read_or_not()
+
+    def stop(self, reason: str) -> None:
+        """Read no more until `allow` of the same reason."""
+        self._reasons.add(reason)
+        self._read_or_not()
+
+    def allow(self, reason: str) -> None:
+        """The reason is gone; the socket is read again if it was the last one."""
+        self._reasons.discard(reason)
+        self._read_or_not()
+
+    def pause_reading(self) -> None:
+        """Called by the base class: its buffer is full."""
+        self.stop("library")
+
+    def resume_reading(self) -> None:
+        """Called by the base class: its buffer is empty enough."""
+        self.allow("library")
+
+    def _read_or_not(self) -> None:
+        if self._socket is None or self._socket.is_closing():
+            return
+        if self._reasons:
+            self._socket.pause_reading()
+        else:
+            self._socket.resume_reading()
+
+
 class DeliveryReader(asyncio.StreamReader):
     """The stream reader that the library reads from: deliveries go to `sink` instead.
 
@@ -183,14 +227,13 @@ class DeliveryReader(asyncio.StreamReader):
         self._last_beat = self._clock()
         self.last_content = 0.0  # loop time at which a part of a delivery came
         self._ended = False
-        self._socket: asyncio.ReadTransport | None = None
-        self._paused = self._resting = False
+        self._gate = _Gate()
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
         """Called by the protocol when the connection is made."""
-        super().set_transport(transport)
         assert isinstance(transport, asyncio.ReadTransport), "a stream protocol reads"
-        self._socket = transport
+        super().set_transport(self._gate)
+        self._gate.connect(transport)
 
     def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # the stub is wider than the protocol that calls
         """Called by the protocol with what the socket gave."""
@@ -220,31 +263,16 @@ class DeliveryReader(asyncio.StreamReader):
             super().feed_data(HEARTBEAT)
 
     def pause(self) -> None:
-        """Leave what comes in the socket, so that the broker stops sending."""
-        self._paused = True
-        self._read_or_not()
+        """Leave what comes in the socket, so that the broker stops sending. The library may go on reading from us."""
+        self._gate.stop("bound")
 
     def resume(self) -> None:
         """Read again."""
-        self._paused = False
-        self._read_or_not()
+        self._gate.allow("bound")
 
     def _rest(self) -> None:
-        self._resting = True
-        self._read_or_not()
-        asyncio.get_running_loop().call_later(REST_S, self._rested)
-
-    def _rested(self) -> None:
-        self._resting = False
-        self._read_or_not()
-
-    def _read_or_not(self) -> None:
-        if self._socket is None or self._socket.is_closing():
-            return
-        if self._paused or self._resting:
-            self._socket.pause_reading()
-        else:
-            self._socket.resume_reading()
+        self._gate.stop("rest")
+        asyncio.get_running_loop().call_later(REST_S, self._gate.allow, "rest")
 
 
 def detached_reader(sink: Sink) -> DeliveryReader:

@@ -14,14 +14,16 @@ WAIT_S_MAX = 60.0
 class Deedbox:
     """A running service. `start` may be called again after `kill` or `stop`; the log goes on."""
 
-    def __init__(self, directory: Path, *arguments: str, log: Path | None = None, wrap: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, directory: Path, *arguments: str, log: Path | None = None, wrap: tuple[str, ...] = (), altered: str = ""
+    ) -> None:
         self.directory = directory
         self.log = log or directory.parent / f"{directory.name}.log"
         self._command = [
             *wrap,
             sys.executable,
             "-m",
-            "consumer",
+            *(("tests.support.altered", altered) if altered else ("consumer",)),
             "run",
             "--dir",
             str(directory),
@@ -53,6 +55,12 @@ class Deedbox:
             if (ended and not met()) or time.monotonic() > deadline:
                 raise AssertionError(f"never: {what}; ended: {ended}; the log ends:\n{self.log.read_text()[-3000:]}")
             time.sleep(0.02)
+
+    def memory(self, line: str) -> int:
+        """Bytes, from a line of /proc/PID/status such as VmHWM."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.partition(f"{line}:")[2].split()[0]) * 1024
 
     def kill(self) -> None:
         assert self.process is not None

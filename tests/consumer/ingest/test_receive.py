@@ -11,7 +11,7 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from consumer.ingest.delivery import Delivery
-from consumer.ingest.receive import FULL_READ_BYTES, HEARTBEAT, DeliveryReader, Splitter
+from consumer.ingest.receive import FULL_READ_BYTES, HEARTBEAT, REST_S, DeliveryReader, Splitter
 from tests.support.deliveries import delivery, frames
 
 names = st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -217,9 +217,38 @@ async def test_the_end_of_a_rest_does_not_end_a_pause(reader: DeliveryReader) ->
     reader.resume()
     assert not transport.reads, "the rest goes on"
     reader.pause()
-    reader._rested()
+    await asyncio.sleep(2 * REST_S)
     assert not transport.reads, "the bound is still reached"
     reader.resume()
+    while not transport.reads:
+        await asyncio.sleep(0)
+
+
+async def test_the_library_reads_while_we_are_paused_and_the_socket_stays_paused(reader: DeliveryReader) -> None:
+    """The base class resumes its transport in its next read after its own pause; that must not end ours."""
+    transport = Transport()
+    reader.set_transport(transport)
+    reader.pause()
+    reader._last_beat -= 2
+    reader.beat()
+    assert await reader.readexactly(8) == HEARTBEAT
+    waiting = asyncio.create_task(reader.readexactly(8))
+    await asyncio.sleep(0)
+    assert not transport.reads, "a read that waits has ended our pause"
+    reader.resume()
+    assert transport.reads
+    waiting.cancel()
+
+
+async def test_a_buffer_of_the_library_that_is_full_stops_the_socket_until_the_library_has_read() -> None:
+    reader, transport = DeliveryReader(lambda _found, _last: None, asyncio.get_running_loop()), Transport()
+    reader.set_transport(transport)
+    reader.feed_data(OTHERS[0] * (200_000 // len(OTHERS[0])))
+    assert not transport.reads
+    reader.pause()
+    reader.resume()
+    assert not transport.reads, "our pause has ended, and the library's has not"
+    await reader.read(200_000)
     assert transport.reads
 
 
