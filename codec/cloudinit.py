@@ -46,8 +46,13 @@ class Record(NamedTuple):
     @property
     def id(self) -> str:
         """The uuid of the key, if it has one; else the key."""
-        last = self.key.rsplit("|", 1)[-1]
-        return last if _UUID.fullmatch(last) else self.key
+        return id_of(self.key)
+
+
+def id_of(key: str) -> str:
+    """The id that a reader finds in a key: its uuid, if it ends with one; else the whole key."""
+    last = key.rsplit("|", 1)[-1]
+    return last if _UUID.fullmatch(last) else key
 
 
 class _Pair(NamedTuple):
@@ -234,7 +239,10 @@ def pair(key: str, value: bytes) -> bytes:
 
 
 def _encode(key: str, value: bytes) -> bytes:
-    raw = key.encode("utf-8", "surrogateescape")
+    try:
+        raw = key.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        raise Corrupt(f"key {key!r:.99} holds a lone surrogate that is no byte") from error
     if not 0 < len(raw) < KEY_BYTES or b"\0" in raw:
         raise Corrupt(f"key of {len(raw)} bytes, 1 to {KEY_BYTES - 1} without NUL expected")
     return raw.ljust(KEY_BYTES, b"\0") + value.ljust(VALUE_BYTES, b"\0")

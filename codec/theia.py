@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-from codec.errors import Corrupt, Truncated
+from codec.errors import Corrupt, TooLarge, Truncated
 from codec.foreign import Raw, Skipped, records
 
 _PREAMBLE = re.compile(rb"event: (\d{1,18}) (\d{1,9}) (\d{1,18})\n")
@@ -96,9 +96,14 @@ def _line_is(value: str) -> bool:
 
 
 def write(record: Record, separators: int = 2) -> bytes:
-    """An event as theia writes it: two line feeds behind it in a store's file, one in a stream."""
+    """An event as theia writes it, followed by two line feeds in a file of its store, by one in a stream.
+
+    Raises TooLarge for a header that `read` refuses.
+    """
     stamp = Decimal(record.time_us) / 1_000_000
     header = f"id:{record.id}\ntimestamp: {stamp:.7f}\nsource:{record.source}\ntags:{','.join(record.tags)}\n".encode()
+    if len(header) > _HEADER_MAX:
+        raise TooLarge(f"header of {len(header)} bytes, {_HEADER_MAX} at most")
     size = len(header) + len(record.content)
     return (
         b"event: %d %d %d\n" % (size, len(header), len(record.content)) + header + record.content + b"\n" * separators

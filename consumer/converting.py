@@ -13,10 +13,10 @@ from consumer.archive.durable import Disk
 from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
-from consumer.errors import Exit, Fatal
+from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.progress import progress
 from consumer.query.exports import Report, export
-from consumer.query.imports import events_of
+from consumer.query.imports import events_of, format_of
 from consumer.query.prefetch import workers
 from consumer.query.query import Query
 from consumer.query.search import Found, Search
@@ -36,7 +36,12 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
         for path in _files(paths):
             found = _Counted(path, format, complain)
             try:
+                _check_format(path, format)
                 _archive(found, shelf, path)
+            except DeedboxError as error:
+                complain(str(error))
+                told = Exit.DAMAGED
+                continue
             except OSError as error:
                 complain(f"{path}: {error.strerror or error}")
                 told = Exit.DAMAGED
@@ -48,6 +53,14 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
         claim.end(consumed=False)
         claim.release()
     return told
+
+
+def _check_format(path: Path, format: str) -> None:
+    """Refuse a file that begins as another format does. Raises DeedboxError and OSError."""
+    found = format_of(path)
+    if found not in (None, format):
+        what = f"{path}: begins as a {found} file, --format says {format}; nothing of it was imported"
+        raise DeedboxError(what, f"use --format {found}")
 
 
 def _archive(found: "_Counted", shelf: Shelf, path: Path) -> None:

@@ -1,12 +1,13 @@
-"""Archived events as files of other systems, which their own readers read.
+"""Archived events as files of other systems, which the readers of those systems can read.
 
-Invariants: a file has its final name only when it is whole and durable, and never replaces another one; what a format cannot
-hold is counted and said, by name.
+Invariants: a file has its final name only when it is whole and durable, and never replaces another one; each part of an event that
+a format cannot hold is counted and reported, by name.
 """
 
 import errno
 import hashlib
 import json
+import re
 import zlib
 from base64 import b64encode
 from collections import Counter
@@ -136,7 +137,8 @@ def _to_shoebox_json(disk: Disk, found: Iterable[Found], out: Path, report: Repo
     with _file(disk, out / "events.json.gz") as file:
         for event, _ in found:
             line = _one_line(event.body, report)
-            report.unheld["properties and headers"] += 1
+            report.unheld["id, type, time, tags, exchange, properties and headers"] += 1
+            _count_flags(event, report)
             if line is not None:
                 digest.update(line)
             _write(file, None if line is None else packer.compress(line), report)
@@ -177,16 +179,21 @@ def _theia(event: Event, report: Report) -> bytes | None:
     record = theia.Record(0, event.id, event.time_us, source, event.tags, event.body)
     faults = theia.unheld(record)
     report.unheld.update(faults)
+    _count_flags(event, report)
     if headers is None or headers.keys() - {"source"} or event.type:
         report.unheld["type, exchange, properties and headers"] += 1
     if "content" in faults:
         return None
     tags = tuple(filter(None, (_flat(tag).replace(",", " ") for tag in event.tags)))
-    return theia.write(record._replace(id=_flat(event.id), source=_flat(source), tags=tags))
+    try:
+        return theia.write(record._replace(id=_flat(event.id), source=_flat(source), tags=tags))
+    except CodecError:
+        report.unheld["an id, a source and tags that are too long"] += 1
+        return None
 
 
 def _flat(text: str) -> str:
-    """One line that theia gives back as it is."""
+    """One line that theia gives back unchanged."""
     return "".join(c if c.isprintable() else " " for c in text).rstrip().encode("utf-8", "replace").decode()
 
 
@@ -200,6 +207,7 @@ def _cloudinit(found: Found, report: Report) -> bytes | None:
     if headers is not None and not event.type and "|" not in headers.get("key", "|"):
         return _plain_pair(headers["key"], event, report)
     report.unheld["exchange, properties and tags"] += headers is None or bool(event.tags)
+    _count_flags(event, report)
     named = headers or {}
     name = named.get("name") or event.routing_key or event.id or "event"
     fields: dict[str, object] = {"name": name, "type": event.type, "ts": format_time(event.time_us)}
@@ -212,8 +220,10 @@ def _cloudinit(found: Found, report: Report) -> bytes | None:
         fields["type"] = cloudinit.COMPRESSED
     if fields["type"] == cloudinit.COMPRESSED:
         body = json.dumps({"encoding": "gz+b64", "data": b64encode(zlib.compress(event.body)).decode()})
+    key = _key(found, named, fields)
+    report.unheld["id"] += cloudinit.id_of(key) != event.id
     try:
-        return b"".join(cloudinit.write(_key(found, named, fields), fields, body))
+        return b"".join(cloudinit.write(key, fields, body))
     except CodecError:
         report.unheld["a name or type that is too long"] += 1
         return None
@@ -221,6 +231,9 @@ def _cloudinit(found: Found, report: Report) -> bytes | None:
 
 def _plain_pair(key: str, event: Event, report: Report) -> bytes | None:
     """A pair that was never an event of cloud-init, such as PROVISIONING_REPORT."""
+    report.unheld["id"] += event.id != key
+    report.unheld["time and tags"] += 1
+    _count_flags(event, report)
     try:
         return cloudinit.pair(key, event.body)
     except CodecError:
@@ -228,27 +241,34 @@ def _plain_pair(key: str, event: Event, report: Report) -> bytes | None:
         return None
 
 
+def _count_flags(event: Event, report: Report) -> None:
+    report.unheld["redelivered and duplicate flags"] += event.redelivered or bool(event.duplicate)
+
+
 def _number_or_text(value: str) -> object:
-    """`duration` is a number in JSON; what came with an import is text."""
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    """A number of JSON if the text is one: `duration` is a number, and an import keeps it as text."""
+    return float(value) if _NUMBER.fullmatch(value) else value
 
 
-_CARRIED = ("result", "duration")  # what cloud-init itself puts beside name, type, time and text
+_CARRIED = ("result", "duration")  # the members that cloud-init itself writes beside name, type, time and text
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,200})(\.\d{1,200})?([eE][+-]?\d{1,2})?", re.ASCII)  # RFC 8259, and finite
 _KEY_UNITS = 254 - 5  # what the host sees of a key, less the number of a slice
 
 
 def _key(found: Found, named: dict[str, str], fields: dict[str, object]) -> str:
-    """The key that the event came with, or one of its own: of equal keys, the host keeps the last only."""
+    """The key that the event had when it was imported, or a new one: of equal keys, the host keeps only the last."""
     key = named.get("key", "")
     if key.startswith(f"{cloudinit.PREFIX}|") and key.count("|") >= 4 and len(key) <= _KEY_UNITS:
         return key
     event = found.event
     name, kind = (str(part).replace("|", "%7C")[:60] for part in (fields["name"], fields["type"]))
-    own = uuid5(NAMESPACE_OID, f"{event.id}|{event.arrived_us}|{found.position}")
-    return f"{cloudinit.PREFIX}|{event.arrived_us // 1_000_000}|{kind}|{name}|{own}"
+    own = uuid5(NAMESPACE_OID, _utf8(f"{event.id}|{event.arrived_us}|{found.position}"))
+    return f"{cloudinit.PREFIX}|{event.arrived_us // 1_000_000}|{_utf8(kind)}|{_utf8(name)}|{own}"
+
+
+def _utf8(text: str) -> str:
+    """Text that UTF-8 can hold: lone surrogates become escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 WRITERS: dict[str, Callable[[Disk, Iterable[Found], Path, Report], None]] = {

@@ -24,6 +24,7 @@ from codec.errors import CodecError
 from codec.event import Event, check_duplicate, format_time
 from codec.foreign import Raw, Skipped, event_of
 from codec.notification import describe_body
+from codec.profiles import KEY_BYTES, RECORD_BYTES
 
 Read = Iterator[Event | Skipped]
 MARK = "deedbox.event"  # under this name an export keeps what a format has no place for, as JSON
@@ -38,6 +39,23 @@ def events_of(path: Path, format: str) -> Read:
             yield from _gzipped(path)
         else:
             yield from READERS[format](raw)
+
+
+def format_of(path: Path) -> str | None:
+    """The format that the first bytes of a file show, as far as they show one. Raises OSError."""
+    with _File(path) as raw:
+        start = raw[:RECORD_BYTES]
+        whole_records = len(raw) > 0 and len(raw) % RECORD_BYTES == 0
+    if start.startswith(_SHOEBOX_MARKS):
+        return "shoebox"
+    if start.startswith(b"event: "):
+        return "theia"
+    if whole_records and b"\0" in start[:KEY_BYTES].lstrip(b"\0"):
+        return "cloudinit"
+    return "jsonl" if start.startswith((b"{", b"[")) else None
+
+
+_SHOEBOX_MARKS = (0x69867884).to_bytes(4, "little"), (0x69867884).to_bytes(4, "big")
 
 
 class _File:
@@ -135,7 +153,7 @@ def _jsonl(raw: Raw) -> Read:
 
 
 def _line(line: bytes, at: int, last: bool) -> Read:
-    """`last`: without a line feed behind it; then it must be JSON, or it was cut."""
+    """The event of a line. `last`: no line feed follows, so that a line that is not JSON may have been cut."""
     if not line.strip():
         return
     try:
@@ -143,8 +161,8 @@ def _line(line: bytes, at: int, last: bool) -> Read:
     except CodecError as error:
         yield Skipped(at, len(line), f"{'torn' if last else 'damaged'}: {error.reason}")
         return
-    if event is None and last and not _is_json(line):
-        yield Skipped(at, len(line), "torn: not JSON, and no line feed behind it")
+    if event is None and not _is_json(line):
+        yield Skipped(at, len(line), "torn: not JSON, and no line feed after it" if last else "damaged: not JSON")
     else:
         yield _described(line, []) if event is None else event
 

@@ -4,6 +4,7 @@ The only module that imports pyarrow, which is the extra `parquet`. Invariants: 
 holds what a JSON line shows, and body and header as they were as well.
 """
 
+import errno
 import shutil
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -28,12 +29,18 @@ _TYPE_BYTES = 60  # three times as many, percent-encoded, fit into the name of a
 
 
 def write_parquet(disk: Disk, found: Iterable[Found], out: Path) -> tuple[int, list[Path]]:
-    """Write a dataset below `out`; gives how many events, and the files. Raises Fatal without pyarrow, and OSError."""
+    """Write a dataset below `out`; gives the number of events, and the files.
+
+    Raises Fatal without pyarrow, FileExistsError if `out` holds Parquet files already, and OSError.
+    """
     try:
         import pyarrow as pa
         import pyarrow.dataset as ds
     except ImportError as error:
         raise Fatal(Exit.SETTINGS, "Parquet needs pyarrow", "install deedbox[parquet]") from error
+    if next(out.rglob("*.parquet"), None) is not None:
+        what = "holds Parquet files already, and a second export would count its events twice; name another directory"
+        raise FileExistsError(errno.EEXIST, what, str(out))
     schema = _schema()
     files: list[Path] = []
     count = 0

@@ -82,3 +82,32 @@ def test_a_relative_directory_is_read_whole(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     done = deedbox("import", "./in", "--format", "shoebox", "--dir", "archive")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (Exit.OK, "in/test_3: 3 events")
+
+
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        ("shoebox-v1.bin", "shoebox"),
+        ("theia.stream", "theia"),
+        ("cloudinit-22.4.pool", "cloudinit"),
+        ("lines", "jsonl"),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["shoebox", "theia", "cloudinit", "jsonl"])
+def test_a_file_of_another_format_is_not_reported_as_damage(tmp_path: Path, name: str, format: str, wrong: str) -> None:
+    path = tmp_path / "lines" if name == "lines" else FOREIGN / name
+    if name == "lines":
+        path.write_bytes(b'{"a":1}\n')
+    done = deedbox("import", path, "--format", wrong, "--dir", tmp_path / "archive")
+    if wrong == format:
+        assert (done.returncode, done.stderr) == (Exit.OK, "")
+    else:
+        said = f"deedbox: {path}: begins as a {format} file, --format says {wrong}; nothing of it was imported; use --format {format}\n"
+        assert (done.returncode, done.stderr) == (Exit.DAMAGED, said)
+
+
+def test_a_line_that_is_not_json_is_not_imported_as_an_event(tmp_path: Path) -> None:
+    (tmp_path / "lines").write_bytes(b'{"a":1}\nnot json\n{"a":2}\n')
+    done = deedbox("import", tmp_path / "lines", "--format", "jsonl", "--dir", tmp_path / "archive")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (Exit.DAMAGED, f"{tmp_path / 'lines'}: 2 events, 1 gaps")
+    assert done.stderr == f"deedbox: {tmp_path / 'lines'}: at 8: 8 bytes: damaged: not JSON\n"

@@ -3,6 +3,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -157,3 +158,41 @@ def test_cloud_init_values_keep_their_json_types_and_plain_pairs_stay_plain(tmp_
     assert raw[2560:].startswith(b"PROVISIONING_REPORT\0")
     assert b"gz+b64" in raw
     assert [one.body for one in events_of(report.files[0], "cloudinit")] == [b"d", b"result=success", b"log"]
+
+
+@pytest.mark.parametrize("text", ["a\udcff", "\ud800", "é" * 300, "\U0001f600" * 300, "a|b"])
+def test_an_id_that_is_not_utf_8_does_not_end_an_export_to_cloud_init(tmp_path: Path, text: str) -> None:
+    events = [event(1)._replace(id=text, type=text, routing_key=text), event(2)]
+    report = export(Disk(), found(*events), "cloudinit", tmp_path)
+    assert report.events + report.left_out == 2
+    assert event(2).body in [one.body for one in events_of(report.files[0], "cloudinit") if isinstance(one, Event)]
+
+
+def test_an_export_to_cloud_init_reports_lost_ids_and_flags(tmp_path: Path) -> None:
+    marked = event(1)._replace(redelivered=True, duplicate="a1-00000007:41")
+    kept = event_of(b"d", id="f2e6db6f-b151-4d06-8f46-023002f8df53", type="start", time_us=START_US, headers=[
+        ("key", "CLOUD_INIT|1|start|n|f2e6db6f-b151-4d06-8f46-023002f8df53"), ("name", "n"),
+    ])  # fmt: skip
+    report = export(Disk(), found(marked, kept), "cloudinit", tmp_path)
+    assert (report.unheld["id"], report.unheld["redelivered and duplicate flags"]) == (1, 1)
+
+
+@pytest.mark.parametrize("format", ["theia", "shoebox-json"])
+def test_an_export_reports_lost_flags(tmp_path: Path, format: str) -> None:
+    report = export(Disk(), found(event(1)._replace(redelivered=True), event(2)), format, tmp_path)
+    assert report.unheld["redelivered and duplicate flags"] == 1
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-Infinity", "1_0", "1e999", "0x1", " 1", "01"])
+def test_cloud_init_is_given_no_number_that_is_not_json(tmp_path: Path, value: str) -> None:
+    headers = [("name", "n"), ("duration", value)]
+    one = event_of(b"d", id="i", type="finish", time_us=START_US, headers=headers)
+    report = export(Disk(), found(one), "cloudinit", tmp_path)
+    record = report.files[0].read_bytes()[512:].rstrip(b"\0")
+    assert orjson.loads(record)["duration"] == value
+
+
+def test_a_header_that_theia_files_cannot_hold_is_left_out_and_counted(tmp_path: Path) -> None:
+    report = export(Disk(), found(event(1)._replace(tags=("x" * 70_000,)), event(2)), "theia", tmp_path)
+    assert (report.events, report.left_out, report.unheld["an id, a source and tags that are too long"]) == (1, 1, 1)
+    assert [one.id for one in theia.read(report.files[0].read_bytes())] == ["id-2"]

@@ -33,10 +33,11 @@ def test_events_are_partitioned_by_day_and_type(tmp_path: Path) -> None:
     assert rows[0]["time"].isoformat() == "2025-11-21T16:15:00.000001+00:00"
 
 
-def test_a_second_export_adds_and_replaces_nothing(tmp_path: Path) -> None:
-    for serial in (1, 2):
-        write_parquet(Disk(), [Found(event(serial)._replace(type="t"), "p")], tmp_path)
-    assert len(ds.dataset(tmp_path, partitioning="hive").to_table()) == 2
+def test_a_second_export_into_one_directory_is_refused_and_doubles_no_row(tmp_path: Path) -> None:
+    write_parquet(Disk(), [Found(event(1)._replace(type="t"), "p")], tmp_path)
+    with pytest.raises(FileExistsError, match="name another directory"):
+        write_parquet(Disk(), [Found(event(1)._replace(type="t"), "p")], tmp_path)
+    assert len(ds.dataset(tmp_path, partitioning="hive").to_table()) == 1
 
 
 def test_without_pyarrow_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
