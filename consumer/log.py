@@ -51,6 +51,7 @@ CATALOGUE = {
     "archive_opened": _event("info", "archive", "A new archive takes batches."),
     "archive_sealed": _event("info", "archive path events bytes reason", "An archive is complete and will not change."),
     "archive_abandoned": _event("error", "archive reason detail", "Writing failed; the archive is final as it is, and is recovered when the disk allows.", "Check the disk."),
+    "watermark_failed": _event("warning", "path reason", "The watermark could not be written. Nothing is lost; other processes trust less of the open archive than they could.", "Check the disk and the permissions of the file."),
     "recovered": _event("warning", "path outcome events torn_bytes gaps sealed", "An archive of a life that did not end cleanly was mended; torn bytes were never acknowledged.", "Nothing, unless `gaps` is not 0: then `deedbox verify` says what is lost."),
     "recovery_deferred": _event("error", "path reason", "An archive could not be mended now; it is tried again.", "Check the disk and the permissions of the file."),
     "paused": _event("error", "reason detail returned", "The disk takes no more: consuming has stopped, `returned` deliveries were given back. Nothing is lost.", "Free space or mend the disk; consuming resumes by itself."),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from consumer import log
-from consumer.archive import recovery
+from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.shelf import report
@@ -80,7 +80,7 @@ def _make_directory(disk: Disk, directory: Path) -> None:
 
 
 async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
-    path = recovery.lock_path(directory, instance)
+    path = naming.lock_path(directory, instance)
     deadline = time.monotonic() + LOCK_S_MAX
     try:
         while (fd := disk.take(path)) is None:

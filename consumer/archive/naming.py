@@ -48,6 +48,11 @@ def instance_from(host: str) -> str:
     return name or "deedbox"
 
 
+def lock_path(directory: Path, instance: str) -> Path:
+    """The file that a live instance holds by flock."""
+    return directory / f"{instance}.lock"
+
+
 def open_name(archive: ArchiveId) -> str:
     """The name of an archive that is being written."""
     return f"{archive}{OPEN_SUFFIX}"

@@ -263,14 +263,9 @@ def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:
     """Recover the open archives of all other instances of the directory that are dead."""
     instances = {archive.instance for path in orphans(place.directory) if (archive := naming.parse_open(path))}
     for instance in sorted(instances - {own}):
-        with held(disk, lock_path(place.directory, instance)) as free:
+        with held(disk, naming.lock_path(place.directory, instance)) as free:
             if free:
                 yield from recover_own(disk, place, Ledger(disk, place.directory, instance), instance)
-
-
-def lock_path(directory: Path, instance: str) -> Path:
-    """The file whose flock says that the instance is alive."""
-    return directory / f"{instance}.lock"
 
 
 def orphans(directory: Path, instance: str | None = None) -> list[Path]:

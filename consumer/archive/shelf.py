@@ -12,6 +12,7 @@ from pathlib import Path
 
 from codec.archive import Head
 from codec.event import Event
+from codec.watermark import Watermark
 from consumer import log
 from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
@@ -19,6 +20,7 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import last_events, open_archive
 from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
+from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.errors import StorageFault
 
@@ -70,9 +72,19 @@ class Shelf:
         except StorageFault as fault:
             self._abandon(writer, fault)
             raise
+        self._publish(writer)
         if writer.fill.batches == 1 and self.ledger.state.unclean:
             self._note(lambda: self.ledger.update(unclean=0))
         return receipt
+
+    def _publish(self, writer: ArchiveWriter) -> None:
+        """Tell other processes of the batch. It is durable already: a watermark that stays behind says too little only."""
+        place, instance = self.settings.place.directory, self.settings.instance
+        mark = Watermark(writer.id.sequence, writer.fill.events, writer.committed)
+        try:
+            publish_watermark(self.disk, place, instance, mark)
+        except OSError as error:
+            log.emit("watermark_failed", path=str(watermark_path(place, instance)), reason=str(error))
 
     def _check_space(self) -> None:
         directory = self.settings.place.directory

@@ -95,7 +95,7 @@ def _repair(disk: Disk, path: Path) -> Finding:
     archive = naming.parse_open(path)
     if archive is None:
         return recovery.mend_sealed(disk, path)
-    with held(disk, recovery.lock_path(path.parent, archive.instance)) as free:
+    with held(disk, naming.lock_path(path.parent, archive.instance)) as free:
         if not free:
             return Finding(path, "held", reason="its owner lives")
         ledger = Ledger(disk, path.parent, archive.instance)

@@ -10,6 +10,7 @@ from codec.event import Event, parse_time
 from codec.footer import decode_footer, encode_footer, encode_row
 from codec.parts import check_of
 from codec.seektable import decode_seek_table, encode_seek_table
+from codec.watermark import Watermark, encode_watermark
 
 PAGE = Path(archive.__file__).with_name("FORMAT.md").read_text()
 PARTS = {
@@ -49,6 +50,11 @@ def test_the_footer_is_packed_as_the_page_says() -> None:
     assert row.header == header
     assert footer.last_check == header.check
     assert encode_footer(footer, [encode_row(header, words)], [words]) == PARTS["footer"]
+
+
+def test_the_watermark_is_packed_as_the_page_says() -> None:
+    size = sum(len(PARTS[name]) for name in ("head", "batch header", "zstd frame"))
+    assert encode_watermark(Watermark(1, 1, size)) == PARTS["watermark"]
 
 
 def test_the_seek_table_is_packed_as_the_page_says() -> None:

@@ -62,6 +62,10 @@ class ShadowDisk(Disk):
             else:
                 self._entries[relative / entry.name] = entry.inode()
 
+    def overwrite(self, path, raw):
+        self._step("overwrite")
+        super().overwrite(path, raw)
+
     def truncate(self, fd, size):
         self._step("truncate")
         super().truncate(fd, size)

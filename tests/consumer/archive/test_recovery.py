@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from codec.event import Event
-from consumer.archive import recovery
+from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
@@ -152,7 +152,7 @@ def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(t
         one.append(some(0, 1))
         assert one.writer is not None
         one.writer.abandon()
-    lock = Disk().take(recovery.lock_path(tmp_path, "alive"))
+    lock = Disk().take(naming.lock_path(tmp_path, "alive"))
     findings = list(recovery.recover_others(Disk(), Place(tmp_path), own="me"))
     assert [finding.path.name for finding in findings] == ["dead-00000001.kvp.zst.open"]
     previous = Ledger(Disk(), tmp_path, "dead").state.previous

@@ -1,0 +1,59 @@
+"""How far an instance has committed, for other processes: one small file, written in place after each sync.
+
+Invariants: the watermark is written after the sync of the batch that it counts, and before the batch is acknowledged.
+So what it counts is durable, and while the machine has not lost power, what it does not count was not acknowledged. It is
+not synced: after a power cut it may be older than the archive (a lower bound), and never newer.
+"""
+
+from pathlib import Path
+
+from codec.errors import CodecError
+from codec.watermark import WATERMARK_BYTES, Watermark, decode_watermark, encode_watermark
+from consumer.archive import naming
+from consumer.archive.durable import Disk, is_held, read_regular
+
+READ_ATTEMPTS = 5  # the record may be read while it is written; a write takes a microsecond
+
+
+def watermark_path(directory: Path, instance: str) -> Path:
+    """The file of one instance."""
+    return directory / f"{instance}.committed"
+
+
+def publish_watermark(disk: Disk, directory: Path, instance: str, mark: Watermark) -> None:
+    """Tell other processes how far the instance has committed. Raises OSError; the old watermark then still holds."""
+    disk.overwrite(watermark_path(directory, instance), encode_watermark(mark))
+
+
+def read_watermark(directory: Path, instance: str) -> Watermark | None:
+    """How far the instance has committed; None if it has not written a watermark, or if it cannot be read."""
+    for _ in range(READ_ATTEMPTS):
+        try:
+            return decode_watermark(read_regular(watermark_path(directory, instance))[:WATERMARK_BYTES])
+        except OSError:
+            return None
+        except CodecError:
+            continue
+    return None
+
+
+def durable_events(disk: Disk, path: Path) -> int | None:
+    """How many events of an open archive are durable, counted from its beginning; None: all of its whole batches.
+
+    Bytes that can be read need not be on the disk: a live writer may not have synced them yet, or its sync may have
+    failed. So an archive of a live instance counts up to the watermark of the instance, and not at all if the watermark
+    is missing or names another archive. Only when the instance is dead, the archive is synced here and counts as a whole.
+    Raises OSError if that sync fails; FileNotFoundError if the archive was sealed in the meantime.
+    """
+    archive = naming.parse_open(path)
+    assert archive is not None, "only open archives need this"
+    if not (_is_alive(path.parent, archive.instance) or is_held(path)):
+        disk.sync_path(path)
+        return None
+    mark = read_watermark(path.parent, archive.instance)
+    return mark.events if mark is not None and mark.sequence == archive.sequence else 0
+
+
+def _is_alive(directory: Path, instance: str) -> bool:
+    lock = naming.lock_path(directory, instance)
+    return lock.exists() and is_held(lock)
