@@ -204,7 +204,19 @@ def lines_lost() -> int:
 
 
 class _LibraryLines(logging.Handler):
-    """What libraries log, as events of ours: one line, without traceback."""
+    """What libraries log, as events of the catalogue: the first line, without the traceback.
+
+    Never raises: an error here would be raised inside the library, in the middle of its work.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
-        emit("library", logger=record.name, text=record.getMessage().splitlines()[0][:300])
+        emit("library", logger=record.name, text=_first_line(record)[:300])
+
+
+def _first_line(record: logging.LogRecord) -> str:
+    """The first line that says something; the format as it stands if its arguments do not fit it."""
+    try:
+        text = record.getMessage()
+    except Exception:  # noqa: BLE001 -- any error of a foreign `__str__` or format; the line is worth more than its values
+        text = f"{record.msg!r:.200} with arguments that do not fit" if isinstance(record.msg, str) else "unprintable"
+    return next((line for line in text.splitlines() if line.strip()), "")

@@ -156,3 +156,33 @@ def test_libraries_speak_through_the_same_log(sink: Sink, monkeypatch: pytest.Mo
     (line,) = sink.lines()
     assert (line["event"], line["logger"], line["text"]) == ("library", "aiormq.connection", "one")
     assert log.lines_lost() == 0
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "text"),
+    [
+        ("", (), ""),
+        ("\n\n", (), ""),
+        ("\nsecond", (), "second"),
+        ("%d files", ("many",), "'%d files' with arguments that do not fit"),
+        ("%s and %s", ("one",), "'%s and %s' with arguments that do not fit"),
+        ("%s", (Unprintable(),), "'%s' with arguments that do not fit"),
+        (Unprintable(), (), "unprintable"),
+    ],
+)
+def test_a_line_of_a_library_never_raises_into_the_library(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch, message: object, arguments: tuple[object, ...], text: str
+) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", root.level)
+    monkeypatch.setattr(log, "_writer", None)
+    log.start(sink, console=False)
+    logging.getLogger("aiormq.connection").warning(message, *arguments)
+    log.flush()
+    assert [line["text"] for line in sink.lines()] == [text]
