@@ -1,11 +1,11 @@
 """The command line: one small function a command. What fails is one line on standard error and an exit status."""
 
 import asyncio
-import os
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from consumer import log, settings
 from consumer.cli_reading import Local, Paths, Workers, add_to, complain
 from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.output import OutputLost, discard_output, open_streams
 
 app = cyclopts.App(
     name="deedbox",
@@ -159,7 +160,13 @@ def _damaged(damaged: bool) -> int:
 
 def main() -> None:
     """Entry point of `deedbox`."""
-    sys.exit(_status(lambda: app(exit_on_error=False, print_error=False, result_action="return_value")))
+    open_streams()
+    status = _status(lambda: app(exit_on_error=False, print_error=False, result_action="return_value"))
+    try:
+        sys.stdout.flush()
+    except OutputLost:
+        discard_output()
+    sys.exit(status)
 
 
 def _status(command: Callable[[], object]) -> int:
@@ -173,16 +180,24 @@ def _status(command: Callable[[], object]) -> int:
     except DeedboxError as error:
         complain(str(error))
         return error.exit if isinstance(error, Fatal) else Exit.INTERNAL
-    except BrokenPipeError:
-        # The reader has seen enough. Without this, the interpreter complains when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+    except OutputLost as error:
+        discard_output()
+        if error.closed_early:
+            return Exit.OK
+        complain(str(error))
+        return Exit.DAMAGED
+    except BrokenExecutor:
+        complain("a worker process was killed, perhaps for want of memory; --workers 0 reads in this process alone")
+        return Exit.DAMAGED
+    except MemoryError:
+        complain("out of memory")
+        return Exit.DAMAGED
     except OSError as error:
-        complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        complain(f"{error.filename or 'a file'}: {error.strerror or error}")
         return Exit.DAMAGED
     except KeyboardInterrupt:
         return 130
-    except Exception:  # noqa: BLE001 -- a defect of ours: its place in the code is what helps to mend it
+    except Exception:  # noqa: BLE001 -- a defect of Deedbox: its place in the code is needed to repair it
         traceback.print_exc()
         complain("this is a defect of Deedbox; please report it with the lines above")
         return Exit.INTERNAL

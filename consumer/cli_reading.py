@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,8 +16,9 @@ Paths = Annotated[list[Path], Parameter(help="Archives, or directories of them."
 
 
 def complain(text: str) -> None:
-    """Say on standard error what went wrong."""
-    print(f"deedbox: {text}", file=sys.stderr)
+    """Say on standard error what went wrong. Where that cannot be written, the exit status has to do."""
+    with suppress(OSError):
+        print(f"deedbox: {text}", file=sys.stderr, flush=True)
 
 
 def search(

@@ -19,6 +19,7 @@ from consumer.archive.listing import find_archives
 from consumer.archive.reader import open_archive
 from consumer.archive.tombstones import add_tombstones
 from consumer.errors import Exit, Fatal
+from consumer.output import reader_gone
 from consumer.progress import progress
 from consumer.query.prefetch import scan, workers
 from consumer.query.query import Query, make_query
@@ -178,7 +179,7 @@ def show_tail(paths: Sequence[Path], asked: Asked, newest: int, follow: bool, fo
     printer = Printer(sys.stdout.buffer, format, LocalZone() if asked.local else UTC)
     told = _print_all(tail, tail.newest(newest), printer, complain)
     backend = choose(growth=True) if follow else None
-    while backend is not None:
+    while backend is not None and not reader_gone():
         told = max(told, _print_all(tail, tail.read(), printer, complain))
         tail.wait(backend, FOLLOW_S)
     return told

@@ -45,8 +45,6 @@ def cat_archives(paths: list[Path], format: str | Encode, out: BinaryIO, complai
             complain(str(error))
             damaged = True
         except OSError as error:
-            if isinstance(error, BrokenPipeError):
-                raise
             complain(f"{path}: {error.strerror or error}")
             damaged = True
     return damaged

@@ -1,0 +1,91 @@
+"""The standard streams, through the command line. Every case is a shell's redirection."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from codec.event import Event
+from tests.support.shelves import event, shelf, some
+
+DEEDBOX = f"{sys.executable} -m consumer"
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    one = shelf(tmp_path)
+    for first in (0, 1000):
+        one.append(some(first, 1000))
+        one.roll("stop")
+    return tmp_path
+
+
+def shell(command: str) -> tuple[int, str, str]:
+    done = subprocess.run(["bash", "-c", command], check=False, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("command", ["cat", "verify", "search", "tail", "get id-1"])
+def test_a_full_device_is_one_complaint_and_no_archive_is_blamed(directory: Path, command: str) -> None:
+    expected = (1, "", "deedbox: standard output: No space left on device\n")
+    assert shell(f"{DEEDBOX} {command} {directory} >/dev/full") == expected
+
+
+@pytest.mark.parametrize("command", ["cat", "verify", "search", "--help", "--version", "config"])
+def test_a_closed_standard_output_is_one_complaint(directory: Path, command: str) -> None:
+    paths = directory if command in ("cat", "verify", "search") else ""
+    expected = (1, "", "deedbox: standard output: Bad file descriptor\n")
+    assert shell(f"{DEEDBOX} {command} {paths} >&-") == expected
+
+
+@pytest.mark.parametrize(("command", "status"), [("cat /nowhere", 1), ("frob", 2)])
+@pytest.mark.parametrize("stderr", ["&-", "/dev/full"])
+def test_complaints_that_cannot_be_written_are_not_mixed_into_the_output(
+    command: str, status: int, stderr: str
+) -> None:
+    assert shell(f"{DEEDBOX} {command} 2>{stderr}") == (status, "", "")
+
+
+def test_no_archive_is_opened_as_standard_error(directory: Path) -> None:
+    """A descriptor that the caller has closed is the next one to be given out."""
+    code, out, _ = shell(f"{DEEDBOX} cat {directory} <&- 2>&-")
+    assert (code, out.count("\n")) == (0, 2000)
+
+
+def test_a_path_that_is_no_text_is_shown(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    one = shelf(path)
+    one.append(some(0, 5))
+    one.roll("stop")
+    code, out, err = shell(f"{DEEDBOX} verify {tmp_path}")
+    assert (code, err) == (0, "")
+    assert "udcff" in out
+
+
+def test_an_idle_tail_ends_when_its_reader_has_seen_enough(directory: Path) -> None:
+    began = time.monotonic()
+    code, out, err = shell(f"set -o pipefail; timeout 30 {DEEDBOX} tail -f {directory} | head -n 1")
+    assert (code, err, out.count("\n")) == (0, "", 1)
+    assert time.monotonic() - began < 20
+
+
+def slow(serial: int) -> Event:
+    """An event on which `(a|a)*b` takes the second after which matching gives up."""
+    return event(serial)._replace(body=b"a" * 5000)
+
+
+def test_a_killed_worker_is_one_complaint(tmp_path: Path) -> None:
+    shelf(tmp_path).append([slow(0)])
+    command = [*DEEDBOX.split(), "search", "--workers", "1", "--match", "(a|a)*b", str(tmp_path)]
+    search = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    children = Path(f"/proc/{search.pid}/task/{search.pid}/children")
+    while search.poll() is None and not (found := children.read_text().split()):
+        time.sleep(0.001)
+    os.kill(int(found[0]), signal.SIGKILL)
+    out, err = search.communicate(timeout=60)
+    assert (search.returncode, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith("deedbox: a worker process was killed")
