@@ -1,11 +1,12 @@
 """The log: one catalogue of events, and the thread that writes them.
 
-Invariants: what is not in the catalogue cannot be logged; a reader that stops reading never stops the service, because
-lines wait in a bounded queue for a thread of their own and are counted when they do not fit; a line that repeats is
-counted, not repeated. Lines are JSON on a pipe and text on a terminal.
+Invariants: what is not in the catalogue cannot be logged; a reader that stops reading never stops the service, nor its end,
+because lines wait in a bounded queue for a thread of their own and are counted when they do not fit, and because no other thread
+takes a lock of the stream; a line that repeats is counted, not repeated. Lines are JSON on a pipe and text on a terminal.
 """
 
 import atexit
+import errno
 import logging
 import queue
 import sys
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import FileIO
 from typing import BinaryIO
 
 import orjson
@@ -80,9 +82,9 @@ CATALOGUE = {
 
 
 class LogWriter:
-    """The bounded queue and its thread. `emit` never blocks."""
+    """The bounded queue and its thread. `emit` never blocks. `stream` has no buffer: nothing flushes it."""
 
-    def __init__(self, stream: BinaryIO, console: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: BinaryIO | FileIO, console: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._render = _console() if console else _json
         self._queue: queue.Queue[dict[str, object] | None] = queue.Queue(LINES_MAX)
@@ -147,8 +149,12 @@ class LogWriter:
 
     def _write(self, line: dict[str, object]) -> None:
         try:
-            self._stream.write(self._render(line))
-            self._stream.flush()
+            rest = self._render(line)
+            while rest:
+                written = self._stream.write(rest)
+                if not written:
+                    raise BlockingIOError(errno.EAGAIN, "the stream takes nothing now")
+                rest = rest[written:]
         except Exception:  # noqa: BLE001 -- whatever is wrong with a line or its reader, the next one is written
             self.lost += 1
 
@@ -173,10 +179,12 @@ def _console() -> Callable[[dict[str, object]], bytes]:
 _writer: LogWriter | None = None
 
 
-def start(stream: BinaryIO | None = None, console: bool | None = None) -> LogWriter:
+def start(stream: BinaryIO | FileIO | None = None, console: bool | None = None) -> LogWriter:
     """Begin to write the log, to standard output unless a stream is given. Lines emitted before are not kept."""
     global _writer
-    stream = stream or sys.stdout.buffer
+    # A stream without a buffer: the thread that waits for the reader would hold the lock of the buffer of `sys.stdout`, which
+    # the interpreter takes when it ends, to flush it.
+    stream = stream or FileIO(sys.stdout.fileno(), "wb", closefd=False)
     _writer = LogWriter(stream, sys.stdout.isatty() if console is None else console)
     atexit.register(_writer.close)
     root = logging.getLogger()

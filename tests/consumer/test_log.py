@@ -1,6 +1,8 @@
 import ast
 import logging
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from consumer import log
 from consumer.log import CATALOGUE, LINES_MAX, REPEAT_S, LogWriter
+from tests.support.process import full_pipe
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,12 +24,11 @@ class Sink:
         self.go_on = threading.Event()
         self.go_on.set()
 
-    def write(self, raw: bytes) -> None:
+    def write(self, raw: bytes) -> int:
+        """At most 100 bytes at a time, as a stream without a buffer may."""
         self.go_on.wait()
-        self.raw += raw
-
-    def flush(self) -> None:
-        pass
+        self.raw += raw[:100]
+        return len(raw[:100])
 
     def lines(self) -> list[dict[str, object]]:
         return [orjson.loads(line) for line in self.raw.splitlines()]
@@ -107,6 +109,17 @@ def test_a_reader_that_stops_reading_stops_nobody(sink: Sink) -> None:
     lost = [line for line in lines if line["event"] == "lines_lost"]
     assert sum(int(str(line["count"])) for line in lost) == writer.lost
     assert len(lines) - len(lost) + writer.lost == LINES_MAX + 500
+
+
+def test_a_full_pipe_does_not_keep_the_process_from_ending() -> None:
+    """The thread that waited for the reader held the lock of standard output, which the end of the process waited for."""
+    read, write = full_pipe()
+    script = "import sys; from consumer import log; log.start(); log.emit('resumed'); log.flush(); sys.stdout.flush()"
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run([sys.executable, "-c", script], check=False, stdout=write, timeout=30, env=environ)
+    os.close(write)
+    os.close(read)
+    assert done.returncode == 0
 
 
 def test_complaints_that_repeat_are_counted(sink: Sink) -> None:

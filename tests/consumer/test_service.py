@@ -16,7 +16,7 @@ from consumer.archive.verify import verify
 from consumer.errors import Exit
 from tests.support import archives
 from tests.support.messages import ODD_TEXTS, nested
-from tests.support.process import Deedbox
+from tests.support.process import Deedbox, full_pipe
 from tests.support.wire import FRAME_MAX, WirePublisher
 
 
@@ -136,17 +136,12 @@ def test_the_largest_body_and_header_that_the_broker_takes(
 
 
 def test_the_reader_of_the_log_may_stop_reading(url: str, name: str, directory: Path, publisher: WirePublisher) -> None:
-    """A full pipe once stopped whole services: lines wait in a queue, and the loop does not."""
-    read, write = os.pipe()
+    """A full pipe once stopped whole services, or kept them from ending: lines wait in a queue, and nothing else waits."""
     command = [sys.executable, "-m", "consumer", "run", "--url", url, "--queue", name, "--exchange", name, "--dir", str(directory),
                "--set", "service.stats_s=0.1", "--set", "service.log=json"]  # fmt: skip
-    os.set_blocking(write, False)
-    try:
-        while True:
-            os.write(write, b"x" * 65536)
-    except BlockingIOError:
-        os.set_blocking(write, True)
-    process = subprocess.Popen(command, stdout=write, stderr=subprocess.DEVNULL)
+    read, write = full_pipe()
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(command, stdout=write, stderr=subprocess.DEVNULL, env=environ)
     os.close(write)
     deadline = time.monotonic() + 30
     while archives.count(directory) < 500 and time.monotonic() < deadline:

@@ -1,5 +1,6 @@
 """`deedbox run` in a process of its own, watched by its log."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -79,3 +80,15 @@ class Deedbox:
     def __exit__(self, *_: object) -> None:
         if self.process is not None and self.process.poll() is None:
             self.kill()
+
+
+def full_pipe() -> tuple[int, int]:
+    """The read and the write end of a pipe that takes nothing more, and whose writers wait."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, b"x" * 65536)
+    except BlockingIOError:
+        os.set_blocking(write, True)
+    return read, write
