@@ -132,7 +132,7 @@ class Service:
         closing = asyncio.create_task(self._close(stages))
         if not late:
             await asyncio.wait([closing], timeout=max(self._deadline - self._loop.time(), 1.0))
-        late = late or not closing.done() or stages.stats.stuck
+        late = late or not closing.done()
         if late:
             log.emit("drain_deadline", returned=returned)
         counters = stages.ingest.counters
@@ -145,6 +145,7 @@ class Service:
         await asyncio.gather(*stages.sealing, *stages.watches, return_exceptions=True)
         await stages.appender.close()
         await asyncio.to_thread(stages.claim.end, stages.ingest.consumed)
+        await stages.stats.last_look()  # its thread would hold up the end of the process
         stages.claim.release()
 
 

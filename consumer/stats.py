@@ -28,6 +28,11 @@ class Stats:
         """Whether the file system does not answer: then nothing that waits for it may be waited for."""
         return self._look is not None and not self._look.done()
 
+    async def last_look(self) -> None:
+        """Wait for the look at the disk that is under way, if there is one."""
+        if self._look is not None:
+            await asyncio.wait([self._look])
+
     async def run(self, every_s: float, health: Health) -> None:
         """A line every `every_s` seconds, and a beat of the health file every second, until cancelled."""
         beat_s = min(BEAT_S, every_s)

@@ -1,5 +1,6 @@
 """`deedbox run` as a process, against a real RabbitMQ."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -12,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from codec.amqp import Field, encode_header
+from consumer import service
 from consumer.archive.verify import verify
 from consumer.errors import Exit
+from consumer.health import Health
+from consumer.settings import load
 from tests.support import archives
 from tests.support.messages import ODD_TEXTS, nested
 from tests.support.process import Deedbox, full_pipe
@@ -151,6 +155,30 @@ def test_the_reader_of_the_log_may_stop_reading(url: str, name: str, directory: 
     assert process.wait(30) == 0
     os.close(read)
     assert archives.count(directory) >= 500
+
+
+async def test_a_look_at_the_disk_at_the_end_is_no_missed_deadline(
+    url: str, name: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen as status 18 after a clean stop: the beat of the health file was being written at that moment."""
+    looking = asyncio.Event()
+
+    async def slow_write(_health: Health, state: dict[str, object]) -> None:
+        looking.set()
+        await asyncio.sleep(0.5)
+
+    def leave(exit: Exit) -> None:
+        raise AssertionError(f"left with {exit!r}")
+
+    monkeypatch.setattr(Health, "write", slow_write)
+    monkeypatch.setattr(service, "leave_now", leave)
+    monkeypatch.setattr(service, "_collect_less", lambda: None)
+    flags = {"broker.url": url, "broker.queue": name, "broker.exchange": name, "archive.dir": str(directory)}
+    running = service.Service(load(None, {}, flags, ["service.stats_s=0.1"]))
+    ending = asyncio.create_task(running.run())
+    await asyncio.wait_for(looking.wait(), 30)
+    running._on_signal(signal.SIGTERM)
+    assert await ending is Exit.OK
 
 
 def publish_when_declared(publisher: WirePublisher, name: str) -> None:
