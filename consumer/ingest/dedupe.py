@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from xxhash import xxh3_128_digest
 
-from codec.amqp import decode_header, identify, stable_header
+from codec.amqp import decode_header, identify, stable_header, untext
 from codec.errors import CodecError
 from codec.event import Event
 from consumer.ingest.delivery import Delivery, Describe
@@ -23,8 +23,8 @@ DELIVERY_COUNT_WARN = 5
 def fingerprint(message: Event | Delivery) -> bytes:
     """What is equal for all deliveries of one message: its origin, its header without the broker's counters, its body."""
     parts = (
-        message.exchange.encode("utf-8", "surrogateescape"),
-        message.routing_key.encode("utf-8", "surrogateescape"),
+        untext(message.exchange),
+        untext(message.routing_key),
         stable_header(message.header),
     )
     return xxh3_128_digest(struct.pack(">III", *map(len, parts)) + b"".join(parts) + message.body)

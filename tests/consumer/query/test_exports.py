@@ -1,5 +1,6 @@
 import gzip
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,16 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codec import theia
+from codec import jsonl, theia
 from codec.amqp import encode_header
 from codec.event import Event
 from codec.foreign import event_of
 from consumer.archive.durable import Disk
-from consumer.query.exports import export
+from consumer.ingest.dedupe import fingerprint
+from consumer.query.exports import WRITERS, export
 from consumer.query.imports import events_of
-from consumer.query.search import Found
+from consumer.query.query import make_query
+from consumer.query.search import Found, search
 from tests.codec.strategies import events as any_events
-from tests.support.shelves import START_US, event
+from tests.support.shelves import START_US, event, shelf
 
 HEADER = encode_header({"content_type": "application/json", "message_id": "m"})
 
@@ -196,3 +199,31 @@ def test_a_header_that_theia_files_cannot_hold_is_left_out_and_counted(tmp_path:
     report = export(Disk(), found(event(1)._replace(tags=("x" * 70_000,)), event(2)), "theia", tmp_path)
     assert (report.events, report.left_out, report.unheld["an id, a source and tags that are too long"]) == (1, 1, 1)
     assert [one.id for one in theia.read(report.files[0].read_bytes())] == ["id-2"]
+
+
+lone = st.text(st.characters(categories=["Cs"]) | st.sampled_from("a|\n"), max_size=5)
+lone_events = st.builds(Event, lone, lone, st.just(START_US), st.just(START_US), lone, lone, st.just(b"\0\0"), st.binary(max_size=5), duplicate=st.just(""),
+                        tags=st.lists(lone, max_size=2).map(tuple))  # fmt: skip
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(written=st.lists(lone_events, min_size=1, max_size=20))
+def test_text_that_an_import_accepts_survives_archive_fingerprint_search_and_export(
+    tmp_path_factory: pytest.TempPathFactory, written: list[Event]
+) -> None:
+    """A lone surrogate outside of U+DC80 to U+DCFF made every start fail, once it was archived."""
+    place = tmp_path_factory.mktemp("place")
+    lines = [jsonl.encode(one, "x", exact=True) for one in written]
+    (place / "lines").write_bytes(b"".join(lines))
+    accepted = [one for one in events_of(place / "lines", "jsonl") if isinstance(one, Event)]
+    archives = shelf(place / "archives")
+    archives.append(accepted)
+    archives.roll("test")
+    archived = [one.event for one in search([place / "archives"])]
+    assert Counter(archived) == Counter(accepted)
+    assert Counter(map(fingerprint, archived)) == Counter(map(fingerprint, accepted))
+    wanted = make_query(ids=[accepted[0].id], tags=accepted[0].tags)
+    assert accepted[0] in [one.event for one in search([place / "archives"], wanted)]
+    for format in [*WRITERS, "parquet"]:
+        report = export(Disk(), search([place / "archives"]), format, place / format)
+        assert report.events + report.left_out == len(accepted)
