@@ -17,6 +17,7 @@ TORN_SUFFIX = ".torn"
 DAMAGED_SUFFIX = ".damaged"
 TAIL = "{first}-{last}-{instance}-{sequence}" + SUFFIX
 TEMPLATE = "%Y%m%d/" + TAIL
+DIRECTORIES_MAX = 5  # between the archive directory and a sealed archive: tombstones are looked for so far above it
 
 _INSTANCE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _TIME = r"\d{8}T\d{6}\.\d{6}Z"
@@ -92,6 +93,9 @@ def template_fault(template: str) -> str | None:
         return "must stay inside of the archive directory"
     if "{" in template.removesuffix(TAIL) or "\0" in template:
         return f"takes no fields before {TAIL!r}"
+    levels = len(sealed_name(template, ArchiveId("one", 1), 0, 0).parts) - 1  # a directive may hold a slash: %D
+    if levels > DIRECTORIES_MAX:
+        return f"makes {levels} directories, {DIRECTORIES_MAX} at most: deletions are looked for no further above an archive"
     return None
 
 

@@ -15,12 +15,15 @@ import msgspec
 from codec.archive import BatchHeader
 from codec.event import Event
 from codec.parts import check_of
+from consumer.archive import naming
 from consumer.archive.durable import Disk, held
 from consumer.archive.reader import ArchiveFile
 from consumer.errors import DeedboxError
 
 SUFFIX = ".deleted"
-LEVELS_MAX = 6  # how far above a sealed archive its directory may be: the template of names may make so many levels
+LEVELS_MAX = (
+    naming.DIRECTORIES_MAX + 1
+)  # the directory of a sealed archive, and those above it up to the archive directory
 REMOVED_TYPE = "deedbox.removed"
 REMOVED_TAGS = ("deedbox:removed",)
 

@@ -50,6 +50,9 @@ def test_foreign_names_are_none(name: str) -> None:
         ("../" + naming.TAIL, "must stay inside"),
         ("/var/" + naming.TAIL, "must stay inside"),
         ("{exchange}/" + naming.TAIL, "takes no fields"),
+        ("%Y/%m/%d/%H/%M/" + naming.TAIL, None),
+        ("%Y/%m/%d/%H/%M/%S/" + naming.TAIL, "makes 6 directories"),
+        ("%D/%D/" + naming.TAIL, "makes 6 directories"),
     ],
 )
 def test_a_template_is_checked_at_the_start(template: str, fault: str | None) -> None:

@@ -4,9 +4,12 @@ from pathlib import Path
 import pytest
 
 from codec.archive import BatchHeader
+from consumer.archive import naming
 from consumer.archive.durable import Disk, held
+from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.tombstones import SUFFIX, Tombstones, add_tombstones, is_removed, removed
+from consumer.archive.writer import Place
 from consumer.errors import DeedboxError
 from tests.support.shelves import event, shelf, some
 
@@ -51,6 +54,19 @@ def test_tombstones_of_an_open_archive_hold_when_it_has_been_sealed(path: Path) 
     path.rename(sealed)
     deleted(sealed, 2)
     assert found(sealed).events == {1, 2}
+
+
+def test_a_deleted_event_stays_hidden_under_the_deepest_template_that_is_accepted(tmp_path: Path) -> None:
+    """With six directories it was shown again when its archive was sealed."""
+    accepted = [template for n in range(9) if not naming.template_fault(template := "a/" * n + naming.TAIL)]
+    archives = shelf(tmp_path / "deep")
+    archives.settings = replace(archives.settings, place=Place(tmp_path / "deep", accepted[-1]))
+    archives.append(some(0, 3))
+    assert archives.writer is not None
+    deleted(archives.writer.path, 1)
+    archives.roll("test")
+    (sealed,) = find_archives([tmp_path / "deep"])
+    assert found(sealed).events == {1}
 
 
 def test_another_archive_of_the_same_name_is_not_meant(path: Path, tmp_path: Path) -> None:
