@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from codec.errors import CodecError
+from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.durable import is_held
@@ -193,14 +194,23 @@ class Tail:
             self.faults.append(f"{archive.path}: at {batch.offset}: batch {batch.header.number}: {error}")
             return
         for number, event in self._tombstones(stream, cursor, archive).kept(batch.header, events):
-            if self._query.accepts(event):
+            if self._accepts(event, f"{cursor.id}:{number}"):
                 yield Found(event, f"{cursor.id}:{number}")
 
     def _events(self, path: Path, name: str, batch: Batch, tombstones: Tombstones) -> list[Found]:
-        events, fault = read_events(path, batch, tombstones, self._query)
+        events, fault = read_events(path, batch, tombstones, Query())
         if fault:
             self.faults.append(fault)
-        return [Found(event, f"{name}:{number}") for number, event in events]
+        found = [Found(event, f"{name}:{number}") for number, event in events]
+        return [one for one in found if self._accepts(one.event, one.position)]
+
+    def _accepts(self, event: Event, position: str) -> bool:
+        """Whether an event is wanted. A time-out of the expression is a fault of this event; the next one is read all the same."""
+        try:
+            return self._query.accepts(event)
+        except DeedboxError as error:
+            self.faults.append(f"{position}: {error}")
+            return False
 
     def wait(self, backend: Backend, timeout_s: float) -> None:
         """Until something may have been archived. Directories that are not there yet are waited for by their parents."""

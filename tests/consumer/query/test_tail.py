@@ -246,3 +246,21 @@ def test_a_commit_wakes_who_waits(tmp_path: Path, tail: Tail) -> None:
     assert ids(tail.read()) == ["id-1"]
     backend.close()
     tail.wait(Polling(0), 60)
+
+
+def test_an_expression_that_times_out_in_mid_batch_repeats_no_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.query.query.MATCH_S_MAX", 0.05)
+    one = shelf(tmp_path)
+    tail = Tail([tmp_path], make_query(match=r"(x+x+)+(?=y)\1z|short"))
+    short = [event._replace(body=b"short") for event in some(0, 5)]
+    slow = short[2]._replace(body=b"x" * 5000)
+    one.append([*short[:2], slow, *short[3:]])
+    assert ids(tail.newest(10)) == ["id-0", "id-1", "id-3", "id-4"]
+    one.append([*short[:2], slow, *short[3:]])
+    one.append(short[:1])
+    assert ids(tail.read()) == ["id-0", "id-1", "id-3", "id-4", "id-0"]
+    assert ids(tail.read()) == []
+    assert [fault.partition(": ")[0] for fault in tail.faults] == ["one-00000001:2", "one-00000001:7"]
+    tail.close()
