@@ -53,6 +53,8 @@ CATALOGUE = {
     "archive_opened": _event("info", "archive", "A new archive takes batches."),
     "archive_sealed": _event("info", "archive path events bytes reason", "An archive is complete and will not change."),
     "archive_abandoned": _event("error", "archive reason detail", "Writing failed; the archive is final as it is, and is recovered when the disk allows.", "Check the disk."),
+    "directory_unsynced": _event("warning", "path archive", "A directory could not be synced after an archive was renamed in it. Nothing is lost: it is synced before anything that depends on it.", "Check the disk."),
+    "unsupported_file_system": _event("warning", "directory type reason", "The archive directory is on a file system that may break the promise, because of `reason`.", "Move the archive directory to a local ext4, xfs or btrfs."),
     "watermark_failed": _event("warning", "path reason", "The watermark could not be written. Nothing is lost; other processes trust less of the open archive than they could.", "Check the disk and the permissions of the file."),
     "recovered": _event("warning", "path outcome events torn_bytes gaps sealed", "An archive of a life that did not end cleanly was mended; torn bytes were never acknowledged.", "Nothing, unless `gaps` is not 0: then `deedbox verify` says what is lost."),
     "recovery_deferred": _event("error", "path reason", "An archive could not be mended now; it is tried again.", "Check the disk and the permissions of the file."),

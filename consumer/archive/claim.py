@@ -7,12 +7,14 @@ full or failing does not keep a claim from being taken: what could not be mended
 import asyncio
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from consumer import log
 from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
+from consumer.archive.filesystem import complaint
 from consumer.archive.ledger import Ledger
 from consumer.archive.shelf import report
 from consumer.archive.writer import Place
@@ -34,6 +36,7 @@ class Claim:
     async def take(cls, disk: Disk, place: Place, instance: str) -> Self:
         """Make the directory, wait for the lock, recover. Raises Fatal."""
         await asyncio.to_thread(_make_directory, disk, place.directory)
+        _check_file_system(disk, place.directory)
         claim = cls(disk, place, instance, await _take_lock(disk, place.directory, instance))
         await asyncio.to_thread(claim._recover)
         return claim
@@ -77,6 +80,13 @@ def _make_directory(disk: Disk, directory: Path) -> None:
         raise Fatal(Exit.DIRECTORY, f"archive directory {directory}: {error.strerror}", remedy) from error
     if not os.access(directory, os.W_OK | os.X_OK):
         raise Fatal(Exit.DIRECTORY, f"archive directory {directory}: not writable", remedy)
+
+
+def _check_file_system(disk: Disk, directory: Path) -> None:
+    """Warn of a file system that may break the promise. One that does not answer fails at the lock."""
+    with suppress(OSError):
+        if found := complaint(disk.file_system(directory)):
+            log.emit("unsupported_file_system", directory=str(directory), type=found[0], reason=found[1])
 
 
 async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:

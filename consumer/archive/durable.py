@@ -21,7 +21,14 @@ _NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 
 class Disk:
-    """The real file system. Every method raises OSError as the kernel gives it."""
+    """The real file system. Every method raises OSError as the kernel gives it.
+
+    `unsynced`: directories whose sync failed after a file was renamed in them. No other directory is synced and no name is
+    removed before they are: the old name must not be gone for good before the new one is durable.
+    """
+
+    def __init__(self) -> None:
+        self.unsynced: dict[Path, None] = {}  # in the order in which they must be synced
 
     def create(self, path: Path) -> int:
         """A new file, open for appending, held by flock. Raises FileExistsError and never overwrites."""
@@ -107,12 +114,53 @@ class Disk:
             os.close(fd)
 
     def sync_directory(self, path: Path) -> None:
-        """The entries of the directory are durable: fsync of a file says nothing of its name (fsync(2))."""
+        """The entries of the directory are durable: fsync of a file says nothing of its name (fsync(2)).
+
+        Directories that wait for their sync are synced first.
+        """
+        self.sync_waiting()
+        self.fsync_directory(path)
+
+    def sync_waiting(self) -> None:
+        """No directory waits for its sync. One that was removed in the meantime has no entries to keep."""
+        for path in list(self.unsynced):
+            with suppress(FileNotFoundError):
+                self.fsync_directory(path)
+            self.unsynced.pop(path, None)
+
+    def fsync_directory(self, path: Path) -> None:
+        """One fsync of one directory; `sync_directory` is the method to call."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
         finally:
             os.close(fd)
+
+    def check(self, fd: int, path: Path, size: int) -> None:
+        """Prove that `path` is still the name of the open file, that it is the only one, and that the file has `size` bytes.
+
+        Raises FileNotFoundError, or OSError with ESTALE: then another process has removed, replaced or written it.
+        """
+        own, named = os.fstat(fd), os.stat(path, follow_symlinks=False)
+        if not os.path.samestat(own, named):
+            reason = "another file has its name now"
+        elif own.st_nlink != 1:
+            reason = f"it has {own.st_nlink} names, 1 expected"
+        elif own.st_size != size:
+            reason = f"it has {own.st_size} bytes, {size} expected"
+        else:
+            return
+        raise OSError(errno.ESTALE, f"changed by another process: {reason}", str(path))
+
+    def retract(self, fd: int, path: Path, size: int, written: bytes) -> None:
+        """Cut off what follows the first `size` bytes, if all of it is the beginning of `written`, which this process appended.
+
+        Anything else is not ours and stays. Raises OSError, as `check` does.
+        """
+        after = os.fstat(fd).st_size - size
+        self.check(fd, path, size + max(after, 0))
+        if 0 < after <= len(written) and os.pread(fd, after, size) == written[:after]:
+            self.truncate(fd, size)
 
     def truncate(self, fd: int, size: int) -> None:
         """Cut the file to `size` bytes. Durable after `sync`."""
@@ -131,11 +179,16 @@ class Disk:
         self.sync_directory(path.parent)
 
     def rename(self, source: Path, target: Path) -> None:
-        """Give the file another name, durably. Raises FileExistsError rather than replace anything."""
+        """Give the file another name, and sync its directories. Raises FileExistsError rather than replace anything.
+
+        An error means that the file still has its old name. A directory that could not be synced is not an error: it waits
+        in `unsynced`. Until it is synced, the file may be found under its old name after a power cut, and is never lost.
+        """
+        self.sync_waiting()
         _rename_noreplace(source, target)
-        self.sync_directory(target.parent)
-        if source.parent != target.parent:
-            self.sync_directory(source.parent)
+        self.unsynced |= dict.fromkeys((target.parent, source.parent))
+        with suppress(OSError):
+            self.sync_waiting()
 
     def replace(self, path: Path, raw: bytes) -> None:
         """`path` holds exactly `raw`, durably; at every moment it holds either the old bytes or the new."""
@@ -160,8 +213,21 @@ class Disk:
 
     def remove(self, path: Path) -> None:
         """The name is gone, durably."""
+        self.sync_waiting()
         path.unlink()
         self.sync_directory(path.parent)
+
+    def file_system(self, path: Path) -> int:
+        """The type of the file system of `path`: `f_type` of statfs(2); 0 if the C library does not tell."""
+        buffer = (ctypes.c_ulong * 64)()  # struct statfs takes 120 bytes, and `f_type` is its first word
+        try:
+            failed = ctypes.CDLL(None, use_errno=True).statfs(os.fsencode(path), buffer)
+        except AttributeError:
+            return 0
+        if failed:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), str(path))
+        return buffer[0] & 0xFFFF_FFFF
 
     def free_bytes(self, path: Path) -> int:
         """What an unprivileged writer may still write."""

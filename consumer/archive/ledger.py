@@ -33,6 +33,7 @@ class Ledger:
         self._directory = directory
         self._instance = instance
         self.path = directory / f"{instance}.ledger"
+        self.not_noted: list[tuple[naming.ArchiveId, Path]] = []
         self.state = self._load()
 
     def update(self, **changes: object) -> None:
@@ -53,12 +54,21 @@ class Ledger:
 
     def _load(self) -> State:
         state = _read(self.path) or State()
-        used = [archive.sequence for archive in self._archives()]
-        return replace(state, sequence=max([state.sequence, *used]))
+        found = self._archives()
+        self.not_noted = _not_noted(state, [(archive, path) for archive, path in found if naming.parse_sealed(path)])
+        return replace(state, sequence=max([state.sequence, *(archive.sequence for archive, _ in found)]))
 
-    def _archives(self) -> list[naming.ArchiveId]:
-        found = (naming.parse_sealed(path) or naming.parse_open(path) for path in self._directory.rglob("*.kvp.zst*"))
-        return [archive for archive in found if archive and archive.instance == self._instance]
+    def _archives(self) -> list[tuple[naming.ArchiveId, Path]]:
+        """All archives of the instance that the directory shows, oldest first."""
+        paths = self._directory.rglob("*.kvp.zst*")
+        found = [(archive, path) for path in paths if (archive := naming.parse_sealed(path) or naming.parse_open(path))]
+        return sorted((archive, path) for archive, path in found if archive.instance == self._instance)
+
+
+def _not_noted(state: State, sealed: list[tuple[naming.ArchiveId, Path]]) -> list[tuple[naming.ArchiveId, Path]]:
+    """Sealed archives that are newer than the last one in the ledger: a life ended between their seal and the note."""
+    last = naming.parse_sealed(Path(state.previous.archive)) if state.previous else None
+    return sealed[-1:] if last is None else [one for one in sealed if one[0].sequence > last.sequence]
 
 
 def _read(path: Path) -> State | None:

@@ -20,36 +20,9 @@ from codec.parts import check_of
 from consumer.archive import naming
 from consumer.archive.durable import Disk, held, read_regular
 from consumer.archive.ledger import Ledger
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
+from consumer.archive.reader import ArchiveFile, Gap
+from consumer.archive.survey import Survey, survey
 from consumer.archive.writer import Index, Place, Sealed, publish
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What a file holds."""
-
-    path: Path
-    size: int
-    id: naming.ArchiveId | None
-    head_raw: bytes
-    batches: list[Batch]
-    gaps: list[Gap]
-    seal: Seal | None
-
-    @property
-    def events(self) -> int:
-        """Events in whole batches."""
-        return sum(batch.header.events for batch in self.batches)
-
-    @property
-    def torn(self) -> Gap | None:
-        """The gap at the end, if there is one."""
-        return self.gaps[-1] if self.gaps and self.gaps[-1].kind == "torn" else None
-
-    @property
-    def damaged(self) -> bool:
-        """Whether bytes in the middle are no batch, so that the file must be written anew to be one again."""
-        return any(gap.kind == "damaged" for gap in self.gaps) or not self.head_raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +37,17 @@ class Finding:
     reason: str = ""
 
 
-def survey(path: Path, committed: int | None = None) -> Survey:
-    """Read a file to its end, or as if it ended after `committed` bytes, of which the disk has said that it has them."""
-    batches: list[Batch] = []
-    gaps: list[Gap] = []
-    seal = None
-    with ArchiveFile(path) as archive:
-        for part in archive.parts():
-            if committed is not None and part.offset >= committed:
-                gaps.append(
-                    Gap(part.offset, archive.size - part.offset, "torn", "written, but never synced", harmless=True)
-                )
-                break
-            if isinstance(part, Seal):
-                seal = part
-            elif isinstance(part, Gap):
-                gaps.append(part)
-            else:
-                batches.append(Batch(part.offset, part.header))
-        return Survey(path, archive.size, archive.id, archive.head_raw, batches, gaps, seal)
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """An open archive that waits for recovery. `file`: device and inode of the file that its writer had, and `committed`: how
+    many bytes of it were durable; None for an archive of an earlier life."""
+
+    path: Path
+    committed: int | None = None
+    file: tuple[int, int] | None = None
 
 
-def recover(disk: Disk, place: Place, path: Path, committed: int | None = None) -> Finding:
+def recover(disk: Disk, place: Place, path: Path, given_up: Abandoned | None = None) -> Finding:
     """Seal an open archive whose owner is dead or has given it up."""
     try:
         fd = disk.open(path)
@@ -96,11 +58,22 @@ def recover(disk: Disk, place: Place, path: Path, committed: int | None = None) 
     try:
         if not disk.lock(fd):
             return Finding(path, "held", reason="somebody holds its lock")
-        return _mend(disk, place, fd, survey(path, committed))
+        found = os.fstat(fd)
+        surveyed = survey(path, _known_bytes(found, given_up))
+        if surveyed.file != (found.st_dev, found.st_ino):
+            return Finding(path, "deferred", reason="replaced by another file while it was read")
+        return _mend(disk, place, fd, surveyed)
     except OSError as error:
         return Finding(path, "deferred", reason=str(error))
     finally:
         disk.close(fd)
+
+
+def _known_bytes(found: os.stat_result, given_up: Abandoned | None) -> int | None:
+    """How many bytes of the file are known to be durable; None if this process did not write it, or if it was sealed before."""
+    if given_up is None or given_up.file != (found.st_dev, found.st_ino) or found.st_nlink > 1:
+        return None
+    return given_up.committed
 
 
 def _mend(disk: Disk, place: Place, fd: int, found: Survey) -> Finding:
@@ -243,6 +216,7 @@ def _free_name(wanted: Path) -> Path:
 
 def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iterator[Finding]:
     """Recover the open archives of one instance whose lock the caller holds, oldest first, and note them in its ledger."""
+    _finish_seals(disk, place, ledger)
     paths = orphans(place.directory, instance)
     if paths:
         _note(ledger.update)  # the sequences that the directory shows: an empty archive takes its own along
@@ -251,6 +225,18 @@ def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iter
         if finding.sealed is not None:
             _note(partial(ledger.note_sealed, finding.sealed.archive, finding.sealed.path.name, finding.sealed.sha256))
         yield finding
+
+
+def _finish_seals(disk: Disk, place: Place, ledger: Ledger) -> None:
+    """Archives that a dead life renamed and did not note: their directories are synced before anything else is, and the
+    newest is noted in the ledger. A disk that refuses keeps them on its list of directories that wait."""
+    for _, path in ledger.not_noted:
+        above = [parent for parent in path.parents if place.directory in (parent, *parent.parents)]
+        disk.unsynced |= dict.fromkeys(above)
+    with suppress(OSError):
+        disk.sync_waiting()
+        for archive, path in ledger.not_noted[-1:]:
+            ledger.note_sealed(archive, path.name, digest(path))
 
 
 def _note(step: Callable[[], None]) -> None:

@@ -50,7 +50,7 @@ class Shelf:
     boot_id: str = ""
     last_roll: str = ""
     writer: ArchiveWriter | None = None
-    _abandoned: list[tuple[Path, int | None]] = field(default_factory=list)
+    _abandoned: list[recovery.Abandoned] = field(default_factory=list)
 
     def append(self, events: Sequence[Event]) -> Receipt:
         """Make the events durable. Raises StorageFault when neither the open archive nor a new one takes them."""
@@ -115,15 +115,14 @@ class Shelf:
 
     def _abandon(self, writer: ArchiveWriter, fault: StorageFault) -> None:
         self.writer = None
-        self._abandoned.append((writer.path, writer.committed))
+        self._abandoned.append(recovery.Abandoned(writer.path, writer.committed, writer.file))
         writer.abandon()
         log.emit("archive_abandoned", archive=str(writer.id), reason=fault.reason, detail=fault.what)
 
     def recover_abandoned(self) -> None:
         """Mend the archives that failed in this life, as far as the disk allows; the others stay for later."""
         for entry in list(self._abandoned):
-            path, committed = entry
-            finding = recovery.recover(self.disk, self.settings.place, path, committed)
+            finding = recovery.recover(self.disk, self.settings.place, entry.path, entry)
             report(finding)
             if finding.outcome in ("sealed", "mended", "empty", "gone"):
                 self._abandoned.remove(entry)
@@ -132,7 +131,7 @@ class Shelf:
 
     def adopt(self, path: Path) -> None:
         """An archive of an earlier life that could not be mended at the start: it is tried again."""
-        self._abandoned.append((path, None))
+        self._abandoned.append(recovery.Abandoned(path))
 
     def due(self) -> str | None:
         """Why the open archive should be sealed now, if it should."""
@@ -162,6 +161,8 @@ class Shelf:
             return
         self.last_roll = reason
         self._note_sealed(sealed)
+        for directory in self.disk.unsynced:
+            log.emit("directory_unsynced", path=str(directory), archive=str(sealed.archive))
         log.emit(
             "archive_sealed",
             archive=str(sealed.archive),
@@ -201,7 +202,7 @@ class Shelf:
 
         The page cache shows what a killed process wrote and never synced, and what a failed sync has lost.
         """
-        if path in {abandoned for abandoned, _committed in self._abandoned}:
+        if path in {abandoned.path for abandoned in self._abandoned}:
             raise OSError(errno.EBUSY, "waits for recovery")
         if naming.parse_open(path) and path.exists():
             self.disk.sync_path(path)

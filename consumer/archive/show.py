@@ -11,6 +11,7 @@ from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.recovery import Finding
+from consumer.archive.survey import survey
 from consumer.archive.verify import Mapped, Verdict, verify
 from consumer.archive.writer import Place
 
@@ -106,7 +107,7 @@ def _repair(disk: Disk, path: Path) -> Finding:
 
 
 def _foresee(path: Path) -> Finding:
-    found = recovery.survey(path)
+    found = survey(path)
     if naming.parse_open(path) is None:
         whole = found.seal is not None and not found.gaps
         return Finding(path, "whole" if whole else "mended" if found.batches else "deferred", found.events, found.gaps)

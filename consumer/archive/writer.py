@@ -7,6 +7,7 @@ directories. After the first error the writer is broken for good: a sync that fa
 
 import errno
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -155,7 +156,14 @@ class ArchiveWriter:
         self._head = container.encode_head(head)
         self.index = Index(check_of(self._head))
         self._digest = hashlib.sha256()
+        self._unsynced = b""  # what was appended last, until it is synced
         self._fd = self._attempt(lambda: disk.create(self.path))
+
+    @property
+    def file(self) -> tuple[int, int]:
+        """Device and inode."""
+        found = os.fstat(self._fd)
+        return found.st_dev, found.st_ino
 
     @property
     def committed(self) -> int:
@@ -179,6 +187,9 @@ class ArchiveWriter:
         if first:
             # The entry of a new file is not durable until its directory is synced (fsync(2)).
             self._attempt(lambda: self._disk.sync_directory(self._place.directory))
+        # A file that lost its name before the sync has nothing that would survive.
+        self._attempt(lambda: self._disk.check(self._fd, self.path, self.committed + len(parts)))
+        self._unsynced = b""
         synced = self._clock()
         self.index.add(container.decode_batch_header(header_raw), events)
         self.fill = replace(
@@ -206,26 +217,31 @@ class ArchiveWriter:
         name = naming.sealed_name(self._place.template, self.id, self.index.first_us, self.index.last_us)
         path = self._place.directory / name
         self._attempt(lambda: publish(self._disk, self._fd, self.path, path))
+        # From here on nothing fails, and nothing is cut off: the archive has its final name.
         self._disk.close(self._fd)
         return Sealed(self.id, path, self.index.events, self.fill.bytes + len(end), self._digest.hexdigest())
 
     def discard(self) -> None:
         """Close and remove a file in which nothing is durable. Raises OSError."""
         assert not self.fill.batches, "batches are never thrown away"
+        self._disk.check(self._fd, self.path, 0)
         self.abandon()
         self._disk.remove(self.path)
 
     def abandon(self) -> None:
-        """Close without sealing; recovery will see to the file. The lock goes with it.
+        """Close without sealing, and give up the lock; recovery seals the file.
 
-        What was not synced is cut off, if the disk allows: its events are archived elsewhere, or come again.
+        What this writer appended and did not sync is cut off, if the disk allows: its events are archived elsewhere, or
+        come again. Nothing else is cut off: another process may have sealed or replaced the file.
         """
         self.broken = True
         with suppress(OSError):
-            self._disk.truncate(self._fd, self.committed)
+            self._disk.retract(self._fd, self.path, self.committed, self._unsynced)
         self._disk.close(self._fd)
 
     def _append(self, raw: bytes) -> None:
+        self._attempt(lambda: self._disk.check(self._fd, self.path, self.committed))
+        self._unsynced = raw
         self._attempt(lambda: self._disk.append(self._fd, raw))
         self._digest.update(raw)
 
@@ -245,13 +261,17 @@ def publish(disk: Disk, fd: int, source: Path, target: Path) -> None:
             break
         disk.sync_directory(parent)  # a deeper template: an earlier attempt may have made it without syncing it
     disk.rename(source, target)
-    disk.make_read_only(fd)  # last: were the rename to fail, recovery must be able to write
+    with suppress(OSError):  # an archive that stays writable is sealed all the same
+        disk.make_read_only(fd)  # last: were the rename to fail, recovery must be able to write
 
 
 def storage_fault(error: OSError, path: Path) -> StorageFault:
     """What an error of the disk means to an operator."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFault("disk_full", f"{path}: {error.strerror}", "free space; consuming resumes by itself")
+    if error.errno in (errno.ESTALE, errno.ENOENT):
+        do = "find the process that changes the archive directory; the events go to a new archive"
+        return StorageFault("archive_changed", f"{path}: {error.strerror}", do)
     return StorageFault(
         "disk_error", f"{path}: {error.strerror or error}", "check the device; consuming resumes by itself"
     )

@@ -126,6 +126,55 @@ def test_an_error_at_any_step_loses_and_doubles_nothing(tmp_path: Path, step: in
 
 
 @pytest.mark.parametrize("step", STEPS)
+def test_an_error_at_any_step_and_a_power_cut_later_lose_nothing(tmp_path: Path, step: int) -> None:
+    """Also where the sync of a directory failed after a rename: the old name must not go before the new one is durable."""
+    before = tmp_path / "before"
+    before.mkdir()
+    disk = ShadowDisk(before, fail_at=step)
+    durable = life(disk, before)
+    found = recovered(disk.after_power_cut(tmp_path / "after"))
+    assert sorted(found, key=lambda event: event.arrived_us) == durable
+    assert disk.unsynced == {}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_directory_that_cannot_be_synced_from_any_step_on_loses_nothing(tmp_path: Path, step: int) -> None:
+    before = tmp_path / "before"
+    before.mkdir()
+    disk = ShadowDisk(before)
+    disk._step = lambda name: _no_directory_from(disk, name, step)
+    durable = life(disk, before)
+    found = recovered(disk.after_power_cut(tmp_path / "after"))
+    assert set(durable) <= set(found)
+
+
+def _no_directory_from(disk: ShadowDisk, name: str, step: int) -> None:
+    disk.calls.append(name)
+    if len(disk.calls) >= step and name == "sync_directory":
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_process_killed_at_any_step_and_a_power_cut_in_the_next_life_lose_nothing(tmp_path: Path, step: int) -> None:
+    """The next life removes names, and must first make those durable that the dead process gave."""
+    before = tmp_path / "before"
+    before.mkdir()
+    disk = ShadowDisk(before, fail_at=step, crash=True)
+    durable = life(disk, before)
+    _release(before)
+    disk.fail_at, disk.unsynced = 0, {}
+    ledger = Ledger(disk, before, "one")
+    assert all(
+        finding.outcome in ("sealed", "empty") for finding in recovery.recover_own(disk, Place(before), ledger, "one")
+    )
+    shelf(before, disk).append(some(50, 1))
+    _release(before)
+    found = recovered(disk.after_power_cut(tmp_path / "after"))
+    assert found[: len(durable)] == durable
+    assert found[-1:] == some(50, 1)
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_disk_that_stays_full_refuses_and_recovers_when_it_is_not(tmp_path: Path, step: int) -> None:
     disk = ShadowDisk(tmp_path, fail_at=step, error=errno.ENOSPC)
     disk._step = lambda name: _full_from(disk, name, step)

@@ -16,6 +16,7 @@ class ShadowDisk(Disk):
     """Counts its calls; at call `fail_at` it raises `error` (after writing half, where it writes)."""
 
     def __init__(self, root: Path, fail_at: int = 0, error: int = errno.EIO, crash: bool = False) -> None:
+        super().__init__()
         self.root = root
         self.calls: list[str] = []
         self.fail_at, self.error, self.crash = fail_at, error, crash
@@ -51,9 +52,9 @@ class ShadowDisk(Disk):
         stat = os.fstat(fd)
         self._contents[stat.st_ino] = os.pread(fd, stat.st_size, 0)
 
-    def sync_directory(self, path):
+    def fsync_directory(self, path):
         self._step("sync_directory")
-        super().sync_directory(path)
+        super().fsync_directory(path)
         relative = path.resolve().relative_to(self.root.resolve())
         self._entries = {name: inode for name, inode in self._entries.items() if name.parent != relative}
         for entry in os.scandir(path):

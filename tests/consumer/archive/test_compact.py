@@ -147,6 +147,7 @@ class Failing(Disk):
     """Dies after so many steps."""
 
     def __init__(self, after: int) -> None:
+        super().__init__()
         self.left = after
 
     def _step(self) -> None:

@@ -9,7 +9,7 @@ from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
-from consumer.archive.recovery import Finding
+from consumer.archive.recovery import Abandoned, Finding
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
 from tests.consumer.archive.test_reader import TABLE, offsets
@@ -30,7 +30,10 @@ def orphan(tmp_path: Path) -> Path:
 
 
 def recover(path: Path, disk: Disk | None = None, committed: int | None = None) -> Finding:
-    return recovery.recover(disk or Disk(), Place(path.parent), path, committed)
+    found = path.stat(follow_symlinks=False) if path.exists() else None
+    file = (found.st_dev, found.st_ino) if found else None
+    given_up = None if committed is None else Abandoned(path, committed, file)
+    return recovery.recover(disk or Disk(), Place(path.parent), path, given_up)
 
 
 def faults(directory: Path) -> list[str]:
@@ -322,3 +325,23 @@ def test_a_link_under_the_sealed_name_does_not_cost_the_archive(orphan: Path) ->
     sealed.path.unlink()
     assert recover(orphan).outcome == "sealed"
     assert ids(orphan.parent) == some(0, 8)
+
+
+def test_a_file_that_replaced_ours_is_not_cut_at_our_size(orphan: Path) -> None:
+    """How much of it is durable is unknown: it is recovered as any other orphan."""
+    given_up = Abandoned(orphan, offsets(orphan)[-1], (0, 0))
+    recovery.recover(Disk(), Place(orphan.parent), orphan, given_up)
+    assert ids(orphan.parent) == some(0, 8)
+    assert not list(orphan.parent.glob("*.torn"))
+
+
+def test_an_archive_that_has_its_sealed_name_already_is_not_cut(orphan: Path) -> None:
+    """A link(2) that succeeded before an unlink(2) that failed."""
+    committed = orphan.stat().st_size
+    sealed = recover(orphan).sealed
+    assert sealed is not None
+    orphan.hardlink_to(sealed.path)
+    disk = ShadowDisk(orphan.parent)
+    assert recover(orphan, disk, committed).outcome == "sealed"
+    assert "truncate" not in disk.calls
+    assert faults(orphan.parent) == []

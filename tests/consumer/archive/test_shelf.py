@@ -1,4 +1,5 @@
 import errno
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -7,10 +8,14 @@ import pytest
 from codec.errors import TooLarge
 from codec.event import Event
 from consumer import log
+from consumer.archive import recovery
+from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import digest
 from consumer.archive.shelf import Shelf
+from consumer.archive.verify import verify
+from consumer.archive.writer import Place
 from consumer.errors import StorageFault
 from tests.support import archives
 from tests.support.disk import ShadowDisk
@@ -220,3 +225,110 @@ def test_an_archive_without_a_batch_leaves_nothing(tmp_path: Path) -> None:
         one.append([some(0, 1)[0]._replace(time_us=1 << 80)])
     one.roll("stop")
     assert not list(tmp_path.rglob("*.kvp.zst*"))
+
+
+def sealed_by_another_host(path: Path) -> Path:
+    """Another host does not see our lock: it takes the archive for that of a dead instance."""
+    disk = Disk()
+    disk.lock = lambda _fd: True  # type: ignore[method-assign]
+    sealed = recovery.recover(disk, Place(path.parent), path).sealed
+    assert sealed is not None
+    return sealed.path
+
+
+def test_an_archive_that_another_host_has_sealed_is_neither_written_nor_cut(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    sealed = sealed_by_another_host(one.writer.path)
+    before = sealed.read_bytes()
+    assert one.append(some(2, 2)).archive.sequence == 2
+    assert sealed.read_bytes() == before
+    one.roll("stop")
+    assert archives.events(tmp_path) == some(0, 4)
+    assert [fault for verdict in verify([tmp_path]) for fault in verdict.faults] == []
+
+
+CHANGES = {
+    "removed": lambda path: path.unlink(),
+    "renamed": lambda path: path.rename(path.with_name("elsewhere")),
+    "replaced": lambda path: (path.rename(path.with_name("elsewhere")), path.write_bytes(b"another file")),
+    "linked": lambda path: path.with_name("second name").hardlink_to(path),
+    "longer": lambda path: os.truncate(path, path.stat().st_size + 10),
+    "shorter": lambda path: os.truncate(path, 10),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_no_batch_goes_into_an_open_archive_that_was_changed(
+    tmp_path: Path, change: str, said: list[tuple[str, dict[str, object]]]
+) -> None:
+    """Events that were acknowledged went into a file without a name."""
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    CHANGES[change](one.writer.path)
+    assert one.append(some(2, 2)).archive.sequence == 2
+    assert ("archive_abandoned", "archive_changed") in [(event, fields.get("reason")) for event, fields in said]
+    one.roll("stop")
+    assert set(some(2, 2)) <= set(archives.events(tmp_path))
+
+
+def test_a_batch_whose_file_was_removed_during_its_sync_is_not_promised(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 1))
+    real = one.disk.sync
+
+    def remove_and_sync(fd: int) -> None:
+        one.disk.sync = real  # type: ignore[method-assign]
+        (tmp_path / "one-00000001.kvp.zst.open").unlink()
+        real(fd)
+
+    one.disk.sync = remove_and_sync  # type: ignore[method-assign]
+    assert one.append(some(1, 1)).archive.sequence == 2
+    assert archives.events(tmp_path) == some(1, 1)
+
+
+def test_bytes_of_another_process_are_not_cut_off(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    with one.writer.path.open("ab") as file:
+        file.write(b"of another process")
+    raw = one.writer.path.read_bytes()
+    one.writer.abandon()
+    assert one.writer.path.read_bytes() == raw
+
+
+def test_a_seal_that_fails_after_its_rename_cuts_nothing_off(tmp_path: Path) -> None:
+    """The sync of the directory failed; the archive had its sealed name, and was cut to its last batch."""
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    one.append(some(0, 2))
+    real = disk.rename
+
+    def rename_and_break(source: Path, target: Path) -> None:
+        fail_on(disk, "sync_directory")
+        real(source, target)
+
+    disk.rename = rename_and_break  # type: ignore[method-assign]
+    one.roll("stop")
+    assert "truncate" not in disk.calls
+    assert [fault for verdict in verify([tmp_path]) for fault in verdict.faults] == []
+    (sealed,) = find_archives([tmp_path])
+    assert list(disk.unsynced) == [sealed.parent, tmp_path]
+    with pytest.raises(StorageFault):
+        one.append(some(2, 2))  # its name could only be made durable after that of the sealed archive
+    fail_on(disk)
+    one.append(some(2, 2))
+    assert disk.unsynced == {}
+
+
+def test_a_seal_whose_chmod_fails_is_a_seal(tmp_path: Path, said: list[tuple[str, dict[str, object]]]) -> None:
+    disk = ShadowDisk(tmp_path)
+    disk.make_read_only = lambda _fd: (_ for _ in ()).throw(PermissionError(1, "no"))  # type: ignore[method-assign]
+    one = shelf(tmp_path, disk)
+    one.append(some(0, 2))
+    one.roll("stop")
+    assert [event for event, _ in said if event.startswith("archive_")] == ["archive_opened", "archive_sealed"]
+    assert [verdict.faults for verdict in verify([tmp_path])] == [[]]

@@ -1,0 +1,60 @@
+"""What one archive file holds, read from its beginning to its end: the ground on which recovery and repair decide.
+
+Invariant: a survey changes nothing, and never raises for the content of a file.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from consumer.archive import naming
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a file holds."""
+
+    path: Path
+    size: int
+    id: naming.ArchiveId | None
+    head_raw: bytes
+    batches: list[Batch]
+    gaps: list[Gap]
+    seal: Seal | None
+    file: tuple[int, int]
+
+    @property
+    def events(self) -> int:
+        """Events in whole batches."""
+        return sum(batch.header.events for batch in self.batches)
+
+    @property
+    def torn(self) -> Gap | None:
+        """The gap at the end, if there is one."""
+        return self.gaps[-1] if self.gaps and self.gaps[-1].kind == "torn" else None
+
+    @property
+    def damaged(self) -> bool:
+        """Whether bytes in the middle are no batch, so that the file must be written anew to be one again."""
+        return any(gap.kind == "damaged" for gap in self.gaps) or not self.head_raw
+
+
+def survey(path: Path, committed: int | None = None) -> Survey:
+    """Read a file to its end, or as if it ended after `committed` bytes, of which the disk has said that it has them."""
+    batches: list[Batch] = []
+    gaps: list[Gap] = []
+    seal = None
+    with ArchiveFile(path) as archive:
+        for part in archive.parts():
+            if committed is not None and part.offset >= committed:
+                gaps.append(
+                    Gap(part.offset, archive.size - part.offset, "torn", "written, but never synced", harmless=True)
+                )
+                break
+            if isinstance(part, Seal):
+                seal = part
+            elif isinstance(part, Gap):
+                gaps.append(part)
+            else:
+                batches.append(Batch(part.offset, part.header))
+        return Survey(path, archive.size, archive.id, archive.head_raw, batches, gaps, seal, archive.file)
