@@ -20,11 +20,12 @@ from aiormq.abc import DeliveredMessage
 from yarl import URL
 
 from consumer import log
-from consumer.errors import DeedboxError, Exit, Fatal, Retry
+from consumer.errors import DeedboxError, Exit, Retry
 from consumer.ingest.fallback import of_library
-from consumer.ingest.faults import LOST, faults, raise_if_ours, reason_of
+from consumer.ingest.faults import LOST, connection_verdict, faults, raise_if_ours, reason_of
 from consumer.ingest.receive import DeliveryReader, Sink, detached_reader
-from consumer.ingest.topology import Topology, user_of, without_password
+from consumer.ingest.tls import tls_context
+from consumer.ingest.topology import Topology, without_password
 
 HEARTBEAT_S = 10  # a dead peer is noticed after three of them; the library's 60 would make it three minutes
 CONNECT_S_MAX = 30.0
@@ -186,7 +187,7 @@ class Broker:
             raise Retry(f"{self.shown}: no answer within {CONNECT_S_MAX:.0f} s") from error
 
     async def _open(self, sink: Sink) -> Session:
-        factory = _DeliveryTransport(sink, _tls(self._topology))
+        factory = _DeliveryTransport(sink, tls_context(self._topology))
         connection = await self._connect(factory)
         try:
             channel = connection.channel(publisher_confirms=False)
@@ -207,40 +208,12 @@ class Broker:
 
     async def _connect(self, factory: _DeliveryTransport) -> _Connection:
         url = URL(self._topology.url).update_query(heartbeat=HEARTBEAT_S, name=self._topology.name)
-        extra = {"transport_factory": factory} if _takes_transport() else {"ssl_context": _tls(self._topology)}
+        extra = {"transport_factory": factory} if _takes_transport() else {"ssl_context": tls_context(self._topology)}
         connection = _Connection(url, **extra)
-        shown = self.shown
         try:
             await connection.connect()
-        except aiormq.exceptions.AuthenticationError as error:
-            raise Fatal(
-                Exit.ACCESS, f"{shown} offers no login that Deedbox knows", "allow PLAIN for this user"
-            ) from error
-        except aiormq.exceptions.ProbableAuthenticationError as error:
-            user = user_of(self._topology.url)
-            raise Fatal(
-                Exit.ACCESS,
-                f"{shown} refuses user {user!r}",
-                "check user and password in broker.url or broker.password",
-            ) from error
-        except aiormq.exceptions.InvalidFrameError as error:
-            # The library expects connection.open-ok and says only that it got something else.
-            if "OpenOk" in str(error):
-                vhost = URL(self._topology.url).path.removeprefix("/") or "/"
-                raise Fatal(
-                    Exit.VHOST,
-                    f"{shown} has no virtual host {vhost!r}, or the user may not use it",
-                    "create it or grant access, or change the path of broker.url",
-                ) from error
-            raise Retry(f"{shown}: {error}") from error
-        except ssl.SSLCertVerificationError as error:
-            raise Fatal(
-                Exit.ACCESS,
-                f"{shown}: certificate: {error.verify_message}",
-                "set broker.ca_file to the authority that signed it",
-            ) from error
         except LOST as error:
-            raise Retry(f"{shown}: {reason_of(error)}") from error
+            raise connection_verdict(error, self._topology.url) from error
         return connection
 
     async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
@@ -271,17 +244,3 @@ async def _close_quietly(connection: _Connection) -> None:
             await connection.close()
     except LOST:
         pass  # it is being given up because it does not work
-
-
-def _tls(topology: Topology) -> ssl.SSLContext | None:
-    if URL(topology.url).scheme != "amqps":
-        return None
-    try:
-        context = ssl.create_default_context(cafile=topology.ca_file or None)
-        if topology.certificate_file:
-            context.load_cert_chain(topology.certificate_file, topology.key_file or None)
-    except OSError as error:
-        raise Fatal(
-            Exit.SETTINGS, f"TLS files: {error}", "check broker.ca_file, broker.certificate_file and broker.key_file"
-        ) from error
-    return context

@@ -4,10 +4,13 @@ With `broker` and `publish`, the only modules that import the library.
 """
 
 import asyncio
+import ssl
 
 import aiormq
+from yarl import URL
 
-from consumer.errors import Exit, Fatal, Retry
+from consumer.errors import DeedboxError, Exit, Fatal, Retry
+from consumer.ingest.topology import user_of, without_password
 
 LOST = (aiormq.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
 
@@ -58,6 +61,35 @@ class faults:  # noqa: N801 -- used as a statement: `async with faults(...)`
             case aiormq.AMQPError() | OSError() | asyncio.TimeoutError() | RuntimeError() | asyncio.CancelledError():
                 raise_if_ours(error)
                 raise Retry(f"{self._what}: {reason_of(error)}") from error
+
+
+def connection_verdict(error: BaseException, url: str) -> DeedboxError:
+    """What it means that no connection was made: Fatal for what a person must change, Retry for what time may."""
+    shown = without_password(url)
+    match error:
+        case aiormq.exceptions.AuthenticationError():
+            return Fatal(Exit.ACCESS, f"{shown} offers no login that Deedbox knows", "allow PLAIN for this user")
+        case aiormq.exceptions.ProbableAuthenticationError():
+            return Fatal(
+                Exit.ACCESS,
+                f"{shown} refuses user {user_of(url)!r}",
+                "check user and password in broker.url or broker.password",
+            )
+        case aiormq.exceptions.InvalidFrameError() if "OpenOk" in str(error):
+            # The library expects connection.open-ok and says only that it got something else.
+            vhost = URL(url).path.removeprefix("/") or "/"
+            return Fatal(
+                Exit.VHOST,
+                f"{shown} has no virtual host {vhost!r}, or the user may not use it",
+                "create it or grant access, or change the path of broker.url",
+            )
+        case ssl.SSLCertVerificationError():
+            return Fatal(
+                Exit.ACCESS,
+                f"{shown}: certificate: {error.verify_message}",
+                "set broker.ca_file to the authority that signed it",
+            )
+    return Retry(f"{shown}: {reason_of(error)}")
 
 
 def raise_if_ours(error: BaseException) -> None:
