@@ -11,6 +11,7 @@ from typing import Protocol
 
 from consumer import log
 from consumer.errors import Exit, Fatal
+from consumer.watch.renames import Change
 
 POLL_S = 0.5
 EVERYWHERE = None  # of `dirty`: anything may have happened
@@ -28,6 +29,9 @@ class Backend(Protocol):
 
     def dirty(self, timeout_s: float) -> set[Path] | None:
         """Directories in which something happened, as soon as there are some; EVERYWHERE after a loss."""
+
+    def changes(self) -> list[Change] | None:
+        """The renames and removals since the last call, in their order; None if some may not have been seen."""
 
     def interrupt(self) -> None:
         """End a `dirty` that waits, from another thread."""
@@ -56,6 +60,10 @@ class Polling:
         self._woken.wait(min(timeout_s, self._interval_s))
         self._woken.clear()
         return EVERYWHERE
+
+    def changes(self) -> list[Change] | None:
+        """Looking sees no renames."""
+        return None
 
     def interrupt(self) -> None:
         """End a wait."""

@@ -7,20 +7,23 @@ a directory that comes back is watched again. Source: inotify(7).
 import os
 import select
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from time import monotonic
 
+from asyncinotify import Event, Mask, Watch
 from asyncinotify import Inotify as Kernel
-from asyncinotify import Mask, Watch
 
 from consumer.watch.backends import EVERYWHERE
+from consumer.watch.renames import Change
 
 _ENDS = (
     Mask.CLOSE_WRITE | Mask.CREATE | Mask.DELETE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.ATTRIB
     | Mask.DELETE_SELF | Mask.MOVE_SELF | Mask.ONLYDIR
 )  # fmt: skip
+_CHANGES_MAX = 10_000  # a reader that does not ask for renames must not make them a leak
 _GONE = Mask.IGNORED | Mask.UNMOUNT | Mask.DELETE_SELF | Mask.MOVE_SELF
 _DRAIN_S = 0.005  # what one writer does comes in several events; they are one look
 _DRAIN_S_MAX = 0.05
@@ -46,6 +49,11 @@ class Inotify:
         self._poll.register(self._waker, select.POLLIN)
         self._lock = threading.Lock()
         self._closed = False
+        self._changes: list[Change] = []
+        self._moved: dict[
+            int, list[Path]
+        ] = {}  # the first half of a rename, by its cookie, until the second half comes
+        self._missed = True  # whether there may have been changes that were not seen
 
     def arm(self, directories: Collection[Path]) -> bool:
         """Watch these directories and no others; whether one is watched that was not before. Raises OSError."""
@@ -59,6 +67,7 @@ class Inotify:
             for path in directories:
                 if path not in self._watches:
                     fresh |= self._add(path)
+            self._missed |= fresh
             return fresh
 
     def _add(self, path: Path) -> bool:
@@ -98,6 +107,38 @@ class Inotify:
         waiting.register(self._kernel.fd, select.POLLIN)
         return bool(waiting.poll(timeout_s * 1000))
 
+    def changes(self) -> list[Change] | None:
+        """The renames and removals since the last call, in their order; None if some may not have been seen."""
+        with self._lock:
+            halves = list(self._moved)
+            while not self._closed and self._more(0):
+                self._read(set())
+            for cookie in halves:  # no second half in all this time: it has left the directories that are watched
+                self._note(self._moved.pop(cookie, []), [])
+            changes, self._changes = self._changes, []
+            missed, self._missed = self._missed, False
+        return None if missed else changes
+
+    def _note(self, sources: Sequence[Path | None], targets: Sequence[Path | None]) -> None:
+        """A rename, under each name that its directories are watched by."""
+        pairs = product(sources or [None], targets or [None])
+        self._changes += [Change(source, target) for source, target in pairs]
+        if len(self._changes) + len(self._moved) > _CHANGES_MAX:
+            self._changes.clear()
+            self._moved.clear()
+            self._missed = True
+
+    def _follow(self, event: Event, paths: list[Path]) -> None:
+        if event.name is None:
+            return
+        names = [path / event.name for path in paths]
+        if Mask.MOVED_FROM in event.mask:
+            self._moved[event.cookie] = names
+        elif Mask.MOVED_TO in event.mask:
+            self._note(self._moved.pop(event.cookie, []), names)
+        elif Mask.DELETE in event.mask:
+            self._note(names, [])
+
     def _read(self, found: set[Path]) -> bool:
         """Take what the kernel has in one read; whether something was lost."""
         lost = False
@@ -105,10 +146,13 @@ class Inotify:
             watch = event.watch
             if watch is None or Mask.Q_OVERFLOW in event.mask:
                 lost |= Mask.Q_OVERFLOW in event.mask
+                self._missed |= lost
                 continue
             paths = [path for path, own in self._watches.items() if own.wd == watch.wd]
             found.update(paths)
+            self._follow(event, paths)
             if event.mask & _GONE:
+                self._missed = True
                 for path in paths:
                     self._forget(path)
         return lost

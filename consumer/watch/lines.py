@@ -1,200 +1,166 @@
-"""The lines that are added to a file, through rotation, truncation and renames; and where each of them stands.
+"""One open file as lines, and where each of them stands.
 
-Invariants: a line is given out whole, once, in order, and as bytes: half a character waits with half its line; a position is
-told only of what was given out, so whoever stores positions after use loses nothing; what a file had before a position is
-remembered, so that another content under the same name or inode is not taken for it.
+Invariants: a line is given out once, in order, and as bytes: half a character waits with half its line. Memory is bounded:
+a line longer than PIECE_BYTES is given out in pieces, which are cut at the same places whenever they are read. A position is
+proof of what it counts: its checksum covers the beginning of the file and the bytes before it, as they were read.
 """
 
 import os
-import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from time import monotonic
+import secrets
 from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
 
-from consumer import log
-
 READ_BYTES = 1 << 20
-LINE_BYTES_MAX = 16 << 20  # longer ones are given out in pieces: memory is bounded
-LINGER_S = 10.0  # how long a file that lost its name is still read: its writer may not know yet
-_MARK_BYTES = 64
+PIECE_BYTES = 8 << 20  # half of what RabbitMQ 4 takes by default: headers need room, and a limit may be lower
+MARK_BYTES = 1024
 
 
 class Position(NamedTuple):
-    """Up to where a file has been read: which file, how far, and a checksum of the 64 bytes before that."""
+    """Up to where a file has been read.
+
+    `start`: where the line begins that `offset` is in; equal to `offset` except between two pieces. `mark`: a checksum of the
+    first and the last MARK_BYTES before `offset`. `generation`: one life of the content, new after each truncation.
+    """
 
     inode: int
     offset: int
+    start: int
     mark: int
+    generation: str
 
 
 class Line(NamedTuple):
-    """A line without its line feed; `inode` and `offset` behind it."""
+    """A line without its line feed, or a piece of one. It begins at `start`; `offset` is where reading goes on after it.
 
-    path: Path
-    text: bytes
-    inode: int
-    offset: int
-
-
-@dataclass
-class _Open:
-    """A file that is being read. `offset`: behind the last whole line; `half`: what was read after it."""
-
-    fd: int
-    inode: int
-    offset: int
-    mark: int
-    half: bytes = b""
-    until: float | None = None  # when a file that lost its name is given up
-
-
-class Follower:
-    """One path. `read` gives what is new in the file of that name, and in those that had it a moment ago.
-
-    `start`: up to where files have been read before, by inode; those that were renamed meanwhile are found beside the path.
-    Without it the file is followed from its end, or `from_start`. Raises OSError.
+    `piece`: its number from 0 on, or None for a whole line; `last`: whether the line ends here.
     """
 
-    def __init__(self, path: Path, start: Mapping[int, Position] | None = None, from_start: bool = False) -> None:
-        self.path = path
-        self._files: list[_Open] = []  # the oldest first; the last one has the name
-        beside = self._beside() if start else {}
-        for inode, position in (start or {}).items():
-            if inode in beside:
-                self._adopt(beside[inode], position)
-            else:
-                log.emit("file_gone", path=str(path), position=position.offset)
-        self._files.sort(key=lambda file: file.until is None)
-        if not self._named:
-            self._adopt(path, None, at_end=start is None and not from_start)
-        if start:
-            self._adopt_unseen(set(start))
+    text: bytes
+    generation: str
+    start: int
+    offset: int
+    piece: int | None = None
+    last: bool = True
+
+
+class OpenFile:
+    """A file that is being read. `fd` is closed by `close`; without one, only what was read ahead is left.
+
+    `until`: when a file that lost its name is given up, in seconds of the monotonic clock; None while it has its name.
+    `done`: it has been given out to its end and waits to be confirmed.
+    """
+
+    def __init__(self, fd: int, position: Position | None = None, at_end: bool = False) -> None:
+        found = os.fstat(fd)
+        self.fd, self.inode = fd, found.st_ino
+        self.offset = position.offset if position else found.st_size if at_end else 0
+        self.generation = position.generation if position else secrets.token_hex(8)
+        self.until: float | None = None
+        self.done = False
+        self._start = position.start if position else self.offset
+        self._ahead = b""  # read, and not given out
+        size = min(self.offset, MARK_BYTES)
+        self._head = os.pread(fd, size, 0)
+        self._tail = os.pread(fd, size, self.offset - size)
+        self.confirmed = self.position
 
     @property
-    def _named(self) -> _Open | None:
-        return self._files[-1] if self._files and self._files[-1].until is None else None
+    def position(self) -> Position:
+        """Up to where it has been given out."""
+        return Position(self.inode, self.offset, self._start, _checksum(self._head, self._tail), self.generation)
 
-    def positions(self) -> dict[int, Position]:
-        """Up to where each file that is still read has been given out."""
-        return {file.inode: Position(file.inode, file.offset, file.mark) for file in self._files}
+    def changed(self) -> bool:
+        """Whether the file does not hold any more what was read of it. Raises OSError."""
+        if self.fd < 0:
+            return False
+        ahead = self._ahead[:MARK_BYTES]
+        return (
+            os.fstat(self.fd).st_size < self.offset + len(self._ahead)
+            or mark_of(self.fd, self.offset) != self.position.mark
+            or os.pread(self.fd, len(ahead), self.offset) != ahead
+        )
 
-    def _beside(self) -> dict[int, Path]:
-        """The files of the directory by inode; of those with several names, the one that is followed."""
-        found: dict[int, Path] = {}
-        with os.scandir(self.path.parent) as entries:
-            for entry in entries:
-                if entry.is_file(follow_symlinks=False):
-                    found.setdefault(entry.inode(), Path(entry.path))
-        try:
-            found[self.path.stat().st_ino] = self.path
-        except OSError:
-            pass  # renamed, and nobody has taken its name yet
+    def read(self, count: int, size: int) -> list[Line]:
+        """The next lines: at most `count`, and no more after `size` bytes. Raises OSError if there is none because of it."""
+        found: list[Line] = []
+        while len(found) < count and size > 0:
+            lines = self._split(count - len(found))
+            size -= sum(len(line.text) for line in lines)
+            found += lines
+            try:
+                if not lines and not self._fill():
+                    break
+            except OSError:
+                if not found:
+                    raise
+                break  # what was read before is given out first; the next call fails again
         return found
 
-    def _adopt(self, path: Path, position: Position | None, at_end: bool = False) -> None:
-        """Open a file, if it is there and is one, at a position or at one of its ends."""
-        try:
-            if not stat.S_ISREG(path.stat().st_mode):
-                return  # a directory, or a pipe, which would be waited for
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return
-        found = os.fstat(fd)
-        offset = position.offset if position else found.st_size if at_end else 0
-        file = _Open(fd, found.st_ino, offset, position.mark if position else _mark(fd, offset))
-        file.until = None if path == self.path else monotonic() + LINGER_S
-        self._files.append(file)
+    def rest(self) -> list[Line]:
+        """What stands after the last line feed of a file that will not grow any more."""
+        return self._cut(self._ahead, len(self._ahead), True) if self._ahead else []
 
-    def _adopt_unseen(self, known: set[int]) -> None:
-        """Read also what had the name between two looks: files beside the path, begun alike and changed after those known."""
-        named = self._named
-        held = {file.inode for file in self._files}
-        since = max((os.fstat(file.fd).st_mtime_ns for file in self._files if file is not named), default=None)
-        if since is None:
-            return
-        unseen = []
-        for inode, path in self._beside().items():
-            alike = path.name.startswith(self.path.name) or path.name.startswith(f"{self.path.stem}-")
-            if (
-                inode not in held | known
-                and alike
-                and path != self.path
-                and (changed := path.stat().st_mtime_ns) > since
-            ):
-                unseen.append((changed, path))
-        for _, path in sorted(unseen):
-            self._adopt(path, None)
-        self._files.sort(key=lambda file: file is named)
-
-    def read(self) -> Iterator[Line]:
-        """New whole lines. Raises OSError."""
-        self._follow_name()
-        for file in list(self._files):
-            yield from self._read(file)
-            if file.until is not None and monotonic() > file.until:
-                yield from self._last(file)
-                self._drop(file)
-
-    def _follow_name(self) -> None:
-        named = self._named
-        try:
-            inode = self.path.stat().st_ino
-        except FileNotFoundError:
-            if named is not None and not os.fstat(named.fd).st_nlink:
-                named.until = monotonic() + LINGER_S  # removed: nothing but its writer can hold it
-            return  # renamed, and nobody has taken its name yet
-        if named is not None and named.inode == inode:
-            return
-        known = {file.inode for file in self._files}
-        if named is not None:
-            named.until = monotonic() + LINGER_S
-            log.emit("file_rotated", path=str(self.path))
-        back = next((file for file in self._files if file.inode == inode), None)
-        if back is not None:  # it was renamed, and has got its name back
-            back.until = None
-            self._files.sort(key=lambda file: file.until is None)
-            return
-        self._adopt(self.path, None)
-        self._adopt_unseen(known)
-
-    def _read(self, file: _Open) -> Iterator[Line]:
-        size = os.fstat(file.fd).st_size
-        if size < file.offset + len(file.half) or _mark(file.fd, file.offset) != file.mark:
-            log.emit("file_truncated", path=str(self.path), size=size, position=file.offset)
-            file.offset, file.half, file.mark = 0, b"", _mark(file.fd, 0)
-        while chunk := os.pread(file.fd, READ_BYTES, file.offset + len(file.half)):
-            *lines, rest = (file.half + chunk).split(b"\n")
-            file.half = b""  # whoever stops in the middle goes on behind the line that was given out
-            for line in lines:
-                file.offset += len(line) + 1
-                file.mark = _mark(file.fd, file.offset)
-                yield Line(self.path, line, file.inode, file.offset)
-            file.half = rest
-            if len(file.half) > LINE_BYTES_MAX:
-                yield from self._last(file)
-
-    def _last(self, file: _Open) -> Iterator[Line]:
-        """What stands behind the last line feed of a file that will not grow any more, or that is too much to hold."""
-        if file.half:
-            line, file.half = file.half, b""
-            file.offset += len(line)
-            file.mark = _mark(file.fd, file.offset)
-            yield Line(self.path, line, file.inode, file.offset)
-
-    def _drop(self, file: _Open) -> None:
-        os.close(file.fd)
-        self._files.remove(file)
+    def move_to(self, fd: int) -> None:
+        """Go on in a copy, or nowhere if `fd` is -1: the content that was being read is not in this file any more."""
+        self.close()
+        self.fd = fd
+        if fd >= 0:
+            self.inode = os.fstat(fd).st_ino
+            self.confirmed = self.confirmed._replace(inode=self.inode)
 
     def close(self) -> None:
-        """Read nothing any more."""
-        while self._files:
-            self._drop(self._files[0])
+        """Read the file no more."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def _fill(self) -> bool:
+        chunk = os.pread(self.fd, READ_BYTES, self.offset + len(self._ahead)) if self.fd >= 0 else b""
+        self._ahead += chunk
+        return bool(chunk)
+
+    def _split(self, count: int) -> list[Line]:
+        """Lines out of what was read ahead; pieces of a line that has no end yet and is too long to wait for it."""
+        *texts, rest = self._ahead.split(b"\n", count)
+        found: list[Line] = []
+        for text in texts:
+            found += self._cut(text, len(text) + 1, True)
+        if not found and len(rest) > PIECE_BYTES:
+            found = self._cut(rest, len(rest), False)
+        return found
+
+    def _cut(self, text: bytes, size: int, ended: bool) -> list[Line]:
+        """`text` as one line or in pieces. `size` bytes of the file stand for it; what has no end yet waits with its rest."""
+        found: list[Line] = []
+        while len(text) > PIECE_BYTES:
+            found.append(self._give(text[:PIECE_BYTES], PIECE_BYTES, self._number, False))
+            text, size = text[PIECE_BYTES:], size - PIECE_BYTES
+        if ended:
+            found.append(self._give(text, size, self._number or None, True))
+            self._start = self.offset
+        return found
+
+    @property
+    def _number(self) -> int:
+        return (self.offset - self._start) // PIECE_BYTES
+
+    def _give(self, text: bytes, size: int, piece: int | None, last: bool) -> Line:
+        self._advance(size)
+        return Line(text, self.generation, self._start, self.offset, piece, last)
+
+    def _advance(self, size: int) -> None:
+        taken, self._ahead = self._ahead[:size], self._ahead[size:]
+        self.offset += size
+        self._head += taken[: MARK_BYTES - len(self._head)]
+        self._tail = (self._tail + taken[-MARK_BYTES:])[-MARK_BYTES:]
 
 
-def _mark(fd: int, offset: int) -> int:
-    size = min(offset, _MARK_BYTES)
-    return xxh3_64_intdigest(os.pread(fd, size, offset - size))
+def mark_of(fd: int, offset: int) -> int:
+    """The checksum that a position at `offset` of this file has. Raises OSError."""
+    size = min(offset, MARK_BYTES)
+    return _checksum(os.pread(fd, size, 0), os.pread(fd, size, offset - size))
+
+
+def _checksum(head: bytes, tail: bytes) -> int:
+    return xxh3_64_intdigest(head + tail)

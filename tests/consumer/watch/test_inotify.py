@@ -7,6 +7,7 @@ import pytest
 
 from consumer.watch.backends import EVERYWHERE
 from consumer.watch.inotify import Inotify
+from consumer.watch.renames import Change
 
 
 @pytest.fixture
@@ -84,3 +85,46 @@ def test_one_directory_under_two_names_is_both(kernel: Inotify, tmp_path: Path) 
 def test_a_wait_is_ended_from_outside(kernel: Inotify) -> None:
     threading.Timer(0.01, kernel.interrupt).start()
     assert kernel.dirty(60) == set()
+
+
+def test_renames_are_told_in_their_order(kernel: Inotify, tmp_path: Path) -> None:
+    log, one, two, outside = tmp_path / "log", tmp_path / "log.1", tmp_path / "log.2", tmp_path / "outside"
+    outside.mkdir()
+    kernel.arm({tmp_path})
+    assert kernel.changes() is None  # what happened before it was watched was not seen
+    log.touch()
+    log.rename(one)
+    log.touch()
+    assert kernel.dirty(1) == {tmp_path}
+    one.rename(two)
+    log.rename(one)
+    assert kernel.changes() == [Change(log, one), Change(one, two), Change(log, one)]
+    two.unlink()
+    one.rename(outside / "one")
+    (outside / "one").rename(log)
+    assert kernel.changes() == [Change(two, None), Change(None, log)]
+    assert kernel.changes() == [Change(one, None)]  # its second half may have come late, and did not
+
+
+def test_renames_that_were_lost_are_said_to_be(kernel: Inotify, tmp_path: Path) -> None:
+    kernel.arm({tmp_path})
+    kernel.changes()
+    limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    names = [tmp_path / "a", tmp_path / "b"]
+    names[0].touch()
+    for number in range(limit // 2 + 10):
+        names[number % 2].rename(names[1 - number % 2])
+    assert kernel.changes() is None
+    assert kernel.changes() == []
+
+
+def test_renames_that_are_not_asked_for_are_not_kept_for_ever(
+    kernel: Inotify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.watch.inotify._CHANGES_MAX", 5)
+    kernel.arm({tmp_path})
+    kernel.changes()
+    for _ in range(6):
+        (tmp_path / "a").touch()
+        (tmp_path / "a").unlink()
+    assert kernel.changes() is None

@@ -1,0 +1,274 @@
+"""The files of one watched path: the one that has the name, and those that had it and are not read to their end.
+
+Invariants: a file is read only if its history explains it: it has the watched name; or it had it, as renames that were seen
+or its inode with the checksum of what was read of it prove; or it is a copy that begins with exactly what was read; or, where
+renames were not seen (while nobody looked, by polling, after a loss), the same rotation named it after a file that is proven.
+A compressed file is never read, nor one that is watched itself. `positions` never passes what was confirmed.
+"""
+
+import os
+import stat
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from time import monotonic
+
+from consumer import log
+from consumer.watch.lines import Line, OpenFile, Position, mark_of
+from consumer.watch.renames import Change, History, inserted, is_compressed, successors
+
+LINGER_S = 10.0  # how long a file that lost its name is read after it last grew: its writer may not know yet
+BATCH_LINES = 500
+BATCH_BYTES = 8 << 20
+
+
+class Follower:
+    """One path. `look` finds its files, `read` gives what is new in them, `confirm` says that this was taken.
+
+    `start`: up to where its files have been read before, the oldest first. Without it the file is followed from its end, or
+    `from_start`. `watched`: the paths that are followed by themselves.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        start: Sequence[Position] | None = None,
+        from_start: bool = False,
+        watched: Collection[Path] = (),
+    ) -> None:
+        self.path = path
+        self._watched = {*watched, path}
+        self._files: list[OpenFile] = []  # the oldest first; the last one has the name
+        self._history = History(path)
+        self._blind = False  # renames may not have been seen
+        self._unseen = bool(start)  # so that files may have come and gone
+        for position in start or ():
+            self._resume(position)
+        self._at_end = start is None and not from_start
+        self._look_on()
+        self._at_end = False
+
+    @property
+    def _named(self) -> OpenFile | None:
+        return self._files[-1] if self._files and self._files[-1].until is None else None
+
+    def positions(self) -> list[Position]:
+        """Up to where each file has been confirmed, the oldest first."""
+        return [file.confirmed for file in self._files]
+
+    def confirm(self) -> None:
+        """All that was given out is where it belongs."""
+        for file in self._files:
+            file.confirmed = file.position
+        self._drop([file for file in self._files if file.done])
+
+    def close(self) -> None:
+        """Read nothing any more."""
+        self._drop(self._files)
+
+    # Which files
+
+    def look(self, changes: Sequence[Change] | None = None) -> None:
+        """Find out which files have to be read. `changes`: all renames since the last look; None if some may not have been seen.
+
+        Raises OSError; the next look makes up for it.
+        """
+        self._blind |= changes is None
+        self._history.note(changes or ())
+        for file in [file for file in self._files if file.changed()]:
+            self._restart(file)
+        self._unseen |= self._blind and self._rotated()
+        self._look_on()
+        self._blind = False
+
+    def _rotated(self) -> bool:
+        named = self._named
+        return named is not None and named.inode != _inode(self.path)
+
+    def _look_on(self) -> None:
+        """The file that had the name, those that had it in between, and the one that has it now: in this order."""
+        self._release_name()
+        for name in list(self._history.former):
+            self._adopt_rotated(name)
+            self._history.former.remove(name)
+        if self._unseen:
+            for name in self._successors():
+                self._adopt_rotated(name)
+            self._unseen = False
+        self._take_name()
+
+    def _release_name(self) -> None:
+        """Let the file linger that has lost its name, to another one or because it was removed."""
+        named, inode = self._named, _inode(self.path)
+        if named is None or named.inode == inode:
+            return
+        if inode is not None:
+            log.emit("file_rotated", path=str(self.path))
+        if inode is not None or not os.fstat(named.fd).st_nlink:
+            named.until = monotonic() + LINGER_S
+
+    def _take_name(self) -> None:
+        """Read the file that has the name now, from its beginning; go on in it if it had the name before."""
+        inode = _inode(self.path)
+        if inode is None or self._named is not None:
+            return  # renamed, and nothing has taken its name yet
+        back = next((file for file in self._files if file.inode == inode and file.fd >= 0 and not file.done), None)
+        if back is not None:
+            back.until = None
+            self._files.sort(key=lambda file: file.until is None)
+        elif (fd := _open(self.path)) is not None:
+            self._files.append(OpenFile(fd, at_end=self._at_end))
+
+    def _adopt_rotated(self, path: Path) -> None:
+        if not self._foreign(path) and (fd := _open(path)) is not None:
+            if os.fstat(fd).st_ino in {file.inode for file in self._files}:
+                os.close(fd)
+            else:
+                self._linger(OpenFile(fd))
+
+    def _linger(self, file: OpenFile, seconds: float | None = None) -> None:
+        file.until = monotonic() + (LINGER_S if seconds is None else seconds)
+        self._files.insert(len(self._files) - (self._named is not None), file)
+
+    def _foreign(self, path: Path) -> bool:
+        return is_compressed(path.name) or path in self._watched
+
+    # What was read before
+
+    def _resume(self, position: Position) -> None:
+        """Go on in the file that a position is of, under the name that it has now, or in a copy of it."""
+        beside = self._beside()
+        path = beside.get(position.inode)
+        fd = None if path is None else self._proven(path, position)
+        if fd is not None and path == self.path:
+            self._files.append(OpenFile(fd, position))
+            return
+        if fd is None:
+            fd = self._copy_of(position)
+        if fd is not None:
+            self._linger(OpenFile(fd, position))
+        elif path == self.path:
+            log.emit("file_truncated", path=str(path), size=path.stat().st_size, position=position.offset)
+        else:
+            log.emit("file_gone", path=str(self.path), position=position.offset)
+
+    def _restart(self, file: OpenFile) -> None:
+        """What was read of a file is not in it any more: read it from its beginning, and what is left of before from a copy."""
+        log.emit("file_truncated", path=str(self.path), size=os.fstat(file.fd).st_size, position=file.offset)
+        fresh = OpenFile(os.dup(file.fd))
+        fresh.until = file.until
+        copy = self._copy_of(file.position)
+        self._unseen |= copy is not None
+        file.move_to(-1 if copy is None else copy)
+        file.until = 0.0
+        self._files.insert(self._files.index(file) + 1, fresh)
+
+    def _beside(self) -> dict[int, Path]:
+        """The files of the directory by inode; of those with several names, the one that is followed."""
+        found: dict[int, Path] = {}
+        try:
+            with os.scandir(self.path.parent) as entries:
+                for entry in entries:
+                    if entry.is_file(follow_symlinks=False):
+                        found.setdefault(entry.inode(), Path(entry.path))
+        except FileNotFoundError:
+            return found
+        if (inode := _inode(self.path)) is not None:
+            found[inode] = self.path
+        return found
+
+    def _proven(self, path: Path, position: Position) -> int | None:
+        """Open a file that holds what a position counts. One of which nothing was read must have a name of the rotation."""
+        if path != self.path and (self._foreign(path) or not (position.offset or inserted(self.path.name, path.name))):
+            return None
+        fd = _open(path)
+        if fd is None:
+            return None
+        if os.fstat(fd).st_size >= position.offset and mark_of(fd, position.offset) == position.mark:
+            return fd
+        os.close(fd)
+        return None
+
+    def _copy_of(self, position: Position) -> int | None:
+        """Open the newest copy of what was read: `copytruncate` makes one, with the lines that were not read yet."""
+        held = {file.inode for file in self._files}
+        copies = [
+            path for inode, path in self._beside().items()
+            if position.offset and path != self.path and inode not in held and inserted(self.path.name, path.name)
+        ]  # fmt: skip
+        for path in sorted(copies, key=_changed_ns, reverse=True):
+            if (fd := self._proven(path, position)) is not None:
+                return fd
+        return None
+
+    def _successors(self) -> list[Path]:
+        """Files that the rotation has named after the newest one that is proven, the oldest first."""
+        beside = self._beside()
+        for file in reversed(self._files):
+            path = beside.get(file.inode)
+            if file.until is not None and path is not None and path != self.path:
+                names = successors(self.path.name, path.name, [found.name for found in beside.values()])
+                found = [self.path.with_name(name) for name in names]
+                since = _changed_ns(path)
+                return sorted((one for one in found if _changed_ns(one) >= since), key=_changed_ns)
+        return []
+
+    # Their lines
+
+    def read(self, count: int = BATCH_LINES, size: int = BATCH_BYTES) -> list[Line]:
+        """New lines: at most `count`, and no more after `size` bytes. A file that cannot be read stops no other."""
+        found: list[Line] = []
+        for file in self._files:
+            lines = list(self._read(file, count - len(found), size))
+            found += lines
+            size -= sum(len(line.text) for line in lines)
+            if len(found) >= count or size <= 0:
+                break
+        return found
+
+    def _read(self, file: OpenFile, count: int, size: int) -> Iterator[Line]:
+        if file.done:
+            return
+        try:
+            lines = file.read(count, size)
+        except OSError as error:
+            log.emit("watch_failed", reason=f"{self.path}: {error.strerror or error}")
+            return
+        yield from lines
+        if file.until is None:
+            return
+        if lines and file.until:
+            file.until = monotonic() + LINGER_S
+        elif not lines and monotonic() > file.until:
+            yield from file.rest()
+            file.done = True
+
+    def _drop(self, files: Sequence[OpenFile]) -> None:
+        for file in list(files):
+            file.close()
+            self._files.remove(file)
+
+
+def _open(path: Path) -> int | None:
+    """Open a file; None if it is not there or is none. A pipe is not waited for. Raises OSError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return fd
+    os.close(fd)
+    return None
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _changed_ns(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

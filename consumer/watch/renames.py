@@ -1,0 +1,70 @@
+"""What renames say about files: which names hold a file that had the watched name before, and which names a rotation gives.
+
+Pure: no file is opened here. A name proves nothing by itself: `app-error.log` is no older `app.log`.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import NamedTuple
+
+COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".lzma", ".lzo", ".br", ".zip", ".Z", ".z")
+
+
+class Change(NamedTuple):
+    """A rename that was seen. No source, no target: the file came from, or went to, a directory that is not watched, or was removed."""
+
+    source: Path | None
+    target: Path | None
+
+
+class History:
+    """The names of files that had the watched name and have not been opened, the oldest first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.former: list[Path] = []
+
+    def note(self, changes: Iterable[Change]) -> None:
+        """Follow renames, in their order."""
+        for source, target in changes:
+            if target in self.former:
+                self.former.remove(target)  # replaced: its file is gone
+            if source == self._path and target is not None:
+                self.former.append(target)
+            elif source in self.former:
+                place = self.former.index(source)
+                self.former[place : place + 1] = [] if target is None else [target]
+
+
+def is_compressed(name: str) -> bool:
+    """Whether the file was packed: its bytes are no lines."""
+    return name.endswith(COMPRESSED)
+
+
+def inserted(name: str, rotated: str) -> tuple[str, str] | None:
+    """What a rotation has put after `name` or before its suffix, and the suffix; None if `rotated` is no such name.
+
+    `app.log`, `app.log.1`: (`.1`, ``). `app.log`, `app-20261121.log`: (`-20261121`, `.log`).
+    """
+    stem, suffix = PurePath(name).stem, PurePath(name).suffix
+    if rotated.startswith(name):
+        part, suffix = rotated[len(name) :], ""
+    elif rotated.startswith(stem) and rotated.endswith(suffix) and len(rotated) > len(name):
+        part = rotated[len(stem) : len(rotated) - len(suffix)]
+    else:
+        return None
+    return (part, suffix) if re.match(r"[._-][0-9]" if suffix else r"[._~-]", part) else None
+
+
+def successors(name: str, rotated: str, others: Iterable[str]) -> list[str]:
+    """Those of `others` that the same rotation names: equal to `rotated` but for the numbers that it put in."""
+    found = inserted(name, rotated)
+    if found is None or not re.search("[0-9]", found[0]):
+        return []
+    part, suffix = found
+    numbers = re.escape(rotated[: len(rotated) - len(part) - len(suffix)]) + "[0-9]+".join(
+        re.escape(text) for text in re.split("[0-9]+", part)
+    )
+    pattern = re.compile(numbers + re.escape(suffix))
+    return [other for other in others if other != rotated and pattern.fullmatch(other)]

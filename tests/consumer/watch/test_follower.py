@@ -1,0 +1,498 @@
+"""The files of one path: rotation, truncation, copies, restarts."""
+
+import errno
+import os
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer import log
+from consumer.watch import follower as following
+from consumer.watch import lines as reading
+from consumer.watch.follower import Follower
+from consumer.watch.lines import Line, Position, mark_of
+from consumer.watch.renames import Change
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    (tmp_path / "log").write_bytes(b"before\n")
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def follower(path: Path) -> Iterator[Follower]:
+    made = Follower(path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    events: list[str] = []
+    monkeypatch.setattr(log, "emit", lambda event, **_: events.append(event))
+    return events
+
+
+def add(path: Path, raw: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(raw)
+
+
+def at(path: Path, offset: int) -> list[Position]:
+    """The position that a follower would have stored after so many bytes."""
+    with path.open("rb") as file:
+        return [Position(path.stat().st_ino, offset, offset, mark_of(file.fileno(), offset), "g")]
+
+
+def give(follower: Follower, changes: Sequence[Change] | None = None) -> list[Line]:
+    """Look, read, confirm."""
+    follower.look(changes)
+    found = follower.read()
+    follower.confirm()
+    return found
+
+
+def texts(follower: Follower, changes: Sequence[Change] | None = None) -> list[bytes]:
+    return [line.text for line in give(follower, changes)]
+
+
+def test_lines_that_are_added_are_read_once(path: Path, follower: Follower) -> None:
+    assert texts(follower) == []
+    add(path, b"one\ntwo\n")
+    assert texts(follower) == [b"one", b"two"]
+    assert texts(follower) == []
+
+
+def test_a_file_may_be_read_from_its_start(path: Path) -> None:
+    follower = Follower(path, from_start=True)
+    assert texts(follower) == [b"before"]
+    follower.close()
+
+
+def test_half_a_line_and_half_a_character_wait(path: Path, follower: Follower) -> None:
+    """Half of a character was an exception."""
+    add(path, "é".encode()[:1])
+    assert texts(follower) == []
+    add(path, "é".encode()[1:] + b"\n")
+    assert texts(follower) == ["é".encode()]
+
+
+def test_a_rotated_file_is_read_to_its_end_and_its_successor_from_its_start(
+    path: Path, follower: Follower, said: list[str]
+) -> None:
+    """The watcher followed the old file, and dropped the name."""
+    add(path, b"one\n")
+    path.rename(path.with_name("log.1"))
+    add(path.with_name("log.1"), b"two\n")
+    add(path, b"three\n")
+    assert texts(follower) == [b"one", b"two", b"three"]
+    add(path.with_name("log.1"), b"late\n")
+    add(path, b"four\n")
+    assert texts(follower) == [b"late", b"four"]
+    assert said == ["file_rotated"]
+
+
+def test_a_file_without_its_name_is_given_up_after_a_while(
+    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "LINGER_S", -1)
+    add(path, b"one\nhalf")
+    path.rename(path.with_name("log.1"))
+    add(path, b"new\n")
+    assert texts(follower) == [b"one", b"new"]
+    assert texts(follower) == [b"half"]
+    add(path.with_name("log.1"), b"nobody reads this\n")
+    assert texts(follower) == []
+    assert [one.inode for one in follower.positions()] == [path.stat().st_ino]
+
+
+def test_a_name_that_is_gone_for_a_while_is_waited_for(path: Path, follower: Follower) -> None:
+    path.rename(path.with_name("log.1"))
+    add(path.with_name("log.1"), b"one\n")
+    assert texts(follower) == [b"one"]
+    add(path, b"two\n")
+    assert texts(follower) == [b"two"]
+
+
+def test_a_truncated_file_is_read_from_its_start(path: Path, follower: Follower, said: list[str]) -> None:
+    """Later lines were skipped: the position was behind the end."""
+    add(path, b"a long line that is read\n")
+    assert len(texts(follower)) == 1
+    os.truncate(path, 0)
+    add(path, b"new\n")
+    assert texts(follower) == [b"new"]
+    assert said == ["file_truncated"]
+
+
+def test_a_file_that_is_made_later_is_read_from_its_start(tmp_path: Path) -> None:
+    follower = Follower(tmp_path / "later")
+    assert texts(follower) == []
+    add(tmp_path / "later", b"one\n")
+    assert texts(follower) == [b"one"]
+    follower.close()
+
+
+def test_reading_goes_on_at_a_stored_position(path: Path) -> None:
+    first = Follower(path, from_start=True)
+    add(path, b"one\ntwo\nhalf")
+    found = give(first)
+    first.close()
+    for count, line in enumerate(found, 1):
+        again = Follower(path, at(path, line.offset))
+        assert texts(again) == [b"before", b"one", b"two"][count:]
+        again.close()
+
+
+def test_what_was_rotated_while_nobody_looked_is_found_beside(path: Path) -> None:
+    first = Follower(path, from_start=True)
+    assert texts(first) == [b"before"]
+    stored = first.positions()
+    first.close()
+    add(path, b"one\n")
+    path.rename(path.with_name("log.1"))
+    add(path, b"two\n")
+    again = Follower(path, stored)
+    assert texts(again) == [b"one", b"two"]
+    add(path, b"three\n")
+    assert texts(again) == [b"three"]
+    again.close()
+
+
+def test_a_stored_position_of_a_file_that_is_gone_starts_the_new_one(path: Path) -> None:
+    follower = Follower(path, [Position(1, 5, 5, 0, "g")])
+    assert texts(follower) == [b"before"]
+    follower.close()
+
+
+@given(st.binary(max_size=300), st.randoms(use_true_random=False))
+def test_every_byte_but_the_line_feeds_is_given_out_once(
+    tmp_path_factory: pytest.TempPathFactory, raw: bytes, random: Random
+) -> None:
+    path = tmp_path_factory.mktemp("lines") / "log"
+    path.touch()
+    follower, found = Follower(path), []
+    at = 0
+    while at < len(raw):
+        size = random.randint(1, 50)
+        add(path, raw[at : at + size])
+        found += give(follower)
+        at += size
+    follower.close()
+    assert [line.text for line in found] == raw.split(b"\n")[:-1]
+    assert [line.offset for line in found] == [at + 1 for at, byte in enumerate(raw) if byte == 10]
+
+
+def test_a_reader_that_stops_in_the_middle_of_a_read_goes_on_behind_its_last_line(
+    path: Path, follower: Follower
+) -> None:
+    add(path, b"".join(b"line%04d\n" % number for number in range(600)) + b"half")
+    found = [line.text for line in follower.read(500)]
+    found += [line.text for line in follower.read(500)]
+    add(path, b" and half\n")
+    assert found + texts(follower) == [b"line%04d" % number for number in range(600)] + [b"half and half"]
+
+
+def test_several_rotations_between_two_looks_lose_no_file(path: Path, follower: Follower) -> None:
+    add(path, b"A\n")
+    assert texts(follower) == [b"A"]
+    for number, text in ((2, b"B"), (1, b"C")):
+        path.rename(path.with_name(f"log.{number}"))
+        path.write_bytes(text + b"\n")
+        os.utime(path, ns=(1 << 61, (1 << 61) + 3 - number))
+    os.utime(path.with_name("log.2"), ns=(5, 5))
+    assert texts(follower) == [b"B", b"C"]
+
+
+def test_a_file_that_gets_its_name_back_is_not_read_again(path: Path, follower: Follower) -> None:
+    add(path, b"A\n")
+    assert texts(follower) == [b"A"]
+    path.rename(path.with_name("log.1"))
+    add(path, b"B\n")
+    assert texts(follower) == [b"B"]
+    path.with_name("log.1").rename(path)
+    add(path, b"C\n")
+    assert texts(follower) == [b"C"]
+
+
+def test_a_truncated_file_that_has_grown_past_the_position_is_noticed(path: Path, follower: Follower) -> None:
+    add(path, b"one\n")
+    assert texts(follower) == [b"one"]
+    path.write_bytes(b"another line\nthat is longer\n")
+    assert texts(follower) == [b"another line", b"that is longer"]
+
+
+def test_a_truncation_inside_of_half_a_line_is_noticed(path: Path, follower: Follower) -> None:
+    add(path, b"half a line")
+    assert texts(follower) == []
+    os.truncate(path, len(b"before\n"))
+    add(path, b"one\n")
+    assert texts(follower)[-1] == b"one"
+
+
+def test_an_inode_that_is_used_again_is_another_file(path: Path) -> None:
+    stored = [Position(path.stat().st_ino, 5, 5, 12345, "g")]
+    follower = Follower(path, stored)
+    assert texts(follower) == [b"before"]
+    follower.close()
+
+
+@pytest.mark.parametrize("name", ["app-20260101.log", "app.log.1", "app[1].log.1"])
+def test_a_rotated_file_is_found_by_its_inode_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "app.log"
+    path.write_bytes(b"one\n")
+    first = Follower(path, from_start=True)
+    assert texts(first) == [b"one"]
+    stored = first.positions()
+    first.close()
+    add(path, b"two\n")
+    path.rename(tmp_path / name)
+    path.write_bytes(b"three\n")
+    again = Follower(path, stored)
+    assert texts(again) == [b"two", b"three"]
+    again.close()
+
+
+def test_a_file_that_was_removed_is_not_kept_open(
+    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "LINGER_S", -1)
+    path.unlink()
+    assert texts(follower) == []
+    assert follower.positions() == []
+
+
+def test_a_position_is_known_before_the_first_line(path: Path) -> None:
+    first = Follower(path)
+    stored = first.positions()
+    first.close()
+    add(path, b"while stopped\n")
+    again = Follower(path, stored)
+    assert texts(again) == [b"while stopped"]
+    again.close()
+
+
+def test_nothing_stored_of_a_known_path_starts_its_new_file(path: Path) -> None:
+    follower = Follower(path, [])
+    assert texts(follower) == [b"before"]
+    follower.close()
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    (tmp_path / "app.log").write_bytes(b"before\n")
+    return tmp_path / "app.log"
+
+
+def restart(path: Path, follower: Follower, **options: Collection[Path]) -> Follower:
+    """Another life, from the positions of this one."""
+    stored = follower.positions()
+    follower.close()
+    return Follower(path, stored, **options)
+
+
+OTHERS = ("app-error.log", "app.log.gz", "app.log.1.gz", "app-20261121.log.xz", "app.log.2.zst", "app.log.bz2", "app.log.audit", "app.log.lock", "app2.log", "apple.log", "app.log-error")  # fmt: skip
+
+
+@pytest.mark.parametrize("rotated", ["app.log.1", "app-20261120.log", "app.log-20261120", "app.log.old"])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_file_of_another_log_is_never_published_when_a_log_rotates(app: Path, rotated: str, stopped: bool) -> None:
+    """It was enough to have a name that began alike, and to be newer."""
+    follower = Follower(app)
+    add(app, b"one\n")
+    assert texts(follower) == [b"one"]
+    for name in OTHERS:
+        app.with_name(name).write_bytes(b"of " + name.encode() + b"\n")
+        os.utime(app.with_name(name), ns=(1 << 61, 1 << 61))
+    app.rename(app.with_name(rotated))
+    app.write_bytes(b"two\n")
+    if stopped:
+        follower = restart(app, follower)
+    assert texts(follower) == [b"two"]
+    assert texts(follower) == []
+    follower.close()
+
+
+def test_a_file_that_is_watched_itself_is_not_read_as_a_rotated_one(tmp_path: Path) -> None:
+    path, other = tmp_path / "app.log", tmp_path / "app.log.1"
+    path.write_bytes(b"one\n")
+    follower = Follower(path, from_start=True, watched=[path, other])
+    assert texts(follower) == [b"one"]
+    path.rename(tmp_path / "app.log.2")
+    other.write_bytes(b"of the other\n")
+    os.utime(other, ns=(1 << 61, 1 << 61))
+    path.write_bytes(b"two\n")
+    assert texts(follower) == [b"two"]
+    follower.close()
+
+
+@pytest.mark.parametrize("scheme", [("app.log.2", "app.log.1"), ("app-20261119.log", "app-20261120.log")])
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_double_rotation_that_no_rename_told_of_loses_no_line(
+    app: Path, scheme: tuple[str, str], stopped: bool
+) -> None:
+    follower = Follower(app)
+    add(app, b"one\n")
+    assert texts(follower) == [b"one"]
+    add(app, b"two\n")
+    for name, line in zip(scheme, (b"three\n", b"four\n"), strict=True):
+        app.rename(app.with_name(name))
+        app.write_bytes(line)
+    if stopped:
+        follower = restart(app, follower)
+    assert texts(follower) == [b"two", b"three", b"four"]
+    follower.close()
+
+
+def test_renames_that_were_seen_explain_a_file_whatever_it_is_called(app: Path) -> None:
+    follower = Follower(app)
+    add(app, b"one\n")
+    first, second, third = (app.with_name(name) for name in ("aside", "kept", "moved"))
+    app.rename(first)
+    app.write_bytes(b"two\n")
+    app.rename(second)
+    second.rename(third)
+    app.write_bytes(b"three\n")
+    app.with_name("app.log.1").write_bytes(b"of another\n")
+    changes = [Change(app, first), Change(app, second), Change(second, third)]
+    assert texts(follower, changes) == [b"one", b"two", b"three"]
+    assert texts(follower, []) == []
+    follower.close()
+
+
+def test_an_inode_that_another_file_got_is_not_read(app: Path) -> None:
+    follower = Follower(app)
+    add(app, b"one\n")
+    assert texts(follower) == [b"one"]
+    (position,) = follower.positions()
+    follower.close()
+    other = app.with_name("other.log")
+    other.write_bytes(b"a long text of another file\n")
+    app.unlink()
+    app.write_bytes(b"two\n")
+    follower = Follower(app, [position._replace(inode=other.stat().st_ino)])
+    assert texts(follower) == [b"two"]
+    follower.close()
+
+
+def copytruncate(path: Path, copy: Path) -> None:
+    copy.write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_what_only_a_copy_still_holds_is_read_from_the_copy(app: Path, stopped: bool) -> None:
+    """Of copytruncate, the lines between the last look and the truncation were lost."""
+    follower = Follower(app)
+    add(app, b"one\n")
+    assert texts(follower) == [b"one"]
+    add(app, b"two\n")
+    copytruncate(app, app.with_name("app.log.1"))
+    app.with_name("app.log.3").write_bytes(b"before\nan older one, that began alike\n")
+    os.utime(app.with_name("app.log.3"), ns=(5, 5))
+    add(app, b"three\n")
+    if stopped:
+        follower = restart(app, follower)
+    assert texts(follower) == [b"two", b"three"]
+    assert texts(follower) == []
+    follower.close()
+
+
+def test_two_copies_between_two_looks_are_both_read(app: Path) -> None:
+    follower = Follower(app)
+    add(app, b"one\n")
+    assert texts(follower) == [b"one"]
+    add(app, b"two\n")
+    copytruncate(app, app.with_name("app.log.2"))
+    add(app, b"three\n")
+    copytruncate(app, app.with_name("app.log.1"))
+    add(app, b"four\n")
+    assert texts(follower, []) == [b"two", b"three", b"four"]
+    follower.close()
+
+
+def test_lines_that_were_read_ahead_of_a_truncation_are_given_out(app: Path) -> None:
+    follower = Follower(app)
+    add(app, b"one\ntwo\nthree\n")
+    follower.look()
+    assert [line.text for line in follower.read(1)] == [b"one"]
+    os.truncate(app, 0)
+    add(app, b"four\n")
+    assert texts(follower) == [b"two", b"three", b"four"]
+    follower.close()
+
+
+def test_a_generation_is_new_after_a_truncation_and_kept_by_a_copy_and_a_restart(app: Path) -> None:
+    """The same path, inode and offset stood for two lines."""
+    follower = Follower(app, from_start=True)
+    (before,) = give(follower)
+    add(app, b"two\n")
+    copytruncate(app, app.with_name("app.log.1"))
+    (copied,) = give(follower)
+    add(app, b"before\n")
+    (after,) = give(follower)
+    assert (copied.text, copied.generation) == (b"two", before.generation)
+    assert (after.text, after.offset) == (before.text, before.offset)
+    assert after.generation != before.generation
+    follower = restart(app, follower)
+    add(app, b"three\n")
+    assert [line.generation for line in give(follower)] == [after.generation]
+    follower.close()
+
+
+def test_a_read_error_discards_no_line_that_was_taken(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = Follower(app)
+    add(app, b"x" * 99 + b"\n" + b"y" * 99 + b"\n")
+    monkeypatch.setattr(reading, "READ_BYTES", 100)
+    pread, asked = os.pread, []
+
+    def failing(fd: int, size: int, offset: int) -> bytes:
+        asked.append(offset)
+        if offset >= 107 and size == 100:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(fd, size, offset)
+
+    follower.look()
+    monkeypatch.setattr(os, "pread", failing)
+    assert [line.text for line in follower.read()] == [b"x" * 99]
+    assert [one.offset for one in follower.positions()] == [7]
+    follower.confirm()
+    assert [one.offset for one in follower.positions()] == [107]
+    assert follower.read() == []
+    monkeypatch.undo()
+    assert [line.text for line in follower.read()] == [b"y" * 99]
+    follower.close()
+
+
+def test_a_position_never_passes_what_is_confirmed(app: Path) -> None:
+    follower = Follower(app)
+    add(app, b"one\ntwo\n")
+    (stored,) = follower.positions()
+    follower.look()
+    assert len(follower.read()) == 2
+    follower.look()
+    assert follower.positions() == [stored]
+    follower = restart(app, follower)
+    assert texts(follower) == [b"one", b"two"]
+    follower.close()
+
+
+def test_a_file_that_goes_on_growing_without_its_name_is_followed(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(following, "monotonic", lambda: now[0])
+    follower = Follower(app)
+    app.rename(app.with_name("app.log.1"))
+    app.write_bytes(b"new\n")
+    assert texts(follower) == [b"new"]
+    for _ in range(5):
+        now[0] += following.LINGER_S - 1
+        add(app.with_name("app.log.1"), b"late\n")
+        assert texts(follower) == [b"late"]
+    now[0] += following.LINGER_S + 1
+    assert texts(follower) == []
+    assert len(follower.positions()) == 1
+    follower.close()
