@@ -17,6 +17,7 @@ from consumer import log, settings
 from consumer.cli_reading import Local, Paths, Workers, add_to, complain
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.output import OutputLost, discard_output, open_streams
+from consumer.sections import Settings
 
 app = cyclopts.App(
     name="deedbox",
@@ -60,18 +61,52 @@ def run(
     loaded = settings.load(config, settings.environment(), flags, list(set))
     from consumer.service import Service  # the AMQP library costs a second that other commands need not pay
 
-    log.start(console={"json": False, "console": True}.get(loaded.service.log))
-
     async def serve() -> Exit:
         return await Service(loaded).run()
 
+    return _logged(loaded, lambda: asyncio.run(serve()))
+
+
+def _logged(loaded: Settings, serve: Callable[[], Exit]) -> Exit:
+    """Run a service with a log; that it cannot go on is an event of the log."""
+    log.start(console={"json": False, "console": True}.get(loaded.service.log))
     try:
-        return asyncio.run(serve())
+        return serve()
     except Fatal as fatal:
         log.emit("failed", exit=int(fatal.exit), reason=fatal.what, do=fatal.do)
         return fatal.exit
     finally:
         log.flush()
+
+
+@app.command
+def watch(
+    files: Annotated[list[Path], Parameter(help="The files, which need not be there yet.")],
+    /,
+    *,
+    config: Config = None,
+    url: Annotated[str | None, Parameter(help="The broker, amqp:// or amqps://.")] = None,
+    exchange: Annotated[str | None, Parameter(help="The exchange to publish to; empty: a queue by its name.")] = None,
+    routing_key: Annotated[str | None, Parameter(help="The routing key.")] = None,
+    state: Annotated[str | None, Parameter(help="Remember in this file what was published, and go on there.")] = None,
+    from_start: Annotated[bool, Parameter(negative=(), help="Publish also what the files hold already.")] = False,
+    backend: Annotated[
+        Literal["inotify", "polling"] | None, Parameter(help="How to learn of changes; the better one by default.")
+    ] = None,
+    set: Set = (),
+) -> int:
+    """Publish new lines of files, each confirmed by the broker, through rotation, truncation and renames.
+
+    SIGTERM and SIGINT end it after the batch that is being published.
+    """
+    flags = {
+        "broker.url": url, "watch.exchange": exchange, "watch.routing_key": routing_key, "watch.state": state,
+        "watch.from_start": from_start or None, "watch.backend": backend,
+    }  # fmt: skip
+    loaded = settings.load(config, settings.environment(), flags, list(set))
+    from consumer.watching import watch_files
+
+    return _logged(loaded, lambda: watch_files(files, loaded))
 
 
 @app.command

@@ -136,27 +136,8 @@ def tail(
     return show_tail(paths, asked, newest, follow, format, complain)
 
 
-def watch(
-    files: Annotated[list[Path], Parameter(help="The files, which need not be there yet.")],
-    /,
-    *,
-    url: Annotated[str, Parameter(help="The broker, amqp:// or amqps://.")],
-    exchange: Annotated[str, Parameter(help="The exchange to publish to; empty for a queue by its name.")] = "",
-    routing_key: Annotated[str, Parameter(help="The routing key.")] = "",
-    state: Annotated[Path | None, Parameter(help="Remember in this file what was published, and go on there.")] = None,
-    from_start: Annotated[bool, Parameter(negative=(), help="Also what the files hold already.")] = False,
-    backend: Annotated[
-        Literal["inotify", "polling"] | None, Parameter(help="How to learn of changes; the better one by default.")
-    ] = None,
-) -> int:
-    """Publish new lines of files, each confirmed by the broker, through rotation, truncation and renames."""
-    from consumer.watching import Target, watch_files
-
-    return watch_files(files, Target(url, exchange, routing_key), state, from_start, backend)
-
-
 def add_to(app: cyclopts.App) -> None:
     """Make these commands of `app`."""
     app.command(import_, name="import")
-    for command in (search, get, delete, compact, tail, export, watch):
+    for command in (search, get, delete, compact, tail, export):
         app.command(command)

@@ -83,6 +83,16 @@ class ServiceSection(Section, frozen=True):
     log: Literal["auto", "json", "console"] = "auto"
 
 
+class WatchSection(Section, frozen=True):
+    """Where `watch` publishes, and what it remembers."""
+
+    exchange: Annotated[str, Meta(max_length=127)] = ""
+    routing_key: Annotated[str, Meta(max_length=255)] = ""
+    state: str = ""
+    from_start: bool = False
+    backend: Literal["", "inotify", "polling"] = ""
+
+
 class Settings(msgspec.Struct, frozen=True):
     """All sections."""
 
@@ -91,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True):
     archive: ArchiveSection = ArchiveSection()
     roll: RollSection = RollSection()
     service: ServiceSection = ServiceSection()
+    watch: WatchSection = WatchSection()
 
     @property
     def instance(self) -> str:
@@ -147,6 +158,11 @@ MEANINGS = {
     "service.drain_s": "how long SIGTERM waits for what is held to be committed",
     "service.stats_s": "how often the stats line comes",
     "service.log": "json, console, or auto: console on a terminal",
+    "watch.exchange": "the exchange to publish to; empty: the queue that the routing key names",
+    "watch.routing_key": "the routing key of every line",
+    "watch.state": "the file that remembers what was published; empty: nothing is remembered",
+    "watch.from_start": "publish also what the files hold already",
+    "watch.backend": "inotify or polling; empty: the better one that works here",
 }  # fmt: skip
 
 SECTIONS: dict[str, type[Section]] = get_type_hints(Settings)

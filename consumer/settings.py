@@ -137,6 +137,8 @@ def _inconsistencies(settings: Settings) -> Iterator[str]:
     for key in settings.broker.binding_keys:
         if len(key.encode()) > 255:
             yield f"broker.binding_keys: {key[:20]!r}… is longer than 255 bytes"
+    if len(settings.watch.routing_key.encode()) > 255:
+        yield f"watch.routing_key: {settings.watch.routing_key[:20]!r}… is longer than 255 bytes"
 
 
 def _is_broker(url: str) -> bool:

@@ -1,164 +1,276 @@
-"""The command `watch`, behind `cli`: new lines of files, published to an exchange with confirms.
+"""The command `watch`, called by `cli`: new lines of files, published to an exchange with confirms.
 
-Invariant: a position is stored only after the broker has confirmed every line before it, and taken each into a queue. A crash
-between the two publishes lines again, under the same message ids, by which a reader can know them.
+Invariants: a position is stored only after the broker has confirmed every line before it, and has taken each into a queue. A
+crash between the two publishes lines again, under the same message ids, by which a reader can know them. Files are looked at
+while the broker is away, too: one that is rotated and removed meanwhile is read from its open descriptor.
 """
 
 import asyncio
 import os
+import signal
 import socket
-from collections.abc import Mapping, Sequence
+import ssl
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import NoReturn
-from urllib.parse import urlsplit
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-import msgspec
+from yarl import URL
 
 from consumer import log
 from consumer.archive.durable import Disk
-from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.errors import Exit, Fatal, Retry
 from consumer.ingest.faults import LOST, reason_of
-from consumer.ingest.publish import Message, Publisher
+from consumer.ingest.publish import Message, Publisher, Refused
+from consumer.ingest.tls import tls_context
+from consumer.sections import Settings
 from consumer.watch.backends import Backend, choose
-from consumer.watch.lines import Follower, Line, Position
+from consumer.watch.follower import Follower
+from consumer.watch.lines import Line
+from consumer.watch_state import WatchState
 
-BATCH_LINES = 500
 LOOK_S = 0.5
-WAIT_S_MAX = 30.0
+WAIT_S_MIN, WAIT_S_MAX = 0.5, 30.0
+TRIES = 3  # of a message that the broker refuses, before it is set aside
+HEARTBEAT_S = 10
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where lines go."""
+    """Where lines go. `context`: for an amqps URL."""
 
     url: str
     exchange: str
     routing_key: str
-
-
-class Positions:
-    """How far each file has been published: by path and inode, in a file, if there is one. Raises DeedboxError and OSError."""
-
-    def __init__(self, disk: Disk, path: Path | None) -> None:
-        self._disk, self._path = disk, path
-        self.known: dict[str, dict[int, Position]] = {}
-        if path is not None and path.exists():
-            try:
-                self.known = msgspec.json.decode(path.read_bytes(), type=dict[str, dict[int, Position]])
-            except msgspec.MsgspecError as error:
-                raise DeedboxError(
-                    f"{path}: {error}", "mend it, or remove it to begin at the end of the files"
-                ) from error
-
-    def store(self, path: Path, positions: Mapping[int, Position]) -> None:
-        """What was given out of these files was confirmed."""
-        if self.known.get(_shown(path)) == positions:
-            return
-        self.known[_shown(path)] = dict(positions)
-        if self._path is not None:
-            self._disk.replace(self._path, msgspec.json.encode(self.known))
+    context: ssl.SSLContext | None = None
 
 
 class Watching:
-    """Look, read, publish, store, for ever."""
+    """Two tasks: one looks at the files, the other reads, publishes and stores."""
 
     def __init__(
-        self, paths: Sequence[Path], target: Target, positions: Positions, backend: Backend, from_start: bool = False
+        self, paths: Sequence[Path], target: Target, state: WatchState, backend: Backend, from_start: bool = False
     ) -> None:
-        known = positions.known
+        absolute = [path.absolute() for path in paths]
+        self._target, self._state, self._backend = target, state, backend
+        self._directories = {path.parent for path in absolute}
+        self._arm()  # before the first look, so that no rename is missed
         self._followers = [
-            Follower(path, known.get(_shown(path)), from_start) for path in (path.absolute() for path in paths)
+            Follower(path, state.known.get(shown(path)), from_start, absolute) for path in dict.fromkeys(absolute)
         ]
-        self._target, self._positions, self._backend = target, positions, backend
         for follower in self._followers:
-            positions.store(follower.path, follower.positions())
-        self._held: list[Line] = []  # read, and not confirmed
+            state.store(shown(follower.path), follower.positions())
         self._host = socket.gethostname()
+        self._source = self._followers[0]  # of the lines that are held
+        self.held: deque[Line] = deque()  # read, and not confirmed
+        self._singly = False  # after a refusal: one by one, to find out which one it was
+        self._tries = 0
+        self.published = 0
+        self._turn = 0
+        self._sending = False
+        self._files = asyncio.Lock()  # one task at a time uses the followers
+        self._looked = asyncio.Event()
+        self._stopping = asyncio.Event()
 
-    async def run(self) -> NoReturn:
-        """Until cancelled. What goes wrong with the broker is logged and tried again with the same lines.
+    def stop(self) -> None:
+        """Publish what is being published, and end."""
+        self._stopping.set()
+        self._looked.set()
+        self._backend.interrupt()
 
-        Raises OSError when positions cannot be stored.
+    async def run(self, drain_s: float = 0.0) -> bool:
+        """Until `stop`, and then for `drain_s` at most; whether it ended in time. Faults of the broker are tried again.
+
+        Raises Fatal for those that a person must repair, if nothing could be published yet; DeedboxError if the state
+        cannot be stored.
         """
         log.emit("watching", files=len(self._followers), exchange=self._target.exchange, backend=self._backend.name)
-        wait_s = 0.5
+        looking, publishing = asyncio.create_task(self._keep_looking()), asyncio.create_task(self._keep_publishing())
+        stopping = asyncio.create_task(self._stopping.wait())
+        tasks: list[asyncio.Task[Any]] = [looking, publishing, stopping]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if self._sending and not looking.done():
+                await asyncio.wait([publishing], timeout=drain_s)
+            for task in (looking, publishing):
+                if task.done():
+                    task.result()
+            return not self._sending
+        finally:
+            self._backend.interrupt()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            for follower in self._followers:
+                follower.close()
+
+    # The files
+
+    async def _keep_looking(self) -> None:
         while True:
-            confirmed = False
+            await asyncio.to_thread(self._backend.dirty, LOOK_S)
+            async with self._files:
+                await asyncio.to_thread(self._look)
+            self._looked.set()
+
+    def _look(self) -> None:
+        self._arm()
+        changes = self._backend.changes()
+        for follower in self._followers:
             try:
-                async with Publisher(self._target.url) as publisher:
-                    while True:
-                        confirmed |= await self._round(publisher)
-            except* LOST as group:
-                reason = reason_of(group.exceptions[0])
-                wait_s = 0.5 if confirmed else min(2 * wait_s, WAIT_S_MAX)
-                log.emit("publish_failed", reason=reason, lines=len(self._held), wait_s=wait_s)
+                follower.look(changes)
+            except OSError as error:
+                log.emit("watch_failed", reason=f"{follower.path}: {error.strerror or error}")
+
+    def _arm(self) -> None:
+        try:
+            self._backend.arm({directory for directory in self._directories if directory.is_dir()})
+        except OSError as error:  # no more watches to be had: the files are looked at every LOOK_S
+            log.emit("watch_failed", reason=str(error))
+
+    async def _read(self) -> None:
+        """Hold the next lines of the next file that has some: a busy one starves no other."""
+        for _ in self._followers:
+            self._turn = (self._turn + 1) % len(self._followers)
+            self._source = self._followers[self._turn]
+            async with self._files:
+                self.held.extend(await asyncio.to_thread(self._source.read))
+            if self.held:
+                return
+
+    async def _store(self, confirmed: bool) -> None:
+        async with self._files:
+            if confirmed:
+                self._source.confirm()
+            positions = self._source.positions()
+        await asyncio.to_thread(self._state.store, shown(self._source.path), positions)
+
+    # The broker
+
+    async def _keep_publishing(self) -> None:
+        wait_s = WAIT_S_MIN
+        while not self._stopping.is_set():
+            before = self.published
+            try:
+                async with Publisher(self._target.url, self._target.context) as publisher:
+                    while not self._stopping.is_set():
+                        await self._round(publisher)
+                return
+            except (Fatal, Retry) as fault:
+                if isinstance(fault, Fatal) and not self.published:
+                    raise
+                reason = fault.what
+            except Refused as fault:
+                self._singly, reason = True, str(fault)
+            except LOST as fault:
+                reason = reason_of(fault)
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError  # an error of the library, on its way out, must not stand in for it
-            await asyncio.sleep(wait_s)
+            wait_s = WAIT_S_MIN if self.published > before else min(2 * wait_s, WAIT_S_MAX)
+            log.emit("publish_failed", reason=reason, lines=len(self.held), wait_s=wait_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), wait_s)
 
-    async def _round(self, publisher: Publisher) -> bool:
-        """Publish what each file has in turn, so that a busy one starves no other; whether there was something."""
-        published = False
-        for follower in self._followers:
-            if not self._held:
-                self._held = await asyncio.to_thread(_read, follower)
-            if self._held:
-                await publisher.publish(map(self._message, self._held), mandatory=True)
-                held, self._held = self._held, []
-                await self._store(next(one for one in self._followers if one.path == held[0].path))
-                published = True
-        if not published:
-            await asyncio.to_thread(self._wait)
-        return published
-
-    async def _store(self, follower: Follower) -> None:
+    async def _round(self, publisher: Publisher) -> None:
+        self._looked.clear()
+        if not self.held:
+            await self._read()
+        if not self.held:
+            await self._looked.wait()
+            return
+        await self._store(confirmed=False)  # where each line stands is durable before the line has a message id
+        self._sending = True
         try:
-            await asyncio.to_thread(self._positions.store, follower.path, follower.positions())
-        except OSError as error:
-            # Not a fault of the broker, and nothing to go on with: what is not stored would be published again and again.
-            raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
+            while self.held:
+                await self._send(publisher)
+            self._singly = False
+            await self._store(confirmed=True)
+        finally:
+            self._sending = False
 
-    def _wait(self) -> None:
+    async def _send(self, publisher: Publisher) -> None:
+        """Publish what is held; the first of it only, while it is to be found out which message is refused."""
+        lines = [self.held[0]] if self._singly else list(self.held)
         try:
-            self._backend.arm({follower.path.parent for follower in self._followers if follower.path.parent.is_dir()})
-        except OSError as error:  # no more watches to be had: it is looked at after the timeout
-            log.emit("watch_failed", reason=str(error))
-        self._backend.dirty(LOOK_S)
+            await publisher.publish(map(self._message, lines), mandatory=True)
+        except Refused as refused:
+            self._tries += self._singly
+            if self._tries >= TRIES:
+                await self._set_aside(str(refused))
+            raise
+        self._tries = 0
+        self.published += len(lines)
+        for _ in lines:
+            self.held.popleft()
+
+    async def _set_aside(self, reason: str) -> None:
+        line = self.held[0]
+        about = {"path": shown(self._source.path), "position": line.offset, "reason": reason}
+        properties = self._message(line).properties
+        kept = await asyncio.to_thread(
+            self._state.set_aside, line.text, {**about, "message_id": properties["message_id"]}
+        )
+        log.emit("message_refused", **about, bytes=len(line.text), kept=kept)
+        self.held.popleft()
+        self._tries = 0
 
     def _message(self, line: Line) -> Message:
-        name = f"{self._host}:{_shown(line.path)}:{line.inode}:{line.offset}"
-        properties = {
-            "delivery_mode": 2, "message_id": str(uuid5(NAMESPACE_URL, name)),
-            "headers": {"host": self._host, "path": _shown(line.path), "position": line.offset},
-        }  # fmt: skip
+        path = shown(self._source.path)
+        headers: dict[str, object] = {"host": self._host, "path": path, "position": line.offset}
+        if line.piece is not None:
+            headers |= {
+                "line": self._id(line.generation, line.start, "line"),
+                "piece": line.piece,
+                "last_piece": line.last,
+            }
+        properties = {"delivery_mode": 2, "message_id": self._id(line.generation, line.offset), "headers": headers}
         return Message(self._target.exchange, self._target.routing_key, line.text, properties)
 
-
-def _read(follower: Follower) -> list[Line]:
-    try:
-        return list(islice(follower.read(), BATCH_LINES))
-    except OSError as error:
-        log.emit("watch_failed", reason=f"{follower.path}: {error.strerror or error}")
-        return []
+    def _id(self, generation: str, offset: int, kind: str = "") -> str:
+        """The name of a place in one life of a file: an inode and a path are used again, a generation is not."""
+        return str(uuid5(NAMESPACE_URL, f"{self._host}:{shown(self._source.path)}:{generation}:{offset}{kind}"))
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
     """A path as text, whatever bytes its name has."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def watch_files(
-    paths: Sequence[Path], target: Target, state: Path | None, from_start: bool, backend: str | None
-) -> Exit:
-    """Watch until interrupted. Raises Fatal, DeedboxError and OSError."""
-    if urlsplit(target.url).scheme not in ("amqp", "amqps"):
-        raise Fatal(Exit.SETTINGS, f"--url {target.url!r}", "write amqp://user:password@host/")
-    log.start()
-    watching = Watching(paths, target, Positions(Disk(), state), choose(backend, growth=True), from_start)
+def watch_files(paths: Sequence[Path], settings: Settings) -> Exit:
+    """Watch until SIGTERM or SIGINT. Raises DeedboxError and OSError."""
+    section, topology = settings.watch, settings.topology
+    url = str(URL(topology.url).update_query(heartbeat=HEARTBEAT_S, name="deedbox watch"))
+    target = Target(url, section.exchange, section.routing_key, tls_context(topology))
+    state = WatchState(Disk(), Path(section.state) if section.state else None)
+
+    async def serve() -> Exit:
+        backend = choose(section.backend or None, growth=True)
+        watching = Watching(paths, target, state, backend, section.from_start)
+        _stop_on_signals(watching)
+        in_time = await watching.run(settings.service.drain_s)
+        log.emit("watch_stopped", published=watching.published, held=len(watching.held))
+        return Exit.OK if in_time else Exit.DEADLINE
+
     try:
-        asyncio.run(watching.run())
+        return asyncio.run(serve())
     finally:
-        log.flush()
+        state.close()
+
+
+def _stop_on_signals(watching: Watching) -> None:
+    loop = asyncio.get_running_loop()
+    asked: list[signal.Signals] = []
+
+    def on_signal(sign: signal.Signals) -> None:
+        if asked:  # asked twice: somebody is in a hurry
+            log.flush()
+            os._exit(Exit.DEADLINE)
+        asked.append(sign)
+        log.emit("draining", signal=sign.name, held=len(watching.held))
+        watching.stop()
+
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, on_signal, sign)

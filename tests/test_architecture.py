@@ -35,7 +35,16 @@ ALLOWED = {
         "consumer.query",
         "consumer.watch",
     },
-    "consumer.watching": {"consumer.archive", "consumer.errors", "consumer.ingest", "consumer.log", "consumer.watch"},
+    "consumer.watching": {
+        "consumer.archive",
+        "consumer.errors",
+        "consumer.ingest",
+        "consumer.log",
+        "consumer.sections",
+        "consumer.watch",
+        "consumer.watch_state",
+    },
+    "consumer.watch_state": {"consumer.archive", "consumer.errors", "consumer.watch"},
     "consumer.cli_reading": {"consumer"},
     "consumer.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
     "consumer.progress": set(),
@@ -67,7 +76,7 @@ OWNERS = {
     "pyarrow": {"consumer/query/parquet.py"},
     "regex": {"consumer/query/query.py"},
     "rich": {"consumer/progress.py"},
-    "signal": {"consumer/service.py", "consumer/demo/node.py", "consumer/demo/show.py"},
+    "signal": {"consumer/service.py", "consumer/watching.py", "consumer/demo/node.py", "consumer/demo/show.py"},
     "subprocess": {"consumer/demo/packages.py", "consumer/demo/node.py", "consumer/demo/show.py"},
 }
 CALLS = {
@@ -156,7 +165,7 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
     through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/ingest/fallback.py": "tests/consumer/ingest/test_broker.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py",
-                      "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/ingest/faults.py": "tests/consumer/ingest/test_broker.py",
+                      "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/ingest/faults.py": "tests/consumer/ingest/test_broker.py", "consumer/ingest/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip
     missing = []
     for path in SOURCES:

@@ -2,21 +2,24 @@
 
 import asyncio
 import contextlib
-import os
+import re
 import signal
-import subprocess
-import sys
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiormq
+import orjson
 import pytest
 
 from consumer import log
 from consumer.archive.durable import Disk
+from consumer.demo.node import Node
 from consumer.errors import DeedboxError
 from consumer.watch.backends import choose
-from consumer.watching import Positions, Target, Watching
+from consumer.watch_state import WatchState
+from consumer.watching import Target, Watching
+from tests.support.process import Watch
 
 
 @pytest.fixture
@@ -42,16 +45,19 @@ async def received(channel: aiormq.abc.AbstractChannel, name: str, count: int) -
 
 
 @contextlib.asynccontextmanager
-async def watching(path: Path, target: Target, state: Path | None, from_start: bool = True) -> AsyncIterator[Positions]:
-    positions = Positions(Disk(), state)
-    made = Watching([path], target, positions, choose(growth=True), from_start)
+async def watching(
+    path: Path, target: Target, state: Path | None, from_start: bool = True
+) -> AsyncIterator[WatchState]:
+    remembered = WatchState(Disk(), state)
+    made = Watching([path], target, remembered, choose(growth=True), from_start)
     task = asyncio.create_task(made.run())
     try:
-        yield positions
+        yield remembered
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        remembered.close()
 
 
 async def until(met) -> None:
@@ -85,7 +91,7 @@ async def test_it_goes_on_where_it_was_confirmed(
     path.write_bytes(b"one\ntwo\n")
     async with watching(path, Target(url, "", name), state) as positions:
         await received(queue, name, 2)
-        await until(lambda: [one.offset for one in positions.known[str(path)].values()] == [8])
+        await until(lambda: [one.offset for one in positions.known[str(path)]] == [8])
     path.rename(tmp_path / "log.1")
     with (tmp_path / "log.1").open("ab") as file:
         file.write(b"three\n")
@@ -108,54 +114,182 @@ async def test_a_broker_that_is_not_there_is_waited_for_and_no_line_is_lost(
         await until(lambda: said.count("publish_failed") > 1)
     async with watching(path, Target(url, "", "nobody"), state):
         await until(lambda: said.count("publish_failed") > 2)
-    assert [one.offset for one in Positions(Disk(), state).known[str(path)].values()] == [0]
+    remembered = WatchState(Disk(), state)
+    assert [one.offset for one in remembered.known[str(path)]] == [0]
+    remembered.close()
     async with watching(path, Target(url, "", name), state):
         assert [message.body for message in await received(queue, name, 1)] == [b"one"]
 
 
-def test_a_state_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    (tmp_path / "state").write_text("{")
-    with pytest.raises(DeedboxError, match="state"):
-        Positions(Disk(), tmp_path / "state")
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+async def test_the_command_ends_as_the_service_does(
+    url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, sign: signal.Signals
+) -> None:
+    """SIGTERM killed it."""
+    path = tmp_path / "log"
+    with Watch(tmp_path / "watch.log", str(path), "--url", url, "--routing-key", name) as watch:
+        await asyncio.to_thread(watch.wait_for, "watching")
+        path.write_bytes(b"one\n")
+        assert (await received(queue, name, 1))[0].body == b"one"
+        assert await asyncio.to_thread(watch.stop, sign) == 0
+    assert [line["event"] for line in watch.lines()] == ["watching", "draining", "watch_stopped"]
+    assert watch.lines("watch_stopped")[0]["published"] == 1
+    assert "Traceback" not in watch.log.read_text()
 
 
-def heed_interrupts() -> None:
-    """A shell that runs the tests in the background has them ignored, and that is inherited."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+async def test_it_ends_while_the_broker_is_away(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"one\n")
+    away = ("--url", "amqp://me:secret@127.0.0.1:1/", "--from-start")
+    with Watch(tmp_path / "watch.log", str(tmp_path / "log"), *away) as watch:
+        await asyncio.to_thread(watch.wait_for, "publish_failed")
+        assert await asyncio.to_thread(watch.stop) == 0
+    assert "secret" not in watch.log.read_text()
 
 
-async def test_the_command_watches_until_it_is_interrupted(
+async def test_settings_come_from_a_file_the_environment_and_a_file_of_a_secret(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
 ) -> None:
+    (tmp_path / "secret").write_text("guest\n")
+    (tmp_path / "deedbox.toml").write_text(f'[watch]\nrouting_key = "{name}"\nfrom_start = true\n')
+    (tmp_path / "log").write_bytes(b"one\n")
+    environ = {
+        "DEEDBOX_BROKER__URL": url.replace("guest:guest", "guest"),
+        "DEEDBOX_BROKER__PASSWORD_FILE": str(tmp_path / "secret"),
+    }
+    arguments = (str(tmp_path / "log"), "--config", str(tmp_path / "deedbox.toml"))
+    with Watch(tmp_path / "watch.log", *arguments, environ=environ) as watch:
+        assert (await received(queue, name, 1))[0].body == b"one"
+        assert watch.stop() == 0
+
+
+def test_a_wrong_password_is_not_tried_for_ever_and_not_shown(url: str, tmp_path: Path) -> None:
+    wrong = url.replace("guest:guest", "guest:hunter2")
+    with Watch(tmp_path / "watch.log", str(tmp_path / "log"), "--url", wrong) as watch:
+        assert watch.process is not None
+        assert watch.process.wait(60) == 10
+    (failed,) = watch.lines("failed")
+    assert "refuses user 'guest'" in str(failed["reason"])
+    assert "hunter2" not in watch.log.read_text()
+
+
+def test_a_second_process_with_the_same_state_is_refused(url: str, name: str, tmp_path: Path) -> None:
+    arguments = (str(tmp_path / "log"), "--url", url, "--routing-key", name)
+    with Watch(tmp_path / "watch.log", *arguments) as first:
+        first.wait_for("watching")
+        state = first.state.read_bytes()
+        with Watch(tmp_path / "second.log", *arguments, state=first.state) as second:
+            assert second.process is not None
+            assert second.process.wait(60) == 16
+        assert first.state.read_bytes() == state
+
+
+def test_a_wrong_url_is_refused_without_its_password(tmp_path: Path) -> None:
+    with Watch(tmp_path / "watch.log", str(tmp_path / "log"), "--url", "ftp://me:hunter2@host/") as watch:
+        assert watch.process is not None
+        assert watch.process.wait(60) == 2
+    assert "hunter2" not in watch.log.read_text()
+
+
+async def everything(url: str, name: str) -> list[aiormq.abc.DeliveredMessage]:
+    """What is in a durable queue now; the queue is made if it is not there."""
+    async with aiormq.connect(url) as connection:
+        channel = await connection.channel()
+        count = (await channel.queue_declare(name, durable=True)).message_count or 0
+        return await received(channel, name, count)
+
+
+def confirmed(watch: Watch, path: Path) -> bool:
+    """Whether the file that has the name is confirmed to its end."""
+    positions = orjson.loads(watch.state.read_bytes())["files"][str(path)]
+    return [position[1] for position in positions][-1:] == [path.stat().st_size]
+
+
+async def test_a_broker_that_stops_and_comes_back_ends_nothing_and_loses_no_line(name: str, tmp_path: Path) -> None:
+    """The first publish that failed ended the command with a traceback."""
     path = tmp_path / "log"
-    command = [sys.executable, "-m", "consumer", "watch", str(path), "--url", url, "--routing-key", name]
-    watching = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ, preexec_fn=heed_interrupts
-    )
-    assert watching.stdout is not None
-    assert b'"event":"watching"' in await asyncio.to_thread(watching.stdout.readline)
-    path.write_bytes(b"one\n")
-    assert (await received(queue, name, 1))[0].body == b"one"
-    watching.send_signal(signal.SIGINT)
-    _, complaints = await asyncio.to_thread(watching.communicate)
-    assert (watching.returncode, complaints) == (130, b"")
+    path.touch()
+    with Node() as node:
+        await everything(node.url, name)
+        with Watch(tmp_path / "watch.log", str(path), "--url", node.url, "--routing-key", name) as watch:
+            await asyncio.to_thread(watch.wait_for, "watching")
+            for number, action in enumerate((None, node.stop, node.start)):
+                if action is not None:
+                    await asyncio.to_thread(action)
+                with path.open("ab") as file:
+                    file.write(b"".join(b"%d-%d\n" % (number, line) for line in range(300)))
+                if number == 1:
+                    await asyncio.to_thread(watch.wait_for, "publish_failed")
+                    for rotated in ("log.2", "log.1"):  # files are looked at while the broker is away
+                        path.rename(path.with_name(rotated))
+                        path.write_bytes(b"after %s\n" % rotated.encode())
+            await asyncio.to_thread(watch.wait_until, lambda: confirmed(watch, path), "all is confirmed")
+            assert watch.stop() == 0
+        found = {message.body for message in await everything(node.url, name)}
+    numbered = {b"%d-%d" % (number, line) for number in range(3) for line in range(300)}
+    assert found == numbered | {b"after log.1", b"after log.2"}
+
+
+async def test_a_message_that_the_broker_refuses_is_set_aside_and_named(name: str, tmp_path: Path) -> None:
+    """It was tried again for ever, and no later line was published."""
+    path = tmp_path / "log"
+    lines = [b"%d" % number for number in range(20)]
+    lines[7] = b"x" * 2000
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    with Node(extra_conf="max_message_size = 1000\n") as node:
+        await everything(node.url, name)
+        arguments = (str(path), "--url", node.url, "--routing-key", name, "--from-start")
+        with Watch(tmp_path / "watch.log", *arguments) as watch:
+            refused = await asyncio.to_thread(watch.wait_for, "message_refused")
+            await asyncio.to_thread(watch.wait_until, lambda: confirmed(watch, path), "all is confirmed")
+            assert watch.stop() == 0
+        found = {message.body for message in await everything(node.url, name)}
+    assert found == set(lines) - {lines[7]}
+    assert (refused["path"], refused["bytes"], refused["kept"]) == (str(path), 2000, f"{watch.state}.refused")
+    (kept,) = [orjson.loads(line) for line in Path(str(refused["kept"])).read_bytes().splitlines()]
+    assert b64decode(kept["body_base64"]) == lines[7]
+    assert kept["position"] == refused["position"]
+    assert "larger than configured max size" in kept["reason"]
+
+
+async def test_a_long_line_is_published_in_pieces_and_memory_is_bounded(
+    url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
+) -> None:
+    """545 MiB were resident with 60 lines of 8 MiB; pieces of 17 MiB are refused by RabbitMQ 4."""
+    path = tmp_path / "log"
+    path.write_bytes(b"a" * (20 << 20) + b"\n" + (b"b" * (8 << 20) + b"\n") * 12 + b"end\n")
+    arguments = (str(path), "--url", url, "--routing-key", name, "--from-start")
+    with Watch(tmp_path / "watch.log", *arguments) as watch:
+        found = await received(queue, name, 16)
+        assert watch.process is not None
+        status = Path(f"/proc/{watch.process.pid}/status").read_text()
+        watch.stop()
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    assert int(peak) < 220 << 10
+    assert [len(message.body) >> 20 for message in found] == [8, 8, 4, *[8] * 12, 0]
+    headers = [message.header.properties.headers for message in found]
+    assert [(one["piece"], one["last_piece"]) for one in headers[:3]] == [(0, False), (1, False), (2, True)]
+    assert len({one["line"] for one in headers[:3]}) == 1
+    assert all("piece" not in one for one in headers[3:])
+    assert len({message.header.properties.message_id for message in found}) == 16
 
 
 async def test_a_busy_file_starves_no_other_and_a_directory_stops_none(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
 ) -> None:
-    busy, quiet = tmp_path / "busy", tmp_path / "quiet"
+    busy, quiet, directory = tmp_path / "busy", tmp_path / "quiet", tmp_path / "directory"
     busy.write_bytes(b"busy\n" * 5000)
     quiet.write_bytes(b"quiet\n")
-    (tmp_path / "directory").mkdir()
-    paths = [tmp_path / "directory", busy, quiet]
-    made = Watching(paths, Target(url, "", name), Positions(Disk(), None), choose(growth=True), from_start=True)
-    task = asyncio.create_task(made.run())
-    found = await received(queue, name, 1500)
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-    assert b"quiet" in [message.body for message in found]
+    directory.mkdir()
+    found: list[bytes] = []
+
+    async def keep(message: aiormq.abc.DeliveredMessage) -> None:
+        found.append(message.body)
+
+    await queue.basic_consume(name, keep, no_ack=True)
+    options = ("--url", url, "--routing-key", name, "--from-start")
+    with Watch(tmp_path / "watch.log", str(directory), str(busy), str(quiet), *options):
+        await until(lambda: b"quiet" in found)
+    assert found.index(b"quiet") <= 500
 
 
 async def test_a_state_that_cannot_be_written_ends_it(
@@ -164,13 +298,14 @@ async def test_a_state_that_cannot_be_written_ends_it(
     """The same lines would be published again and again."""
     path = tmp_path / "log"
     path.touch()
-    positions = Positions(Disk(), tmp_path / "state")
-    made = Watching([path], Target(url, "", name), positions, choose(growth=True))
-    positions._path = tmp_path / "missing" / "state"
+    state = WatchState(Disk(), tmp_path / "state")
+    made = Watching([path], Target(url, "", name), state, choose(growth=True))
+    state._path = tmp_path / "missing" / "state"
     path.write_bytes(b"one\n")
     with pytest.raises(DeedboxError, match="make the state file writable"):
         await made.run()
     assert [message.body for message in await received(queue, name, 1)] == [b"one"]
+    state.close()
 
 
 async def test_an_error_on_the_way_out_does_not_stand_in_for_the_cancellation(
@@ -180,7 +315,7 @@ async def test_an_error_on_the_way_out_does_not_stand_in_for_the_cancellation(
     entered = asyncio.Event()
 
     class FailsToClose:
-        def __init__(self, _url: str) -> None: ...
+        def __init__(self, _url: str, _context: object) -> None: ...
 
         async def __aenter__(self) -> "FailsToClose":
             entered.set()
@@ -190,7 +325,7 @@ async def test_an_error_on_the_way_out_does_not_stand_in_for_the_cancellation(
             raise ConnectionError("closed already")
 
     monkeypatch.setattr("consumer.watching.Publisher", FailsToClose)
-    made = Watching([tmp_path / "log"], Target("amqp://x/", "", ""), Positions(Disk(), None), choose(growth=True))
+    made = Watching([tmp_path / "log"], Target("amqp://x/", "", ""), WatchState(Disk(), None), choose(growth=True))
     task = asyncio.create_task(made.run())
     await entered.wait()
     task.cancel()

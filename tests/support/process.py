@@ -1,10 +1,11 @@
-"""`deedbox run` in a process of its own, watched by its log."""
+"""`deedbox run` and `deedbox watch` in processes of their own, followed by their logs."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import orjson
@@ -32,11 +33,14 @@ class Deedbox:
             "service.log=json",
             *arguments,
         ]
+        self._environ: dict[str, str] = {}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "Deedbox":
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=os.environ | self._environ
+            )
         return self
 
     def lines(self, event: str | None = None) -> list[dict[str, object]]:
@@ -92,3 +96,17 @@ def full_pipe() -> tuple[int, int]:
     except BlockingIOError:
         os.set_blocking(write, True)
     return read, write
+
+
+class Watch(Deedbox):
+    """`deedbox watch` in a process of its own, with a state beside its log."""
+
+    def __init__(
+        self, log: Path, *arguments: str, environ: Mapping[str, str] | None = None, state: Path | None = None
+    ) -> None:
+        super().__init__(log.parent, log=log)
+        self.state = state or log.with_suffix(".state")
+        self._environ = dict(environ or {})
+        self._command = [
+            sys.executable, "-m", "consumer", "watch", "--set", "service.log=json", "--state", str(self.state), *arguments
+        ]  # fmt: skip

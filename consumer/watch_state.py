@@ -1,0 +1,101 @@
+"""What `watch` remembers: how far each file has been published, and the messages that the broker refused.
+
+Invariants: one process at a time has a state; a position is stored before a line after it is published, so that the same line
+has the same message id in every life. Raises DeedboxError where a person can help.
+"""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from consumer.archive.durable import Disk
+from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.watch.lines import Position
+
+
+class Remembered(msgspec.Struct, frozen=True):
+    """The content of the state file: positions by path, the oldest file of a path first."""
+
+    files: dict[str, list[Position]]
+    format: int = 1
+
+
+class WatchState:
+    """A state file, held by a lock beside it until `close`; without a path it is forgotten at the end."""
+
+    def __init__(self, disk: Disk, path: Path | None) -> None:
+        self._disk, self._path = disk, path
+        self.known: dict[str, list[Position]] = {}
+        self._lock: int | None = None
+        if path is not None:
+            self._lock = self._take(path)
+            if path.exists():
+                self.known = dict(_load(path).files)
+
+    def _take(self, path: Path) -> int:
+        try:
+            lock = self._disk.take(path.with_name(path.name + ".lock"))
+        except OSError as error:
+            raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
+        if lock is None:
+            raise Fatal(
+                Exit.INSTANCE, f"{path} belongs to another process", "stop that one, or name another state file"
+            )
+        return lock
+
+    def store(self, path: str, positions: Sequence[Position]) -> None:
+        """Remember up to where the files of a path are published. Durable."""
+        if self.known.get(path) == list(positions):
+            return
+        self.known[path] = list(positions)
+        if self._path is not None:
+            try:
+                self._disk.replace(self._path, msgspec.json.encode(Remembered(self.known)))
+            except OSError as error:
+                # Not a fault of the broker: without it the same lines would be published again and again.
+                raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
+
+    def set_aside(self, body: bytes, about: dict[str, object]) -> str:
+        """Keep a message that the broker refuses, as a JSON line. Durable. The name of the file; empty without a state."""
+        if self._path is None:
+            return ""
+        path = self._path.with_name(self._path.name + ".refused")
+        line = {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            **about,
+            "body_base64": b64encode(body).decode(),
+        }
+        try:
+            self._append(path, msgspec.json.encode(line) + b"\n")
+        except OSError as error:
+            raise DeedboxError(f"{path}: {error.strerror}", "make the directory of the state file writable") from error
+        return str(path)
+
+    def _append(self, path: Path, raw: bytes) -> None:
+        try:
+            fd = self._disk.open(path)
+        except FileNotFoundError:
+            fd = self._disk.create(path)
+            self._disk.sync_directory(path.parent)
+        try:
+            self._disk.append(fd, raw)
+            self._disk.sync(fd)
+        finally:
+            self._disk.close(fd)
+
+    def close(self) -> None:
+        """Give up the lock."""
+        if self._lock is not None:
+            self._disk.close(self._lock)
+            self._lock = None
+
+
+def _load(path: Path) -> Remembered:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Remembered)
+    except (OSError, msgspec.MsgspecError) as error:
+        remedy = "repair it, or remove it to begin at the end of the files"
+        raise DeedboxError(f"{path}: {error}", remedy) from error

@@ -1,0 +1,64 @@
+import os
+from pathlib import Path
+
+import orjson
+import pytest
+
+from consumer.archive.durable import Disk
+from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.watch.lines import Position
+from consumer.watch_state import WatchState
+
+
+def position(offset: int) -> Position:
+    return Position(7, offset, offset, 1 << 63, "generation")
+
+
+def test_positions_are_there_in_the_next_life(tmp_path: Path) -> None:
+    state = WatchState(Disk(), tmp_path / "state")
+    state.store("/log", [position(1), position(2)])
+    state.store("/other", [])
+    state.close()
+    state = WatchState(Disk(), tmp_path / "state")
+    assert state.known == {"/log": [position(1), position(2)], "/other": []}
+    state.close()
+
+
+def test_two_processes_with_one_state_do_not_erase_each_other(tmp_path: Path) -> None:
+    first = WatchState(Disk(), tmp_path / "state")
+    with pytest.raises(Fatal, match="belongs to another process") as caught:
+        WatchState(Disk(), tmp_path / "state")
+    assert caught.value.exit is Exit.INSTANCE
+    first.close()
+    WatchState(Disk(), tmp_path / "state").close()
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"files": {"/log": [[1, 2]]}}'])
+def test_a_state_that_cannot_be_read_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "state").write_text(text)
+    with pytest.raises(DeedboxError, match=r"state: .*; repair it"):
+        WatchState(Disk(), tmp_path / "state")
+
+
+def test_a_state_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DeedboxError, match="make the state file writable"):
+        WatchState(Disk(), tmp_path / "missing" / "state")
+
+
+def test_refused_messages_are_kept_one_a_line(tmp_path: Path) -> None:
+    state = WatchState(Disk(), tmp_path / "state")
+    for body in (b"one", b"\xff\n"):
+        assert state.set_aside(body, {"path": os.fsdecode(b"x"), "position": 5}) == str(tmp_path / "state.refused")
+    lines = [orjson.loads(line) for line in (tmp_path / "state.refused").read_bytes().splitlines()]
+    assert [(line["path"], line["position"], line["body_base64"]) for line in lines] == [
+        ("x", 5, "b25l"),
+        ("x", 5, "/wo="),
+    ]
+    state.close()
+
+
+def test_nothing_is_kept_without_a_state() -> None:
+    state = WatchState(Disk(), None)
+    state.store("/log", [position(1)])
+    assert state.set_aside(b"one", {}) == ""
+    state.close()
