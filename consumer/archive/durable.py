@@ -11,10 +11,14 @@ import errno
 import fcntl
 import os
 import stat
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+SHARED_S_MAX = 2.0
+SHARED_RETRY_S = 0.005
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
@@ -61,11 +65,17 @@ class Disk:
             os.close(fd)
 
     def lock(self, fd: int) -> bool:
-        """Take the flock if it is free, and say whether it was. It is held until the file is closed."""
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
+        """Take the flock if no other process has it to itself, and say whether it was taken. It is held until the file is closed.
+
+        A shared lock is that of a reader that asks `is_held`, which gives it up at once: it is waited for, SHARED_S_MAX at most.
+        """
+        deadline = time.monotonic() + SHARED_S_MAX
+        pause = threading.Event()
+        while not _flock(fd, fcntl.LOCK_EX):
+            if not _flock(fd, fcntl.LOCK_SH) or time.monotonic() > deadline:
+                return False
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            pause.wait(SHARED_RETRY_S)
         return True
 
     def take(self, path: Path) -> int | None:
@@ -276,12 +286,29 @@ def is_held(path: Path) -> bool:
     """Whether a live process holds the file: then it may not have written its last bytes yet."""
     fd = open_regular(path, os.O_RDONLY)
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_locked(fd)
     finally:
         os.close(fd)
+
+
+def is_locked(fd: int) -> bool:
+    """The same of a file that is open: it cannot be renamed between two steps.
+
+    To ask is to hold a shared lock for a moment: flock(2) has no other way. `Disk.lock` waits for that moment to pass.
+    """
+    if not _flock(fd, fcntl.LOCK_SH):
+        return True
+    fcntl.flock(fd, fcntl.LOCK_UN)
     return False
+
+
+def _flock(fd: int, kind: int) -> bool:
+    """Take a lock of the kind if that is possible now."""
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @contextmanager
