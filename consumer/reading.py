@@ -12,7 +12,7 @@ from pathlib import Path
 from codec.event import format_time
 from consumer.archive import show
 from consumer.archive.cat import cat_archives
-from consumer.archive.catalog import entries
+from consumer.archive.catalog import Entry, copies_of
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
@@ -103,11 +103,19 @@ def cat_all(paths: Sequence[Path], format: str, local: bool, complain: Say) -> E
 
 def show_verdicts(paths: Sequence[Path], wanted: int | None, format: str, say: Say) -> Exit:
     """Verify, and tell; DAMAGED if something is missing or wrong."""
-    amount = sum(path.stat().st_size for path in find_archives(list(paths)) if path.exists())
+    amount = sum(map(_size, find_archives(list(paths))))
     with progress("verifying", amount, lines=True) as advance, workers(amount, wanted) as executor:
         tell = show.tell_line if format == "jsonl" else show.tell_text
         complete = show.show_verdicts(list(paths), say, tell, partial(scan, executor), advance)
     return Exit.OK if complete else Exit.DAMAGED
+
+
+def _size(path: Path) -> int:
+    """How large a file is; 0 if it is gone or cannot be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def show_event(paths: Sequence[Path], id: str, format: str, complain: Say) -> Exit:
@@ -135,20 +143,29 @@ def delete(paths: Sequence[Path], id: str, say: Say, complain: Say) -> Exit:
     now = format_time(time.time_ns() // 1000)
     found = hidden = 0
     faults: list[str] = []
-    for entry in entries(paths, query.wanted, proven=True):
-        faults += entry.faults
-        reads = [read_events(entry.path, batch, entry.tombstones, query) for batch in entry.batches]
-        faults += [read.fault for read in reads if read.fault]
-        numbers = [number for read in reads for number, _ in read.events]
-        if numbers:
-            with open_archive(entry.path) as archive:
-                hidden += add_tombstones(Disk(), archive, numbers, id, now)
-            found += len(numbers)
+    for copies in copies_of(paths, query.wanted, proven=True):
+        counts = [
+            _hide(entry, query, id, now, faults) for entry in copies
+        ]  # each copy has its own tombstones beside it
+        found += max(count for count, _ in counts)
+        hidden += max(count for _, count in counts)
     told = _told(faults, complain)
     if not found:
         return _not_found(id, complain)
     say(f"{hidden} deleted: hidden from now on; `deedbox compact` takes them out of sealed archives for good")
     return told
+
+
+def _hide(entry: Entry, query: Query, id: str, now: str, faults: list[str]) -> tuple[int, int]:
+    """Hide what the query accepts in one file; gives how many events were found, and how many of them were not hidden before."""
+    faults += entry.faults
+    reads = [read_events(entry.path, batch, entry.tombstones, query) for batch in entry.batches]
+    faults += [read.fault for read in reads if read.fault]
+    numbers = [number for read in reads for number, _ in read.events]
+    if not numbers:
+        return 0, 0
+    with open_archive(entry.path) as archive:
+        return len(numbers), add_tombstones(Disk(), archive, numbers, id, now)
 
 
 def show_compaction(paths: Sequence[Path], say: Say) -> Exit:

@@ -10,6 +10,13 @@ from consumer.demo.broker import broker
 from tests.support.wire import WirePublisher
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the tests of chance go on."""
+    parser.addoption("--searches", type=int, default=200, help="searches while a writer rolls all the time")
+    parser.addoption("--archive-sets", type=int, default=120, help="random archive sets of the differential test")
+    parser.addoption("--seed", type=int, default=0, help="of the first random archive set")
+
+
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """A RabbitMQ: the one of DEEDBOX_BROKER__URL, or a private node."""

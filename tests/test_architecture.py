@@ -68,7 +68,7 @@ OWNERS = {
         "consumer/ingest/faults.py",
         "consumer/ingest/publish.py",
     },
-    "fcntl": {"consumer/archive/durable.py"},
+    "fcntl": {"consumer/archive/locks.py"},
     "ctypes": {"consumer/archive/durable.py"},
     "cyclopts": {"consumer/cli.py", "consumer/cli_reading.py"},
     "structlog": {"consumer/log.py"},

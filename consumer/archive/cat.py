@@ -7,12 +7,9 @@ from typing import BinaryIO
 from codec import jsonl, kvp
 from codec.errors import CodecError
 from codec.event import Event
-from consumer.archive import naming
-from consumer.archive.durable import is_held
-from consumer.archive.listing import find_archives
+from consumer.archive.catalog import Wanted, entries
 from consumer.archive.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.tombstones import Tombstones
-from consumer.errors import DeedboxError
 
 Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed
 
@@ -33,29 +30,25 @@ FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _rec
 def cat_archives(paths: list[Path], format: str | Encode, out: BinaryIO, complain: Callable[[str], None]) -> bool:
     """Print all events that can be read, in one of FORMATS or as `format` encodes them; say whether something could not be."""
     damaged = False
-    seen: set[tuple[int, int]] = set()
-    for path in find_archives(paths):
-        try:
-            live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
-            with open_archive(path) as archive:
-                if archive.file not in seen:  # sealed between listing and opening, it is there under both its names
-                    seen.add(archive.file)
-                    damaged |= _cat(archive, live, format, out, complain)
-        except DeedboxError as error:
-            complain(str(error))
+    for entry in entries(paths, Wanted()):
+        if entry.identity is None:
+            complain(entry.faults[0])
             damaged = True
+            continue
+        try:
+            with open_archive(entry.path) as archive:
+                damaged |= _cat(archive, entry.tombstones, format, out, complain)
         except OSError as error:
-            complain(f"{path}: {error.strerror or error}")
+            complain(f"{entry.path}: {error.strerror or error}")
             damaged = True
     return damaged
 
 
 def _cat(
-    archive: ArchiveFile, live: bool, format: str | Encode, out: BinaryIO, complain: Callable[[str], None]
+    archive: ArchiveFile, tombstones: Tombstones, format: str | Encode, out: BinaryIO, complain: Callable[[str], None]
 ) -> bool:
     damaged = False
-    tombstones = Tombstones.of(archive)
-    if archive.size == 0:
+    if archive.size == 0 and not archive.live:
         complain(f"{archive.path}: at 0: empty file")
         return True
     for part in archive.parts():
@@ -65,7 +58,7 @@ def _cat(
             except CodecError as error:
                 complain(f"{archive.path}: at {part.offset}: batch {part.header.number}: {error}")
                 damaged = True
-        elif isinstance(part, Gap) and not (live and part.harmless):
+        elif isinstance(part, Gap) and not (archive.live and part.harmless):
             complain(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
             damaged = True
     return damaged

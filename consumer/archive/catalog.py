@@ -6,7 +6,7 @@ one whose end cannot be read, is walked by its batch headers.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -26,8 +26,7 @@ from codec.footer import (
 from codec.parts import check_of
 from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
-from consumer.archive.durable import is_held
-from consumer.archive.listing import find_archives
+from consumer.archive.listing import find_again, find_archives, id_of
 from consumer.archive.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.tombstones import Tombstones
 from consumer.errors import DeedboxError
@@ -61,7 +60,10 @@ class Wanted:
 
 @dataclass
 class Entry:
-    """An archive: its batches that may hold what is wanted, and what is wrong with it."""
+    """An archive: its batches that may hold what is wanted, and what is wrong with it.
+
+    `identity` is None if it could not be opened. `events`: how many are in whole batches, wanted or not.
+    """
 
     path: Path
     id: str
@@ -70,54 +72,105 @@ class Entry:
     tombstones: Tombstones
     faults: list[str] = field(default_factory=list)
     bytes_read: int = 0
-    file: tuple[int, int] = (0, 0)  # device and inode
+    identity: tuple[str, str] | None = None
+    events: int = 0
 
 
 def entries(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[Entry]:
     """The archives below the paths, in order of instance and sequence. What cannot be opened is an entry with a fault.
 
+    Of several copies of one archive the one with the most events is taken, and an event is deleted if it is deleted in one of
+    them. Different archives of one name are all taken.
     `proven`: read each footer whole and believe it only if its checksum holds; for those who must not miss anything.
     """
-    seen: set[tuple[int, int]] = set()
-    for path in find_archives(list(paths)):
+    for copies in copies_of(paths, wanted, proven):
+        best = max(copies, key=lambda entry: entry.events)  # the first of the best: sealed names come before open ones
+        deleted = [entry.tombstones for entry in copies]
+        yield replace(best, tombstones=Tombstones.union(deleted)) if len(copies) > 1 else best
+
+
+def copies_of(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[list[Entry]]:
+    """The same with all copies of each archive, at least one."""
+    for places in _by_name(find_archives(paths)):
+        found: dict[object, list[Entry]] = {}
+        for entry in _look_up_all(places, paths, wanted, proven):
+            found.setdefault(entry.identity or entry.faults[0], []).append(entry)
+        yield from found.values()
+
+
+def _by_name(paths: Sequence[Path]) -> list[list[Path]]:
+    """Paths that may be copies of one archive. A file that was named itself may have any name: its head says what it is."""
+    found: dict[object, list[Path]] = {}
+    for path in paths:
+        found.setdefault(id_of(path) or _id_by_head(path) or path, []).append(path)
+    return list(found.values())
+
+
+def _id_by_head(path: Path) -> naming.ArchiveId | None:
+    try:
+        with open_archive(path) as archive:
+            return archive.id
+    except OSError:
+        return None  # the look-up says why
+
+
+def _look_up_all(places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, proven: bool) -> Iterator[Entry]:
+    """An entry for each path that can be opened; for one that is gone, those of the paths where its archive may be now."""
+    waiting, seen = list(places), set(places)
+    for path in waiting:
         try:
-            entry = look_up(path, wanted, proven)
+            with ArchiveFile(path) as archive:
+                yield _entry(archive, wanted, proven)
+        except FileNotFoundError as error:
+            again = find_again(path, roots)
+            waiting += [other for other in again if other not in seen]
+            seen.update(again)
+            if not again:
+                yield _unread(path, error.strerror or str(error))
         except OSError as error:
-            entry = Entry(path, path.name, 0, [], Tombstones(), [f"{path}: {error.strerror or error}"])
+            yield _unread(path, error.strerror or str(error))
         except DeedboxError as error:
-            entry = Entry(path, path.name, 0, [], Tombstones(), [str(error)])
-        if entry.file not in seen:  # sealed between listing and opening, it is there under both its names
-            seen.add(entry.file)
-            yield entry
+            yield _unread(path, str(error))
+
+
+def _unread(path: Path, reason: str) -> Entry:
+    told = reason if reason.startswith(str(path)) else f"{path}: {reason}"
+    return Entry(path, path.name, 0, [], Tombstones(), [told])
 
 
 def look_up(path: Path, wanted: Wanted, proven: bool = False) -> Entry:
     """What one archive may hold. Raises OSError, and DeedboxError for tombstones that cannot be read."""
-    live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
     with open_archive(path) as archive:
-        name = str(archive.id or archive.path.name)
-        entry = Entry(archive.path, name, archive.size, [], Tombstones.of(archive), file=archive.file)
-        try:
-            if archive.path.name.endswith(naming.OPEN_SUFFIX):
-                raise Corrupt("an open archive has no footer")
-            entry.batches = list(_indexed(archive, wanted, proven))
-        except CodecError:
-            entry.batches = list(_walked(archive, wanted, live, entry.faults))
-        entry.bytes_read = archive.bytes_read
-        return entry
+        return _entry(archive, wanted, proven)
 
 
-def _walked(archive: ArchiveFile, wanted: Wanted, live: bool, faults: list[str]) -> Iterator[Batch]:
-    if archive.size == 0 and not live:
-        faults.append(f"{archive.path}: at 0: empty file")
+def _entry(archive: ArchiveFile, wanted: Wanted, proven: bool) -> Entry:
+    name = str(archive.id or archive.path.name)
+    entry = Entry(archive.path, name, archive.size, [], Tombstones.of(archive), identity=archive.identity)
+    try:
+        if naming.parse_open(archive.path):
+            raise Corrupt("an open archive has no footer")
+        _take_indexed(entry, archive, wanted, proven)
+    except CodecError:
+        entry.batches = []
+        _take_walked(entry, archive, wanted)
+    entry.bytes_read = archive.bytes_read
+    return entry
+
+
+def _take_walked(entry: Entry, archive: ArchiveFile, wanted: Wanted) -> None:
+    if archive.size == 0 and not archive.live:
+        entry.faults.append(f"{archive.path}: at 0: empty file")
     for part in archive.parts(frames=False):
-        if isinstance(part, Batch) and wanted.within(part.header.first_us, part.header.last_us):
-            yield part
-        elif isinstance(part, Gap) and not (live and part.harmless):
-            faults.append(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
+        if isinstance(part, Batch):
+            entry.events += part.header.events
+            if wanted.within(part.header.first_us, part.header.last_us):
+                entry.batches.append(part)
+        elif isinstance(part, Gap) and not (archive.live and part.harmless):
+            entry.faults.append(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
 
 
-def _indexed(archive: ArchiveFile, wanted: Wanted, proven: bool) -> Iterator[Batch]:
+def _take_indexed(entry: Entry, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
     """Batches by the footer. Raises CodecError."""
     index, words_at = _read_index(archive, proven)
     numbers = {number for number, header in enumerate(index.headers) if wanted.within(header.first_us, header.last_us)}
@@ -128,8 +181,9 @@ def _indexed(archive: ArchiveFile, wanted: Wanted, proven: bool) -> Iterator[Bat
     at = len(archive.head_raw)
     for number, header in enumerate(index.headers):
         if number in numbers:
-            yield Batch(at, header)
+            entry.batches.append(Batch(at, header))
         at += container.BATCH_HEADER_BYTES + header.compressed
+    entry.events = sum(header.events for header in index.headers)
 
 
 def _read_index(archive: ArchiveFile, proven: bool) -> tuple[FooterIndex, int]:

@@ -1,24 +1,21 @@
 """The one door to the disk's promises: create, lock, append, sync, rename without replacing.
 
 Invariants: when a method of `Disk` returns, what its docstring promises holds after a power cut. Nothing else in Deedbox
-calls fsync, fdatasync, flock, link or rename on archives, so a test that replaces this door sees every promise. Files are
+calls fsync, fdatasync, link or rename on archives, so a test that replaces this door sees every promise. Files are
 regular files: a symbolic link, a FIFO or a device under a name of ours is an error, and nothing is written through it.
 Sources: open(2), fsync(2), flock(2), rename(2).
 """
 
 import ctypes
 import errno
-import fcntl
 import os
 import stat
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-SHARED_S_MAX = 2.0
-SHARED_RETRY_S = 0.005
+from consumer.archive import locks
+
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
@@ -38,8 +35,7 @@ class Disk:
         """A new file, open for appending, held by flock. Raises FileExistsError and never overwrites."""
         fd = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
-            # Waits: a reader that asks `is_held` may hold the new file for a moment.
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            locks.wait(fd)
         except OSError:
             self.close(fd)
             path.unlink()
@@ -65,18 +61,8 @@ class Disk:
             os.close(fd)
 
     def lock(self, fd: int) -> bool:
-        """Take the flock if no other process has it to itself, and say whether it was taken. It is held until the file is closed.
-
-        A shared lock is that of a reader that asks `is_held`, which gives it up at once: it is waited for, SHARED_S_MAX at most.
-        """
-        deadline = time.monotonic() + SHARED_S_MAX
-        pause = threading.Event()
-        while not _flock(fd, fcntl.LOCK_EX):
-            if not _flock(fd, fcntl.LOCK_SH) or time.monotonic() > deadline:
-                return False
-            fcntl.flock(fd, fcntl.LOCK_UN)
-            pause.wait(SHARED_RETRY_S)
-        return True
+        """Take the flock if no other process has it to itself, and say whether it was taken. It is held until the file is closed."""
+        return locks.take(fd)
 
     def take(self, path: Path) -> int | None:
         """Hold the lock file `path` until it is closed; None if another process holds it.
@@ -286,29 +272,9 @@ def is_held(path: Path) -> bool:
     """Whether a live process holds the file: then it may not have written its last bytes yet."""
     fd = open_regular(path, os.O_RDONLY)
     try:
-        return is_locked(fd)
+        return locks.is_locked(fd)
     finally:
         os.close(fd)
-
-
-def is_locked(fd: int) -> bool:
-    """The same of a file that is open: it cannot be renamed between two steps.
-
-    To ask is to hold a shared lock for a moment: flock(2) has no other way. `Disk.lock` waits for that moment to pass.
-    """
-    if not _flock(fd, fcntl.LOCK_SH):
-        return True
-    fcntl.flock(fd, fcntl.LOCK_UN)
-    return False
-
-
-def _flock(fd: int, kind: int) -> bool:
-    """Take a lock of the kind if that is possible now."""
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 @contextmanager

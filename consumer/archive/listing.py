@@ -1,38 +1,111 @@
-"""Which archives are in a directory, in order of instance and sequence. Names only; nothing is opened."""
+"""Which archives are in a directory, in order of instance and sequence. Names only; nothing is opened.
+
+Invariant: an archive that existed when a listing began and still exists when it ends is in it, even if it is sealed during the
+listing. An archive moves once, from its open name to a sealed name in a folder below the same directory, and the folder may be
+made for it. Two walks are therefore enough: the first one sees the open name, or the archive was sealed before that walk had read its
+directory; then its folder exists before the second walk begins. A third walk finds what was sealed during the second. The number of
+walks does not depend on what a writer does meanwhile.
+"""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumer.archive import naming
 
+WALKS_MAX = 4
 
-def find_archives(paths: list[Path]) -> list[Path]:
-    """Archives below the paths, in order of instance and sequence; files that were named themselves are kept as they are."""
-    found: list[Path] = []
+
+@dataclass
+class _Walk:
+    """What one walk saw: archives by path, and the directories that could not be read, with whether they were gone."""
+
+    archives: dict[str, naming.ArchiveId] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    vanished: bool = False
+
+
+def find_archives(paths: Sequence[Path]) -> list[Path]:
+    """Archives below the paths, in order of instance and sequence; files that were named themselves are kept as they are.
+
+    A path comes once, also if several of `paths` lead to it. A directory that cannot be read is one of the results: opening it
+    gives the reason.
+    """
+    found: dict[str, Path] = {}
     for path in paths:
         if path.is_dir():
-            inside = list(_below(path))
-            found += sorted((p for p in inside if _is_archive(p)), key=_order)
-            found += [p for p in inside if not _is_archive(p)]
+            real = os.path.realpath(path)
+            for place in _below(str(path)):
+                found.setdefault(real + place.removeprefix(str(path)), Path(place))
         else:
-            found.append(path)
-    return found
+            found.setdefault(os.path.realpath(path), path)
+    return list(found.values())
 
 
-def _below(directory: Path) -> Iterator[Path]:
-    """Archives in a directory and those inside of it; and directories that cannot be read, for whoever opens them to say so."""
-    unread: list[Path] = []
-    for place, _, names in os.walk(directory, onerror=lambda error: unread.append(Path(str(error.filename)))):
-        yield from (path for name in names if _is_archive(path := Path(place, name)) and path.is_file())
-    yield from unread
+def id_of(path: Path) -> naming.ArchiveId | None:
+    """Instance and sequence by the name; None if it is not the name of an archive."""
+    return naming.parse_sealed(path) or naming.parse_open(path)
 
 
-def _is_archive(path: Path) -> bool:
-    return (naming.parse_sealed(path) or naming.parse_open(path)) is not None
+def find_again(path: Path, roots: Sequence[Path] = ()) -> list[Path]:
+    """Where an archive may be that is not at `path` any more: the other archives of its name, below `roots` or its directory."""
+    wanted = id_of(path)
+    if wanted is None:
+        return []
+    return [other for other in find_archives(roots or [path.parent]) if other != path and id_of(other) == wanted]
 
 
-def _order(path: Path) -> tuple[naming.ArchiveId, Path]:
-    archive = naming.parse_sealed(path) or naming.parse_open(path)
-    assert archive is not None, "only archives are sorted"
-    return archive, path  # copies have the same id, and file systems list in any order
+def _below(directory: str) -> list[str]:
+    """Archives in order, sealed names before open ones, and after them the directories that cannot be read."""
+    walks = [_walk(directory)]
+    while len(walks) < 2 or (len(walks) < WALKS_MAX and (walks[-1].vanished or _lost(walks))):
+        walks.append(_walk(directory))
+    kept = {**walks[-1].archives, **_unexplained(walks)}
+    return [
+        *sorted(kept, key=lambda place: (kept[place], place.endswith(naming.OPEN_SUFFIX), place)),
+        *walks[-1].unread,
+    ]
+
+
+def _gone(walks: Sequence[_Walk]) -> dict[str, naming.ArchiveId]:
+    """What an earlier walk saw and the last one did not."""
+    last = walks[-1].archives
+    return {place: id for walk in walks for place, id in walk.archives.items() if place not in last}
+
+
+def _lost(walks: Sequence[_Walk]) -> bool:
+    """Whether an archive is under no name in the last walk: it may have been sealed in the middle of it."""
+    return not set(_gone(walks).values()) <= set(walks[-1].archives.values())
+
+
+def _unexplained(walks: Sequence[_Walk]) -> dict[str, naming.ArchiveId]:
+    """Names that are gone, unless the archive came up under another name meanwhile. Opening them shows what became of them."""
+    moved = {id for place, id in walks[-1].archives.items() if place not in walks[0].archives}
+    return {place: id for place, id in _gone(walks).items() if id not in moved}
+
+
+def _walk(directory: str) -> _Walk:
+    walk = _Walk()
+    places = [directory]
+    while places:
+        place = places.pop()
+        try:
+            with os.scandir(place) as entries:
+                places += [entry.path for entry in entries if not _note(walk, entry)]
+        except FileNotFoundError:
+            walk.vanished = True
+        except OSError:
+            walk.unread.append(place)
+    return walk
+
+
+def _note(walk: _Walk, entry: "os.DirEntry[str]") -> bool:
+    """Take an entry in; False for a directory, which is walked itself."""
+    if entry.is_dir(follow_symlinks=False):
+        return False
+    id = id_of(Path(entry.name))
+    # A name that is gone by now, or a link to nothing, is kept: opening it gives the reason.
+    if id is not None and (entry.is_file() or not Path(entry).exists()):
+        walk.archives[entry.path] = id
+    return True

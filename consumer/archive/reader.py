@@ -5,7 +5,6 @@ and a gap says where it is, how long, and why.
 """
 
 import os
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from codec.footer import Footer, IndexRow, decode_footer
 from codec.parts import check_of, frame_bytes
 from codec.seektable import decode_seek_table
 from consumer.archive import naming
+from consumer.archive.listing import find_again
+from consumer.archive.locks import is_locked
 
 _SEARCH_BYTES = 1 << 20
 
@@ -75,21 +76,28 @@ Part = Batch | Gap | Seal
 
 
 class ArchiveFile:
-    """An archive opened for reading. What was appended after the opening is not seen."""
+    """An archive opened for reading. What was appended after the opening is not seen.
+
+    `live`: a process was writing it when it was opened, so that its last bytes may be incomplete. `file`: device and inode, which say
+    what file it is for as long as it is open.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         found = os.fstat(self._fd)
-        self.size, self.file = found.st_size, (found.st_dev, found.st_ino)
+        self.file = found.st_dev, found.st_ino
+        self.size = 0
+        self.live = False
         self.head: Head | None = None
         self.head_raw = b""
         self.head_fault: CodecError | None = None
         self.bytes_read = 0
         try:
-            self._read_head()
-        except CodecError as error:
-            self.head_fault = error
+            self._begin()
+        except OSError:
+            os.close(self._fd)
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -100,6 +108,16 @@ class ArchiveFile:
     def close(self) -> None:
         """Read nothing any more."""
         os.close(self._fd)
+
+    def _begin(self) -> None:
+        # Asked before and after the size is taken: if the end is incomplete at that size, then it was being written.
+        written = self._is_written()
+        self.refresh()
+        self.live = written or self._is_written()
+        self.retry_head()
+
+    def _is_written(self) -> bool:
+        return naming.parse_open(self.path) is not None and is_locked(self._fd)
 
     def refresh(self) -> None:
         """See what was appended since."""
@@ -143,6 +161,15 @@ class ArchiveFile:
         if head is None or not naming.is_instance(head.instance) or head.sequence < 1:
             return None
         return naming.ArchiveId(head.instance, head.sequence)
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What all copies of an archive have in common, and no two archives: its id and the checksum of its head.
+
+        An archive without a whole head is told apart by its path. Device and inode do not serve: a file system gives the inode of
+        a removed file to the next one.
+        """
+        return str(self.id), f"{check_of(self.head_raw):016x}" if self.head_raw else str(self.path.absolute())
 
     def _read_head(self) -> None:
         if self.size == 0:
@@ -253,25 +280,6 @@ class ArchiveFile:
         return True
 
 
-def last_events(path: Path, count: int) -> Iterator[tuple[int, Event]]:
-    """Up to `count` events from the end of an archive, or a few more, in order, each with its number in the archive.
-
-    Batches that cannot be read are left out.
-    """
-    with open_archive(path) as archive:
-        tail: deque[tuple[int, Batch]] = deque()
-        held = before = 0
-        for part in archive.parts(frames=False):
-            if isinstance(part, Batch):
-                tail.append((before, part))
-                before += part.header.events
-                held += part.header.events
-                while held - tail[0][1].header.events >= count:
-                    held -= tail.popleft()[1].header.events
-        for first, batch in tail:
-            yield from enumerate(events_or_none(archive, batch), first)
-
-
 def events_or_none(archive: ArchiveFile, batch: Batch) -> list[Event]:
     """The events of a batch that was read without its frame; none if it cannot be read."""
     try:
@@ -285,8 +293,7 @@ def open_archive(path: Path) -> ArchiveFile:
     try:
         return ArchiveFile(path)
     except FileNotFoundError:
-        wanted = naming.parse_open(path)
-        for other in path.parent.rglob(f"*{naming.SUFFIX}") if wanted else ():
-            if naming.parse_sealed(other) == wanted:
-                return ArchiveFile(other)
-        raise
+        sealed = find_again(path) if naming.parse_open(path) else []
+        if not sealed:
+            raise
+        return ArchiveFile(sealed[0])

@@ -18,7 +18,8 @@ from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import last_events, open_archive
+from consumer.archive.newest import last_events
+from consumer.archive.reader import open_archive
 from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
 from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault

@@ -30,7 +30,7 @@ def tell_line(verdict: Verdict, say: Say) -> None:
     """The same as a JSON object."""
     members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
     members["faults"] = list(map(_utf8, verdict.faults))
-    del members["before"], members["file"]
+    del members["before"]
     say(orjson.dumps(members).decode())
 
 

@@ -60,6 +60,12 @@ class Tombstones:
         known = [one for path in files for one in _read(path) if head in (one.head, None)]
         return cls(frozenset(one.event for one in known), known)
 
+    @classmethod
+    def union(cls, copies: Iterable["Tombstones"]) -> "Tombstones":
+        """What is deleted in one of several copies of an archive."""
+        known = [one for copy in copies for one in copy.known]
+        return cls(frozenset(one.event for one in known), known)
+
     def within(self, batch: BatchHeader) -> list[int]:
         """The numbers of the deleted events of a batch, in order."""
         numbers = range(batch.first_event, batch.first_event + batch.events)

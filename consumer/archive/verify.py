@@ -11,7 +11,6 @@ from pathlib import Path
 from codec.archive import Previous
 from codec.errors import CodecError
 from consumer.archive import naming
-from consumer.archive.durable import is_held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, events_or_none, open_archive
 from consumer.archive.recovery import digest
@@ -36,7 +35,6 @@ class Verdict:
     removed: int = 0
     size: int = 0
     state: str = "unreadable"  # sealed, open (its owner lives), orphaned
-    file: tuple[int, int] | None = None  # device and inode
     before: Previous | None = None  # the archive that was sealed before this one, by the head
     faults: list[str] = field(default_factory=list)
 
@@ -54,12 +52,11 @@ def verify(paths: list[Path], mapped: Mapped = map) -> Iterator[Verdict]:
     `mapped` applies a function to each archive, in order: `map` itself, or one that has others do it ahead.
     """
     previous: Verdict | None = None
-    seen: set[tuple[int, int]] = set()
+    seen: set[Path] = set()
     for verdict in mapped(verify_archive, find_archives(paths)):
-        if verdict.file in seen:
+        if verdict.path in seen:
             continue  # sealed between listing and opening, it is there under both its names
-        if verdict.file is not None:
-            seen.add(verdict.file)
+        seen.add(verdict.path)
         _verify_place(verdict, previous)
         previous = verdict if verdict.id else previous
         yield verdict
@@ -76,9 +73,9 @@ def verify_archive(path: Path) -> Verdict:
 
 
 def _verify_archive(path: Path) -> Verdict:
-    live = path.name.endswith(naming.OPEN_SUFFIX) and path.exists() and is_held(path)
     with open_archive(path) as archive:
-        verdict = Verdict(archive.path, archive.id, size=archive.size, file=archive.file)
+        live = archive.live
+        verdict = Verdict(archive.path, archive.id, size=archive.size)
         if archive.head is not None and archive.head_id != archive.id:
             verdict.fault(0, f"the head says {archive.head_id}, the name {archive.id}")
         tombstones = Tombstones.of(archive)

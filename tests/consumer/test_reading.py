@@ -1,6 +1,7 @@
 """The reading commands as a person runs them."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,13 @@ def test_get_prints_one_event_or_says_that_there_is_none(directory: Path) -> Non
     missing = deedbox("get", "id-100", directory)
     assert (missing.returncode, missing.stdout) == (Exit.NOT_FOUND, "")
     assert "id-100" in missing.stderr
+
+
+def test_an_event_is_deleted_in_every_copy_of_its_archive(directory: Path, tmp_path: Path) -> None:
+    shutil.copytree(directory, tmp_path / "copy")
+    assert deedbox("delete", "id-7", directory, tmp_path / "copy").stdout.startswith("1 deleted")
+    for place in (directory, tmp_path / "copy"):
+        assert deedbox("get", "id-7", place).returncode == Exit.NOT_FOUND
 
 
 def test_a_deleted_event_is_hidden_from_everybody_and_then_gone(directory: Path) -> None:

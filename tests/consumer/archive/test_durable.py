@@ -1,7 +1,5 @@
 import errno
-import fcntl
 import os
-import threading
 from pathlib import Path
 
 import pytest
@@ -91,7 +89,7 @@ def test_a_file_that_cannot_be_locked_is_not_left_in_the_way(tmp_path: Path, mon
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(durable.fcntl, "flock", refuse)
+    monkeypatch.setattr(durable.locks.fcntl, "flock", refuse)
     with pytest.raises(OSError, match="No locks available"):
         Disk().create(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
@@ -162,52 +160,3 @@ def test_a_file_is_not_replaced_through_a_link(tmp_path: Path, foreign: Path, le
     Disk().replace(tmp_path / "ours", b"new")
     assert foreign.read_bytes() == b"of another program"
     assert (tmp_path / "ours").read_bytes() == b"new"
-
-
-def test_a_reader_that_asks_does_not_postpone_recovery(tmp_path: Path) -> None:
-    """A reader asks by a shared lock, and the recovery that met it took the owner to be alive."""
-    (tmp_path / "a").write_text("a")
-    reader = os.open(tmp_path / "a", os.O_RDONLY)
-    fcntl.flock(reader, fcntl.LOCK_SH)
-    asked = threading.Event()
-    real = durable._flock
-
-    def flock(fd: int, kind: int) -> bool:
-        taken = real(fd, kind)
-        if not taken and kind == fcntl.LOCK_EX and not asked.is_set():
-            asked.set()
-            fcntl.flock(reader, fcntl.LOCK_UN)
-        return taken
-
-    disk = Disk()
-    fd = disk.open(tmp_path / "a")
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(durable, "_flock", flock)
-        assert disk.lock(fd)
-    assert asked.is_set()
-    assert is_held(tmp_path / "a")
-    for one in (fd, reader):
-        disk.close(one)
-
-
-def test_a_shared_lock_that_stays_is_not_waited_for_without_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a").write_text("a")
-    reader = os.open(tmp_path / "a", os.O_RDONLY)
-    fcntl.flock(reader, fcntl.LOCK_SH)
-    monkeypatch.setattr(durable, "SHARED_S_MAX", 0.05)
-    disk = Disk()
-    fd = disk.open(tmp_path / "a")
-    assert not disk.lock(fd)
-    for one in (fd, reader):
-        disk.close(one)
-
-
-def test_a_live_owner_is_recognized_without_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = Disk()
-    owner, other = disk.create(tmp_path / "a"), disk.open(tmp_path / "a")
-    monkeypatch.setattr(durable.threading.Event, "wait", lambda *_: pytest.fail("waited"))
-    assert not disk.lock(other)
-    for one in (owner, other):
-        disk.close(one)

@@ -1,11 +1,15 @@
 import os
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
+from consumer.archive import naming
 from consumer.archive.listing import find_archives
+from consumer.archive.reader import open_archive
 from consumer.archive.verify import verify
-from tests.support.shelves import shelf, some
+from tests.support.shelves import START_US, event, shelf, some
 
 
 def test_archives_come_in_the_order_of_instance_and_sequence(tmp_path: Path) -> None:
@@ -48,3 +52,82 @@ def test_archives_of_one_id_come_in_the_order_of_their_paths(tmp_path: Path) -> 
         (tmp_path / place).mkdir()
         (tmp_path / place / name).touch()
     assert [path.parent.name for path in find_archives([tmp_path])] == ["a", "b", "c"]
+
+
+class Scan:
+    """What `os.scandir` gives; `after_reading` is called when the names have been read and none has been looked at."""
+
+    def __init__(self, entries: Iterator[os.DirEntry[str]], after_reading: Callable[[], None]) -> None:
+        with entries:
+            self._entries = iter(list(entries))
+        after_reading()
+
+    def __enter__(self) -> "Scan":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        pass
+
+    def __iter__(self) -> "Scan":
+        return self
+
+    def __next__(self) -> os.DirEntry[str]:
+        return next(self._entries)
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_an_archive_that_is_sealed_at_any_step_of_a_listing_is_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """The name that had been read was dropped, because no file was there any more."""
+    one = shelf(tmp_path, instance="late")
+    one.append(some(0, 1))
+    one.roll("test")  # a date folder that the first walk enters
+    one.append([event(1)._replace(arrived_us=START_US + 86_400_000_000)])  # its folder is not there yet
+    real, steps = os.scandir, count()
+
+    def roll() -> None:
+        if next(steps) == step and one.writer:
+            one.roll("test")
+
+    monkeypatch.setattr(os, "scandir", lambda path: Scan(real(path), roll))
+    found = find_archives([tmp_path])
+    monkeypatch.undo()
+    ids = {str(naming.parse_sealed(path) or naming.parse_open(path)) for path in found}
+    assert ids == {"late-00000001", "late-00000002"}
+    for path in found:
+        open_archive(path).close()
+
+
+def test_a_listing_ends_while_a_writer_rolls_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 1))
+    real, steps = os.scandir, 0
+
+    def scan(path: str) -> object:
+        nonlocal steps
+        steps += 1
+        one.roll("test")
+        one.append([event(steps)._replace(arrived_us=START_US + steps * 86_400_000_000)])
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    find_archives([tmp_path])
+    assert steps < 100
+
+
+def test_two_paths_that_lead_to_one_file_list_it_once(tmp_path: Path) -> None:
+    one = shelf(tmp_path / "archive")
+    one.append(some(0, 1))
+    one.roll("test")
+    (tmp_path / "link").symlink_to(tmp_path / "archive")
+    (sealed,) = find_archives([tmp_path / "archive"])
+    assert find_archives([tmp_path / "archive", sealed.parent, sealed, tmp_path / "link"]) == [sealed]
+
+
+def test_a_link_to_nothing_is_listed_so_that_its_reader_names_it(tmp_path: Path) -> None:
+    (tmp_path / "one-00000001.kvp.zst.open").symlink_to(tmp_path / "nothing")
+    assert find_archives([tmp_path]) == [tmp_path / "one-00000001.kvp.zst.open"]

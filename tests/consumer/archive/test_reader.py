@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,9 @@ import pytest
 from codec.archive import BATCH_HEADER_BYTES
 from codec.event import Event
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal, last_events
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal
+from consumer.cli import app
+from consumer.errors import Exit
 from tests.support.shelves import shelf, some
 
 COUNTS = (3, 1, 4)
@@ -149,11 +152,6 @@ def test_headers_alone_are_enough_to_walk(sealed: Path) -> None:
     assert walked[1].offset == walked[0].offset + BATCH_HEADER_BYTES + walked[0].header.compressed
 
 
-@pytest.mark.parametrize(("count", "first"), [(1, 4), (4, 4), (5, 3), (8, 0), (100, 0)])
-def test_the_last_events_come_from_the_end(sealed: Path, count: int, first: int) -> None:
-    assert list(last_events(sealed, count)) == list(enumerate(some(first, 8 - first), first))
-
-
 def test_zstd_itself_tests_and_decodes_an_archive(sealed: Path) -> None:
     assert subprocess.run(["zstd", "-q", "-t", sealed], check=False).returncode == 0
     records = subprocess.run(["zstd", "-dc", sealed], check=True, capture_output=True).stdout
@@ -211,3 +209,30 @@ def test_archives_are_found_in_the_order_of_their_writing(tmp_path: Path) -> Non
         one.writer.abandon()
     names = [path.name for path in find_archives([tmp_path])]
     assert [name.partition(".kvp")[0][-10:] for name in names] == [f"{i}-0000000{n}" for i in "ab" for n in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("command", ["search", "cat", "verify"])
+def test_an_archive_that_is_sealed_before_its_owner_is_asked_for_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Between finding the name and asking for its lock the name was gone, and the archive could not be read."""
+    one = shelf(tmp_path)
+    one.append(some(0, 5))
+    real = Path.exists
+
+    def sealed_then(path: Path) -> bool:
+        found = real(path)
+        if path.name.endswith(".open") and one.writer:
+            one.roll("test")
+        return found
+
+    monkeypatch.setattr(Path, "exists", sealed_then)
+    assert app([command, str(tmp_path)], result_action="return_value") == Exit.OK, capsysbinary.readouterr()
+
+
+def test_an_archive_that_cannot_be_read_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    (tmp_path / "directory.kvp.zst").mkdir()
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(IsADirectoryError):
+        ArchiveFile(tmp_path / "directory.kvp.zst")
+    assert os.listdir("/proc/self/fd") == before

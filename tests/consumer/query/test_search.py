@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from codec.event import Event
 from codec.footer import encode_row
+from consumer.archive.catalog import Wanted, entries
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
@@ -17,6 +19,7 @@ from consumer.archive.reader import ArchiveFile, Seal
 from consumer.archive.tombstones import add_tombstones
 from consumer.query import Query, Search, search, search_async
 from consumer.query.query import make_query
+from tests.support.rolling import Rolling
 from tests.support.shelves import START_US, event, shelf, some
 
 
@@ -248,3 +251,96 @@ def test_an_archive_that_is_sealed_meanwhile_is_read_on(tmp_path: Path) -> None:
     first = next(found)
     one.roll("test")
     assert [first.event.id, *(one.event.id for one in found)] == [f"id-{serial}" for serial in range(300)]
+
+
+def test_a_search_misses_nothing_that_was_archived_before_it_began(tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """A writer in another process rolls all the time, and makes a date folder for each archive."""
+    with Rolling(tmp_path, archives=40) as writer:
+        for _ in range(pytestconfig.getoption("searches")):
+            directory, archived = writer.archived()
+            job = Search([directory], Query())
+            found = [event.id for event, _ in job]
+            assert archived <= set(found)
+            assert (len(found), job.faults) == (len(set(found)), [])
+
+
+def test_an_archive_that_gets_the_inode_of_a_removed_one_is_searched(tmp_path: Path) -> None:
+    """Archives were told apart by device and inode, and compacting frees an inode for the next one."""
+    one = shelf(tmp_path)
+    for serial in range(6):
+        one.append(some(10 * serial, 10))
+        one.roll("test")
+    paths = find_archives([tmp_path])
+    found = []
+    for entry in entries([tmp_path], Wanted()):
+        found.append(entry.id)
+        for later in paths[paths.index(entry.path) + 1 :]:
+            renew(later)
+            entry.path.unlink(missing_ok=True)
+    assert found == [f"one-{sequence:08d}" for sequence in range(1, 7)]
+
+
+def renew(path: Path) -> None:
+    """The same bytes in a new file, which takes the first free inode."""
+    raw = path.read_bytes()
+    path.unlink()
+    path.write_bytes(raw)
+
+
+def test_every_path_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
+    """Of all that could not be opened only the first was named."""
+    missing = [tmp_path / f"{number}.kvp.zst" for number in range(3)]
+    job = Search([*missing, missing[0]], Query())
+    assert list(job) == []
+    assert job.faults == [f"{path}: No such file or directory" for path in missing]
+
+
+@pytest.fixture
+def copied(directory: Path, tmp_path: Path) -> Path:
+    """A second place with a copy of every archive."""
+    shutil.copytree(directory, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_copies_of_an_archive_are_read_once(directory: Path, copied: Path) -> None:
+    sealed = find_archives([copied])[0]
+    renamed = sealed.rename(copied / "renamed.zst")
+    assert list(search([directory, copied])) == list(search([directory]))
+    assert list(search([directory, renamed])) == list(search([directory]))
+    assert len(list(search([renamed]))) == 60
+
+
+def test_of_several_copies_the_one_with_the_most_events_is_read(directory: Path, copied: Path) -> None:
+    sealed = find_archives([copied])[0]
+    sealed.chmod(0o600)
+    raw = sealed.read_bytes()
+    sealed.write_bytes(raw[: len(raw) // 3])
+    job = Search([copied, directory], Query())
+    assert (len(list(job)), job.faults) == (240, [])
+
+
+def test_an_event_that_is_deleted_in_one_copy_is_not_shown_from_another(directory: Path, copied: Path) -> None:
+    delete(find_archives([copied])[0], 0)
+    assert len(list(search([directory, copied]))) == 239
+
+
+def test_different_archives_of_one_name_are_both_read(tmp_path: Path) -> None:
+    for place, first in (("a", 0), ("b", 100)):
+        one = shelf(tmp_path / place)
+        one.append(some(first, 10))
+        one.roll("test")
+    assert len({found.event.id for found in search([tmp_path])}) == 20
+
+
+def test_an_archive_that_is_sealed_between_listing_and_opening_is_read_beside_another_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 10))
+    other = shelf(tmp_path / "0")
+    other.append(some(100, 10))
+    other.roll("test")
+    before = find_archives([tmp_path])
+    one.roll("test")
+    monkeypatch.setattr("consumer.archive.catalog.find_archives", lambda _: before)
+    assert len({found.event.id for found in search([tmp_path])}) == 20

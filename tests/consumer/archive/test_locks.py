@@ -1,0 +1,58 @@
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from consumer.archive import locks
+from consumer.archive.durable import Disk, is_held
+
+
+def test_a_reader_that_asks_does_not_postpone_recovery(tmp_path: Path) -> None:
+    """A reader asks by a shared lock, and the recovery that met it took the owner to be alive."""
+    (tmp_path / "a").write_text("a")
+    reader = os.open(tmp_path / "a", os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_SH)
+    asked = threading.Event()
+    real = locks._attempt
+
+    def flock(fd: int, kind: int) -> bool:
+        taken = real(fd, kind)
+        if not taken and kind == fcntl.LOCK_EX and not asked.is_set():
+            asked.set()
+            fcntl.flock(reader, fcntl.LOCK_UN)
+        return taken
+
+    disk = Disk()
+    fd = disk.open(tmp_path / "a")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(locks, "_attempt", flock)
+        assert disk.lock(fd)
+    assert asked.is_set()
+    assert is_held(tmp_path / "a")
+    for one in (fd, reader):
+        disk.close(one)
+
+
+def test_a_shared_lock_that_stays_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text("a")
+    reader = os.open(tmp_path / "a", os.O_RDONLY)
+    fcntl.flock(reader, fcntl.LOCK_SH)
+    monkeypatch.setattr(locks, "SHARED_S_MAX", 0.05)
+    disk = Disk()
+    fd = disk.open(tmp_path / "a")
+    assert not disk.lock(fd)
+    for one in (fd, reader):
+        disk.close(one)
+
+
+def test_a_live_owner_is_recognized_without_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk()
+    owner, other = disk.create(tmp_path / "a"), disk.open(tmp_path / "a")
+    monkeypatch.setattr(locks.threading.Event, "wait", lambda *_: pytest.fail("waited"))
+    assert not disk.lock(other)
+    for one in (owner, other):
+        disk.close(one)
