@@ -28,15 +28,20 @@ HEAD_BYTES_MAX = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The archive before this one of the same instance; no digest if it was not sealed yet."""
+    """The archive of the same instance that was sealed before. `events`: how many it held; 0 if that is unknown."""
 
     archive: str
     sha256: str | None
+    events: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Who wrote the archive. `window`: how many events the broker may have held as unacked, at most."""
+    """The writer of the archive. `window`: how many events the broker may have held as unacked, at most.
+
+    `predecessor`: the sequence of the newest archive of the instance that held a committed batch when this one was opened,
+    sealed or not; 0 if there was none.
+    """
 
     instance: str
     sequence: int
@@ -45,6 +50,7 @@ class Head:
     profile: str = "wire"
     window: int = 0
     previous: Previous | None = None
+    predecessor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,12 +28,17 @@ class IndexRow:
 
 @dataclass(frozen=True, slots=True)
 class LostBytes:
-    """A gap that an archive had before it was mended, at its place in the original."""
+    """A gap that an archive had before it was repaired, at its place in the original.
+
+    `first_event` and `events`: which events are lost, and how many; None if that is unknown.
+    """
 
     offset: int
     bytes: int
     kind: str
     reason: str
+    first_event: int | None = None
+    events: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +54,7 @@ class Footer:
     tags: dict[str, int]
     names_complete: bool = True
     gaps: list[LostBytes] = field(default_factory=list)
-    mended_from: str | None = None
+    rewritten_from: str | None = None  # SHA-256 of the original file
     removed: int = 0  # events whose content was taken out by `compact`
 
 

@@ -135,7 +135,7 @@ def _rewrite(
             header_raw = container.encode_batch_header(header)
             disk.append(fd, header_raw + frame)
             index.add(container.decode_batch_header(header_raw), kept)
-        before = seal.footer.mended_from or digest(archive.path)
+        before = seal.footer.rewritten_from or digest(archive.path)
         disk.append(fd, index.encode_end(len(archive.head_raw), seal.footer.gaps, before, gone))
         disk.sync(fd)
         disk.make_read_only(fd)

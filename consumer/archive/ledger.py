@@ -1,7 +1,8 @@
-"""What an instance must not forget between two lives: its last sequence, its last archive, and how it ended.
+"""What an instance must keep from one life to the next: its last sequence, its last archives, and how it ended.
 
-Invariant: a sequence that was used is never used again, even when archives were shipped and deleted. The ledger is
-one small file that is replaced durably; when it is lost, the directory says what it can.
+Invariants: a sequence that was used is never used again, even when archives were shipped and deleted; the newest archive with
+a committed batch is named before that batch is acknowledged, if the disk allows. The ledger is one small file that is replaced
+durably; if it is lost, the directory and the watermark show what they can.
 """
 
 from dataclasses import dataclass, replace
@@ -13,16 +14,21 @@ import orjson
 from codec.archive import Previous
 from consumer.archive import naming
 from consumer.archive.durable import Disk, read_regular
+from consumer.archive.watermark import read_watermark
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`unclean`: how many lives in a row ended without a clean stop and without a commit."""
+    """`unclean`: how many lives in a row ended without a clean stop and without a commit.
+
+    `committed`: the sequence of the newest archive that holds a committed batch; 0 if there was none yet.
+    """
 
     sequence: int = 0
     previous: Previous | None = None
     running: bool = False
     unclean: int = 0
+    committed: int = 0
 
 
 class Ledger:
@@ -33,20 +39,28 @@ class Ledger:
         self._directory = directory
         self._instance = instance
         self.path = directory / f"{instance}.ledger"
+        self.behind = False
         self.not_noted: list[tuple[naming.ArchiveId, Path]] = []
         self.state = self._load()
 
     def update(self, **changes: object) -> None:
-        """Change and keep. Raises OSError; then the change holds in memory only."""
+        """Change and keep. Raises OSError; then the change holds in memory only, and the ledger is `behind`."""
         self.state = replace(self.state, **changes)  # type: ignore[arg-type]  # the fields are checked where they are named
+        self.behind = True
         self._disk.replace(self.path, orjson.dumps(self.state, option=orjson.OPT_APPEND_NEWLINE))
+        self.behind = False
 
-    def note_sealed(self, archive: naming.ArchiveId, name: str, sha256: str) -> None:
+    def note_committed(self, sequence: int) -> None:
+        """An archive holds its first committed batch. Raises OSError, as `update` does."""
+        self.update(committed=max(self.state.committed, sequence), unclean=0)
+
+    def note_sealed(self, archive: naming.ArchiveId, name: str, sha256: str, events: int) -> None:
         """An archive is sealed: the next one names the last of them. Raises OSError, as `update` does."""
         last = naming.parse_sealed(Path(self.state.previous.archive)) if self.state.previous else None
         newest = last is None or archive.sequence >= last.sequence
-        previous = Previous(name, sha256) if newest else self.state.previous
-        self.update(sequence=max(self.state.sequence, archive.sequence), previous=previous)
+        previous = Previous(name, sha256, events) if newest else self.state.previous
+        sequence, committed = (max(known, archive.sequence) for known in (self.state.sequence, self.state.committed))
+        self.update(sequence=sequence, previous=previous, committed=committed)
 
     def hold_sequence(self, sequence: int) -> None:
         """Count a sequence as used, in memory; its archive on the disk says so to later lives."""
@@ -55,8 +69,12 @@ class Ledger:
     def _load(self) -> State:
         state = _read(self.path) or State()
         found = self._archives()
-        self.not_noted = _not_noted(state, [(archive, path) for archive, path in found if naming.parse_sealed(path)])
-        return replace(state, sequence=max([state.sequence, *(archive.sequence for archive, _ in found)]))
+        sealed = [(archive, path) for archive, path in found if naming.parse_sealed(path)]
+        self.not_noted = _not_noted(state, sealed)
+        mark = read_watermark(self._directory, self._instance)
+        committed = max([state.committed, mark.sequence if mark else 0, *(archive.sequence for archive, _ in sealed)])
+        sequence = max([state.sequence, committed, *(archive.sequence for archive, _ in found)])
+        return replace(state, sequence=sequence, committed=committed)
 
     def _archives(self) -> list[tuple[naming.ArchiveId, Path]]:
         """All archives of the instance that the directory shows, oldest first."""

@@ -144,7 +144,7 @@ def _target(place: Place, found: Survey) -> Path:
 
 def _sealed(found: Survey, target: Path) -> Sealed:
     assert found.id is not None, "see _target"
-    return Sealed(found.id, target, found.events, target.stat().st_size, digest(target))
+    return Sealed(found.id, target, found.end, target.stat().st_size, digest(target))
 
 
 def digest(path: Path) -> str:
@@ -223,7 +223,7 @@ def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iter
     for path in paths:
         finding = recover(disk, place, path)
         if finding.sealed is not None:
-            _note(partial(ledger.note_sealed, finding.sealed.archive, finding.sealed.path.name, finding.sealed.sha256))
+            _note(partial(note_sealed, ledger, finding.sealed))
         yield finding
 
 
@@ -236,7 +236,12 @@ def _finish_seals(disk: Disk, place: Place, ledger: Ledger) -> None:
     with suppress(OSError):
         disk.sync_waiting()
         for archive, path in ledger.not_noted[-1:]:
-            ledger.note_sealed(archive, path.name, digest(path))
+            ledger.note_sealed(archive, path.name, digest(path), survey(path).end)
+
+
+def note_sealed(ledger: Ledger, sealed: Sealed) -> None:
+    """Note an archive in the ledger of its instance. Raises OSError."""
+    ledger.note_sealed(sealed.archive, sealed.path.name, sealed.sha256, sealed.events)
 
 
 def _note(step: Callable[[], None]) -> None:

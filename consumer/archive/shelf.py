@@ -74,8 +74,9 @@ class Shelf:
             self._abandon(writer, fault)
             raise
         self._publish(writer)
-        if writer.fill.batches == 1 and self.ledger.state.unclean:
-            self._note(lambda: self.ledger.update(unclean=0))
+        if writer.fill.batches == 1 or self.ledger.behind:
+            # Before the acknowledgement: else the loss of this whole archive would not be noticed.
+            self._note(lambda: self.ledger.note_committed(writer.id.sequence))
         return receipt
 
     def _publish(self, writer: ArchiveWriter) -> None:
@@ -105,7 +106,7 @@ class Shelf:
         state = self.ledger.state
         head = Head(
             self.settings.instance, state.sequence + 1, int(self.wall() * 1_000_000), self.boot_id,
-            window=self.settings.window, previous=state.previous,
+            window=self.settings.window, previous=state.previous, predecessor=state.committed,
         )  # fmt: skip
         # In memory only until it is sealed: until then the open file itself keeps the number. Counted before the
         # attempt, because whatever is in the way of this name would be in the way again.
@@ -228,7 +229,7 @@ class Shelf:
         self.recover_abandoned()
 
     def _note_sealed(self, sealed: Sealed) -> None:
-        self._note(lambda: self.ledger.note_sealed(sealed.archive, sealed.path.name, sealed.sha256))
+        self._note(lambda: recovery.note_sealed(self.ledger, sealed))
 
     def _note(self, step: Callable[[], None]) -> None:
         """Keep in the ledger what is only a help: if the disk refuses now, the next life finds it in the archives."""

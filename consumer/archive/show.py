@@ -102,7 +102,7 @@ def _repair(disk: Disk, path: Path) -> Finding:
         ledger = Ledger(disk, path.parent, archive.instance)
         finding = recovery.recover(disk, Place(path.parent), path)
         if sealed := finding.sealed:
-            ledger.note_sealed(sealed.archive, sealed.path.name, sealed.sha256)
+            recovery.note_sealed(ledger, sealed)
         return finding
 
 

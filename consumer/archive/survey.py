@@ -29,6 +29,11 @@ class Survey:
         return sum(batch.header.events for batch in self.batches)
 
     @property
+    def end(self) -> int:
+        """The number after that of the last event: how many events the archive held, unless some are missing at its end."""
+        return max((batch.header.first_event + batch.header.events for batch in self.batches), default=0)
+
+    @property
     def torn(self) -> Gap | None:
         """The gap at the end, if there is one."""
         return self.gaps[-1] if self.gaps and self.gaps[-1].kind == "torn" else None

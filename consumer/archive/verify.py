@@ -160,4 +160,6 @@ def _is(path: Path, sha256: str) -> bool:
     if digest(path) == sha256:
         return True
     with ArchiveFile(path) as archive:  # mended: the footer names the original
-        return any(isinstance(part, Seal) and part.footer.mended_from == sha256 for part in archive.parts(frames=False))
+        return any(
+            isinstance(part, Seal) and part.footer.rewritten_from == sha256 for part in archive.parts(frames=False)
+        )

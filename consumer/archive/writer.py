@@ -118,13 +118,13 @@ class Index:
         return bloom.build(hashes)
 
     def encode_end(
-        self, head_bytes: int, gaps: Sequence[LostBytes] = (), mended_from: str | None = None, removed: int = 0
+        self, head_bytes: int, gaps: Sequence[LostBytes] = (), rewritten_from: str | None = None, removed: int = 0
     ) -> bytes:
         """Footer and seek table."""
         footer = Footer(
             len(self.rows), self.events, self.records, self.raw, self.link,
             dict(self.types.counts), dict(self.tags.counts), self.types.complete and self.tags.complete,
-            list(gaps), mended_from, removed,
+            list(gaps), rewritten_from, removed,
         )  # fmt: skip
         raw = encode_footer(footer, self.rows, self.words)
         sizes = map(row_sizes, self.rows)

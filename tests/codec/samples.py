@@ -12,16 +12,16 @@ from codec.seektable import encode_seek_table
 from tests.codec.strategies import texts
 from tests.codec.test_kvp import PLAIN
 
-HEAD = Head("host", 7, 1_763_741_700_123_456, "boot", "wire", 4000, Previous("before.kvp.zst", "ab" * 32))
+HEAD = Head("host", 7, 1_763_741_700_123_456, "boot", "wire", 4000, Previous("before.kvp.zst", "ab" * 32, 9), 6)
 u32, u64, i64 = st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 64) - 1), st.integers(-(1 << 63), (1 << 63) - 1)
 batch_headers = st.builds(BatchHeader, u32, u32, u32, u32, u32, u32, i64, i64, i64, i64, u64, u64, check=st.just(0))
 utf8 = texts.map(lambda text: text.encode("utf-8", "replace").decode())
 heads = st.builds(
-    Head, utf8, u32, i64, utf8, st.sampled_from(["wire", "host"]), u32, st.none() | st.builds(Previous, utf8, st.none() | utf8),
+    Head, utf8, u32, i64, utf8, st.sampled_from(["wire", "host"]), u32, st.none() | st.builds(Previous, utf8, st.none() | utf8, u32), u32,
 )  # fmt: skip
 footers = st.builds(
     Footer, u32, u32, u32, u32, u64, st.dictionaries(utf8, u32, max_size=3), st.dictionaries(utf8, u32, max_size=3), st.booleans(),
-    st.lists(st.builds(LostBytes, u32, u32, utf8, utf8), max_size=2), st.none() | utf8,
+    st.lists(st.builds(LostBytes, u32, u32, utf8, utf8, st.none() | u32, st.none() | u32), max_size=2), st.none() | utf8,
 )  # fmt: skip
 
 

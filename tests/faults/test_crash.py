@@ -3,12 +3,14 @@
 import errno
 from pathlib import Path
 
+import orjson
 import pytest
 
 from codec.event import Event
-from consumer.archive import recovery
+from consumer.archive import naming, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
+from consumer.archive.listing import find_archives
 from consumer.archive.verify import verify
 from consumer.archive.watermark import read_watermark
 from consumer.archive.writer import Place
@@ -64,7 +66,9 @@ def test_the_order_is_append_sync_directory_and_then_the_promise(tmp_path: Path)
     disk = ShadowDisk(tmp_path)
     one = shelf(tmp_path, disk)
     one.append(some(0, 2))
-    assert disk.calls == ["create", "append", "sync", "sync_directory", "overwrite"]
+    assert disk.calls == [
+        "create", "append", "sync", "sync_directory", "overwrite", "replace", "append", "sync_directory",
+    ]  # fmt: skip
     disk.calls.clear()
     one.append(some(2, 2))
     assert disk.calls == ["append", "sync", "overwrite"]
@@ -99,6 +103,26 @@ def test_after_a_power_cut_the_watermark_counts_no_event_that_is_not_there(tmp_p
     recovered(disk.after_power_cut(tmp_path / "after"))
     counts = {verdict.id.sequence: verdict.events for verdict in verify([tmp_path / "after"]) if verdict.id}
     assert mark is None or counts[mark.sequence] >= mark.events
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_after_a_power_cut_the_ledger_names_the_newest_archive_with_a_promised_batch(tmp_path: Path, step: int) -> None:
+    """Otherwise the loss of that whole archive would not be noticed."""
+    before = tmp_path / "before"
+    before.mkdir()
+    disk = ShadowDisk(before, fail_at=step, crash=True)
+    durable = life(disk, before)
+    after = disk.after_power_cut(tmp_path / "after")
+    ledger = after / "one.ledger"
+    named = orjson.loads(ledger.read_bytes())["committed"] if ledger.exists() else 0
+    recovered(after)
+    promised = [
+        archive.sequence
+        for path in find_archives([after])
+        if (archive := naming.parse_sealed(path))
+        and {event for batch in archives.batches(path) for event in batch.events()} & set(durable)
+    ]
+    assert named >= max(promised, default=0)
 
 
 @pytest.mark.parametrize("step", STEPS)

@@ -3,13 +3,17 @@ from pathlib import Path
 import pytest
 
 from codec.archive import Previous
+from codec.watermark import Watermark
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger, State
+from consumer.archive.watermark import publish_watermark
 
 
 def test_what_was_noted_is_there_in_the_next_life(tmp_path: Path) -> None:
-    Ledger(Disk(), tmp_path, "one").update(sequence=7, previous=Previous("a", "b"), running=True, unclean=2)
-    assert Ledger(Disk(), tmp_path, "one").state == State(7, Previous("a", "b"), running=True, unclean=2)
+    Ledger(Disk(), tmp_path, "one").update(
+        sequence=7, previous=Previous("a", "b", 3), running=True, unclean=2, committed=6
+    )
+    assert Ledger(Disk(), tmp_path, "one").state == State(7, Previous("a", "b", 3), True, 2, committed=6)
     assert Ledger(Disk(), tmp_path, "two").state == State()
 
 
@@ -33,6 +37,13 @@ def test_an_archive_that_is_sealed_late_does_not_become_the_last_one(tmp_path: P
     ledger = Ledger(Disk(), tmp_path, "one")
     name = "20251121T161500.000000Z-20251121T161500.000000Z-one-{:08d}.kvp.zst"
     for sequence in (1, 3, 2):
-        ledger.note_sealed(ArchiveId("one", sequence), name.format(sequence), f"digest {sequence}")
-    assert ledger.state.previous == Previous(name.format(3), "digest 3")
+        ledger.note_sealed(ArchiveId("one", sequence), name.format(sequence), f"digest {sequence}", sequence)
+    assert ledger.state.previous == Previous(name.format(3), "digest 3", 3)
     assert ledger.state.sequence == 3
+
+
+def test_a_lost_ledger_is_known_again_from_the_watermark(tmp_path: Path) -> None:
+    """Also if the newest archive, to which it belongs, was removed too."""
+    publish_watermark(Disk(), tmp_path, "one", Watermark(7, 3, 900))
+    state = Ledger(Disk(), tmp_path, "one").state
+    assert (state.committed, state.sequence) == (7, 7)

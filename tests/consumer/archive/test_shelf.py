@@ -10,6 +10,7 @@ from codec.event import Event
 from consumer import log
 from consumer.archive import recovery
 from consumer.archive.durable import Disk
+from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import digest
@@ -332,3 +333,43 @@ def test_a_seal_whose_chmod_fails_is_a_seal(tmp_path: Path, said: list[tuple[str
     one.roll("stop")
     assert [event for event, _ in said if event.startswith("archive_")] == ["archive_opened", "archive_sealed"]
     assert [verdict.faults for verdict in verify([tmp_path])] == [[]]
+
+
+def test_a_head_names_the_archive_before_it_also_if_that_is_not_sealed(tmp_path: Path) -> None:
+    """`previous` names the last sealed archive only; one that was recovered late and then removed was not missed."""
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk, events_max=2)
+    for first in (0, 2, 4):
+        if first == 4:  # the second archive cannot be sealed
+            real, disk.rename = disk.rename, lambda *_: (_ for _ in ()).throw(OSError(5, "no"))  # type: ignore[method-assign]
+        one.append(some(first, 2))
+    disk.rename = real  # type: ignore[method-assign]
+    one.roll("stop")
+    heads = []
+    for path in find_archives([tmp_path]):
+        with ArchiveFile(path) as archive:
+            assert archive.head is not None
+            heads.append(archive.head)
+    assert [(head.sequence, head.predecessor) for head in heads] == [(1, 0), (2, 1), (3, 2)]
+    before = [head.previous and (head.previous.archive[-16:-8], head.previous.events) for head in heads]
+    assert before == [None, ("00000001", 2), ("00000001", 2)]
+
+
+def test_the_ledger_names_the_newest_archive_with_a_batch_once_and_before_the_promise(tmp_path: Path) -> None:
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    for serial in range(3):
+        one.append(some(serial, 1))
+        assert Ledger(Disk(), tmp_path, "one").state.committed == 1
+    assert disk.calls.count("replace") == 1
+
+
+def test_a_ledger_that_could_not_be_written_is_written_with_the_next_batch(tmp_path: Path) -> None:
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    fail_on(disk, "replace")
+    one.append(some(0, 1))
+    assert not one.ledger.path.exists()
+    fail_on(disk)
+    one.append(some(1, 1))
+    assert b'"committed":1' in one.ledger.path.read_bytes()
