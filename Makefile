@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test bench lint types check lock clean
+.PHONY: help setup demo test test-rabbitmq4 bench lint types check lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 setup: $(READY) ## make .venv with everything in requirements.lock, and Deedbox itself
 
@@ -22,6 +22,10 @@ demo: $(READY) ## archive 20,000 notifications, kill the service in the middle, 
 test: $(READY) ## all tests, against a real broker that they start themselves
 	@$(BIN)/python -m tests.support.packages test
 	@$(BIN)/python -m pytest $(OPTIONS)
+
+test-rabbitmq4: $(READY) ## the tests that use a broker, on RabbitMQ 4; where the machine's own is older, from Debian 13 in a chroot
+	@$(BIN)/python -m tests.support.packages test rabbitmq4
+	@sh scripts/rabbitmq4.sh $(BIN)/python -m pytest -m broker $(OPTIONS)
 
 bench: $(READY) ## speed, side by side with a C program and with others: ratios, in a few minutes
 	@$(BIN)/python -m tests.support.packages test bench
@@ -40,4 +44,4 @@ lock: $(READY) ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what the other targets made
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf --one-file-system $(VENV) .rabbitmq4* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,8 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.demo.broker import broker
+from consumer.demo.broker import URL_VARIABLE
+from tests.support import nodes
+from tests.support.nodes import BODY_BYTES_MAX, NewNode
+from tests.support.skips import pytest_addoption, pytest_runtest_makereport  # noqa: F401 -- hooks
 from tests.support.wire import WirePublisher
+
+_SERVER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,10 +23,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def url() -> Iterator[str]:
+def new_node() -> NewNode:
+    """Makes private nodes of the RabbitMQ that is tested. Every test that uses a broker comes here."""
+    return nodes.new_node
+
+
+@pytest.fixture(scope="session")
+def url(new_node: NewNode, pytestconfig: pytest.Config) -> Iterator[str]:
     """A RabbitMQ: the one of DEEDBOX_BROKER__URL, or a private node."""
-    with broker(os.environ, print) as found:
-        yield found
+    if named := os.environ.get(URL_VARIABLE):
+        pytestconfig.stash[_SERVER] = _server(named)
+        yield named
+        return
+    with new_node(extra_conf=f"max_message_size = {BODY_BYTES_MAX}\n") as node:
+        pytestconfig.stash[_SERVER] = _server(node.url)
+        yield node.url
+
+
+def _server(url: str) -> str:
+    publisher = WirePublisher(url)
+    publisher.close()
+    return publisher.server
 
 
 @pytest.fixture
@@ -36,3 +58,16 @@ def publisher(url: str) -> Iterator[WirePublisher]:
     made = WirePublisher(url)
     yield made
     made.close()
+
+
+@pytest.hookimpl(tryfirst=True)  # before the selection by markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a broker, through whatever fixtures."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "new_node" in item.fixturenames:
+            item.add_marker("broker")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if server := config.stash.get(_SERVER, None):
+        terminalreporter.write_line(f"broker: {server}")

@@ -55,8 +55,8 @@ def test_the_limits_on_the_page_are_those_of_the_code() -> None:
 
 
 def test_every_target_of_the_makefile_that_the_readme_names_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z0-9-]+)\b", README)) <= targets
 
 
 def test_the_python_of_the_readme_runs(

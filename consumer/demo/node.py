@@ -1,7 +1,7 @@
 """A private RabbitMQ node: free ports, a directory and an epmd of its own, gone without a trace when it stops.
 
 Role: the real broker of `deedbox demo` and of the tests. Invariant: it never touches a node that the machine runs
-otherwise. Needs Debian's package `rabbitmq-server`; runs as any user.
+otherwise. Needs Debian's package `rabbitmq-server`, of the system or of a chroot; runs as any user, in a chroot as root.
 """
 
 import os
@@ -30,13 +30,19 @@ def free_port() -> int:
 
 
 class Node:
-    """One node. `root` must not exist or be empty; it is removed by `close`."""
+    """One node. `root` must not exist or be empty; it is removed by `close`.
 
-    def __init__(self, root: Path | None = None, extra_conf: str = "", plugins: Sequence[str] = ()) -> None:
+    `chroot`: where another system with RabbitMQ is; `root` must be found under the same name in it.
+    """
+
+    def __init__(
+        self, root: Path | None = None, extra_conf: str = "", plugins: Sequence[str] = (), chroot: Path | None = None
+    ) -> None:
         self.root = root or Path(tempfile.mkdtemp(prefix="deedbox-rabbit-"))
         self.port, self._dist, self._epmd = free_port(), free_port(), free_port()
         self.name = f"deedbox-{self.port}@localhost"
         self._process: subprocess.Popen[bytes] | None = None
+        self._enter = ["chroot", str(chroot)] if chroot else []
         self._write_files(extra_conf, plugins)
 
     @property
@@ -86,7 +92,7 @@ class Node:
         """Start, and wait until it speaks AMQP. Raises Fatal with the end of its output."""
         with (self.root / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                [SERVER], env=self._environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                [*self._enter, SERVER], env=self._environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + START_S_MAX
@@ -106,7 +112,7 @@ class Node:
 
     def control(self, *arguments: str, tool: str = "rabbitmqctl") -> str:
         """Run rabbitmqctl on this node, and give its output."""
-        command = [str(SERVER.with_name(tool)), "-q", "-n", self.name, *arguments]
+        command = [*self._enter, str(SERVER.with_name(tool)), "-q", "-n", self.name, *arguments]
         return subprocess.check_output(command, env=self._environment(), stderr=subprocess.STDOUT, text=True)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:

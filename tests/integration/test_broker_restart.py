@@ -7,18 +7,17 @@ from pathlib import Path
 import pytest
 
 from codec.amqp import encode_header
-from consumer.demo.broker import ensure_server
 from consumer.demo.node import Node
 from tests.support import archives
+from tests.support.nodes import NewNode
 from tests.support.process import Deedbox
 from tests.support.wire import WirePublisher
 
 
 @pytest.fixture
-def node() -> Iterator[Node]:
+def node(new_node: NewNode) -> Iterator[Node]:
     """A node of this test's own, to be killed."""
-    ensure_server(print)
-    with Node() as started:
+    with new_node() as started:
         yield started
 
 

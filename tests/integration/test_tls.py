@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from consumer.demo.broker import ensure_server
 from consumer.demo.node import Node, free_port
 from consumer.errors import Exit
 from tests.support import archives
+from tests.support.nodes import NewNode
 from tests.support.process import Deedbox
 from tests.support.wire import WirePublisher
 
@@ -29,15 +29,14 @@ def certificate(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def node(certificate: Path) -> Iterator[tuple[Node, int]]:
-    ensure_server(print)
+def node(new_node: NewNode, certificate: Path) -> Iterator[tuple[Node, int]]:
     port = free_port()
     key = certificate.with_name("key.pem")
     conf = (
         f"listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {certificate}\n"
         f"ssl_options.certfile = {certificate}\nssl_options.keyfile = {key}\n"
     )
-    with Node(extra_conf=conf) as started:
+    with new_node(extra_conf=conf) as started:
         yield started, port
 
 

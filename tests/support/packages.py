@@ -16,6 +16,7 @@ PACKAGES = {
         Package("strace", "strace"),
         Package("openssl", "openssl"),
     ),
+    "rabbitmq4": (Package("debootstrap", "debootstrap"),),
     "bench": (
         Package("gcc", "gcc"),
         Package("libc6-dev", "/usr/include/stdio.h"),

@@ -7,6 +7,8 @@ import socket
 import struct
 from urllib.parse import unquote, urlsplit
 
+from codec.amqp import decode_table
+
 FRAME_MAX = 131_072
 
 
@@ -22,8 +24,15 @@ def long(value: bytes) -> bytes:
     return struct.pack(">I", len(value)) + value
 
 
+def _server(start: bytes) -> str:
+    """The broker's name and version, from its first method."""
+    size = int.from_bytes(start[6:10], "big")
+    properties = {name: field.value for name, field in decode_table(start[6 : 10 + size])}
+    return " ".join(bytes(properties[name]).decode() for name in ("product", "version"))
+
+
 class WirePublisher:
-    """A blocking connection with one confirming channel."""
+    """A blocking connection with one confirming channel. `server`: the broker's name and version."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -34,7 +43,7 @@ class WirePublisher:
         self.confirmed = 0
         self.published = 0
         self._socket.sendall(b"AMQP\x00\x00\x09\x01")
-        self._expect(10, 10)
+        self.server = _server(self._expect(10, 10))
         login = long(b"\x00" + (parts.username or "guest").encode() + b"\x00" + (parts.password or "guest").encode())
         self._method(0, 10, 11, long(b"") + short(b"PLAIN") + login + short(b"en_US"))
         self._expect(10, 30)
