@@ -20,6 +20,7 @@ from consumer.health import Health
 from consumer.settings import load
 from tests.support import archives
 from tests.support.messages import ODD_TEXTS, nested
+from tests.support.nodes import BODY_BYTES_MAX
 from tests.support.process import Deedbox, full_pipe
 from tests.support.wire import FRAME_MAX, WirePublisher
 
@@ -126,9 +127,9 @@ def test_two_messages_with_one_id_are_two(
 def test_the_largest_body_and_header_that_the_broker_takes(
     deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
 ) -> None:
-    """128 MiB is RabbitMQ's default limit of a body, one frame that of a header."""
-    body = b"\xff\x00largest" * (134_217_728 // 9 + 1)
-    body = body[:134_217_728]
+    """The fixture sets the limit of a body to what RabbitMQ 3 takes by default; that of a header is one frame."""
+    body = b"\xff\x00largest" * (BODY_BYTES_MAX // 9 + 1)
+    body = body[:BODY_BYTES_MAX]
     room = FRAME_MAX - 8 - 12 - 2 - 4 - len(b"\x01kS\0\0\0\0")
     header = encode_header({"headers": (("k", Field("S", b"h" * room)),)})
     publish(publisher, name, [body], header)
