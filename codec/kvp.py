@@ -11,6 +11,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import accumulate
 
 import orjson
 
@@ -101,6 +102,9 @@ def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[byte
     return pieces
 
 
+# What `json` reads in every version of Python; where it stops reading depends on the version.
+_DEPTH_MAX = 500
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TYPE_MAX, _PLAIN_ID_MAX = WIRE.field_units[1:]
 _KEY_SPECIAL = re.compile(rb"[|%\x7f]")  # what JSON leaves as it is and a key does not
 _ZEROS = [bytes(size) for size in range(VALUE_BYTES + 1)]  # 2 MB: a slice of one long piece would copy it every time
@@ -214,13 +218,18 @@ def _loads(value: bytes) -> dict[str, object]:
     try:
         members = orjson.loads(value)
     except orjson.JSONDecodeError:
-        try:
-            members = json.loads(value)  # lone surrogates are legal in JSON and refused by orjson
-        except RecursionError as error:
-            raise Corrupt("JSON nested too deep") from error
+        if _depth(value) > _DEPTH_MAX:
+            raise Corrupt(f"JSON nested too deep: {_DEPTH_MAX} levels at most") from None
+        members = json.loads(value)  # lone surrogates are legal in JSON and refused by orjson
     if not isinstance(members, dict):
         raise Corrupt(f"value is a JSON {type(members).__name__}, an object is expected")
     return members
+
+
+def _depth(value: bytes) -> int:
+    """How deep the arrays and objects of a JSON text are nested, without reading it."""
+    steps = ((byte in b"[{") - (byte in b"]}") for byte in _STRING.sub(b"", value))
+    return max(accumulate(steps), default=0)
 
 
 def _joined(first: dict[str, object], key: bytes, stream: Iterable[tuple[bytes, bytes]]) -> dict[str, object]:

@@ -183,9 +183,20 @@ def test_a_record_with_a_nul_inside_or_an_empty_key_is_corrupt() -> None:
         list(kvp.records(b"a\0b".ljust(512, b"\0") + bytes(2048)))
 
 
-def test_json_nested_without_end_is_corrupt() -> None:
+def record(value: bytes) -> bytes:
+    return b"k|0".ljust(512, b"\0") + value.ljust(2048, b"\0")
+
+
+@pytest.mark.parametrize("value", [b"[" * 2000, b"[" * 600 + b'"\\ud800"' + b"]" * 600], ids=["endless", "whole"])
+def test_json_nested_too_deep_is_corrupt_in_every_version_of_python(value: bytes) -> None:
+    """Python 3.11 stopped at its recursion limit, Python 3.13 read on."""
     with pytest.raises(Corrupt, match="nested too deep"):
-        list(kvp.decode(b"k|0".ljust(512, b"\0") + (b"[" * 2000).ljust(2048, b"\0")))
+        list(kvp.decode(record(value)))
+
+
+def test_brackets_in_a_text_are_not_nested() -> None:
+    event = PLAIN._replace(body=b"[" * 700, id='"\\\udcff')
+    assert list(kvp.decode(b"".join(kvp.encode(event, "a-1:1")))) == [event]
 
 
 @given(st.lists(events, max_size=5), st.integers(0, 10**6))
