@@ -7,16 +7,17 @@ from collections.abc import Iterator
 import pytest
 
 from consumer.demo.broker import URL_VARIABLE
-from tests.support import nodes
+from tests.support import nodes, skips
 from tests.support.nodes import BODY_BYTES_MAX, NewNode
-from tests.support.skips import pytest_addoption, pytest_runtest_makereport  # noqa: F401 -- hooks
+from tests.support.skips import pytest_runtest_makereport  # noqa: F401 -- a hook
 from tests.support.wire import WirePublisher
 
 _SERVER = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """How long the tests of chance go on."""
+    """Whether a skip fails, and how long the tests of chance go on."""
+    skips.pytest_addoption(parser)
     parser.addoption("--searches", type=int, default=200, help="searches while a writer rolls all the time")
     parser.addoption("--archive-sets", type=int, default=120, help="random archive sets of the differential test")
     parser.addoption("--seed", type=int, default=0, help="of the first random archive set")

@@ -14,11 +14,11 @@ import pytest
 
 from consumer import log
 from consumer.archive.durable import Disk
-from consumer.demo.node import Node
 from consumer.errors import DeedboxError
 from consumer.watch.backends import choose
 from consumer.watch_state import WatchState
 from consumer.watching import Target, Watching
+from tests.support.nodes import NewNode
 from tests.support.process import Watch
 
 
@@ -204,11 +204,13 @@ def confirmed(watch: Watch, path: Path) -> bool:
     return [position[1] for position in positions][-1:] == [path.stat().st_size]
 
 
-async def test_a_broker_that_stops_and_comes_back_ends_nothing_and_loses_no_line(name: str, tmp_path: Path) -> None:
+async def test_a_broker_that_stops_and_comes_back_ends_nothing_and_loses_no_line(
+    new_node: NewNode, name: str, tmp_path: Path
+) -> None:
     """The first publish that failed ended the command with a traceback."""
     path = tmp_path / "log"
     path.touch()
-    with Node() as node:
+    with new_node() as node:
         await everything(node.url, name)
         with Watch(tmp_path / "watch.log", str(path), "--url", node.url, "--routing-key", name) as watch:
             await asyncio.to_thread(watch.wait_for, "watching")
@@ -229,13 +231,15 @@ async def test_a_broker_that_stops_and_comes_back_ends_nothing_and_loses_no_line
     assert found == numbered | {b"after log.1", b"after log.2"}
 
 
-async def test_a_message_that_the_broker_refuses_is_set_aside_and_named(name: str, tmp_path: Path) -> None:
+async def test_a_message_that_the_broker_refuses_is_set_aside_and_named(
+    new_node: NewNode, name: str, tmp_path: Path
+) -> None:
     """It was tried again for ever, and no later line was published."""
     path = tmp_path / "log"
     lines = [b"%d" % number for number in range(20)]
     lines[7] = b"x" * 2000
     path.write_bytes(b"\n".join(lines) + b"\n")
-    with Node(extra_conf="max_message_size = 1000\n") as node:
+    with new_node(extra_conf="max_message_size = 1000\n") as node:
         await everything(node.url, name)
         arguments = (str(path), "--url", node.url, "--routing-key", name, "--from-start")
         with Watch(tmp_path / "watch.log", *arguments) as watch:

@@ -5,9 +5,9 @@ import asyncio
 import aiormq
 import pytest
 
-from consumer.demo.node import Node
 from consumer.errors import Exit, Fatal, Retry
 from consumer.ingest.publish import IN_FLIGHT_MAX, Message, Publisher, Refused
+from tests.support.nodes import NewNode
 
 
 async def test_what_publish_returns_is_in_the_queue(url: str, name: str) -> None:
@@ -68,8 +68,8 @@ async def test_a_broker_that_is_not_there_may_be_tried_again() -> None:
             pass
 
 
-async def test_a_message_that_is_too_large_is_refused() -> None:
-    with Node(extra_conf="max_message_size = 1000\n") as node:
+async def test_a_message_that_is_too_large_is_refused(new_node: NewNode) -> None:
+    with new_node(extra_conf="max_message_size = 1000\n") as node:
         async with Publisher(node.url) as publisher:
             assert await publisher.publish([Message("", "any", b"x" * 1000)]) == 1
             with pytest.raises(Refused, match="larger than configured max size 1000"):
