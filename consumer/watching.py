@@ -57,7 +57,8 @@ class Watching:
         absolute = [path.absolute() for path in paths]
         self._target, self._state, self._backend = target, state, backend
         self._directories = {path.parent for path in absolute}
-        self._arm()  # before the first look, so that no rename is missed
+        self._arm()  # before a file is opened, so that no rename is missed
+        self._backend.changes()
         self._followers = [
             Follower(path, state.known.get(shown(path)), from_start, absolute) for path in dict.fromkeys(absolute)
         ]

@@ -13,10 +13,11 @@ from pathlib import Path
 from time import monotonic
 
 from consumer import log
-from consumer.watch.lines import Line, OpenFile, Position, mark_of
+from consumer.watch.lines import Line, OpenFile, Position, holds
 from consumer.watch.renames import Change, History, inserted, is_compressed, successors
 
 LINGER_S = 10.0  # how long a file that lost its name is read after it last grew: its writer may not know yet
+TRIES = 3  # to open a file whose name a rotation is changing
 BATCH_LINES = 500
 BATCH_BYTES = 8 << 20
 
@@ -58,7 +59,7 @@ class Follower:
     def confirm(self) -> None:
         """All that was given out is where it belongs."""
         for file in self._files:
-            file.confirmed = file.position
+            file.confirm()
         self._drop([file for file in self._files if file.done])
 
     def close(self) -> None:
@@ -87,12 +88,14 @@ class Follower:
     def _look_on(self) -> None:
         """The file that had the name, those that had it in between, and the one that has it now: in this order."""
         self._release_name()
-        for name in list(self._history.former):
-            self._adopt_rotated(name)
-            self._history.former.remove(name)
+        for name in self._history.former:
+            if not self._foreign(name) and (fd := _open(name)) is not None:
+                self._adopt_rotated(fd)
+            self._history.opened(name)
         if self._unseen:
-            for name in self._successors():
-                self._adopt_rotated(name)
+            for inode in self._successors():
+                if (fd := self._open_inode(inode)) is not None:
+                    self._adopt_rotated(fd)
             self._unseen = False
         self._take_name()
 
@@ -118,12 +121,23 @@ class Follower:
         elif (fd := _open(self.path)) is not None:
             self._files.append(OpenFile(fd, at_end=self._at_end))
 
-    def _adopt_rotated(self, path: Path) -> None:
-        if not self._foreign(path) and (fd := _open(path)) is not None:
-            if os.fstat(fd).st_ino in {file.inode for file in self._files}:
+    def _adopt_rotated(self, fd: int) -> None:
+        if os.fstat(fd).st_ino in {file.inode for file in self._files}:
+            os.close(fd)
+        else:
+            self._linger(OpenFile(fd))
+
+    def _open_inode(self, inode: int) -> int | None:
+        """Open a file of the directory by its inode, although a rotation may be changing its name."""
+        for _ in range(TRIES):
+            path = self._beside().get(inode)
+            if path is None or self._foreign(path):
+                return None
+            if (fd := _open(path)) is not None:
+                if os.fstat(fd).st_ino == inode:
+                    return fd
                 os.close(fd)
-            else:
-                self._linger(OpenFile(fd))
+        return None
 
     def _linger(self, file: OpenFile, seconds: float | None = None) -> None:
         file.until = monotonic() + (LINGER_S if seconds is None else seconds)
@@ -136,18 +150,18 @@ class Follower:
 
     def _resume(self, position: Position) -> None:
         """Go on in the file that a position is of, under the name that it has now, or in a copy of it."""
-        beside = self._beside()
-        path = beside.get(position.inode)
-        fd = None if path is None else self._proven(path, position)
-        if fd is not None and path == self.path:
-            self._files.append(OpenFile(fd, position))
-            return
-        if fd is None:
-            fd = self._copy_of(position)
-        if fd is not None:
-            self._linger(OpenFile(fd, position))
-        elif path == self.path:
-            log.emit("file_truncated", path=str(path), size=path.stat().st_size, position=position.offset)
+        for _ in range(TRIES):  # a rotation may be changing names
+            path = self._beside().get(position.inode)
+            fd = None if path is None else self._proven(path, position)
+            named = fd is not None and os.fstat(fd).st_ino == _inode(self.path)
+            if fd is None:
+                fd = self._copy_of(position)
+            if fd is not None:
+                file = OpenFile(fd, position)
+                self._files.append(file) if named else self._linger(file)
+                return
+        if path == self.path:
+            log.emit("file_truncated", path=str(path), size=_size(path), position=position.offset)
         else:
             log.emit("file_gone", path=str(self.path), position=position.offset)
 
@@ -159,7 +173,7 @@ class Follower:
         copy = self._copy_of(file.position)
         self._unseen |= copy is not None
         file.move_to(-1 if copy is None else copy)
-        file.until = 0.0
+        file.until = 0.0 if copy is None else monotonic() + LINGER_S  # a copy is also what proves the next ones
         self._files.insert(self._files.index(file) + 1, fresh)
 
     def _beside(self) -> dict[int, Path]:
@@ -177,13 +191,14 @@ class Follower:
         return found
 
     def _proven(self, path: Path, position: Position) -> int | None:
-        """Open a file that holds what a position counts. One of which nothing was read must have a name of the rotation."""
-        if path != self.path and (self._foreign(path) or not (position.offset or inserted(self.path.name, path.name))):
+        """Open a file that holds what a position counts. One of which nothing was seen must have a name of the rotation."""
+        seen = position.offset or position.head
+        if path != self.path and (self._foreign(path) or not (seen or inserted(self.path.name, path.name))):
             return None
         fd = _open(path)
         if fd is None:
             return None
-        if os.fstat(fd).st_size >= position.offset and mark_of(fd, position.offset) == position.mark:
+        if holds(fd, position):
             return fd
         os.close(fd)
         return None
@@ -193,23 +208,25 @@ class Follower:
         held = {file.inode for file in self._files}
         copies = [
             path for inode, path in self._beside().items()
-            if position.offset and path != self.path and inode not in held and inserted(self.path.name, path.name)
+            if (position.offset or position.head) and path != self.path and inode not in held and inserted(self.path.name, path.name)
         ]  # fmt: skip
         for path in sorted(copies, key=_changed_ns, reverse=True):
             if (fd := self._proven(path, position)) is not None:
                 return fd
         return None
 
-    def _successors(self) -> list[Path]:
-        """Files that the rotation has named after the newest one that is proven, the oldest first."""
+    def _successors(self) -> list[int]:
+        """The inodes of files that the rotation has named after the newest one that is proven, the oldest first."""
         beside = self._beside()
+        inodes = {path.name: inode for inode, path in beside.items()}
         for file in reversed(self._files):
             path = beside.get(file.inode)
-            if file.until is not None and path is not None and path != self.path:
-                names = successors(self.path.name, path.name, [found.name for found in beside.values()])
-                found = [self.path.with_name(name) for name in names]
-                since = _changed_ns(path)
-                return sorted((one for one in found if _changed_ns(one) >= since), key=_changed_ns)
+            if file.until is not None and file.fd >= 0 and path is not None and path != self.path:
+                times = {
+                    name: _changed_ns(path.with_name(name)) for name in successors(self.path.name, path.name, inodes)
+                }
+                since = os.fstat(file.fd).st_mtime_ns
+                return [inodes[name] for name in sorted(times, key=lambda name: times[name]) if times[name] >= since]
         return []
 
     # Their lines
@@ -265,6 +282,13 @@ def _inode(path: Path) -> int | None:
         return path.stat().st_ino
     except FileNotFoundError:
         return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _changed_ns(path: Path) -> int:

@@ -20,12 +20,14 @@ class Position(NamedTuple):
     """Up to where a file has been read.
 
     `start`: where the line begins that `offset` is in; equal to `offset` except between two pieces. `mark`: a checksum of the
-    first and the last MARK_BYTES before `offset`. `generation`: one life of the content, new after each truncation.
+    first `head` bytes, which were seen and need not have been read, and of the last MARK_BYTES before `offset`.
+    `generation`: one life of the content, new after each truncation.
     """
 
     inode: int
     offset: int
     start: int
+    head: int
     mark: int
     generation: str
 
@@ -60,26 +62,43 @@ class OpenFile:
         self.done = False
         self._start = position.start if position else self.offset
         self._ahead = b""  # read, and not given out
+        self._size = found.st_size  # at the last look
+        self._head = os.pread(fd, MARK_BYTES, 0)
         size = min(self.offset, MARK_BYTES)
-        self._head = os.pread(fd, size, 0)
         self._tail = os.pread(fd, size, self.offset - size)
-        self.confirmed = self.position
+        self._confirmed = (self.offset, self._start, self._tail)
+
+    @property
+    def confirmed(self) -> Position:
+        """Up to where it has been confirmed."""
+        return self._position(*self._confirmed)
 
     @property
     def position(self) -> Position:
         """Up to where it has been given out."""
-        return Position(self.inode, self.offset, self._start, _checksum(self._head, self._tail), self.generation)
+        return self._position(self.offset, self._start, self._tail)
+
+    def confirm(self) -> None:
+        """All that was given out is confirmed."""
+        self._confirmed = (self.offset, self._start, self._tail)
+
+    def _position(self, offset: int, start: int, tail: bytes) -> Position:
+        return Position(self.inode, offset, start, len(self._head), _checksum(self._head, tail), self.generation)
 
     def changed(self) -> bool:
-        """Whether the file does not hold any more what was read of it. Raises OSError."""
+        """Look at the file: whether it does not hold any more what was seen of it. Raises OSError."""
         if self.fd < 0:
             return False
+        size = os.fstat(self.fd).st_size
         ahead = self._ahead[:MARK_BYTES]
-        return (
-            os.fstat(self.fd).st_size < self.offset + len(self._ahead)
-            or mark_of(self.fd, self.offset) != self.position.mark
+        if (
+            size < max(self.offset + len(self._ahead), self._size)
+            or not holds(self.fd, self.position)
             or os.pread(self.fd, len(ahead), self.offset) != ahead
-        )
+        ):
+            return True
+        self._size, self._head = size, os.pread(self.fd, MARK_BYTES, 0)
+        return False
 
     def read(self, count: int, size: int) -> list[Line]:
         """The next lines: at most `count`, and no more after `size` bytes. Raises OSError if there is none because of it."""
@@ -107,7 +126,6 @@ class OpenFile:
         self.fd = fd
         if fd >= 0:
             self.inode = os.fstat(fd).st_ino
-            self.confirmed = self.confirmed._replace(inode=self.inode)
 
     def close(self) -> None:
         """Read the file no more."""
@@ -152,14 +170,14 @@ class OpenFile:
     def _advance(self, size: int) -> None:
         taken, self._ahead = self._ahead[:size], self._ahead[size:]
         self.offset += size
-        self._head += taken[: MARK_BYTES - len(self._head)]
         self._tail = (self._tail + taken[-MARK_BYTES:])[-MARK_BYTES:]
 
 
-def mark_of(fd: int, offset: int) -> int:
-    """The checksum that a position at `offset` of this file has. Raises OSError."""
-    size = min(offset, MARK_BYTES)
-    return _checksum(os.pread(fd, size, 0), os.pread(fd, size, offset - size))
+def holds(fd: int, position: Position) -> bool:
+    """Whether the file holds what a position counts, or is a copy of it. Raises OSError."""
+    size = min(position.offset, MARK_BYTES)
+    head, tail = os.pread(fd, position.head, 0), os.pread(fd, size, position.offset - size)
+    return (len(head), len(tail)) == (position.head, size) and _checksum(head, tail) == position.mark
 
 
 def _checksum(head: bytes, tail: bytes) -> int:

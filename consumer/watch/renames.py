@@ -4,7 +4,7 @@ Pure: no file is opened here. A name proves nothing by itself: `app-error.log` i
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
@@ -19,14 +19,22 @@ class Change(NamedTuple):
 
 
 class History:
-    """The names of files that had the watched name and have not been opened, the oldest first."""
+    """The names of files that had the watched name, the oldest first.
+
+    A name is kept until a look has opened its file and the next look has learnt of no rename of it meanwhile: between the
+    renames that were seen and the opening, another rotation may have given the name to another file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._opened: set[Path] = set()
         self.former: list[Path] = []
 
-    def note(self, changes: Iterable[Change]) -> None:
-        """Follow renames, in their order."""
+    def note(self, changes: Sequence[Change]) -> None:
+        """Follow renames, in their order. Afterwards `former` names the files that have to be opened."""
+        touched = {name for change in changes for name in change}
+        self.former = [name for name in self.former if name in touched or name not in self._opened]
+        self._opened.clear()
         for source, target in changes:
             if target in self.former:
                 self.former.remove(target)  # replaced: its file is gone
@@ -35,6 +43,10 @@ class History:
             elif source in self.former:
                 place = self.former.index(source)
                 self.former[place : place + 1] = [] if target is None else [target]
+
+    def opened(self, name: Path) -> None:
+        """The file that has this name was opened."""
+        self._opened.add(name)
 
 
 def is_compressed(name: str) -> bool:

@@ -11,7 +11,7 @@ from consumer.watch_state import WatchState
 
 
 def position(offset: int) -> Position:
-    return Position(7, offset, offset, 1 << 63, "generation")
+    return Position(7, offset, offset, 0, 1 << 63, "generation")
 
 
 def test_positions_are_there_in_the_next_life(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
 from consumer import log
 from consumer.watch import follower as following
 from consumer.watch import lines as reading
 from consumer.watch.follower import Follower
-from consumer.watch.lines import Line, Position, mark_of
+from consumer.watch.lines import Line, Position
 from consumer.watch.renames import Change
 
 
@@ -45,8 +46,9 @@ def add(path: Path, raw: bytes) -> None:
 
 def at(path: Path, offset: int) -> list[Position]:
     """The position that a follower would have stored after so many bytes."""
-    with path.open("rb") as file:
-        return [Position(path.stat().st_ino, offset, offset, mark_of(file.fileno(), offset), "g")]
+    raw = path.read_bytes()
+    mark = xxh3_64_intdigest(raw[:1024] + raw[max(0, offset - 1024) : offset])
+    return [Position(path.stat().st_ino, offset, offset, min(len(raw), 1024), mark, "g")]
 
 
 def give(follower: Follower, changes: Sequence[Change] | None = None) -> list[Line]:
@@ -164,7 +166,7 @@ def test_what_was_rotated_while_nobody_looked_is_found_beside(path: Path) -> Non
 
 
 def test_a_stored_position_of_a_file_that_is_gone_starts_the_new_one(path: Path) -> None:
-    follower = Follower(path, [Position(1, 5, 5, 0, "g")])
+    follower = Follower(path, [Position(1, 5, 5, 0, 0, "g")])
     assert texts(follower) == [b"before"]
     follower.close()
 
@@ -235,7 +237,7 @@ def test_a_truncation_inside_of_half_a_line_is_noticed(path: Path, follower: Fol
 
 
 def test_an_inode_that_is_used_again_is_another_file(path: Path) -> None:
-    stored = [Position(path.stat().st_ino, 5, 5, 12345, "g")]
+    stored = [Position(path.stat().st_ino, 5, 5, 0, 12345, "g")]
     follower = Follower(path, stored)
     assert texts(follower) == [b"before"]
     follower.close()
@@ -475,7 +477,7 @@ def test_a_position_never_passes_what_is_confirmed(app: Path) -> None:
     follower.look()
     assert len(follower.read()) == 2
     follower.look()
-    assert follower.positions() == [stored]
+    assert [one.offset for one in follower.positions()] == [stored.offset]
     follower = restart(app, follower)
     assert texts(follower) == [b"one", b"two"]
     follower.close()
@@ -495,4 +497,22 @@ def test_a_file_that_goes_on_growing_without_its_name_is_followed(app: Path, mon
     now[0] += following.LINGER_S + 1
     assert texts(follower) == []
     assert len(follower.positions()) == 1
+    follower.close()
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_copy_of_a_file_of_which_nothing_was_read_yet_is_read(app: Path, stopped: bool) -> None:
+    """After a restart there may be much to read before the file that has the name."""
+    follower = Follower(app)
+    app.rename(app.with_name("app.log.1"))
+    app.write_bytes(b"one\n")
+    follower.look([])
+    add(app, b"two\n")
+    app.with_name("app.log.1").rename(app.with_name("app.log.2"))
+    copytruncate(app, app.with_name("app.log.1"))
+    app.with_name("app.log.2").unlink()  # so that only its own content proves the copy
+    add(app, b"three\n")
+    if stopped:
+        follower = restart(app, follower)
+    assert texts(follower, []) == [b"one", b"two", b"three"]
     follower.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.watch import lines
-from consumer.watch.lines import Line, OpenFile, Position, mark_of
+from consumer.watch.lines import Line, OpenFile, Position, holds
 
 
 @pytest.fixture
@@ -99,20 +99,31 @@ def test_a_read_gives_no_more_after_so_many_bytes(path: Path) -> None:
     file.close()
 
 
-def test_the_checksum_of_a_position_covers_the_beginning_and_the_end(path: Path) -> None:
+def test_a_position_is_proven_by_the_beginning_and_the_end(path: Path) -> None:
     path.write_bytes(b"".join(b"%07d\n" % number for number in range(1000)))
     file = opened(path)
     list(read_all(file))
-    position = file.position
-    assert (position.offset, position.mark) == (8000, mark_of(file.fd, 8000))
+    assert (file.position.offset, file.position.head) == (8000, 1024)
+    assert holds(file.fd, file.position)
     for place in (0, 1023, 8000 - 1024, 7999):
         raw = bytearray(path.read_bytes())
         raw[place] ^= 1
         (path.parent / "other").write_bytes(raw)
         other = os.open(path.parent / "other", os.O_RDONLY)
-        assert mark_of(other, 8000) != position.mark
+        assert not holds(other, file.position)
         os.close(other)
     assert not file.changed()
     path.write_bytes(path.read_bytes().replace(b"0000001", b"1000001"))
+    assert file.changed()
+    file.close()
+
+
+def test_a_file_is_known_by_what_was_seen_of_it_before_it_is_read(path: Path) -> None:
+    file = opened(path)
+    assert not file.changed()
+    path.write_bytes(b"one\ntwo\n")
+    assert not file.changed()
+    assert (file.position.offset, file.position.head) == (0, 8)
+    path.write_bytes(b"other\nlines\n")
     assert file.changed()
     file.close()

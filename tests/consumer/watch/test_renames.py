@@ -77,3 +77,16 @@ def test_successors_differ_in_numbers_only() -> None:
 def test_compressed_files_are_known_by_their_names() -> None:
     assert all(is_compressed(f"app.log.1{suffix}") for suffix in (".gz", ".xz", ".zst", ".bz2"))
     assert not is_compressed("app.log.1")
+
+
+def test_a_name_is_opened_again_if_a_rotation_gave_it_to_another_file_meanwhile() -> None:
+    history = History(LOG)
+    one, two = named("app.log.1", "app.log.2")
+    history.note([Change(LOG, one)])
+    history.opened(one)  # but the file had become app.log.2 already
+    history.note([Change(one, two), Change(LOG, one)])
+    assert history.former == [two, one]
+    history.opened(two)
+    history.opened(one)
+    history.note([Change(LOG, None)])
+    assert history.former == []
