@@ -67,7 +67,7 @@ class Ledger:
         self.state = replace(self.state, sequence=sequence)
 
     def _load(self) -> State:
-        state = _read(self.path) or State()
+        state = read(self.path) or State()
         found = self._archives()
         sealed = [(archive, path) for archive, path in found if naming.parse_sealed(path)]
         self.not_noted = _not_noted(state, sealed)
@@ -89,7 +89,8 @@ def _not_noted(state: State, sealed: list[tuple[naming.ArchiveId, Path]]) -> lis
     return sealed[-1:] if last is None else [one for one in sealed if one[0].sequence > last.sequence]
 
 
-def _read(path: Path) -> State | None:
+def read(path: Path) -> State | None:
+    """The state that a ledger holds; None if there is no ledger that can be read."""
     try:
         return msgspec.json.decode(read_regular(path), type=State)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):

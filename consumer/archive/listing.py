@@ -43,6 +43,13 @@ def find_archives(paths: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
+def sorted_archives(paths: Sequence[Path]) -> list[Path]:
+    """The same with all of them in order of instance and sequence, and last what is no archive by its name."""
+    found = find_archives(paths)
+    named = sorted((archive, str(path), path) for path in found if (archive := id_of(path)))
+    return [path for *_, path in named] + [path for path in found if id_of(path) is None]
+
+
 def id_of(path: Path) -> naming.ArchiveId | None:
     """Instance and sequence by the name; None if it is not the name of an archive."""
     return naming.parse_sealed(path) or naming.parse_open(path)

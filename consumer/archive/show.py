@@ -12,9 +12,11 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.recovery import Finding
 from consumer.archive.survey import survey
-from consumer.archive.verify import Mapped, Verdict, verify
+from consumer.archive.verdict import Verdict
+from consumer.archive.verify import Mapped, verify
 from consumer.archive.writer import Place
 
+NOT_PROVED = "not proved: that no instance was removed with its ledger, and that nobody who may write here has rewritten archives and ledger"
 Say = Callable[[str], None]
 
 
@@ -30,7 +32,7 @@ def tell_line(verdict: Verdict, say: Say) -> None:
     """The same as a JSON object."""
     members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
     members["faults"] = list(map(_utf8, verdict.faults))
-    del members["before"]
+    del members["before"], members["file"], members["predecessor"]
     say(orjson.dumps(members).decode())
 
 
@@ -59,7 +61,9 @@ def show_verdicts(
             else f"NOT complete, {faults} faults"
         )
         gone = f", {deleted} deleted and hidden, {removed} removed" if deleted or removed else ""
-        say(f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates{gone}, {_mib(size)}")
+        say(
+            f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates{gone}, {_mib(size)}; {NOT_PROVED}"
+        )
     return bool(archives) and not faults
 
 

@@ -5,61 +5,44 @@ and from archive to archive the sequence and the digest of the one before.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from codec.archive import Previous
 from codec.errors import CodecError
 from consumer.archive import naming
-from consumer.archive.listing import find_archives
+from consumer.archive.chain import Chain
+from consumer.archive.instances import find_instances
+from consumer.archive.listing import sorted_archives
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, events_or_none, open_archive
-from consumer.archive.recovery import digest
 from consumer.archive.tombstones import Tombstones, is_removed
+from consumer.archive.verdict import Verdict
 from consumer.errors import DeedboxError
-
-
-@dataclass
-class Verdict:
-    """What one archive holds and what is wrong with it.
-
-    `duplicates`: events that were marked as such. `deleted`: those that are hidden, until `compact` takes them out;
-    `removed`: those that it took out.
-    """
-
-    path: Path
-    id: naming.ArchiveId | None = None
-    batches: int = 0
-    events: int = 0
-    duplicates: int = 0
-    deleted: int = 0
-    removed: int = 0
-    size: int = 0
-    state: str = "unreadable"  # sealed, open (its owner lives), orphaned
-    before: Previous | None = None  # the archive that was sealed before this one, by the head
-    faults: list[str] = field(default_factory=list)
-
-    def fault(self, offset: int, reason: str) -> None:
-        """Note what is wrong, and where."""
-        self.faults.append(f"{self.path}: at {offset}: {reason}")
-
 
 Mapped = Callable[[Callable[[Path], Verdict], Iterable[Path]], Iterator[Verdict]]
 
 
 def verify(paths: list[Path], mapped: Mapped = map) -> Iterator[Verdict]:
-    """A verdict for each archive below the paths, in order of instance and sequence.
+    """A verdict for each archive below the paths, in order of instance and sequence, and for each that is missing.
 
-    `mapped` applies a function to each archive, in order: `map` itself, or one that has others do it ahead.
+    Each directory is looked at by itself, and the files that were named are looked at together. `mapped` applies a function to
+    each archive, in order: `map` itself, or one that has others do it ahead.
     """
-    previous: Verdict | None = None
-    seen: set[Path] = set()
-    for verdict in mapped(verify_archive, find_archives(paths)):
-        if verdict.path in seen:
+    files = [path for path in paths if not path.is_dir()]
+    seen: set[tuple[int, int]] = set()
+    for group in [*([path] for path in paths if path.is_dir()), files]:
+        yield from _verify_together(group, mapped, seen)
+
+
+def _verify_together(paths: list[Path], mapped: Mapped, seen: set[tuple[int, int]]) -> Iterator[Verdict]:
+    # Before the archives are listed: what an instance commits in the meantime must not be missed.
+    chain = Chain([one for path in paths if path.is_dir() for one in find_instances(path)])
+    for verdict in mapped(verify_archive, sorted_archives(paths)):
+        if verdict.file in seen:
             continue  # sealed between listing and opening, it is there under both its names
-        seen.add(verdict.path)
-        _verify_place(verdict, previous)
-        previous = verdict if verdict.id else previous
+        if verdict.file is not None:
+            seen.add(verdict.file)
+        chain.check(verdict)
         yield verdict
+    yield from chain.missing()
 
 
 def verify_archive(path: Path) -> Verdict:
@@ -75,7 +58,7 @@ def verify_archive(path: Path) -> Verdict:
 def _verify_archive(path: Path) -> Verdict:
     with open_archive(path) as archive:
         live = archive.live
-        verdict = Verdict(archive.path, archive.id, size=archive.size)
+        verdict = Verdict(archive.path, archive.id, size=archive.size, file=archive.file)
         if archive.head is not None and archive.head_id != archive.id:
             verdict.fault(0, f"the head says {archive.head_id}, the name {archive.id}")
         tombstones = Tombstones.of(archive)
@@ -96,7 +79,8 @@ def _verify_archive(path: Path) -> Verdict:
             verdict.fault(0, "empty file")
         elif seal is None and not path.name.endswith(naming.OPEN_SUFFIX) and not verdict.faults:
             verdict.fault(archive.size, "the end is missing: no footer")
-        verdict.before = archive.head.previous if archive.head else None
+        if archive.head is not None:
+            verdict.before, verdict.predecessor = archive.head.previous, archive.head.predecessor
         _verify_tombstones(verdict, archive, batches, tombstones)
         return verdict
 
@@ -118,6 +102,7 @@ def _verify_batch(verdict: Verdict, batch: Batch) -> None:
 
 def _verify_seal(verdict: Verdict, batches: list[Batch], seal: Seal) -> None:
     footer = seal.footer
+    verdict.lost = sum(gap.events or 0 for gap in footer.gaps)
     for gap in footer.gaps:
         verdict.fault(gap.offset, f"lost before it was mended: {gap.kind}, {gap.bytes} bytes: {gap.reason}")
     if [row.header for row in seal.rows] != [batch.header for batch in batches]:
@@ -138,28 +123,3 @@ def _verify_tombstones(verdict: Verdict, archive: ArchiveFile, batches: list[Bat
             unread -= events.keys()
     for number in sorted(unread):
         verdict.fault(0, f"a tombstone names event {number}, which cannot be read")
-
-
-def _verify_place(verdict: Verdict, previous: Verdict | None) -> None:
-    """Whether the archive that was sealed before this one is there, and is what it was; if older ones are looked at."""
-    before = verdict.before
-    if before is None or previous is None or previous.id is None or verdict.id is None:
-        return
-    named = naming.parse_sealed(Path(before.archive))
-    if named is None or not (verdict.id.instance == previous.id.instance == named.instance):
-        return
-    if named.sequence > previous.id.sequence:
-        verdict.fault(0, f"archive {named} is missing: it was sealed before this one")
-    elif named == previous.id and before.sha256 and not _is(previous.path, before.sha256):
-        verdict.fault(
-            0, f"{previous.path.name} is not the archive that was sealed before this one: its SHA-256 differs"
-        )
-
-
-def _is(path: Path, sha256: str) -> bool:
-    if digest(path) == sha256:
-        return True
-    with ArchiveFile(path) as archive:  # mended: the footer names the original
-        return any(
-            isinstance(part, Seal) and part.footer.rewritten_from == sha256 for part in archive.parts(frames=False)
-        )

@@ -23,6 +23,15 @@ def some(first: int, count: int) -> list[Event]:
     return [event(serial) for serial in range(first, first + count)]
 
 
+def forget(directory: Path, instance: str = "one") -> None:
+    """Remove what a power cut may take: the watermark, and the ledger of a life that had not noted its first commit.
+
+    Without them the last batches of an open archive may never have been committed.
+    """
+    for suffix in (".committed", ".ledger"):
+        (directory / f"{instance}{suffix}").unlink()
+
+
 def shelf(directory: Path, disk: Disk | None = None, instance: str = "one", **policy: float) -> Shelf:
     directory.mkdir(exist_ok=True)
     disk = disk or Disk()

@@ -15,7 +15,7 @@ from consumer.archive.writer import Place
 from tests.consumer.archive.test_reader import TABLE, offsets
 from tests.support import archives
 from tests.support.disk import ShadowDisk
-from tests.support.shelves import shelf, some
+from tests.support.shelves import forget, shelf, some
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def orphan(tmp_path: Path) -> Path:
         one.append(some(first, count))
     assert one.writer is not None
     one.writer.abandon()
+    forget(tmp_path)
     return one.writer.path
 
 

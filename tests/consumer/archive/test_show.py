@@ -2,7 +2,7 @@ from pathlib import Path
 
 from consumer.archive.listing import find_archives
 from consumer.archive.show import show_repairs, show_verdicts
-from tests.support.shelves import shelf, some
+from tests.support.shelves import forget, shelf, some
 
 
 def orphan(directory: Path, cut: int = 0) -> Path:
@@ -11,6 +11,7 @@ def orphan(directory: Path, cut: int = 0) -> Path:
     one.append(some(3, 2))
     assert one.writer is not None
     one.writer.abandon()
+    forget(directory)
     path = one.writer.path
     path.write_bytes(path.read_bytes()[: -cut or None])
     return path

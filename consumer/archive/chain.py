@@ -1,0 +1,104 @@
+"""From archive to archive: which are missing, which are there twice, which are not what they were when they were sealed.
+
+Three witnesses: each head names its direct predecessor and the archive that was sealed before it; the ledger names the newest
+archive with a committed batch and the newest sealed one; the watermark counts the committed events of the newest. Archives
+older than the oldest that is there are not missed, because retention deletes from the front.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codec.archive import Previous
+from consumer.archive import naming
+from consumer.archive.instances import Instance
+from consumer.archive.reader import ArchiveFile, Seal
+from consumer.archive.recovery import digest
+from consumer.archive.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    path: Path
+    events: int  # with those that its footer names as lost
+
+
+@dataclass
+class Chain:
+    """The archives of one look, which come in the order of their sequences."""
+
+    instances: list[Instance] = field(default_factory=list)
+    _seen: dict[tuple[Path | None, str], dict[int, _Seen]] = field(default_factory=dict)
+
+    def check(self, verdict: Verdict) -> None:
+        """Compare an archive with those before it and with its ledger and watermark, and note the faults."""
+        if verdict.id is None:
+            return
+        instance = self._instance_of(verdict.path, verdict.id)
+        seen = self._seen.setdefault((instance.directory if instance else None, verdict.id.instance), {})
+        if copy := seen.get(verdict.id.sequence):
+            verdict.fault(0, f"archive {verdict.id} is there twice: the other one is {copy.path}")
+            return
+        _check_before(verdict, seen)
+        seen[verdict.id.sequence] = _Seen(verdict.path, verdict.events + verdict.lost)
+        if instance is not None:
+            _check_instance(verdict, seen[verdict.id.sequence], instance)
+
+    def _instance_of(self, path: Path, archive: naming.ArchiveId) -> Instance | None:
+        above = set(path.parents)
+        named = [one for one in self.instances if one.name == archive.instance and one.directory in above]
+        return max(named, key=lambda one: len(one.directory.parts), default=None)
+
+    def missing(self) -> Iterator[Verdict]:
+        """A verdict for each newest archive that is not there. Call it after the last archive."""
+        for one in self.instances:
+            newest = one.newest
+            if newest and newest.sequence not in self._seen.get((one.directory, one.name), {}):
+                verdict = Verdict(one.directory / str(newest), newest, state="missing")
+                verdict.fault(0, f"archive {newest} is missing: the ledger or the watermark says that it holds events")
+                yield verdict
+
+
+def _check_before(verdict: Verdict, seen: dict[int, _Seen]) -> None:
+    assert verdict.id is not None, "see check"
+    before, own = verdict.before, verdict.id
+    named = naming.parse_sealed(Path(before.archive)) if before else None
+    sequences = {verdict.predecessor, named.sequence if named and named.instance == own.instance else 0}
+    for sequence in sorted(sequences):
+        if seen and min(seen) < sequence < own.sequence and sequence not in seen:
+            missed = naming.ArchiveId(own.instance, sequence)
+            verdict.fault(0, f"archive {missed} is missing: it held events when this one was opened")
+    if before and named and named.instance == own.instance and (found := seen.get(named.sequence)):
+        _compare(verdict, found, before, "sealed before this one")
+
+
+def _check_instance(verdict: Verdict, found: _Seen, instance: Instance) -> None:
+    assert verdict.id is not None, "see Chain.check"
+    sealed = instance.sealed
+    if sealed and naming.parse_sealed(Path(sealed.archive)) == verdict.id:
+        _compare(verdict, found, sealed, "named in the ledger")
+    committed = instance.committed_events(verdict.id)
+    if found.events < committed:
+        lost = committed - found.events
+        verdict.fault(verdict.size, f"{lost} events are missing at the end: {committed} were committed")
+
+
+def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None:
+    """Whether an archive is the one that was named, with as many events."""
+    if named.sha256 and not _is(found.path, named.sha256):
+        verdict.fault(0, f"{found.path.name} is not the archive that was {when}: its SHA-256 differs")
+    if found.events < named.events:
+        verdict.fault(
+            0, f"{found.path.name} holds {found.events} events; the archive that was {when} held {named.events}"
+        )
+
+
+def _is(path: Path, sha256: str) -> bool:
+    try:
+        if digest(path) == sha256:
+            return True
+        with ArchiveFile(path) as archive:  # rewritten: the footer names the original
+            parts = archive.parts(frames=False)
+            return any(isinstance(part, Seal) and part.footer.rewritten_from == sha256 for part in parts)
+    except OSError:
+        return False  # gone or not to be read: its own verdict says so

@@ -1,0 +1,35 @@
+"""The verdict on one archive: what it holds, and what is wrong with it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codec.archive import Previous
+from consumer.archive import naming
+
+
+@dataclass
+class Verdict:
+    """What one archive holds and what is wrong with it.
+
+    `duplicates`: events that were marked as such. `deleted`: those that are hidden, until `compact` takes them out;
+    `removed`: those that it took out.
+    """
+
+    path: Path
+    id: naming.ArchiveId | None = None
+    batches: int = 0
+    events: int = 0
+    duplicates: int = 0
+    deleted: int = 0
+    removed: int = 0
+    size: int = 0
+    state: str = "unreadable"  # sealed, open (its owner lives), orphaned, missing
+    file: tuple[int, int] | None = None  # device and inode
+    before: Previous | None = None  # the archive that was sealed before this one, by the head
+    predecessor: int = 0  # the newest archive with a batch when this one was opened, by the head
+    lost: int = 0  # events that the footer names as lost
+    faults: list[str] = field(default_factory=list)
+
+    def fault(self, offset: int, reason: str) -> None:
+        """Note what is wrong, and where."""
+        self.faults.append(f"{self.path}: at {offset}: {reason}")

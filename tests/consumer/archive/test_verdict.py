@@ -1,0 +1,9 @@
+from pathlib import Path
+
+from consumer.archive.verdict import Verdict
+
+
+def test_a_fault_names_file_offset_and_reason() -> None:
+    verdict = Verdict(Path("a.kvp.zst"))
+    verdict.fault(7, "damaged")
+    assert verdict.faults == ["a.kvp.zst: at 7: damaged"]
