@@ -48,8 +48,12 @@ class Retry(DeedboxError):
 
 
 class StorageFault(DeedboxError):
-    """The disk did not take an append; nothing of it counts as written. `reason` is one word for the log."""
+    """The disk did not take an append; nothing of it counts as written.
 
-    def __init__(self, reason: str, what: str, do: str = "") -> None:
+    `reason` is one word for the log, `size` the bytes that the disk did not take; 0 if it was not a write that failed.
+    """
+
+    def __init__(self, reason: str, what: str, do: str = "", size: int = 0) -> None:
         super().__init__(what, do)
         self.reason = reason
+        self.size = size

@@ -55,9 +55,9 @@ class Appender:
             if self._shelf.due():
                 await self.roll_if_due()
 
-    async def probe(self) -> None:
-        """Prove that the disk takes data. Raises StorageFault."""
-        await self._run(self._shelf.probe)
+    async def probe(self, size: int = 0) -> None:
+        """Prove that the disk takes so many bytes, and at least a small write. Raises StorageFault."""
+        await self._run(lambda: self._shelf.probe(size))
 
     async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
         """Hand over the events that the broker may not know to be durable: the last window of every instance."""

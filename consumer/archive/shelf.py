@@ -19,13 +19,12 @@ from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.newest import last_events
+from consumer.archive.probe import PROBE_BYTES, probe
 from consumer.archive.reader import open_archive
 from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
 from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.errors import StorageFault
-
-PROBE_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +59,13 @@ class Shelf:
         except StorageFault as fault:
             if fault.reason == "disk_low":
                 raise
+            size = fault.size
         # An archive that failed is final: the batch is written again, in a new one.
-        return self._append_once(events)
+        try:
+            return self._append_once(events)
+        except StorageFault as fault:
+            fault.size = max(fault.size, size)  # also if not even the new file could be made
+            raise
 
     def _append_once(self, events: Sequence[Event]) -> Receipt:
         if reason := self.due():
@@ -88,18 +92,17 @@ class Shelf:
         except OSError as error:
             log.emit("watermark_failed", path=str(watermark_path(place, instance)), reason=str(error))
 
-    def _check_space(self) -> None:
+    def _check_space(self, size: int = 0) -> None:
+        """Raises StorageFault if less than `archive.free_bytes_min` would be free after `size` bytes are written."""
         directory = self.settings.place.directory
         try:
             free = self.disk.free_bytes(directory)
         except OSError as error:
             raise storage_fault(error, directory) from error
-        if free < self.settings.free_bytes_min:
-            raise StorageFault(
-                "disk_low",
-                f"{directory}: {free} bytes free, archive.free_bytes_min is {self.settings.free_bytes_min}",
-                "free space",
-            )
+        if free - size < self.settings.free_bytes_min:
+            wanted = f", {size} bytes are to be written" if size else ""
+            what = f"{directory}: {free} bytes free{wanted}, archive.free_bytes_min is {self.settings.free_bytes_min}"
+            raise StorageFault("disk_low", what, "free space", size)
 
     def _open(self) -> ArchiveWriter:
         self.recover_abandoned()
@@ -217,15 +220,15 @@ class Shelf:
         except OSError as error:
             raise storage_fault(error, writer.path) from error
 
-    def probe(self) -> None:
-        """Prove that the disk takes data again. Raises StorageFault."""
-        self._check_space()
+    def probe(self, size: int = 0) -> None:
+        """Prove that the disk takes so many bytes, and at least a small write. Raises StorageFault."""
+        size = max(size, PROBE_BYTES)
+        self._check_space(size)
         path = self.settings.place.directory / f"{self.settings.instance}.probe"
         try:
-            self.disk.replace(path, bytes(PROBE_BYTES))
-            self.disk.remove(path)
+            probe(self.disk, path, size)
         except OSError as error:
-            raise storage_fault(error, path) from error
+            raise storage_fault(error, path, size) from error
         self.recover_abandoned()
 
     def _note_sealed(self, sealed: Sealed) -> None:

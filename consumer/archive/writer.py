@@ -157,6 +157,7 @@ class ArchiveWriter:
         self.index = Index(check_of(self._head))
         self._digest = hashlib.sha256()
         self._unsynced = b""  # what was appended last, until it is synced
+        self._append_bytes = 0  # of the batch in hand
         self._fd = self._attempt(lambda: disk.create(self.path))
 
     @property
@@ -182,6 +183,7 @@ class ArchiveWriter:
         first = not self.index.rows
         parts = (self._head if first else b"") + header_raw + frame
         encoded = self._clock()
+        self._append_bytes = len(parts)
         self._append(parts)
         self._attempt(lambda: self._disk.sync(self._fd))
         if first:
@@ -250,7 +252,7 @@ class ArchiveWriter:
             return step()
         except OSError as error:
             self.broken = True
-            raise storage_fault(error, self.path) from error
+            raise storage_fault(error, self.path, self._append_bytes) from error
 
 
 def publish(disk: Disk, fd: int, source: Path, target: Path) -> None:
@@ -265,13 +267,15 @@ def publish(disk: Disk, fd: int, source: Path, target: Path) -> None:
         disk.make_read_only(fd)  # last: were the rename to fail, recovery must be able to write
 
 
-def storage_fault(error: OSError, path: Path) -> StorageFault:
-    """What an error of the disk means to an operator."""
+def storage_fault(error: OSError, path: Path, size: int = 0) -> StorageFault:
+    """The meaning of an error of the disk to an operator. `size`: the bytes that were to be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFault("disk_full", f"{path}: {error.strerror}", "free space; consuming resumes by itself")
+        return StorageFault("disk_full", f"{path}: {error.strerror}", "free space; consuming resumes by itself", size)
+    if error.errno == errno.EFBIG:
+        what = f"{path}: {size} bytes: {error.strerror}"
+        return StorageFault("file_limit", what, "raise the limit of the file size (ulimit -f)", size)
     if error.errno in (errno.ESTALE, errno.ENOENT):
         do = "find the process that changes the archive directory; the events go to a new archive"
-        return StorageFault("archive_changed", f"{path}: {error.strerror}", do)
-    return StorageFault(
-        "disk_error", f"{path}: {error.strerror or error}", "check the device; consuming resumes by itself"
-    )
+        return StorageFault("archive_changed", f"{path}: {error.strerror}", do, size)
+    do = "check the device; consuming resumes by itself"
+    return StorageFault("disk_error", f"{path}: {error.strerror or error}", do, size)

@@ -1,9 +1,12 @@
 """Decide when deliveries are a batch. Pure: deliveries and times come in, batches go out."""
 
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
+from codec.event import Event
 from consumer.ingest.delivery import Delivery, size_of
 
 IDLE_S = 0.0005  # no delivery for so long: nothing is waiting, if nobody could say so
@@ -18,18 +21,43 @@ class BatchLimits:
     linger_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """Deliveries in order of their tags, without holes: acknowledging `last_tag` with `multiple` acknowledges them."""
+    """Deliveries in order of their tags. `events`: what became of them, one for one, once it was asked for."""
 
     deliveries: list[Delivery]
     size: int
     since: float
+    events: Sequence[Event] | None = None
 
     @property
     def last_tag(self) -> int:
         """The delivery tag up to which a commit of this batch may acknowledge."""
         return self.deliveries[-1].tag
+
+    def events_by(self, make: Callable[[Sequence[Delivery]], Sequence[Event]]) -> Sequence[Event]:
+        """The events of the deliveries. Made once, because a redelivery is recognised once."""
+        if self.events is None:
+            self.events = make(self.deliveries)
+        return self.events
+
+
+def divided(batch: Batch) -> list[Batch]:
+    """Parts of a batch of at least two deliveries: its largest delivery alone if it is most of the batch, else halves."""
+    sizes = [size_of([delivery]) for delivery in batch.deliveries]
+    largest = max(range(len(sizes)), key=sizes.__getitem__)
+    cuts = {largest, largest + 1} if 2 * sizes[largest] > sum(sizes) else {len(sizes) // 2}
+    bounds = sorted(cuts | {0, len(sizes)})
+    made = batch.events if batch.events and len(batch.events) == len(sizes) else None
+    return [
+        Batch(
+            batch.deliveries[first:end],
+            sum(sizes[first:end]),
+            batch.since,
+            made[first:end] if made else None,
+        )
+        for first, end in pairwise(bounds)
+    ]
 
 
 class _Chunk(NamedTuple):
@@ -86,6 +114,11 @@ class Batcher:
         self.count -= len(taken)
         self.size -= size
         return Batch(taken, size, since)
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """All that wait."""
+        for chunk in self._waiting:
+            yield from chunk.deliveries
 
     def _full(self, count: int, size: int) -> bool:
         return count >= self._limits.count or size >= self._limits.bytes

@@ -10,6 +10,7 @@ import asyncio
 import inspect
 import ssl
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 
 import aio_pika
@@ -71,6 +72,7 @@ class Session:
         self.generation = generation
         self.queue = queue.name
         self.prefetch = 0
+        self.delivery_limit = topology.delivery_limit
         self.messages_waiting = queue.declaration_result.message_count or 0
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.cancelled_by_broker = self.stalled = False
@@ -96,11 +98,19 @@ class Session:
 
     async def ack(self, tag: int) -> bool:
         """Acknowledge everything up to `tag`; False if the generation has ended, and the messages come again."""
+        return await self._ack([tag], multiple=True)
+
+    async def ack_each(self, tags: Sequence[int]) -> bool:
+        """Acknowledge these and no others; False if the generation has ended, and the messages come again."""
+        return await self._ack(tags, multiple=False)
+
+    async def _ack(self, tags: Sequence[int], multiple: bool) -> bool:
         if self.ended.done():
             return False
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
-                await self._wire.basic_ack(tag, multiple=True, wait=False)
+                for tag in tags:
+                    await self._wire.basic_ack(tag, multiple=multiple, wait=False)
         except (*LOST, asyncio.CancelledError) as error:
             raise_if_ours(error)
             self.end(f"ack: {reason_of(error)}")
@@ -128,8 +138,8 @@ class Session:
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
                 if not self.ended.done():
-                    # Tag 0 means all, and those on their way too. A nack is not a failed delivery; a closed socket
-                    # may be one (quorum queues).
+                    # Tag 0 means all, and those on their way too. A quorum queue counts the return of a message, by
+                    # nack as by a closed channel; the nack makes the messages ready without waiting for the close.
                     await self._wire.basic_nack(0, multiple=True, requeue=True)
                 self.end("released")
                 self.reader.resume()

@@ -57,7 +57,7 @@ class Intake:
 
     def _known_again(self, delivery: Delivery) -> Event | None:
         self.redelivered += 1
-        self.delivery_count_max = max(self.delivery_count_max, _delivery_count(delivery.header))
+        self.delivery_count_max = max(self.delivery_count_max, delivery_count(delivery.header))
         event = self._describe(delivery)
         if not self._known:
             return event
@@ -73,7 +73,7 @@ class Intake:
         return event._replace(duplicate=first)
 
 
-def _delivery_count(header: bytes) -> int:
+def delivery_count(header: bytes) -> int:
     """How often a quorum queue has delivered the message before; 0 if it does not say."""
     try:
         headers = decode_header(header).get("headers", ())

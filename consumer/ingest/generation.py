@@ -12,11 +12,13 @@ from typing import Protocol
 
 from codec.event import Event
 from consumer import log
-from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.errors import DeedboxError, Exit, Fatal, StorageFault
 from consumer.ingest.batcher import Batch, BatchLimits
+from consumer.ingest.batches import Batches
 from consumer.ingest.broker import Session
 from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Intake
-from consumer.ingest.loop import Batches, Receipt, archive_batches
+from consumer.ingest.holding import Holding
+from consumer.ingest.loop import Receipt, archive_batches
 
 WATCH_S = 1.0
 SYNC_SAMPLES = 4096
@@ -32,8 +34,8 @@ class Archive(Protocol):
     async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
         """Hand over the events that may come again."""
 
-    async def probe(self) -> None:
-        """Raises StorageFault while the disk takes nothing."""
+    async def probe(self, size: int = 0) -> None:
+        """Prove that the disk takes `size` bytes. Raises StorageFault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class Generation:
         self.commits = 0  # acknowledged ones
         self.consumed = False
         self._archive, self._intake, self._pace = archive, intake, pace
+        waits_s = (pace.retry_s, pace.retry_s_max)
+        self.holding = Holding(batches, archive, session.queue, session.delivery_limit, waits_s)
         self._committed = asyncio.Event()
         self._fatal: Fatal | None = None
         batches.flow = lambda on: (session.reader.resume if on else session.reader.pause)()
@@ -85,12 +89,13 @@ class Generation:
             "consuming", queue=session.queue, generation=session.generation, prefetch=prefetch,
             messages=session.messages_waiting,
         )  # fmt: skip
-        watches = (self._widen, lambda: self._watch(stalled_before))
+        watches = (self._widen, self.holding.run, lambda: self._watch(stalled_before))
         watchers = [asyncio.create_task(self._guarded(watch)) for watch in watches]
         try:
             await archive_batches(
                 self.batches, self._intake.events, self._archive, session,
                 lambda batch, receipt, acknowledged: self._on_commit(counters, batch, receipt, acknowledged),
+                self._on_fault,
             )  # fmt: skip
         finally:
             for watcher in watchers:
@@ -135,7 +140,7 @@ class Generation:
         quiet_since = loop.time()
         while True:
             await asyncio.sleep(WATCH_S)
-            if self.batches.held:
+            if self.batches.waiting or self._window_is_held():
                 quiet_since = loop.time()
                 self.batches.keep_alive(self.session.reader.beat)
             quiet_since = max(quiet_since, self.session.reader.last_content)
@@ -145,6 +150,17 @@ class Generation:
             quiet_since = loop.time()
             if messages := await self.session.messages_ready():
                 self._on_stall(messages, idle_s, stalled_before and not self.batches.received)
+
+    def _window_is_held(self) -> bool:
+        """Whether the broker delivers nothing because the window is full of what the disk does not take."""
+        return self.batches.blocked or len(self.batches.aside) >= self.session.prefetch
+
+    async def _on_fault(self, batch: Batch, fault: StorageFault) -> None:
+        await self.holding.on_fault(batch, fault)
+        prefetch = self.session.prefetch
+        if self._window_is_held() and not self.batches.blocked and prefetch < self._pace.prefetch:
+            # After an unclean end the window is small, and what is set aside is in it.
+            await self.session.consume(min(4 * prefetch, self._pace.prefetch))
 
     def _on_stall(self, messages: int, idle_s: float, again: bool) -> None:
         queue = self.session.queue
@@ -164,6 +180,7 @@ class Generation:
             if receipt.sync_s > SLOW_SYNC_S:
                 log.emit("slow_sync", sync_s=round(receipt.sync_s, 2))
         if acknowledged:
+            self.holding.on_commit(batch)
             self.commits += 1
             counters.acked += len(batch.deliveries)
             self._committed.set()

@@ -13,10 +13,10 @@ from typing import Any
 
 from consumer import log
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
+from consumer.ingest.batches import Batches
 from consumer.ingest.broker import Broker, Session
 from consumer.ingest.dedupe import Intake
 from consumer.ingest.generation import Archive, Counters, Generation, Pace
-from consumer.ingest.loop import Batches
 
 NARROW_MAX = 6  # a window divided by 4096 is one message, whatever it was
 HELD_BATCHES = 4  # bytes held, at most, in batches of the largest size
@@ -26,15 +26,20 @@ class Ingest:
     """From a broker to an archive."""
 
     def __init__(self, broker: Broker, archive: Archive, intake: Intake, pace: Pace) -> None:
-        self.state = "connecting"
+        self._state = "connecting"
         self.counters = Counters()
         self.generation: Generation | None = None
         self.intake = intake
         self._broker, self._archive, self._pace = broker, archive, pace
         self._narrow = pace.narrow
-        self._retry_s = pace.retry_s
+        self._retry_s = self._pause_s = pace.retry_s
         self._stopping = asyncio.Event()
         self._consumed = self._stalled = False
+
+    @property
+    def state(self) -> str:
+        """`connecting`, `consuming` or `paused`."""
+        return "paused" if self.generation and self.generation.batches.blocked else self._state
 
     @property
     def held(self) -> int:
@@ -55,7 +60,10 @@ class Ingest:
             begun = time.monotonic()
             fault = await self._live(generation)
             if fault is not None:
-                await self._until_disk_answers()
+                await self._until_disk_takes(fault.size)
+            elif generation.holding.unproven:
+                self._state = "paused"  # another delivery would bring a message nearer to its limit for nothing
+                await self._until_disk_takes(generation.holding.unproven)
             elif not generation.commits and time.monotonic() - begun < self._pace.retry_s_max:
                 await self._wait_longer()
 
@@ -75,7 +83,7 @@ class Ingest:
 
     async def _open(self) -> Generation | None:
         """A generation, as soon as there can be one; None when told to stop before. Raises Fatal, the first time only."""
-        self.state = "connecting"
+        self._state = "connecting"
         attempt = 0
         while not self._stopping.is_set():
             attempt += 1
@@ -122,11 +130,11 @@ class Ingest:
 
     async def _live(self, generation: Generation) -> StorageFault | None:
         """Run a generation to its end, and leave nothing of it behind. Gives the fault of the disk that ended it."""
-        self.generation, self.state = generation, "consuming"
+        self.generation, self._state = generation, "consuming"
         try:
             await generation.run(max(1, self._pace.prefetch >> 2 * self._narrow), self.counters, self._stalled)
         except StorageFault as fault:
-            self.state = "paused"
+            self._state = "paused"
             self.counters.returned += self.held
             log.emit("paused", reason=fault.reason, detail=str(fault), returned=self.held)
             return fault
@@ -136,7 +144,7 @@ class Ingest:
             generation.session.end(error.what)
         finally:
             self._learn(generation)
-            if self.state != "paused":
+            if self._state != "paused":
                 self._say_end(generation)
             await generation.session.release()
             self.generation = None
@@ -151,7 +159,7 @@ class Ingest:
         self._consumed = self._consumed or generation.consumed
         self._stalled = generation.session.stalled
         if generation.commits:
-            self._narrow, self._retry_s = 0, self._pace.retry_s
+            self._narrow, self._retry_s, self._pause_s = 0, self._pace.retry_s, self._pace.retry_s
         elif generation.batches.received:
             self._narrow = min(self._narrow + 1, NARROW_MAX)
 
@@ -164,14 +172,14 @@ class Ingest:
         else:
             log.emit("connection_lost", generation=session.generation, reason=session.ended.result(), held=self.held)
 
-    async def _until_disk_answers(self) -> None:
+    async def _until_disk_takes(self, size: int) -> None:
+        """Probe with the size that failed. The waits grow from one pause to the next, until something is committed."""
         started = time.monotonic()
-        wait_s = self._pace.retry_s
         while not self._stopping.is_set():
-            await self._sleep(wait_s)
-            wait_s = min(2 * wait_s, self._pace.retry_s_max)
+            await self._sleep(self._pause_s)
+            self._pause_s = min(2 * self._pause_s, self._pace.retry_s_max)
             try:
-                await self._archive.probe()
+                await self._archive.probe(size)
             except StorageFault as fault:
                 paused_s = round(time.monotonic() - started)
                 log.emit("still_paused", reason=fault.reason, detail=fault.what, paused_s=paused_s)

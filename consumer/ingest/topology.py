@@ -6,6 +6,8 @@ from typing import Any
 
 from yarl import URL
 
+DELIVERY_LIMIT = 20  # of quorum queues, by default, from RabbitMQ 4.0 on
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
@@ -31,6 +33,16 @@ class Topology:
         """The arguments of the queue, its type included. A classic queue is declared without one, as always."""
         kind: dict[str, Any] = {} if self.queue_type == "classic" else {"x-queue-type": self.queue_type}
         return kind | dict(self.queue_arguments)
+
+    @property
+    def delivery_limit(self) -> int | None:
+        """How often the queue lets a message come back before it drops it; None if it has no limit.
+
+        AMQP does not tell the arguments of a queue, nor its policies: without an argument of ours, a quorum queue is
+        taken to have the limit of 20 that RabbitMQ 4 sets. A message of a classic queue is never counted.
+        """
+        limit = self.all_queue_arguments().get("x-delivery-limit", DELIVERY_LIMIT)
+        return limit if isinstance(limit, int) and limit >= 0 else None
 
 
 def without_password(url: str) -> str:

@@ -1,8 +1,12 @@
+from collections.abc import Sequence
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.ingest.batcher import IDLE_S, Batcher, BatchLimits
-from consumer.ingest.delivery import size_of
+from codec.event import Event
+from consumer.ingest.batcher import IDLE_S, Batch, Batcher, BatchLimits, divided
+from consumer.ingest.delivery import Delivery, describe, size_of
 from tests.support.deliveries import delivery
 
 LIMITS = BatchLimits(count=4, bytes=10_000, linger_s=0.1)
@@ -73,3 +77,37 @@ def test_batches_hold_everything_once_in_order_and_keep_their_limits(chunks: lis
 def test_what_is_forgotten_is_counted() -> None:
     made = batcher((3, 5.0))
     assert (made.clear(), made.count, made.size, made.due_at()) == (3, 0, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "parts"),
+    [
+        ([10, 10, 10, 10], [[1, 2], [3, 4]]),
+        ([10, 10], [[1], [2]]),
+        ([10, 9000, 10], [[1], [2], [3]]),
+        ([9000, 10, 10], [[1], [2, 3]]),
+        ([10, 10, 9000], [[1, 2], [3]]),
+    ],
+)
+def test_a_batch_is_divided_around_the_delivery_that_is_most_of_it_or_in_halves(
+    sizes: list[int], parts: list[list[int]]
+) -> None:
+    deliveries = [delivery(tag, bytes(size)) for tag, size in enumerate(sizes, 1)]
+    batch = Batch(deliveries, size_of(deliveries), 3.0)
+    batch.events_by(lambda found: [describe(one) for one in found])
+    found = divided(batch)
+    assert [[one.tag for one in part.deliveries] for part in found] == parts
+    assert sum(part.size for part in found) == batch.size
+    assert [event for part in found for event in part.events or ()] == [describe(one) for one in deliveries]
+
+
+def test_the_events_of_a_batch_are_made_once() -> None:
+    calls: list[int] = []
+
+    def make(found: Sequence[Delivery]) -> list[Event]:
+        calls.append(len(found))
+        return [describe(one) for one in found]
+
+    batch = Batch([delivery(1)], 1, 0.0)
+    assert batch.events_by(make) == batch.events_by(make) == [describe(delivery(1))]
+    assert calls == [1]

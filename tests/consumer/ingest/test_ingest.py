@@ -44,6 +44,7 @@ class PlayedSession:
         self.cancelled_by_broker = self.stalled = self.released = False
         self.reader = Reader()
         self.prefetch = 0
+        self.delivery_limit = broker.delivery_limit
         self._broker, self._sink = broker, sink
         self._unacked: list[Delivery] = []
         self._tag = 0
@@ -68,6 +69,12 @@ class PlayedSession:
             return False
         self._broker.acked += [found.body for found in self._unacked if found.tag <= tag]
         self._unacked = [found for found in self._unacked if found.tag > tag]
+        self.deliver()
+        return True
+
+    async def ack_each(self, tags: Sequence[int]) -> bool:
+        self._broker.acked += [found.body for found in self._unacked if found.tag in tags]
+        self._unacked = [found for found in self._unacked if found.tag not in tags]
         self.deliver()
         return True
 
@@ -99,6 +106,7 @@ class PlayedBroker:
         self.consume_fault: DeedboxError | None = None
         self.silent = False
         self.generation = 0
+        self.delivery_limit: int | None = 20
         self.sessions: list[PlayedSession] = []
 
     async def open(self, sink: Callable[[list[Delivery], bool], None]) -> PlayedSession:
@@ -122,6 +130,7 @@ class PlayedArchive:
         self.events: list[Event] = []
         self.faults = 0
         self.probes = 0
+        self.probed: list[int] = []
         self.before: Callable[[], None] = lambda: None
 
     async def append(self, make_events: Callable[[], Sequence[Event]]) -> PlayedReceipt | None:
@@ -129,16 +138,17 @@ class PlayedArchive:
         events = make_events()
         if self.faults:
             self.faults -= 1
-            raise StorageFault("disk_full", "full", "free space")
+            raise StorageFault("disk_full", "full", "free space", 500)
         self.events += events
         return PlayedReceipt(len(events)) if events else None
 
     async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
         use((f"one-00000001:{number}", event) for number, event in enumerate(self.events))
 
-    async def probe(self) -> None:
+    async def probe(self, size: int = 0) -> None:
         self.probes += 1
-        if self.probes < 3:
+        self.probed.append(size)
+        if self.probes < 4:
             raise StorageFault("disk_full", "still full", "free space")
 
 
@@ -339,3 +349,48 @@ async def test_what_is_left_at_the_deadline_is_given_back(said: list[str]) -> No
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert len(broker.waiting) == 5
+
+
+async def test_the_waits_grow_from_one_pause_to_the_next_until_something_is_committed(said: list[str]) -> None:
+    """A probe that succeeds and a batch that fails: each cycle costs every message a return."""
+    broker, archive = PlayedBroker([b"x"]), PlayedArchive()
+    archive.faults = 4
+    running = ingest(broker, archive, Pace(PACE.limits, 64, retry_s=0.001, retry_s_max=1.0))
+    waits: list[float] = []
+
+    async def probe(size: int = 0) -> None:
+        if not size:
+            raise StorageFault("disk_full", "full", "free space")
+        waits.append(running._pause_s)
+
+    archive.probe = probe  # type: ignore[method-assign]
+    task = asyncio.create_task(running.run())
+    await until(lambda: broker.acked == [b"x"])
+    assert waits == [0.002, 0.004, 0.008, 0.016]
+    await until(lambda: running.generation is not None and running.generation.commits == 1)
+    await running.stop()
+    await task
+    assert running._pause_s == 0.001
+
+
+async def test_after_a_lost_connection_a_message_near_its_limit_is_not_asked_for_before_the_disk_takes_it(
+    said: list[str],
+) -> None:
+    broker, archive = PlayedBroker([b"x"]), PlayedArchive()
+    broker.delivery_limit = 1
+    archive.faults = 1
+    archive.probes = -(10**6)
+    running = ingest(broker, archive)
+    task = asyncio.create_task(running.run())
+    await until(lambda: "withheld" in said)
+    assert running.state == "paused"
+    broker.sessions[0].end("cut")
+    await until(lambda: "connection_lost" in said)
+    lost = said.index("connection_lost")
+    await until(lambda: "still_paused" in said[lost:])
+    assert len(broker.sessions) == 1
+    archive.probes = 3
+    await until(lambda: broker.acked == [b"x"])
+    assert archive.probed[-1] > 0
+    await running.stop()
+    await task

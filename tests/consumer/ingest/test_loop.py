@@ -5,9 +5,10 @@ import pytest
 
 from codec.event import Event
 from consumer.errors import StorageFault
-from consumer.ingest.batcher import BatchLimits
+from consumer.ingest.batcher import Batch, BatchLimits
+from consumer.ingest.batches import Batches
 from consumer.ingest.delivery import describe
-from consumer.ingest.loop import Batches, archive_batches
+from consumer.ingest.loop import archive_batches
 from tests.support.deliveries import delivery
 
 LIMITS = BatchLimits(count=10, bytes=1 << 20, linger_s=0.01)
@@ -35,6 +36,13 @@ class Recorder:
         self.steps.append(f"ack {tag}")
         return self.acknowledge
 
+    async def ack_each(self, tags: Sequence[int]) -> bool:
+        self.steps.append(f"ack each {list(tags)}")
+        return self.acknowledge
+
+    async def fault(self, batch: Batch, fault: StorageFault) -> None:
+        raise fault
+
     def committed(self, batch, receipt, acknowledged) -> None:
         self.steps.append(f"committed {acknowledged}")
 
@@ -56,7 +64,7 @@ async def batches() -> Batches:
 async def test_nothing_is_acknowledged_before_it_is_durable(recorder: Recorder, batches: Batches) -> None:
     batches.put([delivery(1), delivery(2)])
     batches.finish()
-    await archive_batches(batches, events, recorder, recorder, recorder.committed)
+    await archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault)
     assert recorder.steps == ["append 2", "durable", "ack 2", "committed True"]
 
 
@@ -64,14 +72,14 @@ async def test_what_was_not_written_is_not_acknowledged(recorder: Recorder, batc
     recorder.fail = True
     batches.put([delivery(1)])
     with pytest.raises(StorageFault):
-        await archive_batches(batches, events, recorder, recorder, recorder.committed)
+        await archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault)
     assert recorder.steps == ["append 1"]
 
 
 async def test_while_one_batch_commits_the_next_one_grows(recorder: Recorder, batches: Batches) -> None:
     recorder.go_on.clear()
     batches.put([delivery(1)])
-    task = asyncio.create_task(archive_batches(batches, events, recorder, recorder, recorder.committed))
+    task = asyncio.create_task(archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault))
     while not recorder.steps:
         await asyncio.sleep(0.001)
     for tag in range(2, 8):
@@ -90,50 +98,36 @@ async def test_a_generation_that_ended_while_its_batch_was_committed_is_told_so(
     recorder.acknowledge = False
     batches.put([delivery(1)])
     batches.finish()
-    await archive_batches(batches, events, recorder, recorder, recorder.committed)
+    await archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault)
     assert recorder.steps[-1] == "committed False"
 
 
-async def test_a_batch_is_taken_when_nothing_more_comes(batches: Batches) -> None:
-    batches.put([delivery(1)])
-    assert [found.tag for found in (await batches.take() or []).deliveries] == [1]
+async def test_a_delivery_that_is_set_aside_is_not_acknowledged_with_those_after_it(
+    recorder: Recorder, batches: Batches
+) -> None:
+    """An ack of everything up to a tag would take it along, and it is not durable."""
 
+    async def append(make_events: Callable[[], Sequence[Event]]) -> None:
+        bodies = [event.body for event in make_events()]
+        if b"large" in bodies:
+            raise StorageFault("disk_full", "full")
+        recorder.steps.append(f"append {len(bodies)}")
 
-async def test_waiting_ends_with_the_first_delivery(batches: Batches) -> None:
-    task = asyncio.create_task(batches.take())
-    await asyncio.sleep(0)
-    batches.put([delivery(1)])
-    assert (await task) is not None
+    async def fault(batch: Batch, fault: StorageFault) -> None:
+        if len(batch.deliveries) > 1:
+            batches.divide(batch)
+        else:
+            batches.set_aside(batch, 5)
 
-
-async def test_what_was_discarded_is_counted_and_ends_the_batches(batches: Batches) -> None:
-    batches.put([delivery(1), delivery(2)])
-    assert batches.discard() == 2
-    assert await batches.take() is None
-
-
-async def test_held_bytes_stop_the_flow_and_a_commit_lets_it_go_on() -> None:
-    flow: list[bool] = []
-    batches = Batches(BatchLimits(1, 1 << 20, 0.01), 20_000)
-    batches.flow = flow.append
-    beats: list[int] = []
-    batches.keep_alive(lambda: beats.append(1))
-    for tag in range(1, 5):
-        batches.put([delivery(tag, b"x" * 9_000)])
-    assert flow == [False]
-    batches.keep_alive(lambda: beats.append(2))
-    for _ in range(4):
-        await batches.take()
-    assert flow == [False, True]
-    assert beats == [2]
-    assert batches.oldest is not None
-
-
-async def test_what_comes_after_the_end_is_left_to_be_given_back(batches: Batches) -> None:
-    """A slow link still delivers the window after the cancel; it must not fill the memory."""
-    batches.put([delivery(1)])
+    recorder.append = append  # type: ignore[method-assign]
+    recorder.fault = fault  # type: ignore[method-assign]
+    batches.put([delivery(1), delivery(2), delivery(3, b"large"), delivery(4), delivery(5)])
+    task = asyncio.create_task(archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault))
+    while sum(step.startswith("committed") for step in recorder.steps) < 2:
+        await asyncio.sleep(0.001)
+    assert [step for step in recorder.steps if step.startswith("ack")] == ["ack 2", "ack each [4, 5]"]
+    assert [entry.batch.deliveries[0].tag for entry in batches.aside] == [3]
+    recorder.append = Recorder.append.__get__(recorder)  # type: ignore[method-assign]
     batches.finish()
-    batches.put([delivery(2)])
-    assert batches.received == 1
-    assert [found.tag for found in (await batches.take()).deliveries] == [1]
-    assert await batches.take() is None
+    await task
+    assert [step for step in recorder.steps if step.startswith("ack")][-1] == "ack 3"

@@ -1,0 +1,33 @@
+"""Prove that a disk takes an archive of a given size, with the steps that an archive takes and without an archive.
+
+Invariant: nothing is left of a probe, whether it succeeds or fails.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from consumer.archive.durable import Disk
+
+PROBE_BYTES = 64 * 1024
+
+
+def probe(disk: Disk, path: Path, size: int = PROBE_BYTES) -> None:
+    """Write `size` bytes to a new file, sync it and its directory, and remove it. Raises OSError, as the step that failed.
+
+    The bytes are random, because a file system that compresses would take zeros of any number.
+    """
+    path.unlink(missing_ok=True)  # left by a crash
+    try:
+        fd = disk.create(path)
+        try:
+            disk.append(fd, os.urandom(size))
+            disk.sync(fd)
+        finally:
+            disk.close(fd)
+        disk.sync_directory(path.parent)
+    except OSError:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
+    disk.remove(path)

@@ -1,0 +1,29 @@
+"""A probe over the real door, and over one that fails at each of its steps."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.probe import PROBE_BYTES, probe
+from tests.support.disk import ShadowDisk
+
+
+def test_a_probe_takes_the_steps_of_an_archive_and_leaves_nothing(tmp_path: Path) -> None:
+    disk = ShadowDisk(tmp_path)
+    probe(disk, tmp_path / "one.probe")
+    assert disk.calls[:4] == ["create", "append", "sync", "sync_directory"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_a_probe_that_fails_leaves_nothing_that_takes_the_space(tmp_path: Path, step: int) -> None:
+    with pytest.raises(OSError, match="No space"):
+        probe(ShadowDisk(tmp_path, fail_at=step, error=errno.ENOSPC), tmp_path / "one.probe", 10 * PROBE_BYTES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_crash_left_of_a_probe_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "one.probe").write_bytes(b"left")
+    probe(ShadowDisk(tmp_path), tmp_path / "one.probe")
+    assert list(tmp_path.iterdir()) == []
