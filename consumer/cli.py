@@ -73,6 +73,8 @@ def _logged(loaded: Settings, serve: Callable[[], Exit]) -> Exit:
     try:
         return serve()
     except Fatal as fatal:
+        if fatal.exit is Exit.WRITER:
+            traceback.print_exception(fatal)  # the place in the code is needed to repair it
         log.emit("failed", exit=int(fatal.exit), reason=fatal.what, do=fatal.do)
         return fatal.exit
     finally:

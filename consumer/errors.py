@@ -24,6 +24,7 @@ class Exit(IntEnum):
     DEADLINE = 18  # the drain after SIGTERM did not end in time; what was left has been given back
     NO_BROKER = 19  # `demo` found no broker and cannot install one
     INTERNAL = 70  # a defect of Deedbox
+    WRITER = 71  # a defect of Deedbox while a batch was written; what was held has been returned
 
 
 class DeedboxError(Exception):

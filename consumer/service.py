@@ -21,7 +21,7 @@ from consumer.archive.durable import Disk
 from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
-from consumer.errors import Exit
+from consumer.errors import Exit, Fatal
 from consumer.health import Health
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.broker import Broker
@@ -113,7 +113,10 @@ class Service:
         self._deadline = min(self._deadline, self._loop.time() + self._settings.service.drain_s)
         failures = [error for watch in stages.watches if watch.done() and (error := watch.exception())]
         for error in failures:  # said here, because the end may have to leave without it
-            log.emit("failed", exit=int(Exit.INTERNAL), reason=repr(error), do="report it: this is a defect of Deedbox")
+            exit = error.exit if isinstance(error, Fatal) else Exit.INTERNAL
+            log.emit(
+                "failed", exit=int(exit), reason=str(error) or repr(error), do="report it, it is a defect of Deedbox"
+            )
         if not stages.ingesting.done():
             log.emit("draining", signal=self._signal.result() if self._signal.done() else "", held=stages.ingest.held)
             await stages.ingest.stop()

@@ -5,13 +5,16 @@ caller leaves the thread to finish, and the next append waits for it.
 """
 
 import asyncio
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 from codec.event import Event
 from consumer.archive.shelf import Shelf
 from consumer.archive.writer import Receipt
+from consumer.errors import DeedboxError, Exit, Fatal
 
 T = TypeVar("T")
 
@@ -69,4 +72,12 @@ class Appender:
         self._thread.shutdown()
 
     async def _run(self, step: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, step)
+        """Run a step on the writer thread. Raises DeedboxError as the step does; any other exception is a defect, and Fatal."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, step)
+        except DeedboxError:
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"the writer failed: {error!r} at {Path(place.filename).name}:{place.lineno}"
+            raise Fatal(Exit.WRITER, what, "report it, it is a defect of Deedbox; do not restart in a loop") from error

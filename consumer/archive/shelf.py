@@ -77,6 +77,10 @@ class Shelf:
         except StorageFault as fault:
             self._abandon(writer, fault)
             raise
+        except Exception as error:
+            if writer.in_hand:  # a defect in the middle: the file may hold a batch that the index does not
+                self._abandon(writer, StorageFault("defect", repr(error)))
+            raise
         self._publish(writer)
         if writer.fill.batches == 1 or self.ledger.behind:
             # Before the acknowledgement: else the loss of this whole archive would not be noticed.

@@ -157,7 +157,7 @@ class ArchiveWriter:
         self.index = Index(check_of(self._head))
         self._digest = hashlib.sha256()
         self._unsynced = b""  # what was appended last, until it is synced
-        self._append_bytes = 0  # of the batch in hand
+        self.in_hand = 0  # bytes of the batch that is being appended
         self._fd = self._attempt(lambda: disk.create(self.path))
 
     @property
@@ -183,7 +183,7 @@ class ArchiveWriter:
         first = not self.index.rows
         parts = (self._head if first else b"") + header_raw + frame
         encoded = self._clock()
-        self._append_bytes = len(parts)
+        self.in_hand = len(parts)
         self._append(parts)
         self._attempt(lambda: self._disk.sync(self._fd))
         if first:
@@ -201,6 +201,7 @@ class ArchiveWriter:
             batches=len(self.index.rows),
             index_bytes=self.index.bytes,
         )
+        self.in_hand = 0
         return Receipt(self.id, header.number, len(events), len(parts), encoded - started, synced - encoded)
 
     def _header(self, events: Sequence[Event], raw: bytes, frame: bytes) -> BatchHeader:
@@ -252,7 +253,7 @@ class ArchiveWriter:
             return step()
         except OSError as error:
             self.broken = True
-            raise storage_fault(error, self.path, self._append_bytes) from error
+            raise storage_fault(error, self.path, self.in_hand) from error
 
 
 def publish(disk: Disk, fd: int, source: Path, target: Path) -> None:

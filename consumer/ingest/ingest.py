@@ -1,8 +1,9 @@
 """The life of ingest: one generation after the other, until told to stop.
 
 Role: reconnect, pause, resume; what is done with deliveries is in `loop`, what belongs to one channel in `generation`.
-Invariants: a disk that fails pauses, and never ends, the service; what a person must mend ends it only before the first
-delivery could come, because later it may mend itself.
+Invariants: a disk that fails pauses the service and never ends it. A fault that a person must repair ends it only before the
+first delivery could come, because later it may go away; a stall that a new connection does not end, and a defect of the writer, end
+it at any time. Whatever the end is, what is held is returned.
 """
 
 import asyncio
@@ -139,7 +140,8 @@ class Ingest:
             log.emit("paused", reason=fault.reason, detail=str(fault), returned=self.held)
             return fault
         except (Retry, Fatal) as error:
-            if isinstance(error, Fatal) and (error.exit is Exit.STALLED or not (self._consumed or generation.consumed)):
+            first = not (self._consumed or generation.consumed)
+            if isinstance(error, Fatal) and (first or error.exit in (Exit.STALLED, Exit.WRITER)):
                 raise
             generation.session.end(error.what)
         finally:

@@ -5,12 +5,16 @@ For what a real disk or a real message does not do on demand. Everything else is
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
+from codec import kvp
+from codec.event import Event
 from consumer.archive.durable import Disk
 from consumer.cli import main
 
 SYNC_S = 1.0
+DEFECT = b"a body that meets a defect"
 
 
 def slow_sync() -> None:
@@ -24,7 +28,19 @@ def slow_sync() -> None:
     Disk.sync = slowly  # type: ignore[method-assign]
 
 
-ALTERATIONS: dict[str, Callable[[], None]] = {"slow_sync": slow_sync}
+def defect() -> None:
+    """The encoder fails on one body, as no message should make it."""
+    encode_batch = kvp.encode_batch
+
+    def encode(events: Sequence[Event], *arguments: Any) -> list[bytes]:
+        if any(event.body == DEFECT for event in events):
+            raise LookupError("a defect of the encoder")
+        return encode_batch(events, *arguments)
+
+    kvp.encode_batch = encode
+
+
+ALTERATIONS: dict[str, Callable[[], None]] = {"slow_sync": slow_sync, "defect": defect}
 
 if __name__ == "__main__":
     ALTERATIONS[sys.argv.pop(1)]()

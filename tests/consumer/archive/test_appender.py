@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from codec.event import Event
 from consumer.archive.appender import Appender
 from consumer.archive.listing import find_archives
-from consumer.errors import StorageFault
+from consumer.errors import Exit, Fatal, StorageFault
 from tests.support import archives
 from tests.support.disk import ShadowDisk
 from tests.support.shelves import shelf, some
@@ -84,4 +85,16 @@ async def test_what_may_come_again_is_handed_over(tmp_path: Path) -> None:
     await appender.recall(found.extend)
     assert found == [(f"one-00000001:{number}", event) for number, event in enumerate(some(0, 3))]
     await appender.probe()
+    await appender.close()
+
+
+async def test_an_exception_that_is_no_fault_of_the_disk_is_fatal_and_names_its_place(tmp_path: Path) -> None:
+    def make() -> list[Event]:
+        raise LookupError("a defect")
+
+    appender = Appender(shelf(tmp_path))
+    with pytest.raises(Fatal, match=r"LookupError\('a defect'\) at test_appender.py:") as caught:
+        await appender.append(make)
+    assert caught.value.exit is Exit.WRITER
+    await appender.append(lambda: some(0, 1))
     await appender.close()

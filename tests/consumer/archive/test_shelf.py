@@ -373,3 +373,24 @@ def test_a_ledger_that_could_not_be_written_is_written_with_the_next_batch(tmp_p
     fail_on(disk)
     one.append(some(1, 1))
     assert b'"committed":1' in one.ledger.path.read_bytes()
+
+
+def test_after_a_defect_in_the_middle_of_an_append_nothing_of_it_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+
+    def fail(*_: object) -> None:
+        raise LookupError("a defect")
+
+    monkeypatch.setattr(one.writer.index, "add", fail)
+    with pytest.raises(LookupError):
+        one.append(some(2, 2))
+    assert one.writer is None
+    one.append(some(2, 2))
+    one.roll("stop")
+    one.recover_abandoned()
+    assert [verdict.faults for verdict in verify([tmp_path])] == [[], []]
+    assert len(archives.events(tmp_path)) == 4
