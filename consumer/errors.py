@@ -17,7 +17,7 @@ class Exit(IntEnum):
     VHOST = 11  # the broker has no such virtual host
     QUEUE = 12  # the queue exists with other arguments
     EXCHANGE = 13  # the exchange exists with another type or other arguments
-    MISSING = 14  # declare = false, and queue or exchange do not exist
+    MISSING = 14  # queue or exchange does not exist, and broker.declare does not include it
     DIRECTORY = 15  # the archive directory cannot be written
     INSTANCE = 16  # another process has this instance in this directory, or this state of `watch`
     STALLED = 17  # connected, messages waiting, nothing delivered, and a new connection did not help

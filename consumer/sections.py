@@ -40,7 +40,7 @@ class BrokerSection(Section, frozen=True):
     binding_keys: tuple[str, ...] = ("#",)
     binding_arguments: Arguments = {}
     consumer_arguments: Arguments = {}
-    declare: bool = True
+    declare: Literal["queue", "all", "none"] = "queue"
     ca_file: str = ""
     certificate_file: str = ""
     key_file: str = ""
@@ -137,7 +137,7 @@ MEANINGS = {
     "broker.binding_keys": "routing keys to bind with; several with commas in the environment",
     "broker.binding_arguments": "arguments of the bindings, for headers exchanges",
     "broker.consumer_arguments": "arguments of the consumer, such as x-priority",
-    "broker.declare": "false: queue and exchange must exist, and are taken as they are",
+    "broker.declare": "queue: make the queue and its bindings if they are missing, the exchange must exist; all: make the exchange too; none: take what exists",
     "broker.ca_file": "the authority that signed the broker's certificate; empty: the system's",
     "broker.certificate_file": "our certificate, where the broker asks for one",
     "broker.key_file": "its key",

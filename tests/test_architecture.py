@@ -61,9 +61,10 @@ ALLOWED = {
 
 # What only these modules may name: a module to import, or a call to make.
 OWNERS = {
-    "aio_pika": {"consumer/ingest/broker.py"},
+    "aio_pika": {"consumer/ingest/broker.py", "consumer/ingest/declare.py"},
     "aiormq": {
         "consumer/ingest/broker.py",
+        "consumer/ingest/declare.py",
         "consumer/ingest/fallback.py",
         "consumer/ingest/faults.py",
         "consumer/ingest/publish.py",

@@ -78,7 +78,7 @@ class Run:
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "consumer", "run", "--dir", str(self._directory), "--queue", self.name, "--exchange", self.name,
-                   "--instance", "demo", "--set", "archive.describe=openstack", "--set", "service.log=json"]  # fmt: skip
+                   "--instance", "demo", "--set", "archive.describe=openstack", "--set", "service.log=json", "--set", "broker.declare=all"]  # fmt: skip
         with self._log.open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"DEEDBOX_BROKER__URL": self.url})
 

@@ -1,4 +1,4 @@
-"""The broker: connection, topology, and generations of one consumer. The only module that imports the AMQP library.
+"""The broker: connection, topology, and generations of one consumer. The only module that consumes by the AMQP library.
 
 Invariants: a generation is one channel of one connection; an acknowledgement for a generation that has ended is dropped,
 because its messages come again; nothing is ever rejected, and what is not acknowledged when a generation ends
@@ -15,13 +15,14 @@ from importlib.metadata import version
 
 import aio_pika
 import aiormq
-from aio_pika.abc import AbstractChannel, AbstractQueue, ConnectionParameter
+from aio_pika.abc import AbstractQueue, ConnectionParameter
 from aiormq.abc import AbstractChannel as WireChannel
 from aiormq.abc import DeliveredMessage
 from yarl import URL
 
 from consumer import log
 from consumer.errors import DeedboxError, Exit, Retry
+from consumer.ingest.declare import declare
 from consumer.ingest.fallback import of_library
 from consumer.ingest.faults import LOST, connection_verdict, faults, raise_if_ours, reason_of
 from consumer.ingest.receive import DeliveryReader, Sink, detached_reader
@@ -78,7 +79,7 @@ class Session:
         self.cancelled_by_broker = self.stalled = False
         self.reader = reader
         self._connection, self._wire, self._sink = connection, wire, sink
-        self._topology = topology
+        self.topology = topology
         self._tag = ""
         wire.on_consumer_cancel_callbacks.add(self._on_broker_cancel)
         wire.closing.add_done_callback(self._on_closed)
@@ -91,7 +92,7 @@ class Session:
         async with faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
             await self._cancel()
             await self._wire.basic_qos(prefetch_count=prefetch)
-            arguments = dict(self._topology.consumer_arguments) or None
+            arguments = dict(self.topology.consumer_arguments) or None
             reply = await self._wire.basic_consume(self.queue, self._from_library, arguments=arguments)
         self._tag = reply.consumer_tag or ""
         self.prefetch = prefetch
@@ -202,7 +203,7 @@ class Broker:
         try:
             channel = connection.channel(publisher_confirms=False)
             await channel.initialize()
-            queue = await self._declare(channel)
+            queue = await declare(connection, channel, self._topology)
             wire = await channel.get_underlay_channel()
         except BaseException as error:
             await _close_quietly(connection)
@@ -225,27 +226,6 @@ class Broker:
         except LOST as error:
             raise connection_verdict(error, self._topology.url) from error
         return connection
-
-    async def _declare(self, channel: AbstractChannel) -> AbstractQueue:
-        topology = self._topology
-        if topology.exchange:
-            async with faults(Exit.EXCHANGE, f"exchange {topology.exchange!r}"):
-                await channel.declare_exchange(
-                    topology.exchange, topology.exchange_type, durable=True, passive=not topology.declare,
-                    arguments=dict(topology.exchange_arguments) or None,
-                )  # fmt: skip
-        async with faults(Exit.QUEUE, f"queue {topology.queue!r}"):
-            queue = await channel.declare_queue(
-                topology.queue,
-                durable=True,
-                passive=not topology.declare,
-                arguments=topology.all_queue_arguments() or None,
-            )
-        if topology.exchange and topology.declare:
-            for key in topology.binding_keys:
-                async with faults(Exit.EXCHANGE, f"binding to exchange {topology.exchange!r}"):
-                    await queue.bind(topology.exchange, key, arguments=dict(topology.binding_arguments) or None)
-        return queue
 
 
 async def _close_quietly(connection: _Connection) -> None:

@@ -1,6 +1,6 @@
 """What the AMQP library raises, as verdicts of ours: what happened, to which thing, and what to do.
 
-With `broker` and `publish`, the only modules that import the library.
+With `broker`, `declare` and `publish`, the only modules that import the library.
 """
 
 import asyncio
@@ -30,13 +30,13 @@ class faults:  # noqa: N801 -- used as a statement: `async with faults(...)`
                 raise Fatal(
                     self._exit,
                     f"{self._what} exists otherwise: {text_of(error)}",
-                    "change the settings to what exists, or set broker.declare = false to take it as it is",
+                    "change the settings to what exists, or take it as it is (broker.declare: none for the queue, queue for the exchange)",
                 ) from error
             case aiormq.exceptions.ChannelNotFoundEntity():
                 raise Fatal(
                     Exit.MISSING,
                     f"{self._what} does not exist: {text_of(error)}",
-                    "create it, or set broker.declare = true",
+                    "check its name, create it, or let Deedbox make it: broker.declare = queue for the queue, all for the exchange too",
                 ) from error
             case aiormq.exceptions.ChannelAccessRefused():
                 raise Fatal(

@@ -23,6 +23,7 @@ from consumer.ingest.loop import Receipt, archive_batches
 WATCH_S = 1.0
 SYNC_SAMPLES = 4096
 SLOW_SYNC_S = 1.0
+LOOK_AT = 8  # deliveries of each batch that are compared with our bindings
 
 
 class Archive(Protocol):
@@ -61,6 +62,8 @@ class Counters:
     returned: int = 0
     dropped: int = 0
     marked: int = 0
+    silence_reported: bool = False
+    unexplained: set[str] = field(default_factory=set)  # exchanges whose messages came by no binding of ours
     syncs: deque[float] = field(default_factory=lambda: deque(maxlen=SYNC_SAMPLES))
 
 
@@ -89,7 +92,7 @@ class Generation:
             "consuming", queue=session.queue, generation=session.generation, prefetch=prefetch,
             messages=session.messages_waiting,
         )  # fmt: skip
-        watches = (self._widen, self.holding.run, lambda: self._watch(stalled_before))
+        watches = (self._widen, self.holding.run, lambda: self._watch(counters, stalled_before))
         watchers = [asyncio.create_task(self._guarded(watch)) for watch in watches]
         try:
             await archive_batches(
@@ -134,7 +137,7 @@ class Generation:
             await self.session.consume(self._pace.prefetch)
             log.emit("widened", generation=self.session.generation, prefetch=self.session.prefetch)
 
-    async def _watch(self, stalled_before: bool) -> None:
+    async def _watch(self, counters: Counters, stalled_before: bool) -> None:
         """Connected, messages waiting, nothing delivered: end the generation, and the second time in a row the service."""
         loop = asyncio.get_running_loop()
         quiet_since = loop.time()
@@ -150,6 +153,17 @@ class Generation:
             quiet_since = loop.time()
             if messages := await self.session.messages_ready():
                 self._on_stall(messages, idle_s, stalled_before and not self.batches.received)
+            elif not (counters.batches or self.batches.received or counters.silence_reported):
+                self._on_silence(counters, idle_s)
+
+    def _on_silence(self, counters: Counters, idle_s: float) -> None:
+        """Report once that nothing has come since the start: a name that is misspelled looks like a quiet queue."""
+        counters.silence_reported = True
+        topology = self.session.topology
+        log.emit(
+            "nothing_delivered", queue=self.session.queue, exchange=topology.exchange, bindings=list(topology.bindings),
+            waited_s=round(idle_s, 1),
+        )  # fmt: skip
 
     def _window_is_held(self) -> bool:
         """Whether the broker delivers nothing because the window is full of what the disk does not take."""
@@ -186,8 +200,21 @@ class Generation:
             self._committed.set()
         else:
             log.emit("stale_ack", generation=self.session.generation, events=len(batch.deliveries))
+        self._look_at_origins(counters, batch)
         if not batch.deliveries[-1].redelivered:
             self._report_redeliveries(counters)
+
+    def _look_at_origins(self, counters: Counters, batch: Batch) -> None:
+        """Report, once for each exchange, a message that no binding of ours explains."""
+        for found in batch.deliveries[:LOOK_AT]:
+            if found.exchange in counters.unexplained or self.session.topology.explains(
+                found.exchange, found.routing_key
+            ):
+                continue
+            counters.unexplained.add(found.exchange)
+            log.emit(
+                "unexpected_binding", queue=self.session.queue, exchange=found.exchange, routing_key=found.routing_key
+            )
 
     def _report_redeliveries(self, counters: Counters) -> None:
         """One line for a window that came again, when it is through."""

@@ -1,8 +1,10 @@
 """What is declared and consumed at the broker. Pure: values only."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import lru_cache
+from typing import Any, Literal
 
 from yarl import URL
 
@@ -11,7 +13,10 @@ DELIVERY_LIMIT = 20  # of quorum queues, by default, from RabbitMQ 4.0 on
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Where deliveries come from. With `declare`, exchange, queue and bindings are made if they are not there."""
+    """Where deliveries come from.
+
+    `declare`: `queue` makes the queue and its bindings if they are missing, `all` the exchange too, `none` nothing.
+    """
 
     url: str
     queue: str
@@ -23,7 +28,7 @@ class Topology:
     binding_keys: tuple[str, ...] = ("#",)
     binding_arguments: Mapping[str, Any] = field(default_factory=dict)
     consumer_arguments: Mapping[str, Any] = field(default_factory=dict)
-    declare: bool = True
+    declare: Literal["queue", "all", "none"] = "queue"
     name: str = "deedbox"
     ca_file: str = ""
     certificate_file: str = ""
@@ -43,6 +48,38 @@ class Topology:
         """
         limit = self.all_queue_arguments().get("x-delivery-limit", DELIVERY_LIMIT)
         return limit if isinstance(limit, int) and limit >= 0 else None
+
+    @property
+    def bindings(self) -> tuple[str, ...]:
+        """The keys with which we bind the queue. AMQP does not tell a client the bindings that others made."""
+        return self.binding_keys if self.exchange and self.declare != "none" else ()
+
+    def explains(self, exchange: str, routing_key: str) -> bool:
+        """Whether a binding of ours may have brought such a message; also True if we made none."""
+        if not self.bindings:
+            return True
+        if exchange != self.exchange:
+            return False
+        if self.exchange_type == "direct":
+            return routing_key in self.bindings
+        return self.exchange_type != "topic" or any(matches(key, routing_key) for key in self.bindings)
+
+
+@lru_cache(1000)
+def _pattern(binding_key: str) -> re.Pattern[str]:
+    """AMQP 0-9-1 section 3.1.3.3: `*` is one word, `#` is any number of words, and words are separated by dots."""
+    pattern = ""
+    for word in binding_key.split("."):
+        if word == "#":
+            pattern += r"(?:\.[^.]*)*"
+        else:
+            pattern += r"\." + (r"[^.]*" if word == "*" else re.escape(word))
+    return re.compile(pattern, re.DOTALL)
+
+
+def matches(binding_key: str, routing_key: str) -> bool:
+    """Whether a topic exchange routes the key by the binding."""
+    return binding_key == "#" or _pattern(binding_key).fullmatch("." + routing_key if routing_key else "") is not None
 
 
 def without_password(url: str) -> str:

@@ -143,7 +143,7 @@ def test_the_largest_body_and_header_that_the_broker_takes(
 def test_the_reader_of_the_log_may_stop_reading(url: str, name: str, directory: Path, publisher: WirePublisher) -> None:
     """A full pipe once stopped whole services, or kept them from ending: lines wait in a queue, and nothing else waits."""
     command = [sys.executable, "-m", "consumer", "run", "--url", url, "--queue", name, "--exchange", name, "--dir", str(directory),
-               "--set", "service.stats_s=0.1", "--set", "service.log=json"]  # fmt: skip
+               "--set", "service.stats_s=0.1", "--set", "service.log=json", "--set", "broker.declare=all"]  # fmt: skip
     read, write = full_pipe()
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(command, stdout=write, stderr=subprocess.DEVNULL, env=environ)
@@ -175,7 +175,7 @@ async def test_a_look_at_the_disk_at_the_end_is_no_missed_deadline(
     monkeypatch.setattr(service, "leave_now", leave)
     monkeypatch.setattr(service, "_collect_less", lambda: None)
     flags = {"broker.url": url, "broker.queue": name, "broker.exchange": name, "archive.dir": str(directory)}
-    running = service.Service(load(None, {}, flags, ["service.stats_s=0.1"]))
+    running = service.Service(load(None, {}, flags, ["service.stats_s=0.1", "broker.declare=all"]))
     ending = asyncio.create_task(running.run())
     await asyncio.wait_for(looking.wait(), 30)
     running._on_signal(signal.SIGTERM)
@@ -220,8 +220,8 @@ def wrong(url: str, name: str, directory: Path) -> dict[str, tuple[list[str], Ex
         "password": ([*good, "--url", url.replace("guest:guest", "guest:wrong")], Exit.ACCESS, "check user and password"),
         "vhost": ([*good, "--url", url + "nowhere"], Exit.VHOST, "no virtual host 'nowhere'"),
         "queue arguments": ([*good, "--set", "broker.queue_type=classic"], Exit.QUEUE, "x-queue-type"),
-        "exchange type": ([*good, "--set", "broker.exchange_type=fanout"], Exit.EXCHANGE, "current is 'topic'"),
-        "nothing declared": (["--url", url, "--queue", f"{name}-none", "--set", "broker.declare=false", "--dir", str(directory)], Exit.MISSING, "does not exist"),
+        "exchange type": ([*good, "--set", "broker.exchange_type=fanout", "--set", "broker.declare=all"], Exit.EXCHANGE, "current is 'topic'"),
+        "nothing declared": (["--url", url, "--queue", f"{name}-none", "--set", "broker.declare=none", "--dir", str(directory)], Exit.MISSING, "does not exist"),
         "queue name": ([*good, "--queue", "é"], Exit.SETTINGS, "check its name"),
         "directory": ([*good, "--dir", "/proc/deedbox"], Exit.DIRECTORY, "set archive.dir"),
         "setting": ([*good, "--set", "broker.quee=x"], Exit.SETTINGS, "the nearest known one is 'broker.queue'"),
@@ -295,3 +295,34 @@ def test_each_life_that_dies_without_a_commit_makes_the_window_smaller(url: str,
             assert deedbox.wait_for("consuming", life)["prefetch"] == prefetch
             deedbox.kill()
             deedbox.start()
+
+
+def test_an_exchange_whose_name_is_misspelled_is_not_made_and_not_waited_for(
+    url: str, name: str, directory: Path, publisher: WirePublisher
+) -> None:
+    publisher.declare_exchange(name)
+    arguments = ("--url", url, "--queue", name, "--dir", str(directory), "--set", "service.log=json")
+    done = run("run", *arguments, "--exchange", name + "x")
+    assert (done.returncode, f"exchange '{name}x' does not exist" in done.stdout) == (Exit.MISSING, True)
+    assert "broker.declare" in done.stdout
+    with Deedbox(
+        directory, "--url", url, "--queue", name, "--exchange", name, "--set", "broker.declare=queue"
+    ) as deedbox:
+        declared = deedbox.wait_for("declared")
+        assert (declared["created"], declared["exchange"], declared["bindings"]) == (["queue"], name, ["#"])
+
+
+def test_what_was_made_and_what_was_found_is_logged_and_another_binding_is_noticed(
+    deedbox: Deedbox, url: str, name: str, publisher: WirePublisher
+) -> None:
+    assert deedbox.lines("declared")[0]["created"] == ["exchange", "queue"]
+    assert deedbox.stop() == 0
+    arguments = ("--url", url, "--queue", name, "--exchange", name, "--instance", "two", "--set", "broker.watchdog_s=1")
+    with Deedbox(deedbox.directory, *arguments, "--binding-key", "wanted.#") as other:
+        other.wait_until(lambda: len(other.lines("declared")) == 2, "declared again")
+        declared = other.lines("declared")[1]
+        assert (declared["created"], declared["bindings"]) == ([], ["wanted.#"])
+        waited = other.wait_for("nothing_delivered")
+        assert (waited["queue"], waited["bindings"]) == (name, ["wanted.#"])
+        publish(publisher, name, [b"x"])
+        assert other.wait_for("unexpected_binding")["routing_key"] == "a.b"

@@ -29,14 +29,14 @@ def test_flags_go_before_the_environment_and_that_before_the_file(tmp_path: Path
 
 def test_text_is_converted_to_the_type_of_its_setting() -> None:
     environ = {
-        "DEEDBOX_BROKER__BINDING_KEYS": "a.#, b.*", "DEEDBOX_BROKER__QUEUE_ARGUMENTS": '{"x-max-length": 5}', "DEEDBOX_BROKER__DECLARE": "false",
+        "DEEDBOX_BROKER__BINDING_KEYS": "a.#, b.*", "DEEDBOX_BROKER__QUEUE_ARGUMENTS": '{"x-max-length": 5}', "DEEDBOX_BROKER__DECLARE": "all",
         "DEEDBOX_ROLL__AGE_S": "1.5", "DEEDBOX_BATCH__BYTES": "1000",
     }  # fmt: skip
     found = load(None, environ, {}, ["roll.events=9"])
     assert (found.broker.binding_keys, found.broker.queue_arguments, found.broker.declare) == (
         ("a.#", "b.*"),
         {"x-max-length": 5},
-        False,
+        "all",
     )
     assert (found.roll.age_s, found.batch.bytes, found.roll.events) == (1.5, 1000, 9)
 

@@ -31,6 +31,8 @@ class Deedbox:
             str(directory),
             "--set",
             "service.log=json",
+            "--set",
+            "broker.declare=all",
             *arguments,
         ]
         self._environ: dict[str, str] = {}

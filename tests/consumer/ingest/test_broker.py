@@ -42,7 +42,7 @@ async def taken() -> Taken:
 
 @pytest.fixture
 def topology(url: str, name: str) -> Topology:
-    return Topology(url, name, exchange=name)
+    return Topology(url, name, exchange=name, declare="all")
 
 
 Open = Callable[[Topology], Awaitable[Session]]
@@ -192,7 +192,7 @@ async def test_a_queue_with_other_arguments_says_so(opened: Open, topology: Topo
     found = await fatal(replace(topology, queue_type="classic"))
     assert found.exit is Exit.QUEUE
     assert "x-queue-type" in found.what
-    assert "broker.declare = false" in found.do
+    assert "broker.declare: none" in found.do
 
 
 async def test_an_exchange_of_another_type_says_so(opened: Open, topology: Topology) -> None:
@@ -208,14 +208,14 @@ async def test_an_exchange_type_that_does_not_exist_says_so(topology: Topology) 
 
 
 async def test_a_passive_consumer_needs_what_it_consumes(topology: Topology) -> None:
-    found = await fatal(replace(topology, declare=False, exchange=""))
-    assert (found.exit, "broker.declare = true" in found.do) == (Exit.MISSING, True)
+    found = await fatal(replace(topology, declare="none", exchange=""))
+    assert (found.exit, "broker.declare = queue" in found.do) == (Exit.MISSING, True)
 
 
 async def test_a_passive_consumer_takes_what_there_is(opened: Open, taken: Taken, topology: Topology) -> None:
     """Whatever arguments the queue was declared with."""
     await opened(replace(topology, queue_arguments={"x-max-length": 1000}))
-    session = await opened(replace(topology, declare=False, queue_type="classic"))
+    session = await opened(replace(topology, declare="none", queue_type="classic"))
     await session.consume(5)
     await publish(topology, 1)
     await taken.until(1)
@@ -264,13 +264,13 @@ async def test_without_our_reader_the_library_delivers_the_same(
         )
     await taken.until(2)
     await session.release()
-    assert said == []
+    assert "receive_fallback" not in said
     monkeypatch.setattr(brokers, "_takes_transport", lambda: False)
     other = Taken()
     again = await Broker(topology).open(other.sink)
     await again.consume(10)
     await other.until(2)
-    assert said == ["receive_fallback"]
+    assert "receive_fallback" in said
     for mine, theirs in zip(taken, other, strict=True):
         assert stable_header(mine.header) == stable_header(theirs.header)
         changes = {"header": b"", "arrived_us": 0, "redelivered": False}

@@ -14,6 +14,7 @@ from consumer.ingest.dedupe import Intake
 from consumer.ingest.delivery import Delivery, describe
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
+from consumer.ingest.topology import Topology
 from tests.support.deliveries import delivery
 
 PACE = Pace(BatchLimits(10, 1 << 20, 0.001), prefetch=64, retry_s=0.001, retry_s_max=0.002)
@@ -45,6 +46,7 @@ class PlayedSession:
         self.reader = Reader()
         self.prefetch = 0
         self.delivery_limit = broker.delivery_limit
+        self.topology = Topology("amqp://played/", "q", exchange="exchange", binding_keys=("key", "a.#"))
         self._broker, self._sink = broker, sink
         self._unacked: list[Delivery] = []
         self._tag = 0
@@ -394,3 +396,30 @@ async def test_after_a_lost_connection_a_message_near_its_limit_is_not_asked_for
     assert archive.probed[-1] > 0
     await running.stop()
     await task
+
+
+async def test_a_queue_to_which_nothing_ever_comes_is_reported_once(said: list[str]) -> None:
+    running = ingest(PlayedBroker(), PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01))
+    task = asyncio.create_task(running.run())
+    await until(lambda: "nothing_delivered" in said)
+    await asyncio.sleep(0.05)
+    await running.stop()
+    await task
+    assert said.count("nothing_delivered") == 1
+
+
+@pytest.mark.parametrize(("exchange", "key", "count"), [("exchange", "key", 0), ("exchange", "b", 1), ("", "q", 1)])
+async def test_a_message_that_no_binding_of_ours_explains_is_reported_once(
+    said: list[str], monkeypatch: pytest.MonkeyPatch, exchange: str, key: str, count: int
+) -> None:
+    broker = PlayedBroker([b"1", b"2", b"3"])
+    made = delivery
+    monkeypatch.setitem(
+        globals(), "delivery", lambda *a, **k: made(*a, **k)._replace(exchange=exchange, routing_key=key)
+    )
+    running = ingest(broker, PlayedArchive())
+    task = asyncio.create_task(running.run())
+    await until(lambda: len(broker.acked) == 3)
+    await running.stop()
+    await task
+    assert said.count("unexpected_binding") == count

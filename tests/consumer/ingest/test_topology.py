@@ -1,6 +1,9 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
-from consumer.ingest.topology import Topology, user_of, without_password
+from consumer.ingest.topology import Topology, matches, user_of, without_password
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,38 @@ def test_passwords_are_not_shown() -> None:
 def test_the_user_is_shown() -> None:
     assert user_of("amqp://user:secret@host/") == "user"
     assert user_of("amqp://host/") == "guest"
+
+
+@pytest.mark.parametrize(
+    ("binding", "matching", "other"),
+    [
+        ("#", ["", "a", "a.b"], []),
+        ("a.b", ["a.b"], ["a", "a.b.c", "axb"]),
+        ("a.*", ["a.b", "a."], ["a", "a.b.c"]),
+        ("*", ["a"], ["a.b", ""]),
+        ("a.#", ["a", "a.b", "a.b.c"], ["b", "ab"]),
+        ("#.c", ["c", "a.b.c"], ["c.a", "ac"]),
+        ("*.#.z", ["a.z", "a.b.c.z"], ["z", "a"]),
+        ("a+.b", ["a+.b"], ["aa.b"]),
+    ],
+)
+def test_binding_keys_match_as_a_topic_exchange_routes(binding: str, matching: list[str], other: list[str]) -> None:
+    assert [key for key in matching + other if matches(binding, key)] == matching
+
+
+@pytest.mark.parametrize(
+    ("changes", "explained"),
+    [
+        ({}, True),
+        ({"binding_keys": ("b.#",)}, False),
+        ({"exchange_type": "direct", "binding_keys": ("a.#",)}, False),
+        ({"exchange_type": "direct", "binding_keys": ("a.b",)}, True),
+        ({"exchange_type": "fanout", "binding_keys": ("",)}, True),
+        ({"exchange": "other"}, False),
+        ({"exchange": ""}, True),
+        ({"exchange": "other", "declare": "none"}, True),
+    ],
+)
+def test_a_message_is_explained_by_the_bindings_that_we_made(changes: dict[str, Any], explained: bool) -> None:
+    topology = replace(Topology("amqp://host/", "q", exchange="events", binding_keys=("a.#",)), **changes)
+    assert topology.explains("events", "a.b") is explained

@@ -1,0 +1,69 @@
+"""Make or check the exchange, the queue and its bindings, and report which of them were there.
+
+With `broker`, the only module that imports aio-pika. AMQP does not tell whether a declaration created something, so the
+existence is asked before, on a channel of its own, which the broker closes if the answer is no.
+Source: AMQP 0-9-1 sections 1.6.2.1 and 1.7.2.1 (`passive`).
+"""
+
+import aiormq
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
+
+from consumer import log
+from consumer.errors import Exit
+from consumer.ingest.faults import faults
+from consumer.ingest.topology import Topology
+
+
+async def declare(connection: AbstractConnection, channel: AbstractChannel, topology: Topology) -> AbstractQueue:
+    """Declare on `channel` as the topology wants it, and log the result. Raises Fatal and Retry."""
+    created = []
+    if topology.exchange:
+        if topology.declare == "all" and not await _exists(connection, exchange=topology.exchange):
+            created.append("exchange")
+        await _declare_exchange(channel, topology)
+    if topology.declare != "none" and not await _exists(connection, queue=topology.queue):
+        created.append("queue")
+    queue = await _declare_queue(channel, topology)
+    for key in topology.bindings:
+        async with faults(Exit.EXCHANGE, f"binding to exchange {topology.exchange!r}"):
+            await queue.bind(topology.exchange, key, arguments=dict(topology.binding_arguments) or None)
+    result = queue.declaration_result
+    log.emit(
+        "declared", queue=queue.name, exchange=topology.exchange, bindings=list(topology.bindings), created=created,
+        messages=result.message_count or 0, consumers=result.consumer_count or 0,
+    )  # fmt: skip
+    return queue
+
+
+async def _exists(connection: AbstractConnection, queue: str = "", exchange: str = "") -> bool:
+    """Whether it is there. Any other answer than "not found" is left to the declaration, which reports it better."""
+    async with faults(Exit.QUEUE, f"queue {queue!r}" if queue else f"exchange {exchange!r}"):
+        channel = connection.channel(publisher_confirms=False)
+        await channel.initialize()
+        try:
+            if queue:
+                await channel.declare_queue(queue, passive=True)
+            else:
+                await channel.declare_exchange(exchange, passive=True)
+        except aiormq.exceptions.ChannelNotFoundEntity:
+            return False
+        except aiormq.exceptions.ChannelClosed:
+            return True
+        await channel.close()
+        return True
+
+
+async def _declare_exchange(channel: AbstractChannel, topology: Topology) -> None:
+    async with faults(Exit.EXCHANGE, f"exchange {topology.exchange!r}"):
+        await channel.declare_exchange(
+            topology.exchange, topology.exchange_type, durable=True, passive=topology.declare != "all",
+            arguments=dict(topology.exchange_arguments) or None,
+        )  # fmt: skip
+
+
+async def _declare_queue(channel: AbstractChannel, topology: Topology) -> AbstractQueue:
+    async with faults(Exit.QUEUE, f"queue {topology.queue!r}"):
+        return await channel.declare_queue(
+            topology.queue, durable=True, passive=topology.declare == "none",
+            arguments=topology.all_queue_arguments() or None,
+        )  # fmt: skip

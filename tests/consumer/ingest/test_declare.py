@@ -1,0 +1,56 @@
+"""Against a real RabbitMQ."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from consumer import log
+from consumer.errors import Exit, Fatal
+from consumer.ingest.broker import Broker
+from consumer.ingest.topology import Topology
+from tests.support.wire import WirePublisher
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append({"event": event, **fields}))
+    return lines
+
+
+async def open_and_release(topology: Topology) -> None:
+    session = await Broker(topology).open(lambda _found, _drained: None)
+    await session.release()
+
+
+async def test_what_is_made_the_first_time_is_found_the_second(url: str, name: str, said: list[dict[str, Any]]) -> None:
+    topology = Topology(url, name, exchange=name, binding_keys=("a", "b"), declare="all")
+    for created in (["exchange", "queue"], []):
+        await open_and_release(topology)
+        assert said.pop() == {
+            "event": "declared", "queue": name, "exchange": name, "bindings": ["a", "b"], "created": created,
+            "messages": 0, "consumers": 0,
+        }  # fmt: skip
+
+
+async def test_by_default_an_exchange_that_is_not_there_is_not_made(url: str, name: str) -> None:
+    topology = Topology(url, name, exchange=name)
+    for _ in range(2):
+        with pytest.raises(Fatal, match="check its name") as caught:
+            await open_and_release(topology)
+        assert caught.value.exit is Exit.MISSING
+    with pytest.raises(Fatal, match="queue"):
+        await open_and_release(replace(topology, exchange="", declare="none"))
+
+
+async def test_by_default_the_exchange_is_taken_as_it_is_and_the_queue_is_bound(
+    url: str, name: str, publisher: WirePublisher, said: list[dict[str, Any]]
+) -> None:
+    publisher.declare_exchange(name, "fanout")
+    await open_and_release(Topology(url, name, exchange=name))
+    assert said[-1]["created"] == ["queue"]
+    publisher.publish(name.encode(), b"a", b"\0\0", b"x")
+    publisher.wait_for_confirms()
+    await open_and_release(Topology(url, name, exchange=name, declare="none"))
+    assert (said[-1]["messages"], said[-1]["bindings"]) == (1, [])
