@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
@@ -172,11 +171,11 @@ def health(
     set: Set = (),
 ) -> int:
     """Whether the service makes progress, from what it last proved. Status 1 if not."""
-    from consumer.health import health_path, judge
+    from consumer.health import Instant, health_path, judge
 
     flags = {"archive.dir": dir, "archive.instance": instance}
     loaded = settings.load(config, settings.environment(), flags, list(set))
-    well, why = judge(health_path(Path(loaded.archive.dir), loaded.instance), time.time())
+    well, why = judge(health_path(Path(loaded.archive.dir), loaded.instance), Instant.now())
     print(why)
     return _damaged(not well)
 

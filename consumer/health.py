@@ -5,6 +5,7 @@ Invariant: the file has a fixed size and is written in place, so that it can be 
 
 import os
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import aiofiles
@@ -15,6 +16,35 @@ from consumer.archive.durable import open_regular, read_regular
 
 FILE_BYTES = 1024
 STALE_S = 15.0
+UNACKED_S_MAX = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A moment on both clocks: `wall` since 1970, `boot` since the machine started, which no operator sets."""
+
+    wall: float
+    boot: float
+    boot_id: str
+
+    @classmethod
+    def now(cls) -> "Instant":
+        """The present."""
+        return cls(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), boot_id())
+
+    def since(self, earlier: "Instant") -> float:
+        """Seconds between the two: by the clock that cannot step, if both are of one start of one machine."""
+        if self.boot_id and self.boot_id == earlier.boot_id:
+            return self.boot - earlier.boot
+        return self.wall - earlier.wall
+
+
+def boot_id() -> str:
+    """Which start of which machine this is; empty if the kernel does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 class Health:
@@ -25,7 +55,7 @@ class Health:
 
     async def write(self, state: dict[str, object]) -> None:
         """Say how things are now. A disk that refuses is no reason to stop: the file goes stale, and that says it."""
-        raw = orjson.dumps(state | {"at": time.time()}).ljust(FILE_BYTES - 1) + b"\n"
+        raw = orjson.dumps(state | {"at": asdict(Instant.now())}).ljust(FILE_BYTES - 1) + b"\n"
         try:
             async with aiofiles.open(self.path, "r+b", opener=_open) as file:
                 await file.write(raw)
@@ -42,18 +72,22 @@ def health_path(directory: Path, instance: str) -> Path:
     return directory / f"{instance}.health"
 
 
-def judge(path: Path, now: float) -> tuple[bool, str]:
+def judge(path: Path, now: Instant) -> tuple[bool, str]:
     """Whether the service is well, and a line that says why."""
     try:
         state = orjson.loads(read_regular(path))
-        age_s = now - state["at"]
-        text = (
-            f"{state['state']}, {state['archived']} archived, {state['held']} held, oldest {state['unacked_age_s']} s"
-        )
+        age_s, unacked_age_s = now.since(Instant(**state["at"])), float(state["unacked_age_s"])
+        text = f"{state['state']}, {state['archived']} archived, {state['held']} held, oldest {unacked_age_s} s"
     except FileNotFoundError:
         return False, f"{path} does not exist: the service has not run here"
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         return False, f"{path} cannot be read: {error!r}"
+    if state["state"] == "stopped":
+        return False, text
     if age_s > STALE_S:
         return False, f"last sign of life {age_s:.0f} s ago ({text})"
+    if age_s < -STALE_S:
+        return False, f"last sign of life {-age_s:.0f} s in the future: the clocks differ ({text})"
+    if unacked_age_s > UNACKED_S_MAX:
+        return False, f"a delivery is held for {unacked_age_s:.0f} s without being archived ({text})"
     return state["state"] == "consuming", text

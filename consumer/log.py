@@ -60,6 +60,7 @@ CATALOGUE = {
     "unsupported_file_system": _event("warning", "directory type reason", "The archive directory is on a file system that may break the promise, because of `reason`.", "Move the archive directory to a local ext4, xfs or btrfs."),
     "watermark_failed": _event("warning", "path reason", "The watermark could not be written. Nothing is lost; other processes trust less of the open archive than they could.", "Check the disk and the permissions of the file."),
     "recovered": _event("warning", "path outcome events torn_bytes gaps sealed", "An archive of a life that did not end cleanly was mended; torn bytes were never acknowledged.", "Nothing, unless `gaps` is not 0: then `deedbox verify` says what is lost."),
+    "recovery_awaited": _event("warning", "path", "Another instance of the directory recovers the archives of this one; the start waits for it.", "Nothing, unless it does not end: then look at the other instance."),
     "recovery_deferred": _event("error", "path reason", "An archive could not be mended now; it is tried again.", "Check the disk and the permissions of the file."),
     "paused": _event("error", "reason detail returned", "The disk takes no more: consuming has stopped, `returned` deliveries were given back. Nothing is lost.", "Free space or mend the disk; consuming resumes by itself."),
     "still_paused": _event("warning", "reason detail paused_s", "The disk was probed and still takes no more.", "As for `paused`."),

@@ -22,7 +22,7 @@ from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
 from consumer.errors import Exit, Fatal
-from consumer.health import Health
+from consumer.health import Health, boot_id
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.broker import Broker
 from consumer.ingest.dedupe import Intake
@@ -43,6 +43,7 @@ class Stages:
     appender: Appender
     ingest: Ingest
     stats: Stats
+    health: Health
     ingesting: asyncio.Task[None]
     watches: list[asyncio.Task[None]]
     sealing: set[asyncio.Task[None]] = field(default_factory=set)
@@ -64,6 +65,7 @@ class Service:
         _collect_less()
         for sign in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(sign, self._on_signal, sign)
+        self._loop.add_signal_handler(signal.SIGHUP, _ignore)  # while the directory is recovered, nothing is open
         claim = await Claim.take(self._disk, self._place, self._settings.instance)
         log.emit(
             "started", version=version("deedbox"), instance=self._settings.instance, unclean=claim.unclean,
@@ -78,7 +80,7 @@ class Service:
 
     def _start(self, claim: Claim) -> Stages:
         settings = self._settings
-        shelf = Shelf(self._disk, self._shelf_settings(), claim.ledger, boot_id=_boot_id())
+        shelf = Shelf(self._disk, self._shelf_settings(), claim.ledger, boot_id=boot_id())
         for path in claim.deferred:
             shelf.adopt(path)
         appender = Appender(shelf)
@@ -91,7 +93,7 @@ class Service:
         health = Health(self._place.directory, settings.instance)
         watches = [appender.run_timer(), stats.run(settings.service.stats_s, health), _adopt_orphans(claim)]
         tasks = [asyncio.create_task(watch) for watch in watches]
-        stages = Stages(claim, appender, ingest, stats, asyncio.create_task(ingest.run()), tasks)
+        stages = Stages(claim, appender, ingest, stats, health, asyncio.create_task(ingest.run()), tasks)
         self._loop.add_signal_handler(signal.SIGHUP, _seal, stages)
         return stages
 
@@ -119,15 +121,20 @@ class Service:
             )
         if not stages.ingesting.done():
             log.emit("draining", signal=self._signal.result() if self._signal.done() else "", held=stages.ingest.held)
-            await stages.ingest.stop()
-            await asyncio.wait([stages.ingesting], timeout=self._deadline - self._loop.time())
+            await self._within_deadline(asyncio.create_task(stages.ingest.stop()))
+            await self._within_deadline(stages.ingesting)
         if stages.ingesting.done():
             stages.ingesting.result()
         for error in failures:
             raise error
 
+    async def _within_deadline(self, task: asyncio.Task[None]) -> None:
+        """Wait for the task, and not longer than the drain may take. Its result is left to those that ask for it."""
+        await asyncio.wait([task], timeout=max(self._deadline - self._loop.time(), 0.0))
+
     async def _end(self, stages: Stages) -> None:
         """Give back what is not committed, seal, note the end. Past the deadline: leave."""
+        self._loop.add_signal_handler(signal.SIGHUP, _ignore)
         for task in stages.watches:
             task.cancel()
         late = not stages.ingesting.done()
@@ -149,7 +156,12 @@ class Service:
         await stages.appender.close()
         await asyncio.to_thread(stages.claim.end, stages.ingest.consumed)
         await stages.stats.last_look()  # its thread would hold up the end of the process
+        await stages.health.write(stages.stats.state() | {"state": "stopped"})
         stages.claim.release()
+
+
+def _ignore() -> None:
+    """There is nothing to seal; without a handler the signal would end the process."""
 
 
 def _seal(stages: Stages) -> None:
@@ -175,10 +187,3 @@ def _collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""

@@ -13,14 +13,14 @@ from typing import Self
 
 from consumer import log
 from consumer.archive import naming, recovery
-from consumer.archive.durable import Disk
+from consumer.archive.durable import PURPOSE_BYTES, Disk, read_regular
 from consumer.archive.filesystem import complaint
 from consumer.archive.ledger import Ledger
 from consumer.archive.shelf import report
 from consumer.archive.writer import Place
 from consumer.errors import Exit, Fatal
 
-LOCK_S_MAX = 5.0  # another instance may be recovering our archives, which takes seconds
+LOCK_S_MAX = 5.0  # the process before this one may be about to end
 
 
 class Claim:
@@ -93,7 +93,10 @@ async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
     path = naming.lock_path(directory, instance)
     deadline = time.monotonic() + LOCK_S_MAX
     try:
-        while (fd := disk.take(path)) is None:
+        while (fd := disk.take(path, "running")) is None:
+            if purpose_of(path) == recovery.RECOVERING:  # of large archives, which takes as long as it takes
+                deadline = time.monotonic() + LOCK_S_MAX
+                log.emit("recovery_awaited", path=str(path))
             if time.monotonic() > deadline:
                 what = f"instance {instance!r} of {directory} belongs to another process"
                 raise Fatal(Exit.INSTANCE, what, "stop that one, or give this one another archive.instance")
@@ -102,3 +105,8 @@ async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
         remedy = "make the archive directory writable, or set archive.dir"
         raise Fatal(Exit.DIRECTORY, f"{path}: {error.strerror}", remedy) from error
     return fd
+
+
+def purpose_of(path: Path) -> str:
+    """For what purpose the lock file was locked last. Raises OSError."""
+    return read_regular(path)[:PURPOSE_BYTES].decode("utf-8", "replace").strip()

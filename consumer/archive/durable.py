@@ -16,6 +16,7 @@ from pathlib import Path
 
 from consumer.archive import locks
 
+PURPOSE_BYTES = 16  # a fixed size, so that it is written in place on a full disk
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
@@ -64,14 +65,18 @@ class Disk:
         """Take the flock if no other process has it to itself, and say whether it was taken. It is held until the file is closed."""
         return locks.take(fd)
 
-    def take(self, path: Path) -> int | None:
+    def take(self, path: Path, purpose: str = "") -> int | None:
         """Hold the lock file `path` until it is closed; None if another process holds it.
+
+        The file then says for what purpose it was locked last, as far as the disk takes it.
 
         The file stays when the lock goes: removing it would let two processes hold two files of one name.
         """
         fd = open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
             if self.lock(fd):
+                with suppress(OSError):
+                    os.pwrite(fd, purpose.encode().ljust(PURPOSE_BYTES), 0)
                 return fd
         except OSError:
             self.close(fd)
@@ -278,9 +283,9 @@ def is_held(path: Path) -> bool:
 
 
 @contextmanager
-def held(disk: Disk, path: Path) -> Iterator[bool]:
+def held(disk: Disk, path: Path, purpose: str = "") -> Iterator[bool]:
     """Hold the lock file `path` for the time of the block; yields False if another process holds it."""
-    fd = disk.take(path)
+    fd = disk.take(path, purpose)
     try:
         yield fd is not None
     finally:

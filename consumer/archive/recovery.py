@@ -24,6 +24,8 @@ from consumer.archive.reader import ArchiveFile, Gap
 from consumer.archive.survey import Survey, survey
 from consumer.archive.writer import Index, Place, Sealed, publish
 
+RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -254,7 +256,7 @@ def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:
     """Recover the open archives of all other instances of the directory that are dead."""
     instances = {archive.instance for path in orphans(place.directory) if (archive := naming.parse_open(path))}
     for instance in sorted(instances - {own}):
-        with held(disk, naming.lock_path(place.directory, instance)) as free:
+        with held(disk, naming.lock_path(place.directory, instance), RECOVERING) as free:
             if free:
                 yield from recover_own(disk, place, Ledger(disk, place.directory, instance), instance)
 

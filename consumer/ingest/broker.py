@@ -122,7 +122,8 @@ class Session:
         """Ask for no more deliveries. Those on their way still come; what was delivered stays ours to acknowledge."""
         if not self.ended.done():
             try:
-                await self._cancel()
+                async with asyncio.timeout(CLOSE_S_MAX):
+                    await self._cancel()
             except (*LOST, asyncio.CancelledError) as error:
                 raise_if_ours(error)
                 self.end(f"cancel: {reason_of(error)}")

@@ -1,17 +1,20 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from consumer.health import FILE_BYTES, STALE_S, Health, health_path, judge
+from consumer.health import FILE_BYTES, STALE_S, UNACKED_S_MAX, Health, Instant, health_path, judge
 
 STATE = {"state": "consuming", "archived": 5, "held": 0, "unacked_age_s": 0.0}
 
 
-async def written(directory: Path, **changes: object) -> tuple[Path, float]:
-    import time
-
+async def written(directory: Path, **changes: object) -> tuple[Path, Instant]:
     await Health(directory, "one").write(STATE | changes)
-    return health_path(directory, "one"), time.time()
+    return health_path(directory, "one"), Instant.now()
+
+
+def later(now: Instant, by_s: float) -> Instant:
+    return replace(now, wall=now.wall + by_s, boot=now.boot + by_s)
 
 
 async def test_progress_is_well(tmp_path: Path) -> None:
@@ -27,7 +30,7 @@ async def test_alive_without_progress_is_not_well(tmp_path: Path, state: str) ->
 
 async def test_a_sign_of_life_goes_stale(tmp_path: Path) -> None:
     path, now = await written(tmp_path)
-    assert judge(path, now + STALE_S + 1) == (
+    assert judge(path, later(now, STALE_S + 1)) == (
         False,
         "last sign of life 16 s ago (consuming, 5 archived, 0 held, oldest 0.0 s)",
     )
@@ -41,15 +44,15 @@ async def test_the_file_keeps_its_size_and_its_place(tmp_path: Path) -> None:
     assert (path.stat().st_size, path.stat().st_ino) == (FILE_BYTES, inode)
 
 
-@pytest.mark.parametrize("raw", [b"", b"junk", b"[]", b'{"at": 5}', b'{"at": "now"}'])
+@pytest.mark.parametrize("raw", [b"", b"junk", b"[]", b'{"at": 5}', b'{"at": "now"}', b'{"at": {"wall": 1}}'])
 def test_a_file_that_says_nothing_is_not_well(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "one.health").write_bytes(raw)
-    well, why = judge(tmp_path / "one.health", 0.0)
+    well, why = judge(tmp_path / "one.health", Instant.now())
     assert (well, "cannot be read" in why) == (False, True)
 
 
 def test_where_nothing_ran_nothing_is_well(tmp_path: Path) -> None:
-    assert "has not run here" in judge(tmp_path / "one.health", 0.0)[1]
+    assert "has not run here" in judge(tmp_path / "one.health", Instant.now())[1]
 
 
 async def test_a_directory_that_refuses_stops_nothing(tmp_path: Path) -> None:
@@ -63,4 +66,27 @@ async def test_the_health_file_is_not_written_through_a_link(tmp_path: Path) -> 
     (tmp_path / "one.health").symlink_to(foreign)
     await Health(tmp_path, "one").write(STATE)
     assert foreign.read_bytes() == b"of another program"
-    assert judge(tmp_path / "one.health", 0.0)[0] is False
+    assert judge(tmp_path / "one.health", Instant.now())[0] is False
+
+
+@pytest.mark.parametrize("step_s", [-86_400.0, 86_400.0])
+async def test_a_step_of_the_clock_is_neither_age_nor_future(tmp_path: Path, step_s: float) -> None:
+    path, now = await written(tmp_path)
+    assert judge(path, replace(now, wall=now.wall + step_s))[0]
+
+
+async def test_on_another_machine_the_wall_clock_decides_and_a_time_in_the_future_is_not_well(tmp_path: Path) -> None:
+    path, now = await written(tmp_path)
+    elsewhere = replace(now, boot_id="another", boot=0.0)
+    assert judge(path, elsewhere)[0]
+    assert "100 s ago" in judge(path, later(elsewhere, 100))[1]
+    assert judge(path, later(elsewhere, -100)) == (
+        False, "last sign of life 100 s in the future: the clocks differ (consuming, 5 archived, 0 held, oldest 0.0 s)",
+    )  # fmt: skip
+
+
+async def test_a_delivery_that_is_held_too_long_is_not_well(tmp_path: Path) -> None:
+    path, now = await written(tmp_path, held=1, unacked_age_s=UNACKED_S_MAX + 1)
+    assert judge(path, now) == (
+        False, "a delivery is held for 61 s without being archived (consuming, 5 archived, 1 held, oldest 61.0 s)",
+    )  # fmt: skip

@@ -14,9 +14,11 @@ import pytest
 
 from codec.amqp import Field, encode_header
 from consumer import service
+from consumer.archive.durable import is_held
 from consumer.archive.verify import verify
 from consumer.errors import Exit
 from consumer.health import Health
+from consumer.ingest.broker import CLOSE_S_MAX, Session
 from consumer.settings import load
 from tests.support import archives
 from tests.support.messages import ODD_TEXTS, nested
@@ -326,3 +328,50 @@ def test_what_was_made_and_what_was_found_is_logged_and_another_binding_is_notic
         assert (waited["queue"], waited["bindings"]) == (name, ["wanted.#"])
         publish(publisher, name, [b"x"])
         assert other.wait_for("unexpected_binding")["routing_key"] == "a.b"
+
+
+def test_after_a_clean_stop_health_says_stopped(deedbox: Deedbox, directory: Path) -> None:
+    command = ("health", "--dir", str(directory), "--instance", "one")
+    deedbox.wait_until(lambda: run(*command).returncode == 0, "well")
+    assert deedbox.stop() == 0
+    done = run(*command)
+    assert (done.returncode, done.stdout.startswith("stopped, 0 archived")) == (1, True)
+
+
+def test_sighup_during_recovery_does_not_end_the_service(url: str, name: str, directory: Path) -> None:
+    lock = directory / "one.lock"
+    arguments = ("--url", url, "--queue", name, "--instance", "one")
+    with Deedbox(directory, *arguments, altered="slow_recovery") as deedbox:
+        deedbox.wait_until(lambda: lock.exists() and is_held(lock), "recovering")
+        assert deedbox.process is not None
+        deedbox.process.send_signal(signal.SIGHUP)
+        deedbox.wait_for("consuming")
+        assert deedbox.stop() == 0
+
+
+async def test_a_broker_that_takes_no_cancel_does_not_hold_up_the_drain(
+    url: str, name: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[Exit] = []
+
+    async def never(_session: Session) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(service, "leave_now", left.append)
+    monkeypatch.setattr(service, "_collect_less", lambda: None)
+    flags = {"broker.url": url, "broker.queue": name, "archive.dir": str(directory)}
+    running = service.Service(load(None, {}, flags, ["service.drain_s=0.5", "service.stats_s=0.1"]))
+    ending = asyncio.create_task(running.run())
+    while not (
+        directory.exists() and b"consuming" in b"".join(path.read_bytes() for path in directory.glob("*.health"))
+    ):
+        await asyncio.sleep(0.02)
+    monkeypatch.setattr(Session, "_cancel", never)
+    began = time.monotonic()
+    running._on_signal(signal.SIGTERM)
+    async with asyncio.timeout(30):
+        while not left:
+            await asyncio.sleep(0.02)
+    assert time.monotonic() - began < 0.5 + CLOSE_S_MAX + 2
+    ending.cancel()
+    await asyncio.gather(ending, return_exceptions=True)

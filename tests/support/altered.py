@@ -10,6 +10,7 @@ from typing import Any
 
 from codec import kvp
 from codec.event import Event
+from consumer.archive.claim import Claim
 from consumer.archive.durable import Disk
 from consumer.cli import main
 
@@ -40,7 +41,18 @@ def defect() -> None:
     kvp.encode_batch = encode
 
 
-ALTERATIONS: dict[str, Callable[[], None]] = {"slow_sync": slow_sync, "defect": defect}
+def slow_recovery() -> None:
+    """The recovery at the start takes seconds, as that of a large archive does."""
+    recover = Claim._recover
+
+    def slowly(self: Claim) -> None:
+        time.sleep(2 * SYNC_S)
+        recover(self)
+
+    Claim._recover = slowly  # type: ignore[method-assign]
+
+
+ALTERATIONS: dict[str, Callable[[], None]] = {"slow_sync": slow_sync, "defect": defect, "slow_recovery": slow_recovery}
 
 if __name__ == "__main__":
     ALTERATIONS[sys.argv.pop(1)]()

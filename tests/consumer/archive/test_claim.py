@@ -1,11 +1,16 @@
+import asyncio
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from consumer.archive import claim as claims
-from consumer.archive.claim import Claim
+from consumer.archive import naming, recovery
+from consumer.archive.claim import Claim, purpose_of
 from consumer.archive.durable import Disk
+from consumer.archive.recovery import RECOVERING
 from consumer.archive.writer import Place
 from consumer.errors import Exit, Fatal
 from tests.support import archives
@@ -88,3 +93,46 @@ async def test_a_lock_that_is_a_directory_says_so(tmp_path: Path) -> None:
     with pytest.raises(Fatal) as caught:
         await take(tmp_path)
     assert caught.value.exit is Exit.DIRECTORY
+
+
+async def test_a_claim_waits_as_long_as_another_instance_recovers_our_archives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recovery of large archives takes longer than a process that is about to end."""
+    said: list[str] = []
+    monkeypatch.setattr(claims, "LOCK_S_MAX", 0.3)
+    monkeypatch.setattr(claims.log, "emit", lambda event, **_: said.append(event))
+    disk = Disk()
+    lock = disk.take(naming.lock_path(tmp_path, "one"), RECOVERING)
+    assert lock is not None
+    waiting = asyncio.create_task(take(tmp_path))
+    await asyncio.sleep(1.0)
+    assert not waiting.done()
+    assert "recovery_awaited" in said
+    disk.close(lock)
+    (await waiting).release()
+    held = disk.take(naming.lock_path(tmp_path, "one"), "running")
+    assert held is not None
+    with pytest.raises(Fatal, match="belongs to another process"):
+        await take(tmp_path)
+    disk.close(held)
+
+
+async def test_recovery_of_another_instance_says_so_in_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = shelf(tmp_path, instance="two")
+    other.append(some(0, 1))
+    assert other.writer is not None
+    other.writer.abandon()
+    purposes: list[str] = []
+    recover_own = recovery.recover_own
+
+    def recover(*arguments: Any) -> Iterator[recovery.Finding]:
+        if arguments[3] == "two":
+            purposes.append(purpose_of(naming.lock_path(tmp_path, "two")))
+        return recover_own(*arguments)
+
+    monkeypatch.setattr(recovery, "recover_own", recover)
+    (await take(tmp_path)).release()
+    assert purposes == [RECOVERING]
