@@ -9,7 +9,7 @@ import pytest
 from consumer.demo.broker import URL_VARIABLE
 from tests.support import nodes, skips
 from tests.support.nodes import BODY_BYTES_MAX, NewNode
-from tests.support.skips import pytest_runtest_makereport  # noqa: F401 -- a hook
+from tests.support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 -- hooks
 from tests.support.wire import WirePublisher
 
 _SERVER = pytest.StashKey[str]()

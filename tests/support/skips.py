@@ -1,10 +1,12 @@
 """Skips as failures: where everything that a test needs can be installed, as in CI, a skip would hide a test."""
 
 from collections.abc import Generator
+from typing import TypeVar
 
 import pytest
 
 OPTION = "--forbid-skips"
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,8 +15,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.skipped and item.config.getoption(OPTION):
+    return _judged(item, (yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return _judged(collector, (yield))
+
+
+def _judged(node: pytest.Item | pytest.Collector, report: Report) -> Report:
+    if report.skipped and node.config.getoption(OPTION):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid} was skipped, which {OPTION} forbids: {report.longreprtext}"
+        report.longrepr = f"{node.nodeid} was skipped, which {OPTION} forbids: {report.longreprtext}"
     return report
