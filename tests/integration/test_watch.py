@@ -20,7 +20,7 @@ import aiormq
 from consumer.demo.broker import broker
 from tests.support.process import Watch
 
-SHORT_S = 25.0
+SHORT_S, SHORT_KILLS = 20.0, 2
 KILLS = 5
 KEPT = 16  # rotated files; older ones are removed
 PLAIN = 10  # of them, those that are not compressed yet
@@ -151,7 +151,7 @@ class Outcome:
         )
 
 
-async def soak(url: str, name: str, directory: Path, seconds: float, seed: int) -> Outcome:
+async def soak(url: str, name: str, directory: Path, seconds: float, kills: int, seed: int = SEED) -> Outcome:
     """Write, rotate and kill for so long, and wait until no line comes any more."""
     path = directory / "app.log"
     outcome = Outcome(Writer(path, seed))
@@ -169,8 +169,8 @@ async def soak(url: str, name: str, directory: Path, seconds: float, seed: int) 
             outcome.starts = 1
             await asyncio.to_thread(watch.wait_for, "watching")
             writing = asyncio.create_task(asyncio.to_thread(outcome.writer.run, seconds))
-            for _ in range(KILLS):
-                await asyncio.sleep(seconds / (KILLS + 1))
+            for _ in range(kills):
+                await asyncio.sleep(seconds / (kills + 1))
                 watch.kill()
                 await asyncio.sleep(random.Random(seed + outcome.starts).uniform(0.0, 1.5))
                 watch.start()
@@ -190,7 +190,7 @@ async def soak(url: str, name: str, directory: Path, seconds: float, seed: int) 
 async def test_a_rotating_writer_and_kills_lose_no_line_and_publish_no_other_file(
     url: str, name: str, tmp_path: Path
 ) -> None:
-    outcome = await soak(url, name, tmp_path, SHORT_S, SEED)
+    outcome = await soak(url, name, tmp_path, SHORT_S, SHORT_KILLS)
     assert (outcome.missing, outcome.foreign) == ([], []), outcome
     assert all(len(bodies) == 1 for bodies in outcome.ids.values()), outcome
     assert len(outcome.ids) == len(outcome.bodies), outcome
@@ -200,7 +200,7 @@ async def test_a_rotating_writer_and_kills_lose_no_line_and_publish_no_other_fil
 def main(seconds: float, seed: int) -> None:
     """Run it, and print what happened."""
     with broker(os.environ, print) as url, tempfile.TemporaryDirectory() as directory:
-        outcome = asyncio.run(soak(url, "watch-soak", Path(directory), seconds, seed))
+        outcome = asyncio.run(soak(url, "watch-soak", Path(directory), seconds, KILLS, seed))
         print(outcome)
         if outcome.missing or outcome.foreign:
             print(f"missing: {outcome.missing[:50]}; of other files: {outcome.foreign[:5]}")
