@@ -34,7 +34,7 @@ from consumer.errors import DeedboxError
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the events must be like, as far as footers know: event times in microseconds, both inclusive; keys by kind.
+    """What the events must be like, as far as footers know: event times and arrivals in microseconds, all inclusive; keys by kind.
 
     `types` are globs of which one must fit, and none of `types_not`; of `ids` one; `tags` all.
     """
@@ -45,6 +45,20 @@ class Wanted:
     types: tuple[str, ...] = ()
     types_not: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    arrived_since_us: int | None = None
+    arrived_until_us: int | None = None
+
+    def spans(self, header: container.BatchHeader) -> bool:
+        """Whether a batch may hold events of the wanted times and arrivals."""
+        return self.within(header.first_us, header.last_us) and self.arrived(
+            header.first_arrived_us, header.last_arrived_us
+        )
+
+    def arrived(self, first_us: int, last_us: int) -> bool:
+        """Whether the span of arrivals and the wanted one have an instant in common."""
+        return (self.arrived_since_us is None or last_us >= self.arrived_since_us) and (
+            self.arrived_until_us is None or first_us <= self.arrived_until_us
+        )
 
     def within(self, first_us: int, last_us: int) -> bool:
         """Whether the span and the wanted time have an instant in common."""
@@ -164,7 +178,7 @@ def _take_walked(entry: Entry, archive: ArchiveFile, wanted: Wanted) -> None:
     for part in archive.parts(frames=False):
         if isinstance(part, Batch):
             entry.events += part.header.events
-            if wanted.within(part.header.first_us, part.header.last_us):
+            if wanted.spans(part.header):
                 entry.batches.append(part)
         elif isinstance(part, Gap) and not (archive.live and part.harmless):
             entry.faults.append(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
@@ -173,7 +187,7 @@ def _take_walked(entry: Entry, archive: ArchiveFile, wanted: Wanted) -> None:
 def _take_indexed(entry: Entry, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
     """Batches by the footer. Raises CodecError."""
     index, words_at = _read_index(archive, proven)
-    numbers = {number for number, header in enumerate(index.headers) if wanted.within(header.first_us, header.last_us)}
+    numbers = {number for number, header in enumerate(index.headers) if wanted.spans(header)}
     for keys in _any_of(index, wanted):
         if numbers:
             held = set[int]().union(*(_holding(archive, index, words_at, key) for key in keys))

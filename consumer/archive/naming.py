@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from codec.event import EPOCH, TIME_US_MAX, TIME_US_MIN
+from codec.errors import Corrupt
+from codec.event import EPOCH, TIME_US_MAX, TIME_US_MIN, parse_time
 
 SUFFIX = ".kvp.zst"
 OPEN_SUFFIX = ".kvp.zst.open"
@@ -67,6 +68,15 @@ def parse_open(path: Path) -> ArchiveId | None:
 def parse_sealed(path: Path) -> ArchiveId | None:
     """Which sealed archive this name means."""
     return _archive_id(_SEALED.search(path.name)) if path.name.endswith(SUFFIX) else None
+
+
+def last_arrival_us(path: Path) -> int | None:
+    """When the last event of a sealed archive arrived, by its name; None for another name."""
+    match = _SEALED.search(path.name)
+    try:
+        return parse_time(match["last"]) if match else None
+    except Corrupt:
+        return None
 
 
 def _archive_id(match: re.Match[str] | None) -> ArchiveId | None:

@@ -29,6 +29,7 @@ class Query:
         wanted = self.wanted
         return (
             wanted.within(event.time_us, event.time_us)
+            and wanted.arrived(event.arrived_us, event.arrived_us)
             and (not wanted.ids or event.id in wanted.ids)
             and wanted.is_type(event.type)
             and all(tag in event.tags for tag in wanted.tags)

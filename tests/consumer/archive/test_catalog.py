@@ -41,6 +41,19 @@ def test_times_are_inclusive_and_may_be_open(archive: Path) -> None:
     assert numbers(archive, since_us=START_US + 15, until_us=START_US + 15) == [1]
 
 
+def test_arrivals_lead_to_their_batches(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    for at in range(0, 30, 10):
+        one.append([found._replace(time_us=START_US) for found in some(at, 10)])
+    (path,) = find_archives([tmp_path])
+    for _ in ("open", "sealed"):
+        assert numbers(path, arrived_since_us=START_US + 15, arrived_until_us=START_US + 25) == [1, 2]
+        assert numbers(path, arrived_until_us=START_US + 9) == [0]
+        if one.writer is not None:
+            one.roll("test")
+            (path,) = find_archives([tmp_path])
+
+
 def test_tags_and_types_lead_to_their_batches(archive: Path) -> None:
     assert numbers(archive, tags=("tag-30",)) == [3]
     assert numbers(archive, tags=("tag-30", "tag-40")) == []

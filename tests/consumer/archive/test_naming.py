@@ -75,3 +75,14 @@ def test_names_of_one_instance_sort_in_the_order_of_writing() -> None:
         str(naming.sealed_name(naming.TEMPLATE, ArchiveId("a", n), n * 10**9, n * 10**9 + 5)) for n in range(1, 40)
     ]
     assert sorted(names) == names
+
+
+@given(ids, times, times)
+def test_a_sealed_name_says_when_its_last_event_arrived(archive: ArchiveId, first: int, last: int) -> None:
+    assert naming.last_arrival_us(Path(naming.sealed_name(naming.TEMPLATE, archive, first, last))) == last
+    assert naming.last_arrival_us(Path(naming.open_name(archive))) is None
+
+
+def test_a_name_with_a_day_that_does_not_exist_says_nothing_of_its_arrivals() -> None:
+    name = "20251121T161500.123456Z-20251341T161501.000000Z-host-00000007.kvp.zst"
+    assert naming.last_arrival_us(Path(name)) is None
