@@ -53,11 +53,7 @@ class Tombstones:
         if archive.id is None:
             return cls()
         head = head_of(archive)
-        files = [
-            directory / f"{archive.id}{SUFFIX}"
-            for directory in [*(path or archive.path).absolute().parents][:LEVELS_MAX]
-        ]
-        known = [one for path in files for one in _read(path) if head in (one.head, None)]
+        known = [one for file in files_of(archive, path) for one in _read(file) if head in (one.head, None)]
         return cls(frozenset(one.event for one in known), known)
 
     @classmethod
@@ -76,6 +72,40 @@ class Tombstones:
         for number, event in enumerate(events, batch.first_event):
             if number not in self.events and not is_removed(event):
                 yield number, event
+
+
+class LiveTombstones:
+    """The deleted events of an archive that stays open for a long time: read again when one of the files has changed."""
+
+    def __init__(self, archive: ArchiveFile) -> None:
+        self._archive = archive
+        self._stamps: list[object] | None = None
+        self._found = Tombstones()
+
+    def at(self, path: Path) -> Tombstones:
+        """Those of now, if the archive is at this path. Raises DeedboxError, as `Tombstones.of` does."""
+        stamps: list[object] = [head_of(self._archive), *map(_stamp, files_of(self._archive, path))]
+        if stamps != self._stamps:
+            self._found = Tombstones.of(self._archive, path)
+            self._stamps = stamps
+        return self._found
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes whenever a file is replaced; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def files_of(archive: ArchiveFile, path: Path | None = None) -> list[Path]:
+    """Where tombstones of an archive may be, which may be at another `path` by now."""
+    if archive.id is None:
+        return []
+    directories = [*(path or archive.path).absolute().parents][:LEVELS_MAX]
+    return [directory / f"{archive.id}{SUFFIX}" for directory in directories]
 
 
 def is_removed(event: Event) -> bool:

@@ -8,7 +8,7 @@ from consumer.archive import naming
 from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
-from consumer.archive.tombstones import SUFFIX, Tombstones, add_tombstones, is_removed, removed
+from consumer.archive.tombstones import SUFFIX, LiveTombstones, Tombstones, add_tombstones, is_removed, removed
 from consumer.archive.writer import Place
 from consumer.errors import DeedboxError
 from tests.support.shelves import event, shelf, some
@@ -111,3 +111,18 @@ def test_what_stays_of_a_removed_event_is_its_place_and_its_arrival() -> None:
     assert not is_removed(event(7))
     assert (gone.arrived_us, gone.body, gone.id, gone.routing_key) == (event(7).arrived_us, b"", "", "")
     assert list(Tombstones().kept(BATCH, [gone, event(8)])) == [(1, event(8))]
+
+
+def test_the_file_of_an_archive_that_stays_open_is_read_again_only_after_a_change(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ArchiveFile(path) as archive:
+        live = LiveTombstones(archive)
+        assert live.at(path).events == frozenset()
+        deleted(path, 1)
+        assert live.at(path).events == {1}
+        monkeypatch.setattr(Path, "read_bytes", None)
+        assert live.at(path).events == {1}
+        monkeypatch.undo()
+        deleted(path, 2)
+        assert live.at(path).events == {1, 2}
