@@ -119,7 +119,9 @@ def tail(
     paths: Paths,
     /,
     *,
-    newest: Annotated[int, Parameter(name=["--newest", "-n"], help="So many of the newest events first.")] = 10,
+    newest: Annotated[
+        int, Parameter(name=["--newest", "-n"], help="Maximum number of events to begin with: those that arrived last.")
+    ] = 10,
     follow: Annotated[
         bool, Parameter(name=["--follow", "-f"], negative=(), help="Go on with what is archived.")
     ] = False,
@@ -129,7 +131,10 @@ def tail(
     format: Format = "jsonl",
     local: Local = False,
 ) -> int:
-    """Print the newest events by time, and follow all instances of a directory, through rolls and restarts."""
+    """Print the events that arrived last, in the order of their arrival; with -f, follow all instances of a directory, through rolls and restarts.
+
+    For the newest by event time: `deedbox search --order desc --limit 10`.
+    """
     from consumer.reading import Asked, show_tail
 
     asked = Asked(types=type, match=match, where=where, local=local)

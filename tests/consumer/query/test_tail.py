@@ -1,4 +1,6 @@
+import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reader import ArchiveFile, Batch
 from consumer.archive.recovery import recover
 from consumer.archive.tombstones import add_tombstones
 from consumer.archive.writer import Place
@@ -181,7 +183,7 @@ def test_an_archive_that_is_removed_before_it_was_read_is_named_and_the_next_one
     tail.newest(0)
     one.roll("test")
     one.append(some(2, 2))
-    tail._find(everywhere=True)
+    tail.streams.look(everywhere=True)
     one.roll("test")
     one.append(some(4, 2))
     find_archives([tmp_path])[1].unlink()
@@ -202,7 +204,7 @@ def test_an_archive_with_a_damaged_head_is_named_and_read(tmp_path: Path, tail: 
     raw = bytearray(path.read_bytes())
     raw[20] ^= 1
     path.write_bytes(raw)
-    tail._searched = -10.0
+    tail.streams.look(everywhere=True)
     assert ids(tail.read()) == named(2, 2)
     assert "at 0: damaged" in tail.faults[0]
 
@@ -214,7 +216,7 @@ def test_a_sealed_archive_is_not_kept_open(tmp_path: Path, tail: Tail) -> None:
         one = shelf(tmp_path, instance=f"pod-{number}")
         one.append(some(number, 1))
         one.roll("test")
-    tail._searched = -10.0
+    tail.streams.look(everywhere=True)
     assert len(ids(tail.read())) == 10
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -264,3 +266,164 @@ def test_an_expression_that_times_out_in_mid_batch_repeats_no_event(
     assert ids(tail.read()) == []
     assert [fault.partition(": ")[0] for fault in tail.faults] == ["one-00000001:2", "one-00000001:7"]
     tail.close()
+
+
+def test_two_directories_below_one_path_may_have_instances_of_one_name(tmp_path: Path, tail: Tail) -> None:
+    """30 of 60 events were shown: the archives of one directory took the place of those of the other."""
+    writers = [shelf(tmp_path / name) for name in ("a", "b")]
+    for at, one in ((0, writers[0]), (15, writers[1])):
+        one.append(some(at, 10))
+        one.roll("test")
+        one.append(some(at + 10, 5))
+    assert ids(tail.newest(100)) == named(0, 30)
+    for at, one in ((30, writers[0]), (45, writers[1])):
+        one.append(some(at, 5))
+        one.roll("test")
+        one.append(some(at + 5, 10))
+    assert sorted(ids(tail.read())) == sorted(named(30, 30))
+    assert tail.faults == []
+
+
+@pytest.mark.parametrize("how", ["moved away", "removed", "emptied"])
+def test_a_directory_that_was_replaced_is_followed(tmp_path: Path, how: str) -> None:
+    """0 of 6 events were shown: the archives of the new directory have sequences that were read in the old one."""
+    tail = Tail([tmp_path])
+    one = shelf(tmp_path / "a")
+    for at in range(3):
+        one.append(some(at, 1))
+        one.roll("test")
+    one.append(some(3, 1))
+    assert ids(tail.newest(10)) == named(0, 4)
+    assert one.writer is not None
+    one.writer.abandon()
+    if how == "moved away":
+        (tmp_path / "a").rename(tmp_path.with_name(f"{tmp_path.name}-old"))
+    elif how == "removed":
+        shutil.rmtree(tmp_path / "a")
+    else:
+        for path in (tmp_path / "a").iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    again = shelf(tmp_path / "a")
+    again.append([event._replace(arrived_us=event.arrived_us + 10**9) for event in some(10, 3)])
+    again.roll("test")
+    again.append(some(13, 3))
+    assert sorted([*ids(tail.read()), *ids(tail.read())]) == sorted(named(10, 6))
+    again.append(some(16, 1))
+    assert ids(tail.read()) == named(16, 1)
+    assert tail.faults == []
+    tail.close()
+
+
+def test_an_unreadable_archive_in_mid_sequence_does_not_stall_its_instance(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    tail.newest(0)
+    one.append(some(2, 2))
+    one.roll("test")
+    one.append(some(4, 2))
+    one.roll("test")
+    one.append(some(6, 2))
+    unreadable = find_archives([tmp_path])[1]
+    unreadable.unlink()
+    unreadable.mkdir()  # root may read every file, and no directory as a file
+    assert ids(tail.read()) == [*named(2, 2), *named(6, 2)]
+    one.append(some(8, 2))
+    assert ids(tail.read()) == named(8, 2)
+    assert len(tail.faults) == 1
+    assert str(unreadable) in tail.faults[0]
+
+
+def test_damaged_tombstones_delay_no_later_archive_and_are_named_once(tmp_path: Path, tail: Tail) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    tail.newest(0)
+    one.append(some(2, 2))
+    (tmp_path / "one-00000001.deleted").write_text("no JSON\n")
+    assert [ids(tail.read()) for _ in range(3)] == [[], [], []]
+    one.roll("test")
+    one.append(some(4, 2))
+    assert ids(tail.read()) == named(4, 2)
+    assert len(tail.faults) == 1
+    assert "one-00000001.deleted" in tail.faults[0]
+
+
+def test_no_archive_is_left_out_because_descriptors_are_short(
+    tmp_path: Path, tail: Tail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf(tmp_path)
+    tail.newest(0)
+    for at in range(3):
+        one.append(some(at, 1))
+        one.roll("test")
+
+    def short(_path: Path) -> ArchiveFile:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    tail.streams.look(everywhere=True)
+    monkeypatch.setattr("consumer.query.tail.ArchiveFile", short)
+    assert [ids(tail.read()) for _ in range(2)] == [[], []]
+    monkeypatch.undo()
+    assert ids(tail.read()) == named(0, 3)
+    assert len(tail.faults) == 1
+
+
+def test_a_rename_costs_one_look_and_not_one_a_batch(
+    tmp_path: Path, tail: Tail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 1))
+    one.roll("test")
+    one.append(some(1, 1))
+    tail.newest(0)
+    for at in range(2, 50):
+        one.append(some(at, 1))
+    one.roll("test")
+    scans = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: [scans.append(path), scan(path)][1])
+    assert ids(tail.read()) == named(2, 48)
+    assert 1 < len(scans) < 10
+
+
+def test_the_newest_of_a_type_are_found_by_the_index(
+    tmp_path: Path, tail: Tail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf(tmp_path)
+    for at in range(40):
+        rare = some(at, 1)[0]._replace(type="rare" if at == 5 else "frequent")
+        one.append([rare])
+    one.roll("test")
+    read = []
+    decoded = Batch.events
+    monkeypatch.setattr(Batch, "events", lambda batch: [read.append(batch), decoded(batch)][1])
+    other = Tail([tmp_path], make_query(types=["rare"]))
+    assert ids(other.newest(10)) == ["id-5"]
+    assert len(read) < 5
+    other.close()
+
+
+def test_the_newest_are_those_that_arrived_last_in_the_order_of_their_arrival(tmp_path: Path, tail: Tail) -> None:
+    """An instance whose clock is ahead, or a late event, hid what was archived last."""
+    for instance, serials in (("one", (5, 1, 3)), ("two", (2, 6, 4))):
+        writer = shelf(tmp_path, instance=instance)
+        for serial in serials:
+            writer.append([event._replace(time_us=event.time_us - 10**6 * serial) for event in some(serial, 1)])
+            writer.roll("test")
+    assert ids(tail.newest(4)) == named(3, 4)
+
+
+def test_archives_that_were_read_are_forgotten(tmp_path: Path, tail: Tail) -> None:
+    tail.newest(0)
+    for number in range(5):
+        one = shelf(tmp_path, instance=f"pod-{number}")
+        for at in range(20):
+            one.append(some(at, 1))
+            one.roll("test")
+        tail.streams.look(everywhere=True)
+        assert len(ids(tail.read())) == 20
+    assert [stream.waiting for stream in tail.streams.known.values()] == [{}] * 5
+    for path in find_archives([tmp_path]):
+        path.unlink()
+    tail.streams.look(everywhere=True)
+    list(tail.read())
+    assert (tail.streams.known, tail.streams.leaving) == ({}, [])

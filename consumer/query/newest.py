@@ -1,0 +1,91 @@
+"""The events that arrived last, across archives: what `tail` begins with.
+
+Invariants: the events come in the order of their arrival, and those of one arrival in the order of their positions; no event that
+arrived later and is wanted is left out. Names of sealed archives, and headers of batches, tell when their last event arrived, so that reading
+begins at the end and stops when nothing that is left can be newer; the index of an archive leaves out batches without a wanted event.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codec.event import Event
+from consumer.archive import naming
+from consumer.archive.catalog import Entry, Wanted, look_up
+from consumer.errors import DeedboxError
+from consumer.query.query import Query
+from consumer.query.search import Found, read_events
+
+_Key = tuple[int, str, int, int, int]  # arrival, instance, sequence, number of the event, and a serial
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An archive that may hold newest events; `entry` if it was looked up before."""
+
+    path: Path
+    id: naming.ArchiveId
+    entry: Entry | None = None
+
+    @property
+    def last_us(self) -> float:
+        """No event of it arrived later than this."""
+        last = naming.last_arrival_us(self.path)
+        return float("inf") if last is None or self.entry is not None else last
+
+
+class Newest:
+    """Up to `count` events. `faults` are what could not be read; `accepts` says whether an event is wanted."""
+
+    def __init__(self, count: int, wanted: Wanted, accepts: Callable[[Event, str], bool]) -> None:
+        self.faults: list[str] = []
+        self._count, self._wanted, self._accepts = count, wanted, accepts
+        self._heap: list[tuple[_Key, Found]] = []
+        self._serial = 0
+
+    def of(self, candidates: Sequence[Candidate]) -> list[Found]:
+        """The newest events of these archives."""
+        for candidate in sorted(candidates, key=lambda one: (one.last_us, one.id), reverse=True):
+            if not self._may_hold(candidate.last_us):
+                break
+            self._take(candidate)
+        return [found for _, found in sorted(self._heap)]
+
+    def _may_hold(self, last_us: float) -> bool:
+        """Whether an event of this arrival would be one of the newest."""
+        return len(self._heap) < self._count or (self._count > 0 and last_us >= self._heap[0][0][0])
+
+    def _take(self, candidate: Candidate) -> None:
+        try:
+            entry = candidate.entry or look_up(candidate.path, self._wanted)
+        except (OSError, DeedboxError) as error:
+            self.faults.append(shown(candidate.path, error))
+            return
+        if not entry.path.name.endswith(naming.OPEN_SUFFIX):
+            self.faults += entry.faults  # the end of an open one is on its way, or was never whole
+        batches = [batch for batch in entry.batches if self._wanted.spans(batch.header)]
+        for batch in sorted(batches, key=lambda one: one.header.last_arrived_us, reverse=True):
+            if not self._may_hold(batch.header.last_arrived_us):
+                return
+            read = read_events(entry.path, batch, entry.tombstones, Query())
+            self.faults += [read.fault] if read.fault else []
+            self._push(candidate.id, read.events)
+
+    def _push(self, id: naming.ArchiveId, events: Sequence[tuple[int, Event]]) -> None:
+        for key, found in self._found(id, events):
+            if len(self._heap) < self._count:
+                heapq.heappush(self._heap, (key, found))
+            elif self._heap and key > self._heap[0][0]:
+                heapq.heapreplace(self._heap, (key, found))
+
+    def _found(self, id: naming.ArchiveId, events: Sequence[tuple[int, Event]]) -> Iterator[tuple[_Key, Found]]:
+        for number, event in reversed(events):
+            if self._may_hold(event.arrived_us) and self._accepts(event, f"{id}:{number}"):
+                self._serial += 1
+                yield (event.arrived_us, id.instance, id.sequence, number, self._serial), Found(event, f"{id}:{number}")
+
+
+def shown(path: Path, error: Exception) -> str:
+    """A fault of an archive, in a line that names it."""
+    return f"{path}: {error.strerror or error}" if isinstance(error, OSError) else str(error)

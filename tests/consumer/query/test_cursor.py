@@ -1,0 +1,54 @@
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.naming import ArchiveId
+from consumer.archive.reader import ArchiveFile
+from consumer.query.cursor import Cursor
+from tests.support.shelves import shelf, some
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    one = shelf(tmp_path)
+    one.append(some(0, 4))
+    one.append(some(4, 4))
+    assert one.writer is not None
+    return one.writer.path
+
+
+def cursor_in(path: Path) -> Cursor:
+    return Cursor(ArchiveFile(path), ArchiveId("one", 1))
+
+
+def numbers(cursor: Cursor, count: int | None = None) -> list[int]:
+    return [number for number, _ in islice(cursor.read([], lambda _: None), count)]
+
+
+def test_a_reader_that_stops_in_mid_batch_gets_the_rest_and_nothing_twice(path: Path) -> None:
+    cursor = cursor_in(path)
+    assert numbers(cursor, 2) == [0, 1]
+    assert cursor.next_event == 2
+    assert numbers(cursor, 3) == [2, 3, 4]
+    assert numbers(cursor) == [5, 6, 7]
+    assert (numbers(cursor), cursor.next_event, cursor.ended) == ([], 8, False)
+    cursor.close()
+
+
+def test_the_end_of_an_archive_is_skipped_to(path: Path) -> None:
+    cursor = cursor_in(path)
+    with ArchiveFile(path) as archive:
+        cursor.skip(list(archive.parts(frames=False)))
+    assert (numbers(cursor), cursor.next_event) == ([], 8)
+    cursor.close()
+
+
+def test_an_archive_that_was_removed_is_sought_everywhere_once(path: Path) -> None:
+    looks: list[bool] = []
+    cursor = cursor_in(path)
+    path.unlink()
+    assert [number for number, _ in cursor.read([], looks.append)] == list(range(8))
+    assert looks == [True, False]
+    assert not cursor.is_live()
+    cursor.close()

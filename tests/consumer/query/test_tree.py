@@ -1,0 +1,77 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from consumer.query.tree import Tree
+from tests.support.shelves import shelf, some
+
+
+@pytest.fixture(autouse=True)
+def settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.query.tree.SETTLE_S", 0.0)
+
+
+def test_a_directory_that_has_not_changed_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = shelf(tmp_path)
+    for at in range(3):
+        one.append(some(at, 1))
+        one.roll("test")
+    tree = Tree([tmp_path])
+    assert len(tree.look(everywhere=True)) == 3
+    scans = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: [scans.append(path), scan(path)][1])
+    assert tree.look(everywhere=True) == []
+    assert scans == []
+    one.append(some(3, 1))
+    assert [path.name for path in tree.look(everywhere=False)] == ["one-00000004.kvp.zst.open"]
+    assert scans == [tmp_path]
+
+
+def test_a_directory_is_read_until_its_time_of_change_has_stood_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consumer.query.tree.SETTLE_S", 60.0)
+    tree = Tree([tmp_path])
+    tree.look(everywhere=True)
+    stat = tmp_path.stat()
+    shelf(tmp_path).append(some(0, 1))
+    os.utime(tmp_path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as on a file system with coarse times
+    assert len(tree.look(everywhere=True)) == 1
+
+
+def test_an_archive_belongs_to_the_directory_that_its_instance_writes_to(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        one = shelf(tmp_path / name)
+        one.append(some(0, 1))
+        one.roll("test")
+    copied = tmp_path / "c" / "20251121"
+    copied.mkdir(parents=True)
+    tree = Tree([tmp_path])
+    found = tree.look(everywhere=True)
+    assert [tree.home(path, "one")[0] for path in found] == [tmp_path / "a", tmp_path / "b"]
+    (copied / found[0].name).write_bytes(found[0].read_bytes())
+    assert [tree.home(path, "one")[0] for path in tree.look(everywhere=True)] == [copied]
+
+
+def test_a_directory_that_cannot_be_read_is_named_once_and_stays_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf(tmp_path).append(some(0, 1))
+    tree = Tree([tmp_path])
+    tree.look(everywhere=True)
+    with monkeypatch.context() as broken:
+        broken.setattr(
+            os, "scandir", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied", path))
+        )
+        (tmp_path / "x").touch()
+        assert [tree.look(everywhere=True) for _ in range(3)] == [[], [], []]
+    assert tree.faults == [f"{tmp_path}: Permission denied"]
+    assert tree.holds(tmp_path, "one")
+    assert len(tree.look(everywhere=True)) == 1
+
+
+def test_a_path_inside_of_another_is_looked_at_once(tmp_path: Path) -> None:
+    shelf(tmp_path).append(some(0, 1))
+    assert len(Tree([tmp_path, tmp_path / "x", tmp_path]).look(everywhere=True)) == 1
