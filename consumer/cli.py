@@ -13,6 +13,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from consumer import log, settings
+from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
 from consumer.cli_reading import Local, Paths, Workers, add_to, complain
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.output import OutputLost, discard_output, open_streams
@@ -127,15 +128,19 @@ def cat(
     paths: Paths,
     /,
     *,
+    filters: Filtered = NO_FILTERS,
     format: Annotated[
         Literal["jsonl", "table", "raw", "kvp"], Parameter(help="JSON lines, a table, bodies, or KVP records.")
     ] = "jsonl",
     local: Local = False,
 ) -> int:
-    """Print archives in order. What cannot be read is named on standard error, and the status is 1."""
+    """Print events in the order of the archives. What cannot be read is named on standard error, and the status is 1.
+
+    Examples: `deedbox cat DIR`, `deedbox cat DIR --format raw --type 'compute.*'`.
+    """
     from consumer.reading import cat_all
 
-    return cat_all(paths, format, local, complain)
+    return cat_all(paths, filters.query(local), format, zone_of(local), complain)
 
 
 @app.command

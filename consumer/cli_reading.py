@@ -1,13 +1,14 @@
 """The commands that find, follow and convert events; `cli` has the others."""
 
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
 import cyclopts
 from cyclopts import Parameter
+
+from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
 
 Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
 Local = Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")]
@@ -25,35 +26,26 @@ def search(
     paths: Paths,
     /,
     *,
-    since: Annotated[str | None, Parameter(help="From this time on: ISO 8601, or 15m, 2h, 7d for so long ago.")] = None,
-    until: Annotated[str | None, Parameter(help="Up to this time, inclusive.")] = None,
-    type: Annotated[
-        tuple[str, ...], Parameter(negative=(), help="A glob; with ! in front, what is left out. Repeatable.")
-    ] = (),
-    tag: Annotated[tuple[str, ...], Parameter(negative=(), help="Must have this tag. Repeatable.")] = (),
-    id: Annotated[tuple[str, ...], Parameter(negative=(), help="One of these ids. Repeatable.")] = (),
-    exchange: Annotated[str | None, Parameter(help="A glob for the exchange.")] = None,
-    routing_key: Annotated[str | None, Parameter(help="A glob for the routing key.")] = None,
-    match: Annotated[str | None, Parameter(help="A regular expression, anywhere in the body.")] = None,
-    where: Annotated[
-        tuple[str, ...], Parameter(negative=(), help="A condition on a JSON body: payload.size>=10. Repeatable.")
-    ] = (),
-    order: Annotated[Literal["asc", "desc"], Parameter(help="By time, the oldest or the newest first.")] = "asc",
-    limit: Annotated[int | None, Parameter(help="At most so many.")] = None,
-    count: Annotated[bool, Parameter(negative=(), help="Only say how many.")] = False,
-    explain: Annotated[bool, Parameter(negative=(), help="Say on standard error what was read.")] = False,
+    filters: Filtered = NO_FILTERS,
+    order: Annotated[
+        Literal["asc", "desc"], Parameter(help="By event time: asc, oldest first, or desc, newest first.")
+    ] = "asc",
+    limit: Annotated[int | None, Parameter(help="Maximum number of events. Default: no limit.")] = None,
+    count: Annotated[bool, Parameter(negative=(), help="Print only the number of events.")] = False,
+    explain: Annotated[bool, Parameter(negative=(), help="Print on standard error how much was read.")] = False,
     format: Format = "jsonl",
     local: Local = False,
     workers: Workers = None,
 ) -> int:
-    """Find events, by time across all archives, open ones included. All conditions must hold.
+    """Find events, in the order of event time across all archives, open ones included. All filters must hold.
 
-    Status 1 if something could not be read; what is whole is found all the same.
+    Status 1 if something could not be read; what can be read is found nevertheless.
+    Examples: `deedbox search DIR --since 2h --type 'compute.*'`, `deedbox search DIR --where 'payload.size>=10' --count`.
     """
-    from consumer.reading import Answer, Asked, show_search
+    from consumer.reading import Answer, show_search
 
-    asked = Asked(since, until, id, type, tag, exchange, routing_key, match, where, local)
-    return show_search(paths, asked, Answer(order, limit, count, explain, format, workers), print, complain)
+    answer = Answer(order, limit, count, explain, format, zone_of(local), workers)
+    return show_search(paths, filters.query(local), answer, print, complain)
 
 
 def get(id: str, paths: Paths, /, *, format: Format = "jsonl") -> int:
@@ -103,16 +95,15 @@ def export(
         Parameter(help="Whose files; parquet needs the extra of that name."),
     ],
     out: Annotated[Path, Parameter(help="The directory for the files; none is ever replaced.")],
-    since: Annotated[str | None, Parameter(help="From this time on.")] = None,
-    until: Annotated[str | None, Parameter(help="Up to this time, inclusive.")] = None,
-    type: Annotated[tuple[str, ...], Parameter(negative=(), help="A glob, as for search. Repeatable.")] = (),
+    filters: Filtered = NO_FILTERS,
 ) -> int:
-    """Write events as files of other systems. What a format has no place for is said; status 1 if an event was left out."""
-    from consumer.converting import export_events
-    from consumer.reading import Asked
+    """Write events as files of other systems. Losses are reported; status 1 if an event was left out.
 
-    query = Asked(since=since, until=until, types=type).query(time.time_ns() // 1000)
-    return export_events(paths, query, format, out, print, complain)
+    Examples: `deedbox export DIR --format jsonl --out FILES`, `deedbox export DIR --format theia --out FILES --since 1d`.
+    """
+    from consumer.converting import export_events
+
+    return export_events(paths, filters.query(), format, out, print, complain)
 
 
 def tail(
@@ -123,22 +114,22 @@ def tail(
         int, Parameter(name=["--newest", "-n"], help="Maximum number of events to begin with: those that arrived last.")
     ] = 10,
     follow: Annotated[
-        bool, Parameter(name=["--follow", "-f"], negative=(), help="Go on with what is archived.")
+        bool, Parameter(name=["--follow", "-f"], negative=(), help="Go on with events as they are archived.")
     ] = False,
-    type: Annotated[tuple[str, ...], Parameter(negative=(), help="A glob, as for search. Repeatable.")] = (),
-    match: Annotated[str | None, Parameter(help="A regular expression, anywhere in the body.")] = None,
-    where: Annotated[tuple[str, ...], Parameter(negative=(), help="A condition, as for search. Repeatable.")] = (),
+    filters: Filtered = NO_FILTERS,
     format: Format = "jsonl",
     local: Local = False,
 ) -> int:
     """Print the events that arrived last, in the order of their arrival; with -f, follow all instances of a directory, through rolls and restarts.
 
-    For the newest by event time: `deedbox search --order desc --limit 10`.
+    For the newest by event time: `deedbox search DIR --order desc --limit 10`.
+    Examples: `deedbox tail DIR -n 100`, `deedbox tail -f DIR --type 'compute.*'`.
     """
-    from consumer.reading import Asked, show_tail
+    from consumer.query.show import Printer
+    from consumer.reading import show_tail
 
-    asked = Asked(types=type, match=match, where=where, local=local)
-    return show_tail(paths, asked, newest, follow, format, complain)
+    query = filters.query(local)
+    return show_tail(paths, query, newest, follow, Printer(sys.stdout.buffer, format, zone_of(local)), complain)
 
 
 def add_to(app: cyclopts.App) -> None:

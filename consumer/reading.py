@@ -4,14 +4,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, tzinfo
 from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from codec.event import format_time
 from consumer.archive import show
-from consumer.archive.cat import cat_archives
+from consumer.archive.cat import Choice, cat_archives
 from consumer.archive.catalog import Entry, copies_of
 from consumer.archive.compact import compact
 from consumer.archive.durable import Disk
@@ -22,41 +22,14 @@ from consumer.errors import Exit, Fatal
 from consumer.output import reader_gone
 from consumer.progress import progress
 from consumer.query.prefetch import scan, workers
-from consumer.query.query import Query, make_query
+from consumer.query.query import Judge, Query, make_query
 from consumer.query.search import Found, Search, read_events
 from consumer.query.show import Printer
 from consumer.query.tail import Tail
-from consumer.query.when import LocalZone, parse_when
 from consumer.watch.backends import choose
 
 Say = Callable[[str], None]
 FOLLOW_S = 0.25  # how late a change is seen that no backend told of
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What `search` was asked for, as the command line has it."""
-
-    since: str | None = None
-    until: str | None = None
-    ids: Sequence[str] = ()
-    types: Sequence[str] = ()
-    tags: Sequence[str] = ()
-    exchange: str | None = None
-    routing_key: str | None = None
-    match: str | None = None
-    where: Sequence[str] = ()
-    local: bool = False
-
-    def query(self, now_us: int) -> Query:
-        """The same as a query. Raises Fatal."""
-        zone = LocalZone() if self.local else UTC
-        return make_query(
-            since_us=None if self.since is None else parse_when(self.since, now_us, zone),
-            until_us=None if self.until is None else parse_when(self.until, now_us, zone, end=True),
-            ids=self.ids, types=self.types, tags=self.tags, source=(self.exchange, self.routing_key), match=self.match,
-            where=self.where,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,21 +41,22 @@ class Answer:
     count: bool = False
     explain: bool = False
     format: str = "jsonl"
+    zone: tzinfo = UTC
     workers: int | None = None
 
 
-def show_search(paths: Sequence[Path], asked: Asked, answer: Answer, say: Say, complain: Say) -> Exit:
+def show_search(paths: Sequence[Path], query: Query, answer: Answer, say: Say, complain: Say) -> Exit:
     """Print what is found; OK, or DAMAGED if something could not be read."""
     if answer.limit is not None and answer.limit < 0:
         raise Fatal(Exit.SETTINGS, f"--limit {answer.limit}", "name a number from 0 on")
-    search = Search(paths, asked.query(time.time_ns() // 1000), answer.order == "desc")
-    amount = search.plan() if answer.limit is None or asked.match or asked.where else 0
+    search = Search(paths, query, answer.order == "desc")
+    amount = search.plan() if answer.limit is None or query.match or query.where else 0
     with workers(amount, answer.workers) as search.executor:
         found = islice(search, None if answer.limit is None else min(answer.limit, sys.maxsize))
         if answer.count:
             say(str(sum(1 for _ in found)))
         else:
-            printer = Printer(sys.stdout.buffer, answer.format, LocalZone() if asked.local else UTC)
+            printer = Printer(sys.stdout.buffer, answer.format, answer.zone)
             for event, position in found:
                 printer.print(event, position)
     if answer.explain:
@@ -90,15 +64,15 @@ def show_search(paths: Sequence[Path], asked: Asked, answer: Answer, say: Say, c
     return _told(search.faults, complain)
 
 
-def cat_all(paths: Sequence[Path], format: str, local: bool, complain: Say) -> Exit:
-    """Print archives in order; DAMAGED if something could not be read."""
+def cat_all(paths: Sequence[Path], query: Query, format: str, zone: tzinfo, complain: Say) -> Exit:
+    """Print what the query accepts, in the order of the archives; DAMAGED if something could not be read."""
     out = sys.stdout.buffer
-    shown = (
-        Printer(out, format, LocalZone() if local else UTC).encode
-        if format == "table" or (local and format == "jsonl")
-        else format
-    )
-    return Exit.DAMAGED if cat_archives(list(paths), shown, out, complain) else Exit.OK
+    in_zone = format == "table" or (zone is not UTC and format == "jsonl")
+    shown = Printer(out, format, zone).encode if in_zone else format
+    faults: list[str] = []
+    chosen = None if query == Query() else Choice(query.wanted, Judge(query, faults.append))
+    damaged = cat_archives(list(paths), shown, out, complain, chosen)
+    return max(_told(faults, complain), Exit.DAMAGED if damaged else Exit.OK)
 
 
 def show_verdicts(paths: Sequence[Path], wanted: int | None, format: str, say: Say) -> Exit:
@@ -186,14 +160,13 @@ def _told(faults: Sequence[str], complain: Say) -> Exit:
     return Exit.DAMAGED if faults else Exit.OK
 
 
-def show_tail(paths: Sequence[Path], asked: Asked, newest: int, follow: bool, format: str, complain: Say) -> Exit:
-    """Print the newest events, and what follows; DAMAGED if something could not be read."""
+def show_tail(paths: Sequence[Path], query: Query, newest: int, follow: bool, printer: Printer, complain: Say) -> Exit:
+    """Print the events that arrived last, and what follows; DAMAGED if something could not be read."""
     if newest < 0:
         raise Fatal(Exit.SETTINGS, f"--newest {newest}", "name a number from 0 on")
-    tail = Tail(paths, asked.query(time.time_ns() // 1000))
+    tail = Tail(paths, query)
     if not follow:
         tail.faults += [f"{path}: nothing is there" for path in paths if not path.exists()]
-    printer = Printer(sys.stdout.buffer, format, LocalZone() if asked.local else UTC)
     told = _print_all(tail, tail.newest(newest), printer, complain)
     backend = choose(growth=True) if follow else None
     while backend is not None and not reader_gone():
@@ -206,5 +179,6 @@ def _print_all(tail: Tail, found: Iterable[Found], printer: Printer, complain: S
     for event, position in found:
         printer.print(event, position)
     printer.flush()
-    faults, tail.faults = tail.faults, []
+    faults = tail.faults.copy()
+    tail.faults.clear()
     return _told(faults, complain)

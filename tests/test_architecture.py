@@ -45,6 +45,7 @@ ALLOWED = {
         "consumer.watch_state",
     },
     "consumer.watch_state": {"consumer.archive", "consumer.errors", "consumer.watch"},
+    "consumer.cli_filters": {"consumer.query"},
     "consumer.cli_reading": {"consumer"},
     "consumer.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
     "consumer.progress": set(),
@@ -71,7 +72,7 @@ OWNERS = {
     },
     "fcntl": {"consumer/archive/locks.py"},
     "ctypes": {"consumer/archive/durable.py"},
-    "cyclopts": {"consumer/cli.py", "consumer/cli_reading.py"},
+    "cyclopts": {"consumer/cli.py", "consumer/cli_filters.py", "consumer/cli_reading.py"},
     "structlog": {"consumer/log.py"},
     "asyncinotify": {"consumer/watch/inotify.py"},
     "pyarrow": {"consumer/query/parquet.py"},
@@ -164,7 +165,7 @@ def has_code(path: Path) -> bool:
 
 def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
-    through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/ingest/fallback.py": "tests/consumer/ingest/test_broker.py",
+    through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/cli_filters.py": "tests/consumer/test_reading.py", "consumer/ingest/fallback.py": "tests/consumer/ingest/test_broker.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py",
                       "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/ingest/faults.py": "tests/consumer/ingest/test_broker.py", "consumer/ingest/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip

@@ -1,6 +1,7 @@
 """Print archives: JSON lines, bodies, or the KVP records as they are."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,9 +28,24 @@ def _records(event: Event, position: str) -> bytes:
 FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _records}
 
 
-def cat_archives(paths: list[Path], format: str | Encode, out: BinaryIO, complain: Callable[[str], None]) -> bool:
-    """Print all events that can be read, in one of FORMATS or as `format` encodes them; say whether something could not be."""
+@dataclass(frozen=True)
+class Choice:
+    """Which events are printed: those in batches that may hold them, and that `accepts` takes, by event and position."""
+
+    wanted: Wanted
+    accepts: Callable[[Event, str], bool]
+
+
+def cat_archives(
+    paths: list[Path],
+    format: str | Encode,
+    out: BinaryIO,
+    complain: Callable[[str], None],
+    chosen: Choice | None = None,
+) -> bool:
+    """Print the chosen events, or all, in one of FORMATS or as `format` encodes them; whether something could not be read."""
     damaged = False
+    printing = _Printing(format, out, chosen)
     for entry in entries(paths, Wanted()):
         if entry.identity is None:
             complain(entry.faults[0])
@@ -37,16 +53,14 @@ def cat_archives(paths: list[Path], format: str | Encode, out: BinaryIO, complai
             continue
         try:
             with open_archive(entry.path) as archive:
-                damaged |= _cat(archive, entry.tombstones, format, out, complain)
+                damaged |= _cat(archive, entry.tombstones, printing, complain)
         except OSError as error:
             complain(f"{entry.path}: {error.strerror or error}")
             damaged = True
     return damaged
 
 
-def _cat(
-    archive: ArchiveFile, tombstones: Tombstones, format: str | Encode, out: BinaryIO, complain: Callable[[str], None]
-) -> bool:
+def _cat(archive: ArchiveFile, tombstones: Tombstones, printing: "_Printing", complain: Callable[[str], None]) -> bool:
     damaged = False
     if archive.size == 0 and not archive.live:
         complain(f"{archive.path}: at 0: empty file")
@@ -54,7 +68,7 @@ def _cat(
     for part in archive.parts():
         if isinstance(part, Batch):
             try:
-                _print(archive, part, tombstones, format, out)
+                printing.print(archive, part, tombstones)
             except CodecError as error:
                 complain(f"{archive.path}: at {part.offset}: batch {part.header.number}: {error}")
                 damaged = True
@@ -64,11 +78,25 @@ def _cat(
     return damaged
 
 
-def _print(archive: ArchiveFile, batch: Batch, tombstones: Tombstones, format: str | Encode, out: BinaryIO) -> None:
-    if format == "kvp" and not tombstones.within(batch.header):
-        out.write(batch.records())
-        return
-    name = str(archive.id or archive.path.name)
-    kept = tombstones.kept(batch.header, batch.events())
-    encode = FORMATS[format] if isinstance(format, str) else format
-    out.write(b"".join(encode(event, f"{name}:{number}") for number, event in kept))
+@dataclass(frozen=True)
+class _Printing:
+    """How events are printed, and which."""
+
+    format: str | Encode
+    out: BinaryIO
+    chosen: Choice | None
+
+    def print(self, archive: ArchiveFile, batch: Batch, tombstones: Tombstones) -> None:
+        """Print the events of a batch. Raises CodecError."""
+        chosen = self.chosen
+        if self.format == "kvp" and chosen is None and not tombstones.within(batch.header):
+            self.out.write(batch.records())
+            return
+        if chosen is not None and not chosen.wanted.spans(batch.header):
+            return
+        name = str(archive.id or archive.path.name)
+        kept = ((f"{name}:{number}", event) for number, event in tombstones.kept(batch.header, batch.events()))
+        encode = FORMATS[self.format] if isinstance(self.format, str) else self.format
+        self.out.write(
+            b"".join(encode(event, place) for place, event in kept if chosen is None or chosen.accepts(event, place))
+        )

@@ -1,7 +1,7 @@
 """What a search looks for: what footers can tell (`Wanted`), and what only the event itself can."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 import regex
@@ -23,6 +23,10 @@ class Query:
     routing_key: str | None = None
     match: regex.Pattern[str] | None = None
     where: tuple[Condition, ...] = ()
+
+    def arriving(self, since_us: int | None, until_us: int | None) -> "Query":
+        """The same of events that arrived in this time: microseconds since 1970, both inclusive."""
+        return replace(self, wanted=replace(self.wanted, arrived_since_us=since_us, arrived_until_us=until_us))
 
     def accepts(self, event: Event) -> bool:
         """Whether an event is what is looked for. Raises DeedboxError when the expression takes too long."""
@@ -52,6 +56,22 @@ class Query:
     def _fulfils(self, event: Event) -> bool:
         body = loads(event.body)
         return all(condition.holds(body) for condition in self.where)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Whether events are wanted. A time-out of the expression is a fault of one event, which is reported, and ends nothing."""
+
+    query: Query
+    report: Callable[[str], None]
+
+    def __call__(self, event: Event, position: str) -> bool:
+        """Whether the event at this position is wanted."""
+        try:
+            return self.query.accepts(event)
+        except DeedboxError as error:
+            self.report(f"{position}: {error}")
+            return False
 
 
 def make_query(

@@ -9,7 +9,6 @@ import errno
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.naming import ArchiveId
@@ -17,7 +16,7 @@ from consumer.archive.reader import ArchiveFile
 from consumer.errors import DeedboxError
 from consumer.query.cursor import Cursor
 from consumer.query.newest import Candidate, Newest, shown
-from consumer.query.query import Query
+from consumer.query.query import Judge, Query
 from consumer.query.search import Found
 from consumer.query.streams import Stream, Streams
 from consumer.watch.backends import Backend
@@ -32,6 +31,7 @@ class Tail:
         self.faults: list[str] = []
         self.streams = Streams(paths)
         self._query = query or Query()
+        self._accepts = Judge(self._query, self.faults.append)
 
     def newest(self, count: int) -> list[Found]:
         """The events that arrived last, in the order of their arrival; `read` goes on exactly after the archives' ends."""
@@ -148,14 +148,6 @@ class Tail:
         if fault not in stream.named:
             stream.named.add(fault)
             self.faults.append(fault)
-
-    def _accepts(self, event: Event, position: str) -> bool:
-        """Whether an event is wanted. A time-out of the expression is a fault of this event; the next one is read all the same."""
-        try:
-            return self._query.accepts(event)
-        except DeedboxError as error:
-            self.faults.append(f"{position}: {error}")
-            return False
 
     def wait(self, backend: Backend, timeout_s: float) -> None:
         """Until something may have been archived. A directory that is not there yet is waited for in its parent."""

@@ -154,3 +154,38 @@ def test_a_reader_that_waits_keeps_no_writer_from_writing(directory: Path, tmp_p
     one.roll("test")
     searching.terminate()
     searching.communicate()
+
+
+@pytest.mark.parametrize("command", ["cat", "search", "tail", "export"])
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (["--arrived-since", "2026-01-01"], [3, 4]),
+        (["--arrived-until", "2025-12-31"], [1, 2]),
+        (["--since", "2025-11-21T16:15:00.000002Z", "--until", "2025-11-21T16:15:00.000003Z"], [2, 3]),
+        (["--type", "type.1", "--id", "id-1", "--id", "id-2", "--match", "x{20}"], [1]),
+        (["--where", "serial>=2", "--exchange", "ex*", "--routing-key", "key", "--type", "!type.0"], [2, 4]),
+        (["--tag", "a"], [4]),
+    ],
+)
+def test_every_command_that_reads_events_has_the_same_filters(
+    tmp_path: Path, command: str, filters: list[str], found: list[int]
+) -> None:
+    one = shelf(tmp_path / "archive")
+    one.append(some(1, 2))
+    late = [event._replace(arrived_us=event.arrived_us + 86_400_000_000 * 60) for event in some(3, 2)]
+    one.append([late[0], late[1]._replace(tags=("a",))])
+    extra = ["--format", "jsonl", "--out", tmp_path / "out"] if command == "export" else []
+    done = deedbox(command, tmp_path / "archive", *extra, *filters)
+    assert (done.returncode, done.stderr) == (Exit.OK, "")
+    out = (tmp_path / "out" / "events.jsonl").read_text() if command == "export" else done.stdout
+    assert ids(out) == [f"id-{serial}" for serial in found]
+
+
+def test_cat_names_an_event_on_which_an_expression_times_out(directory: Path) -> None:
+    slow = shelf(directory, instance="slow")
+    slow.append([event._replace(body=b"x" * 5000) for event in some(200, 1)])
+    done = deedbox("cat", directory, "--match", r"(x+x+)+(?=y)\1z|serial", "--type", "*")
+    assert (done.returncode, len(ids(done.stdout))) == (Exit.DAMAGED, 100)
+    assert done.stderr.count("\n") == 1
+    assert "slow-00000001:0: the expression" in done.stderr
