@@ -39,7 +39,7 @@ class Event(NamedTuple):
     tags: tuple[str, ...] = ()
 
 
-_POSITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}-[0-9]{8,20}:[0-9]{1,20}")
+_POSITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}-[0-9]{8,19}:[0-9]{1,19}")
 
 
 def check_duplicate(duplicate: object) -> str:

@@ -18,6 +18,7 @@ from consumer import log
 from consumer.archive.appender import Appender
 from consumer.archive.claim import Claim
 from consumer.archive.durable import Disk
+from consumer.archive.recent import Recent
 from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
@@ -25,7 +26,7 @@ from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.broker import Broker
-from consumer.ingest.dedupe import Intake
+from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.delivery import DESCRIBERS
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
@@ -86,9 +87,11 @@ class Service:
         appender = Appender(shelf)
         pace = Pace(
             BatchLimits(settings.batch.count, settings.batch.bytes, settings.batch.linger_s),
-            settings.prefetch, claim.unclean, settings.broker.watchdog_s,
+            settings.prefetch, claim.unclean, claim.unsettled, settings.broker.watchdog_s,
         )  # fmt: skip
-        ingest = Ingest(Broker(settings.topology), appender, Intake(DESCRIBERS[settings.archive.describe]), pace)
+        recent = Recent(self._disk, self._place.directory, settings.instance, shelf.own, claim.settled_sequence)
+        deduplicator = Deduplicator(DESCRIBERS[settings.archive.describe], recent)
+        ingest = Ingest(Broker(settings.topology), appender, deduplicator, pace)
         stats = Stats(ingest, shelf, self._place.directory)
         health = Health(self._place.directory, settings.instance)
         watches = [appender.run_timer(), stats.run(settings.service.stats_s, health), _adopt_orphans(claim)]
@@ -154,7 +157,7 @@ class Service:
     async def _close(self, stages: Stages) -> None:
         await asyncio.gather(*stages.sealing, *stages.watches, return_exceptions=True)
         await stages.appender.close()
-        await asyncio.to_thread(stages.claim.end, stages.ingest.consumed)
+        await asyncio.to_thread(stages.claim.end, stages.ingest.consumed, stages.ingest.settled)
         await stages.stats.last_look()  # its thread would hold up the end of the process
         await stages.health.write(stages.stats.state() | {"state": "stopped"})
         stages.claim.release()

@@ -6,7 +6,7 @@ caller leaves the thread to finish, and the next append waits for it.
 
 import asyncio
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -28,20 +28,16 @@ class Appender:
         self._shelf = shelf
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
 
-    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
-        """Make what `make_events` gives durable; None if it gives nothing. Both run on the writer thread.
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt:
+        """Make what `make_events` gives durable. Both run on the writer thread.
 
         Raises StorageFault; then nothing of it counts as written.
         """
-        return await self._run(lambda: self._append(make_events))
-
-    def _append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
-        events = make_events()
-        return self._shelf.append(events) if events else None
+        return await self.run(lambda: self._shelf.append(make_events()))
 
     async def roll_if_due(self) -> None:
         """Seal the open archive if it is full or old enough."""
-        await self._run(self._roll_if_due)
+        await self.run(self._roll_if_due)
 
     def _roll_if_due(self) -> None:
         if reason := self._shelf.due():
@@ -49,7 +45,7 @@ class Appender:
 
     async def roll(self, reason: str) -> None:
         """Seal the open archive."""
-        await self._run(lambda: self._shelf.roll(reason))
+        await self.run(lambda: self._shelf.roll(reason))
 
     async def run_timer(self) -> None:
         """Roll by age and by clock, with or without traffic, until cancelled."""
@@ -60,18 +56,14 @@ class Appender:
 
     async def probe(self, size: int = 0) -> None:
         """Prove that the disk takes so many bytes, and at least a small write. Raises StorageFault."""
-        await self._run(lambda: self._shelf.probe(size))
-
-    async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
-        """Hand over the events that the broker may not know to be durable: the last window of every instance."""
-        await self._run(lambda: use(self._shelf.last_events()))
+        await self.run(lambda: self._shelf.probe(size))
 
     async def close(self) -> None:
         """Seal what is open and end the thread."""
         await self.roll("stop")
         self._thread.shutdown()
 
-    async def _run(self, step: Callable[[], T]) -> T:
+    async def run(self, step: Callable[[], T]) -> T:
         """Run a step on the writer thread. Raises DeedboxError as the step does; any other exception is a defect, and Fatal."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, step)

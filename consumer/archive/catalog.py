@@ -161,6 +161,20 @@ def look_up(path: Path, wanted: Wanted, proven: bool = False) -> Entry:
 def _entry(archive: ArchiveFile, wanted: Wanted, proven: bool) -> Entry:
     name = str(archive.id or archive.path.name)
     entry = Entry(archive.path, name, archive.size, [], Tombstones.of(archive), identity=archive.identity)
+    _take(entry, archive, wanted, proven)
+    entry.bytes_read = archive.bytes_read
+    return entry
+
+
+def all_batches(archive: ArchiveFile) -> list[Batch]:
+    """Every batch that can be found, without its frame."""
+    entry = Entry(archive.path, "", archive.size, [], Tombstones())
+    _take(entry, archive, Wanted(), proven=False)
+    return entry.batches
+
+
+def _take(entry: Entry, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
+    """Batches by the footer if there is one, else from header to header."""
     try:
         if naming.parse_open(archive.path):
             raise Corrupt("an open archive has no footer")
@@ -168,8 +182,6 @@ def _entry(archive: ArchiveFile, wanted: Wanted, proven: bool) -> Entry:
     except CodecError:
         entry.batches = []
         _take_walked(entry, archive, wanted)
-    entry.bytes_read = archive.bytes_read
-    return entry
 
 
 def _take_walked(entry: Entry, archive: ArchiveFile, wanted: Wanted) -> None:

@@ -24,12 +24,18 @@ LOCK_S_MAX = 5.0  # the process before this one may be about to end
 
 
 class Claim:
-    """A held claim. `unclean`: how many lives before this one ended without a stop or a commit."""
+    """A held claim. `unclean`: how many lives before this one ended without a stop or a commit.
+
+    `unsettled`: an acknowledgement of an earlier life may not have reached the broker, so that messages in our archives come again.
+    `settled_sequence`: that of our newest archive if nothing of those before this life comes again, else 0.
+    """
 
     def __init__(self, disk: Disk, place: Place, instance: str, lock: int) -> None:
         self.ledger = Ledger(disk, place.directory, instance)
         self.deferred: list[Path] = []
+        self.settled_sequence = 0
         self.unclean = self.ledger.state.unclean + self.ledger.state.running
+        self.unsettled = self.ledger.state.running or self.ledger.state.unsettled or not self.ledger.path.exists()
         self._disk, self._place, self._instance, self._lock = disk, place, instance, lock
 
     @classmethod
@@ -47,7 +53,8 @@ class Claim:
             if finding.outcome in ("deferred", "held"):
                 self.deferred.append(finding.path)
         self.recover_others()
-        self._note(running=True, unclean=self.unclean)
+        self._note(running=True, unclean=self.unclean, unsettled=self.unsettled)
+        self.settled_sequence = 0 if self.unsettled else self.ledger.state.sequence
 
     def recover_others(self) -> None:
         """Recover the archives of instances that are dead. A directory that cannot be read is tried again later."""
@@ -57,9 +64,13 @@ class Claim:
         except OSError as error:
             log.emit("recovery_deferred", path=str(self._place.directory), reason=str(error))
 
-    def end(self, consumed: bool) -> None:
-        """Note that this life ended as it should; one that never consumed says nothing about those before it."""
-        self._note(running=False, unclean=0 if consumed else self.ledger.state.unclean)
+    def end(self, consumed: bool, settled: bool = False) -> None:
+        """Note that this life ended as it should. A life that never consumed says nothing about those before it.
+
+        `settled`: everything that was archived is acknowledged, so that nothing of it comes again.
+        """
+        unsettled = not settled if consumed else self.unsettled
+        self._note(running=False, unclean=0 if consumed else self.ledger.state.unclean, unsettled=unsettled)
 
     def release(self) -> None:
         """Give up the lock."""

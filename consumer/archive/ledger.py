@@ -22,6 +22,7 @@ class State:
     """`unclean`: how many lives in a row ended without a clean stop and without a commit.
 
     `committed`: the sequence of the newest archive that holds a committed batch; 0 if there was none yet.
+    `unsettled`: an acknowledgement of an earlier life may not have reached the broker, which then delivers the message again.
     """
 
     sequence: int = 0
@@ -29,6 +30,7 @@ class State:
     running: bool = False
     unclean: int = 0
     committed: int = 0
+    unsettled: bool = False
 
 
 class Ledger:

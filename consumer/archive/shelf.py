@@ -4,9 +4,8 @@ Synchronous, used by one thread. Invariant: a batch is durable when `append` ret
 be sealed; what a failed archive held beyond its last sync is cut off when it is recovered.
 """
 
-import errno
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +13,11 @@ from codec.archive import Head
 from codec.event import Event
 from codec.watermark import Watermark
 from consumer import log
-from consumer.archive import naming, recovery
+from consumer.archive import recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
-from consumer.archive.listing import find_archives
-from consumer.archive.newest import last_events
 from consumer.archive.probe import PROBE_BYTES, probe
-from consumer.archive.reader import open_archive
+from consumer.archive.recent import Own
 from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
 from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
@@ -181,42 +178,10 @@ class Shelf:
             reason=reason,
         )
 
-    def last_events(self) -> Iterator[tuple[str, Event]]:
-        """The last window of every instance of the directory, from its newest archives back, each with its position."""
-        by_instance: dict[str, list[Path]] = {}
-        for path in find_archives([self.settings.place.directory]):
-            archive = naming.parse_sealed(path) or naming.parse_open(path)
-            assert archive is not None, "only archives are found"
-            by_instance.setdefault(archive.instance, []).append(path)
-        for paths in by_instance.values():
-            yield from self._last_of(paths)
-
-    def _last_of(self, paths: list[Path]) -> Iterator[tuple[str, Event]]:
-        """Archives that cannot be read are left out: what they hold is archived again, and better twice than not."""
-        missing = self.settings.window
-        for path in reversed(paths):
-            try:
-                missing = max(missing, self._make_trustworthy(path))
-                archive = naming.parse_sealed(path) or naming.parse_open(path)
-                for number, event in last_events(path, missing):
-                    missing -= 1
-                    yield f"{archive}:{number}", event
-            except OSError as error:
-                log.emit("recovery_deferred", path=str(path), reason=str(error))
-            if missing <= 0:
-                return
-
-    def _make_trustworthy(self, path: Path) -> int:
-        """What is compared with must be durable. Gives the window that the archive was written with.
-
-        The page cache shows what a killed process wrote and never synced, and what a failed sync has lost.
-        """
-        if path in {abandoned.path for abandoned in self._abandoned}:
-            raise OSError(errno.EBUSY, "waits for recovery")
-        if naming.parse_open(path) and path.exists():
-            self.disk.sync_path(path)
-        with open_archive(path) as archive:
-            return archive.head.window if archive.head else 0
+    def own(self) -> Own:
+        """What of our own open archives can be trusted."""
+        committed = (self.writer.path, self.writer.fill.events) if self.writer else None
+        return Own(committed, frozenset(abandoned.path for abandoned in self._abandoned))
 
     def _discard(self, writer: ArchiveWriter) -> None:
         try:

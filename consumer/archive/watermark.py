@@ -47,13 +47,14 @@ def durable_events(disk: Disk, path: Path) -> int | None:
     """
     archive = naming.parse_open(path)
     assert archive is not None, "only open archives need this"
-    if not (_is_alive(path.parent, archive.instance) or is_held(path)):
+    if not (is_alive(path.parent, archive.instance) or is_held(path)):
         disk.sync_path(path)
         return None
     mark = read_watermark(path.parent, archive.instance)
     return mark.events if mark is not None and mark.sequence == archive.sequence else 0
 
 
-def _is_alive(directory: Path, instance: str) -> bool:
+def is_alive(directory: Path, instance: str) -> bool:
+    """Whether a process holds the instance."""
     lock = naming.lock_path(directory, instance)
     return lock.exists() and is_held(lock)

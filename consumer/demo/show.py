@@ -11,8 +11,9 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -22,6 +23,7 @@ from consumer.archive.reader import ArchiveFile, Batch
 from consumer.archive.show import show_verdicts
 from consumer.demo.broker import broker
 from consumer.demo.notifications import Notification, notifications
+from consumer.demo.relay import Relay
 from consumer.errors import Exit
 from consumer.ingest.publish import Message, Publisher
 from consumer.query import Search, search
@@ -55,6 +57,7 @@ def _demo(directory: Path, count: int, environ: Mapping[str, str]) -> int:
         size = sum(len(message.body) for message in messages)
         run = Run(url, f"deedbox-demo-{uuid.uuid4().hex[:8]}", directory)
         asyncio.run(_publish_and_kill(run, messages))
+        _show_marked(directory)
     well = show_verdicts([directory], lambda line: step("verify", line))
     whole = _compare(directory, messages)
     _show_sizes(directory, size)
@@ -73,14 +76,18 @@ class Run:
     def __init__(self, url: str, name: str, directory: Path) -> None:
         self.name, self._directory = name, directory
         self.url = url
+        self._relay = (
+            None if urlsplit(url).scheme == "amqps" else Relay(url)
+        )  # a relay cannot show the broker's certificate
         self._log = directory / "demo.log"
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "consumer", "run", "--dir", str(self._directory), "--queue", self.name, "--exchange", self.name,
                    "--instance", "demo", "--set", "archive.describe=openstack", "--set", "service.log=json", "--set", "broker.declare=all"]  # fmt: skip
+        url = self._relay.url if self._relay else self.url
         with self._log.open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"DEEDBOX_BROKER__URL": self.url})
+            return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"DEEDBOX_BROKER__URL": url})
 
     def lines(self, event: str) -> list[dict[str, object]]:
         """What the service has logged of one kind."""
@@ -102,16 +109,28 @@ class Run:
             batch.header.events for path in find_archives([self._directory]) for batch in _batches(path, frames=False)
         )
 
-    def wait_for_events(self, count: int) -> None:
-        """Wait until so many events are durable."""
+    def unmarked(self) -> int:
+        """Events that are durable now and not marked as duplicates."""
+        return sum(not event.duplicate for event, _ in search([self._directory]))
+
+    def lose_acks(self) -> None:
+        """As just before a connection breaks: what is archived from now on is acknowledged, and the broker does not learn of it."""
+        if self._relay is not None:
+            self._relay.mute()
+            step("no acks", "the connection is about to break: acknowledgements do not arrive any more")
+
+    def wait_for_events(self, count: int, events: Callable[[], int] | None = None) -> None:
+        """Wait until so many events are durable, as `events` counts them."""
         deadline = time.monotonic() + WAIT_S_MAX
-        while self.events() < count and self._process.poll() is None and time.monotonic() < deadline:
+        while (events or self.events)() < count and self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def kill_and_restart(self) -> None:
         """What the out-of-memory killer does, and then what a container runtime does."""
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
+        if self._relay is not None:
+            self._relay.cut()
         step("kill -9", f"the service is gone, with {self.events():,} events durable")
         self._process = self._start()
         found = self.wait_for("recovered", 1)
@@ -126,24 +145,24 @@ class Run:
         """SIGTERM: drain, seal, end."""
         self._process.terminate()
         status = self._process.wait(WAIT_S_MAX)
-        known = self.lines("duplicates_dropped")
-        step(
-            "stopped",
-            f"by SIGTERM, exit status {status}; {sum(int(str(line['dropped'])) for line in known)} redeliveries were known and dropped",
-        )
+        step("stopped", f"by SIGTERM, exit status {status}")
 
 
 async def _publish_and_kill(run: Run, messages: list[Notification]) -> None:
-    """Publish, and kill the service when about half of it is durable and the rest on its way."""
+    """Publish, and kill the service when half of it is acknowledged, some more is durable, and the rest on its way."""
     await asyncio.to_thread(run.wait_for, "consuming", 1)
     step("service", f"`deedbox run` consumes queue {run.name}")
     async with Publisher(run.url) as publisher:
         started = time.monotonic()
-        publishing = asyncio.create_task(publisher.publish(_as_messages(run.name, messages)))
-        await asyncio.to_thread(run.wait_for_events, len(messages) // 2)
+        half = len(messages) // 2
+        await publisher.publish(_as_messages(run.name, messages[:half]))
+        await asyncio.to_thread(run.wait_for_events, half)
+        run.lose_acks()
+        publishing = asyncio.create_task(publisher.publish(_as_messages(run.name, messages[half:])))
+        await asyncio.to_thread(run.wait_for_events, half + len(messages) // 20)
         await asyncio.to_thread(run.kill_and_restart)
         await publishing
-        await asyncio.to_thread(run.wait_for_events, len(messages))
+        await asyncio.to_thread(run.wait_for_events, len(messages), run.unmarked)
         passed = time.monotonic() - started
         size = sum(len(message.body) for message in messages)
         rate = f"{len(messages) / passed:,.0f} a second, crash included"
@@ -167,14 +186,24 @@ def _batches(path: Path, frames: bool = True) -> Iterator[Batch]:
 
 
 def _compare(directory: Path, messages: list[Notification]) -> bool:
-    """Every notification is there once, to the byte."""
-    archived = [(event.id, event.body) for event, _ in search([directory])]
+    """Every notification is there once without a mark, to the byte."""
+    archived = [(event.id, event.body) for event, _ in search([directory]) if not event.duplicate]
     missing = {(m.message_id, m.body) for m in messages} - set(archived)
     step(
         "compared",
         f"{len(messages) - len(missing):,} of {len(messages):,} equal to the byte, {len(archived) - len(set(archived))} doubled",
     )
     return not missing and len(archived) == len(messages)
+
+
+def _show_marked(directory: Path) -> None:
+    marked = [(event, position) for event, position in search([directory]) if event.duplicate]
+    step(
+        "marked",
+        f"{len(marked):,} events were archived and not acknowledged at the kill; they came again, and each names the first",
+    )
+    for event, position in marked[:1]:
+        step("", f"{event.id} at {position} equals the event at {event.duplicate}; readers hide it by default")
 
 
 def _show_sizes(directory: Path, size: int) -> None:

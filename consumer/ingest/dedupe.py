@@ -1,23 +1,40 @@
-"""Know again what comes twice.
+"""Mark what comes twice. Nothing is ever left out: a mark is a statement about equality, and its reader decides.
 
-After a lost connection or a crash the broker delivers the unacknowledged window again, flagged `redelivered`. Events of
-it that are in the archive already are found by their content. Invariants: only redelivered messages are ever compared;
-each archived event stands for one redelivery, so that two equal messages stay two; and without a message id, equality
-proves nothing, so such an event is archived again and marked. Memory is bound by the window.
+After a lost connection or a crash the broker delivers the unacknowledged window again, flagged `redelivered`. An event of it that equals
+an archived one is archived too, and marked with the position of the first. Invariants: only redelivered messages are compared; an
+archived event stands for one redelivery, so that two equal messages are two unmarked events when both came twice; what is known
+is forgotten after KNOWN_S. Memory is bounded by the windows that are recalled.
 """
 
 import struct
-from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from xxhash import xxh3_128_digest
 
-from codec.amqp import decode_header, identify, stable_header, untext
+from codec.amqp import decode_header, stable_header, untext
 from codec.errors import CodecError
 from codec.event import Event
 from consumer.ingest.delivery import Delivery, Describe
 
 DELIVERY_COUNT_WARN = 5
+KNOWN_S = (
+    30 * 60.0
+)  # after so long without an acknowledgement RabbitMQ has closed the channel, and its messages have come again
+RECALL_SHARE = 0.1  # of the time, at most, is spent on asking the archives of other instances
+
+Archived = tuple[str, Event]  # the position of an archived event, and the event
+
+
+class Recent(Protocol):
+    """The archived events that may come again."""
+
+    def window(self) -> Iterable[Archived]:
+        """All of them."""
+
+    def changed(self) -> Iterable[Archived]:
+        """Those of other instances that were archived, or became durable, since the last call."""
 
 
 def fingerprint(message: Event | Delivery) -> bytes:
@@ -30,47 +47,68 @@ def fingerprint(message: Event | Delivery) -> bytes:
     return xxh3_128_digest(struct.pack(">III", *map(len, parts)) + b"".join(parts) + message.body)
 
 
-class Intake:
-    """Turn deliveries into the events to be archived."""
+class Deduplicator:
+    """Turn deliveries into the events to be archived. Used by the writer thread alone."""
 
-    def __init__(self, describe: Describe) -> None:
-        self._describe = describe
-        self._known: dict[bytes, deque[str]] = {}
-        self.redelivered = self.dropped = self.marked = 0
+    def __init__(self, describe: Describe, recent: Recent, clock: Callable[[], float] = time.monotonic) -> None:
+        self._describe, self._recent, self._clock = describe, recent, clock
+        self._known: dict[bytes, dict[str, float]] = {}  # by fingerprint: positions, and when each is forgotten
+        self._recall_at = 0.0
+        self.redelivered = self.marked = 0
+        self.passed = False
         self.delivery_count_max = 0
 
-    def remember(self, archived: Iterable[tuple[str, Event]]) -> None:
-        """Begin a generation: these events, with their positions, are durable and may not have been acknowledged."""
-        known: defaultdict[bytes, deque[str]] = defaultdict(deque)
-        for position, event in archived:
-            known[fingerprint(event)].append(position)
-        self._known = dict(known)
+    def begin(self) -> None:
+        """Begin a generation: recall what may come again in it."""
+        self._known.clear()
+        self._learn(self._recent.window())
+        self.passed = False
 
     def events(self, deliveries: Sequence[Delivery]) -> list[Event]:
-        """The events of the deliveries, in order; those that are archived already are left out or marked."""
-        describe = self._describe
-        return [
-            event
-            for delivery in deliveries
-            if (event := self._known_again(delivery) if delivery.redelivered else describe(delivery)) is not None
-        ]
+        """The events of the deliveries, one each and in order. `passed` says whether new messages come again."""
+        events = list(map(self._describe, deliveries))
+        again = [index for index, delivery in enumerate(deliveries) if delivery[1]]
+        if again:
+            self._mark(deliveries, events, again)
+        self.passed = self.passed or not deliveries[-1].redelivered
+        return events
 
-    def _known_again(self, delivery: Delivery) -> Event | None:
-        self.redelivered += 1
-        self.delivery_count_max = max(self.delivery_count_max, delivery_count(delivery.header))
-        event = self._describe(delivery)
-        if not self._known:
-            return event
-        key = fingerprint(delivery)
-        positions = self._known.get(key)
-        if not positions:
-            return event
-        first = positions.popleft()
-        if identify(delivery.header)[0]:
-            self.dropped += 1
-            return None
-        self.marked += 1
-        return event._replace(duplicate=first)
+    def _mark(self, deliveries: Sequence[Delivery], events: list[Event], again: Sequence[int]) -> None:
+        self.redelivered += len(again)
+        counts = [delivery_count(deliveries[index].header) for index in again]
+        self.delivery_count_max = max(self.delivery_count_max, *counts)
+        missing = [
+            (index, key)
+            for index in again
+            if not self._known_again(events, index, key := fingerprint(deliveries[index]))
+        ]
+        if missing and (began := self._clock()) >= self._recall_at:
+            self._learn(self._recent.changed())
+            ended = self._clock()
+            self._recall_at = ended + (ended - began) * (1 / RECALL_SHARE - 1)
+            for index, key in missing:
+                self._known_again(events, index, key)
+
+    def _known_again(self, events: list[Event], index: int, key: bytes) -> bool:
+        """Mark an event if an archived one is known that stands for it, which then stands for no other."""
+        firsts, now = self._known.get(key, {}), self._clock()
+        while firsts:
+            first = next(iter(firsts))
+            if firsts.pop(first) > now:
+                events[index] = events[index]._replace(duplicate=first)
+                self.marked += 1
+                return True
+        return False
+
+    def _learn(self, archived: Iterable[Archived]) -> None:
+        """An archived event that is marked itself stands for the same message as the first: together they count once."""
+        now = self._clock()
+        self._known = {
+            key: kept for key, firsts in self._known.items()
+            if (kept := {first: until for first, until in firsts.items() if until > now})
+        }  # fmt: skip
+        for position, event in archived:
+            self._known.setdefault(fingerprint(event), {})[event.duplicate or position] = now + KNOWN_S
 
 
 def delivery_count(header: bytes) -> int:

@@ -6,7 +6,7 @@ acknowledged through another generation.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from consumer.errors import DeedboxError, Exit, Fatal, StorageFault
 from consumer.ingest.batcher import Batch, BatchLimits
 from consumer.ingest.batches import Batches
 from consumer.ingest.broker import Session
-from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Intake
+from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Deduplicator
 from consumer.ingest.holding import Holding
 from consumer.ingest.loop import Receipt, archive_batches
 
@@ -29,11 +29,11 @@ LOOK_AT = 8  # deliveries of each batch that are compared with our bindings
 class Archive(Protocol):
     """Where events become durable, and what is known of the last ones."""
 
-    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt:
         """Make events durable. Raises StorageFault."""
 
-    async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
-        """Hand over the events that may come again."""
+    async def run(self, step: Callable[[], None]) -> None:
+        """Run a step where the appends run, between two of them."""
 
     async def probe(self, size: int = 0) -> None:
         """Prove that the disk takes `size` bytes. Raises StorageFault."""
@@ -41,11 +41,15 @@ class Archive(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How ingest waits. `narrow`: lives before this one that ended without a stop or a commit."""
+    """How ingest waits. `narrow`: lives before this one that ended without a stop or a commit.
+
+    `unsettled`: messages that earlier lives archived may come again.
+    """
 
     limits: BatchLimits
     prefetch: int
     narrow: int = 0
+    unsettled: bool = False
     watchdog_s: float = 60.0
     retry_s: float = 0.5
     retry_s_max: float = 30.0
@@ -60,7 +64,6 @@ class Counters:
     bytes: int = 0
     batches: int = 0
     returned: int = 0
-    dropped: int = 0
     marked: int = 0
     silence_reported: bool = False
     unexplained: set[str] = field(default_factory=set)  # exchanges whose messages came by no binding of ours
@@ -70,11 +73,14 @@ class Counters:
 class Generation:
     """From `consume` to the end of the channel."""
 
-    def __init__(self, session: Session, batches: Batches, archive: Archive, intake: Intake, pace: Pace) -> None:
+    def __init__(
+        self, session: Session, batches: Batches, archive: Archive, deduplicator: Deduplicator, pace: Pace
+    ) -> None:
         self.session, self.batches = session, batches
         self.commits = 0  # acknowledged ones
         self.consumed = False
-        self._archive, self._intake, self._pace = archive, intake, pace
+        self._archive, self._deduplicator, self._pace = archive, deduplicator, pace
+        self._acknowledged = True
         waits_s = (pace.retry_s, pace.retry_s_max)
         self.holding = Holding(batches, archive, session.queue, session.delivery_limit, waits_s)
         self._committed = asyncio.Event()
@@ -82,10 +88,24 @@ class Generation:
         batches.flow = lambda on: (session.reader.resume if on else session.reader.pause)()
         session.ended.add_done_callback(lambda _: batches.discard())
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that was received is archived and acknowledged; asked before the session is released.
+
+        Acknowledgements that were sent just before a connection was lost may not have reached the broker.
+        """
+        lost = self.session.ended.done() and self.commits > 0
+        return self._acknowledged and not self.batches.held and not lost
+
+    @property
+    def passed(self) -> bool:
+        """Whether those that come again have come: new messages followed, or all that waited in the queue at the begin were received."""
+        return self._deduplicator.passed or self.batches.received >= self.session.messages_waiting
+
     async def run(self, prefetch: int, counters: Counters, stalled_before: bool) -> None:
         """Until the session ends or `stop`. Raises StorageFault, Retry and Fatal."""
         session = self.session
-        await self._archive.recall(self._intake.remember)
+        await self._archive.run(self._deduplicator.begin)
         await session.consume(prefetch)
         self.consumed = True
         log.emit(
@@ -96,7 +116,7 @@ class Generation:
         watchers = [asyncio.create_task(self._guarded(watch)) for watch in watches]
         try:
             await archive_batches(
-                self.batches, self._intake.events, self._archive, session,
+                self.batches, self._deduplicator.events, self._archive, session,
                 lambda batch, receipt, acknowledged: self._on_commit(counters, batch, receipt, acknowledged),
                 self._on_fault,
             )  # fmt: skip
@@ -133,7 +153,7 @@ class Generation:
     async def _widen(self) -> None:
         """After an unclean end: the full window, once something has been committed."""
         await self._committed.wait()
-        if self.session.prefetch < self._pace.prefetch and self._intake.delivery_count_max < DELIVERY_COUNT_WARN:
+        if self.session.prefetch < self._pace.prefetch and self._deduplicator.delivery_count_max < DELIVERY_COUNT_WARN:
             await self.session.consume(self._pace.prefetch)
             log.emit("widened", generation=self.session.generation, prefetch=self.session.prefetch)
 
@@ -185,23 +205,23 @@ class Generation:
         self.session.stalled = True
         self.session.end("stalled")
 
-    def _on_commit(self, counters: Counters, batch: Batch, receipt: Receipt | None, acknowledged: bool) -> None:
+    def _on_commit(self, counters: Counters, batch: Batch, receipt: Receipt, acknowledged: bool) -> None:
         counters.batches += 1
-        if receipt is not None:
-            counters.archived += receipt.events
-            counters.bytes += receipt.bytes
-            counters.syncs.append(receipt.sync_s)
-            if receipt.sync_s > SLOW_SYNC_S:
-                log.emit("slow_sync", sync_s=round(receipt.sync_s, 2))
+        counters.archived += receipt.events
+        counters.bytes += receipt.bytes
+        counters.syncs.append(receipt.sync_s)
+        if receipt.sync_s > SLOW_SYNC_S:
+            log.emit("slow_sync", sync_s=round(receipt.sync_s, 2))
         if acknowledged:
             self.holding.on_commit(batch)
             self.commits += 1
             counters.acked += len(batch.deliveries)
             self._committed.set()
         else:
+            self._acknowledged = False
             log.emit("stale_ack", generation=self.session.generation, events=len(batch.deliveries))
         self._look_at_origins(counters, batch)
-        if not batch.deliveries[-1].redelivered:
+        if self.passed:
             self._report_redeliveries(counters)
 
     def _look_at_origins(self, counters: Counters, batch: Batch) -> None:
@@ -218,11 +238,10 @@ class Generation:
 
     def _report_redeliveries(self, counters: Counters) -> None:
         """One line for a window that came again, when it is through."""
-        intake, session = self._intake, self.session
-        dropped, marked = intake.dropped - counters.dropped, intake.marked - counters.marked
-        if dropped or marked:
-            log.emit("duplicates_dropped", dropped=dropped, marked=marked, generation=session.generation)
-            counters.dropped, counters.marked = intake.dropped, intake.marked
-        if intake.delivery_count_max >= DELIVERY_COUNT_WARN:
-            log.emit("delivery_limit_near", queue=session.queue, count=intake.delivery_count_max)
-            intake.delivery_count_max = 0
+        deduplicator, session = self._deduplicator, self.session
+        if marked := deduplicator.marked - counters.marked:
+            log.emit("duplicates_marked", marked=marked, generation=session.generation)
+            counters.marked = deduplicator.marked
+        if deduplicator.delivery_count_max >= DELIVERY_COUNT_WARN:
+            log.emit("delivery_limit_near", queue=session.queue, count=deduplicator.delivery_count_max)
+            deduplicator.delivery_count_max = 0

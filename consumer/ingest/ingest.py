@@ -16,7 +16,7 @@ from consumer import log
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 from consumer.ingest.batches import Batches
 from consumer.ingest.broker import Broker, Session
-from consumer.ingest.dedupe import Intake
+from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.generation import Archive, Counters, Generation, Pace
 
 NARROW_MAX = 6  # a window divided by 4096 is one message, whatever it was
@@ -26,16 +26,17 @@ HELD_BATCHES = 4  # bytes held, at most, in batches of the largest size
 class Ingest:
     """From a broker to an archive."""
 
-    def __init__(self, broker: Broker, archive: Archive, intake: Intake, pace: Pace) -> None:
+    def __init__(self, broker: Broker, archive: Archive, deduplicator: Deduplicator, pace: Pace) -> None:
         self._state = "connecting"
         self.counters = Counters()
         self.generation: Generation | None = None
-        self.intake = intake
+        self.deduplicator = deduplicator
         self._broker, self._archive, self._pace = broker, archive, pace
         self._narrow = pace.narrow
         self._retry_s = self._pause_s = pace.retry_s
         self._stopping = asyncio.Event()
         self._consumed = self._stalled = False
+        self.settled = not pace.unsettled  # nothing that is archived comes again
 
     @property
     def state(self) -> str:
@@ -102,7 +103,7 @@ class Ingest:
             if session is not None and self._stopping.is_set():
                 await session.release()  # told to stop in the moment in which it opened: nobody else knows of it
             elif session is not None:
-                return Generation(session, batches, self._archive, self.intake, self._pace)
+                return Generation(session, batches, self._archive, self.deduplicator, self._pace)
         return None
 
     async def _unless_stopped(self, opening: Coroutine[Any, Any, Session]) -> Session | None:
@@ -159,6 +160,7 @@ class Ingest:
         queue drops messages that were delivered too often: the next window is smaller.
         """
         self._consumed = self._consumed or generation.consumed
+        self.settled = generation.settled and (self.settled or generation.passed)
         self._stalled = generation.session.stalled
         if generation.commits:
             self._narrow, self._retry_s, self._pause_s = 0, self._pace.retry_s, self._pace.retry_s

@@ -30,7 +30,7 @@ class Receipt(Protocol):
 class Archive(Protocol):
     """Where batches become durable."""
 
-    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt | None:
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt:
         """Return when the events would survive a power cut. Raises StorageFault, and then nothing counts."""
 
 
@@ -49,7 +49,7 @@ async def archive_batches(
     events: Callable[[Sequence[Delivery]], Sequence[Event]],
     archive: Archive,
     broker: Acknowledger,
-    on_commit: Callable[[Batch, Receipt | None, bool], None],
+    on_commit: Callable[[Batch, Receipt, bool], None],
     on_fault: Callable[[Batch, StorageFault], Awaitable[None]],
 ) -> None:
     """Until the batches end. Nothing is acknowledged that is not durable: the append has returned before the ack is sent.

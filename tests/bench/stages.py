@@ -15,6 +15,7 @@ from consumer.archive.cat import cat_archives
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
+from consumer.archive.recent import Recent
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
 from consumer.ingest.batcher import Batcher, BatchLimits
@@ -120,6 +121,6 @@ def starting(archives: int) -> tuple[float, float]:
         for number in range(2, archives + 1):
             sealed.with_name(sealed.name.replace("00000001", f"{number:08d}")).hardlink_to(sealed)
         ledger_s = seconds_of(lambda: Ledger(Disk(), directory, "one"))
-        return ledger_s, seconds_of(lambda: list(one.last_events()))
+        return ledger_s, seconds_of(lambda: list(Recent(Disk(), directory, "one", one.own).window()))
     finally:
         shutil.rmtree(directory)

@@ -25,7 +25,7 @@ bodies = (
 )
 events = st.builds(
     Event, texts, texts, times, times, texts, texts, st.binary(max_size=3000), bodies,
-    st.booleans(), st.just("") | st.sampled_from(["a1-00000007:41", f"{'i' * 64}-{10**19}:{10**19}"]), st.lists(texts, max_size=4).map(tuple),
+    st.booleans(), st.just("") | st.sampled_from(["a1-00000007:41", f"{'i' * 64}-{10**18}:{10**18}"]), st.lists(texts, max_size=4).map(tuple),
 )  # fmt: skip
 
 _wire_text = st.text(max_size=60).filter(lambda text: len(text.encode()) <= 255)

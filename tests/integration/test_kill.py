@@ -56,7 +56,7 @@ def of_event(event: Event) -> tuple[str, bytes, bytes]:
 
 
 def test_every_confirmed_message_survives_ten_kills(url: str, name: str, tmp_path: Path) -> None:
-    """20,000 confirmed publishes into a quorum queue, ten kills at random moments: nothing lost, nothing doubled."""
+    """20,000 confirmed publishes into a quorum queue, ten kills at random moments: nothing lost, and what comes twice is marked."""
     sent = list(messages(MESSAGES, SEED))
     random = Random(SEED)
     with Deedbox(
@@ -71,7 +71,7 @@ def test_every_confirmed_message_survives_ten_kills(url: str, name: str, tmp_pat
             deedbox.start()
             deedbox.wait_for("consuming", kill + 1)
         feed.finish()
-        deedbox.wait_until(lambda: unmarked(tmp_path / "archive") >= MESSAGES, "all archived")
+        deedbox.wait_until(lambda: len(archives.unmarked(tmp_path / "archive")) >= MESSAGES, "all archived")
         assert deedbox.stop() == 0
     found = archives.events(tmp_path / "archive")
     wanted = Counter(
@@ -82,12 +82,6 @@ def test_every_confirmed_message_survives_ten_kills(url: str, name: str, tmp_pat
     verdicts = list(verify([tmp_path / "archive"]))
     assert [fault for verdict in verdicts for fault in verdict.faults] == []
     assert deedbox.lines("recovered"), "not one kill hit an open archive"
-    dropped = sum(int(str(line["dropped"])) for line in deedbox.lines("duplicates_dropped"))
-    marked = sum(1 for event in found if event.duplicate)
-    print(
-        f"{len(found)} archived in {len(verdicts)} archives, {dropped} known and dropped, {marked} marked, 0 duplicates after that"
-    )
-
-
-def unmarked(directory: Path) -> int:
-    return sum(not event.duplicate for event in archives.events(directory))
+    marked = sum(verdict.duplicates for verdict in verdicts)
+    assert marked == len(found) - MESSAGES
+    print(f"{len(found)} archived in {len(verdicts)} archives, {marked} of them marked as duplicates")

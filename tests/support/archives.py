@@ -18,6 +18,11 @@ def events(directory: Path) -> list[Event]:
     return [event for path in find_archives([directory]) for batch in batches(path) for event in batch.events()]
 
 
+def unmarked(directory: Path) -> list[Event]:
+    """Those that are not marked as duplicates."""
+    return [event for event in events(directory) if not event.duplicate]
+
+
 def count(directory: Path) -> int:
     """How many events are in whole batches, by the headers alone."""
     total = 0

@@ -109,3 +109,14 @@ class ShadowDisk(Disk):
 
 class PowerCut(BaseException):
     """No code runs after this."""
+
+
+def fail_on(disk: ShadowDisk, *names: str) -> None:
+    """From now on, these calls find no space."""
+
+    def step(name: str) -> None:
+        disk.calls.append(name)
+        if name in names:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    disk._step = step  # type: ignore[method-assign]

@@ -103,6 +103,24 @@ class WirePublisher:
         self._method(1, 50, 40, b"\x00\x00" + short(queue.encode()) + b"\x00")
         self._expect(50, 41)
 
+    def messages(self, queue: str) -> tuple[int, int]:
+        """How many messages are ready for delivery in a queue, and how many consumers it has."""
+        self._method(1, 50, 10, b"\x00\x00" + short(queue.encode()) + b"\x01" + long(b""))
+        reply = self._expect(50, 11)
+        ready, consumers = struct.unpack(">II", reply[-8:])
+        return ready, consumers
+
+    def get(self, queue: str) -> bytes:
+        """The body of the next message, which is not acknowledged: it is redelivered when this connection ends."""
+        self._method(1, 60, 70, b"\x00\x00" + short(queue.encode()) + b"\x00")
+        self._expect(60, 71)
+        _, header = self._read_frame()
+        size = struct.unpack_from(">Q", header, 4)[0]
+        body = b""
+        while len(body) < size:
+            body += self._read_frame()[1]
+        return body
+
     def publish(self, exchange: bytes, key: bytes, header: bytes, body: bytes) -> None:
         """`header` from the property flags on. Does not wait for the confirm."""
         deliver = struct.pack(">HH", 60, 40) + b"\x00\x00" + short(exchange) + short(key) + b"\x00"

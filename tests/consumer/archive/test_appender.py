@@ -6,7 +6,6 @@ import pytest
 
 from codec.event import Event
 from consumer.archive.appender import Appender
-from consumer.archive.listing import find_archives
 from consumer.errors import Exit, Fatal, StorageFault
 from tests.support import archives
 from tests.support.disk import ShadowDisk
@@ -29,13 +28,6 @@ async def test_appends_run_on_the_writer_thread_and_in_order(tmp_path: Path) -> 
     assert len(threads) == 1
     assert threads != {threading.current_thread().name}
     assert archives.events(tmp_path) == some(0, 20)
-
-
-async def test_a_batch_of_known_duplicates_writes_nothing(tmp_path: Path) -> None:
-    appender = Appender(shelf(tmp_path))
-    assert await appender.append(list) is None
-    await appender.close()
-    assert find_archives([tmp_path]) == []
 
 
 async def test_a_fault_of_the_disk_reaches_the_caller(tmp_path: Path) -> None:
@@ -78,12 +70,9 @@ async def test_a_cancelled_caller_leaves_the_append_whole(tmp_path: Path) -> Non
     assert archives.events(tmp_path) == some(0, 4)
 
 
-async def test_what_may_come_again_is_handed_over(tmp_path: Path) -> None:
+async def test_a_step_runs_on_the_writer_thread(tmp_path: Path) -> None:
     appender = Appender(shelf(tmp_path))
-    await appender.append(lambda: some(0, 3))
-    found: list[object] = []
-    await appender.recall(found.extend)
-    assert found == [(f"one-00000001:{number}", event) for number, event in enumerate(some(0, 3))]
+    assert await appender.run(lambda: threading.current_thread().name) == "writer_0"
     await appender.probe()
     await appender.close()
 

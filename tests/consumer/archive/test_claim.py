@@ -39,6 +39,33 @@ async def test_a_claim_makes_the_directory_and_counts_lives_that_did_not_end(tmp
     claim.release()
 
 
+async def test_a_life_that_never_consumed_keeps_what_may_come_again(tmp_path: Path) -> None:
+    """A crash, then a start that found no broker: the window before the crash is still unacknowledged."""
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    one.roll("stop")
+    one.ledger.update(running=True)
+    for consumed, settled, unsettled in [
+        (False, False, True),
+        (True, False, True),
+        (True, True, True),
+        (False, False, False),
+    ]:
+        claim = await take(tmp_path)
+        assert (claim.unsettled, claim.settled_sequence) == (unsettled, 0 if unsettled else 1)
+        claim.end(consumed, settled)
+        claim.release()
+
+
+async def test_a_lost_ledger_says_nothing_of_what_may_come_again(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    one.ledger.path.unlink()
+    claim = await take(tmp_path)
+    assert claim.unsettled
+    claim.release()
+
+
 async def test_a_second_claim_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "LOCK_S_MAX", 0.0)
     first = await take(tmp_path)

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from codec.errors import TooLarge
-from codec.event import Event
 from consumer import log
 from consumer.archive import recovery
 from consumer.archive.durable import Disk
@@ -14,12 +13,11 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import digest
-from consumer.archive.shelf import Shelf
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
 from consumer.errors import StorageFault
 from tests.support import archives
-from tests.support.disk import ShadowDisk
+from tests.support.disk import ShadowDisk, fail_on
 from tests.support.shelves import shelf, some
 
 
@@ -111,80 +109,11 @@ def test_a_probe_proves_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def last_of(one: Shelf) -> list[Event]:
-    return [event for _, event in one.last_events()]
-
-
-def test_the_last_window_of_every_instance_is_recalled(tmp_path: Path) -> None:
-    for instance, first in (("a", 0), ("b", 1000)):
-        one = shelf(tmp_path, instance=instance, events_max=60)
-        for serial in range(first, first + 150, 10):
-            one.append(some(serial, 10))
-    found = list(shelf(tmp_path).last_events())
-    assert {event.id for event in some(50, 100) + some(1050, 100)} <= {event.id for _, event in found}
-
-
-def test_the_window_of_the_archive_counts_when_it_was_larger(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
-    one.append(some(0, 90))
-    later = shelf(tmp_path)
-    object.__setattr__(later.settings, "window", 1)
-    assert len(list(later.last_events())) == 90
-
-
 def test_a_lifeless_start_counts_until_the_first_commit(tmp_path: Path) -> None:
     one = shelf(tmp_path)
     one.ledger.update(unclean=3, running=True)
     one.append(some(0, 1))
     assert one.ledger.state.unclean == 0
-
-
-def fail_on(disk: ShadowDisk, *names: str) -> None:
-    """From now on, these calls find no space."""
-
-    def step(name: str) -> None:
-        disk.calls.append(name)
-        if name in names:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-    disk._step = step  # type: ignore[method-assign]
-
-
-def test_what_was_written_and_not_synced_is_never_called_known(tmp_path: Path) -> None:
-    """The page cache shows the batch; dropping its redelivery would lose it."""
-    disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
-    one.append(some(0, 2))
-    fail_on(disk, "sync", "replace")
-    with pytest.raises(StorageFault):
-        one.append(some(2, 2))
-    assert some(2, 1)[0] not in last_of(one)
-    fail_on(disk)
-    one.probe()
-    assert set(last_of(one)) == set(some(0, 2))
-    assert archives.events(tmp_path) == some(0, 2)
-
-
-def test_an_open_archive_of_another_is_synced_before_it_is_compared_with(tmp_path: Path) -> None:
-    other = shelf(tmp_path, instance="other")
-    other.append(some(0, 2))
-    disk = ShadowDisk(tmp_path)
-    assert last_of(shelf(tmp_path, disk)) == some(0, 2)
-    assert disk.calls == ["sync"]
-
-
-def test_an_archive_that_cannot_be_read_is_no_reason_not_to_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for instance in ("a", "b"):
-        shelf(tmp_path, instance=instance).append(some(0, 2))
-    one = shelf(tmp_path)
-    monkeypatch.setattr(
-        one.disk,
-        "sync_path",
-        lambda path: (_ for _ in ()).throw(PermissionError(13, "no", str(path))) if "a-" in path.name else None,
-    )
-    assert last_of(one) == some(0, 2)
 
 
 def test_an_abandoned_archive_that_somebody_reads_is_not_forgotten(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
+from collections.abc import Iterable
+
 from codec.amqp import Field, encode_header
-from consumer.ingest.dedupe import Intake, fingerprint
+from codec.event import Event
+from consumer.ingest.dedupe import KNOWN_S, RECALL_SHARE, Deduplicator, fingerprint
 from consumer.ingest.delivery import Delivery, describe
 from tests.support.deliveries import delivery
 
@@ -18,63 +21,138 @@ def again(found: Delivery, count: int = 1) -> Delivery:
     )
 
 
-def intake(*archived: Delivery) -> Intake:
-    made = Intake(describe)
-    made.remember((f"one-00000001:{number}", describe(found)) for number, found in enumerate(archived))
-    return made
+class Archives:
+    """What the archives hold: `ours` is recalled at the begin of a generation, `news` whenever it is asked for."""
+
+    def __init__(self, *ours: Event) -> None:
+        self.ours = [(f"one-00000001:{number}", event) for number, event in enumerate(ours)]
+        self.news: list[tuple[str, Event]] = []
+        self.asked = 0
+        self.now = self.takes_s = 0.0
+
+    def window(self) -> Iterable[tuple[str, Event]]:
+        return self.ours
+
+    def changed(self) -> Iterable[tuple[str, Event]]:
+        self.asked += 1
+        self.now += self.takes_s
+        found, self.news = self.news, []
+        return found
+
+    def deduplicator(self) -> Deduplicator:
+        made = Deduplicator(describe, self, lambda: self.now)
+        made.begin()
+        return made
 
 
-def test_a_redelivery_of_an_archived_message_is_dropped() -> None:
-    first = delivery(1, header=WITH_ID)
-    made = intake(first)
-    assert made.events([again(first)]) == []
-    assert (made.redelivered, made.dropped, made.marked) == (1, 1, 0)
+def archived(*deliveries: Delivery) -> Deduplicator:
+    return Archives(*map(describe, deliveries)).deduplicator()
 
 
-def test_a_redelivery_of_an_unarchived_message_is_archived() -> None:
-    made = intake(delivery(1, b"other", header=WITH_ID))
+def marks(events: list[Event]) -> list[str]:
+    return [event.duplicate for event in events]
+
+
+def test_a_redelivery_of_an_archived_message_is_archived_and_marked() -> None:
+    for header in (WITH_ID, b"\0\0"):
+        first = delivery(1, header=header)
+        made = archived(first)
+        (event,) = made.events([again(first)])
+        assert (event.duplicate, event.body, event.redelivered) == ("one-00000001:0", first.body, True)
+        assert (made.redelivered, made.marked) == (1, 1)
+
+
+def test_a_redelivery_of_an_unarchived_message_is_not_marked() -> None:
+    made = archived(delivery(1, b"other", header=WITH_ID))
     (event,) = made.events([again(delivery(2, header=WITH_ID))])
     assert not event.duplicate
     assert event.redelivered
 
 
-def test_without_an_id_equality_proves_nothing_and_the_event_is_marked() -> None:
-    first = delivery(1)
-    made = intake(first)
-    (event,) = made.events([again(first)])
-    assert event.duplicate == "one-00000001:0"
-    assert (made.dropped, made.marked) == (0, 1)
-
-
 def test_two_messages_with_one_id_are_two() -> None:
     """Only equal content makes a duplicate."""
     first, second = delivery(1, b"one", header=WITH_ID), delivery(2, b"two", header=WITH_ID)
-    made = intake(first)
-    assert [event.body for event in made.events([again(first), again(second)])] == [b"two"]
+    assert marks(archived(first).events([again(first), again(second)])) == ["one-00000001:0", ""]
 
 
 def test_an_archived_event_stands_for_one_redelivery() -> None:
     first = delivery(1, header=WITH_ID)
-    made = intake(first)
-    assert len(made.events([again(first), again(first, 2)])) == 1
+    assert marks(archived(first).events([again(first), again(first, 2)])) == ["one-00000001:0", ""]
+
+
+def test_two_equal_messages_that_both_come_again_stay_two() -> None:
+    first = delivery(1, header=WITH_ID)
+    found = archived(first, first).events([again(first), again(first), again(first)])
+    assert marks(found) == ["one-00000001:0", "one-00000001:1", ""]
+
+
+def test_a_message_that_comes_a_third_time_names_the_first_and_counts_once() -> None:
+    """The second copy is archived too; together with the first it stands for one message."""
+    first = delivery(1, header=WITH_ID)
+    second = describe(again(first))._replace(duplicate="one-00000001:0")
+    found = Archives(describe(first), second).deduplicator().events([again(first, 2), again(first, 2)])
+    assert marks(found) == ["one-00000001:0", ""]
 
 
 def test_what_is_not_redelivered_is_never_compared() -> None:
     first = delivery(1, header=WITH_ID)
-    made = intake(first)
-    assert len(made.events([first, first])) == 2
+    made = archived(first)
+    assert marks(made.events([first, first])) == ["", ""]
     assert made.redelivered == 0
 
 
 def test_a_new_generation_forgets_the_old_window() -> None:
     first = delivery(1, header=WITH_ID)
-    made = intake(first)
-    made.remember([])
-    assert len(made.events([again(first)])) == 1
+    archives = Archives(describe(first))
+    made = archives.deduplicator()
+    archives.ours = []
+    made.begin()
+    assert marks(made.events([again(first)])) == [""]
+
+
+def test_what_is_known_does_not_live_as_long_as_the_generation() -> None:
+    """An equal message that is published and returned hours later is another one."""
+    first = delivery(1, header=WITH_ID)
+    archives = Archives(describe(first))
+    made = archives.deduplicator()
+    archives.now = KNOWN_S + 1
+    assert marks(made.events([again(first)])) == [""]
+
+
+def test_a_batch_that_another_instance_archived_while_we_run_is_marked() -> None:
+    first, second = delivery(1, header=WITH_ID), delivery(2, b"2", header=WITH_ID)
+    archives = Archives()
+    made = archives.deduplicator()
+    archives.news = [("other-00000009:7", describe(first)), ("other-00000009:8", describe(second))]
+    assert marks(made.events([delivery(3), again(first)])) == ["", "other-00000009:7"]
+    assert marks(made.events([again(second)])) == ["other-00000009:8"]
+    assert archives.asked == 1
+
+
+def test_asking_other_instances_takes_a_tenth_of_the_time_at_most() -> None:
+    archives = Archives()
+    archives.takes_s = 0.25
+    made = archives.deduplicator()
+    step = 0
+    while archives.now < 100:
+        archives.now += 0.01
+        made.events([again(delivery(step, b"%d" % step))])
+        step += 1
+    assert 0.9 * RECALL_SHARE <= archives.asked * archives.takes_s / archives.now <= 1.1 * RECALL_SHARE
+
+
+def test_new_messages_come_again_after_those_that_came_twice() -> None:
+    made = archived()
+    made.events([again(delivery(1))])
+    assert not made.passed
+    made.events([again(delivery(2)), delivery(3)])
+    assert made.passed
+    made.begin()
+    assert not made.passed
 
 
 def test_the_highest_delivery_count_is_noticed() -> None:
-    made = intake()
+    made = archived()
     made.events(
         [again(delivery(1), count=7), again(delivery(2), count=3), delivery(3, redelivered=True, header=b"\xff")]
     )

@@ -1,7 +1,8 @@
 """The life of ingest over a broker and an archive that are played."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from consumer import log
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 from consumer.ingest import generation as generations
 from consumer.ingest.batcher import BatchLimits
-from consumer.ingest.dedupe import Intake
+from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.delivery import Delivery, describe
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
@@ -40,7 +41,7 @@ class PlayedSession:
     """A session whose deliveries are those that `waiting` holds, within the window."""
 
     def __init__(self, broker: "PlayedBroker", sink: Callable[[list[Delivery], bool], None], generation: int) -> None:
-        self.generation, self.queue, self.messages_waiting = generation, "q", len(broker.waiting)
+        self.generation, self.queue, self.messages_waiting = generation, "q", len(broker.waiting) + broker.undelivered
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.cancelled_by_broker = self.stalled = self.released = False
         self.reader = Reader()
@@ -106,7 +107,8 @@ class PlayedBroker:
         self.windows: list[int] = []
         self.faults: list[DeedboxError] = []
         self.consume_fault: DeedboxError | None = None
-        self.silent = False
+        self.silent = self.gone_for_good = False
+        self.undelivered = 0
         self.generation = 0
         self.delivery_limit: int | None = 20
         self.sessions: list[PlayedSession] = []
@@ -114,6 +116,8 @@ class PlayedBroker:
     async def open(self, sink: Callable[[list[Delivery], bool], None]) -> PlayedSession:
         if self.faults:
             raise self.faults.pop(0)
+        if self.generation and self.gone_for_good:
+            raise Retry("not there")
         self.generation += 1
         self.sessions.append(PlayedSession(self, sink, self.generation))
         return self.sessions[-1]
@@ -135,17 +139,23 @@ class PlayedArchive:
         self.probed: list[int] = []
         self.before: Callable[[], None] = lambda: None
 
-    async def append(self, make_events: Callable[[], Sequence[Event]]) -> PlayedReceipt | None:
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> PlayedReceipt:
         self.before()
         events = make_events()
         if self.faults:
             self.faults -= 1
             raise StorageFault("disk_full", "full", "free space", 500)
         self.events += events
-        return PlayedReceipt(len(events)) if events else None
+        return PlayedReceipt(len(events))
 
-    async def recall(self, use: Callable[[Iterable[tuple[str, Event]]], None]) -> None:
-        use((f"one-00000001:{number}", event) for number, event in enumerate(self.events))
+    async def run(self, step: Callable[[], None]) -> None:
+        step()
+
+    def window(self) -> Iterator[tuple[str, Event]]:
+        yield from ((f"one-00000001:{number}", event) for number, event in enumerate(self.events))
+
+    def changed(self) -> Iterator[tuple[str, Event]]:
+        yield from ()
 
     async def probe(self, size: int = 0) -> None:
         self.probes += 1
@@ -163,7 +173,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def ingest(broker: PlayedBroker, archive: PlayedArchive, pace: Pace = PACE) -> Ingest:
-    return Ingest(broker, archive, Intake(describe), pace)  # type: ignore[arg-type]
+    return Ingest(broker, archive, Deduplicator(describe, archive), pace)  # type: ignore[arg-type]
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -215,7 +225,7 @@ async def test_stop_while_paused_ends(said: list[str]) -> None:
     assert broker.waiting == [(b"x", True)]
 
 
-async def test_a_lost_connection_is_followed_by_another_and_known_events_are_dropped(said: list[str]) -> None:
+async def test_a_lost_connection_is_followed_by_another_and_what_comes_twice_is_marked(said: list[str]) -> None:
     broker, archive = PlayedBroker([b"%d" % n for n in range(5)]), PlayedArchive()
     running = ingest(broker, archive)
     archive.before = lambda: broker.sessions[0].end("cut")
@@ -227,6 +237,42 @@ async def test_a_lost_connection_is_followed_by_another_and_known_events_are_dro
     assert "connection_lost" in said
     unmarked = [event.body for event in archive.events if not event.duplicate]
     assert sorted(unmarked) == sorted(set(unmarked)) == sorted(b"%d" % n for n in range(5))
+    assert {event.duplicate for event in archive.events if event.body == archive.events[0].body} == {
+        "",
+        "one-00000001:0",
+    }
+    assert running.settled
+    assert "duplicates_marked" in said
+
+
+async def test_a_stop_after_a_lost_connection_does_not_forget_what_comes_again(said: list[str]) -> None:
+    """A life that ends as it should, but whose last acknowledgement found no connection."""
+    broker, archive = PlayedBroker([b"1"]), PlayedArchive()
+    running = ingest(broker, archive)
+    archive.before = lambda: broker.sessions[0].end("cut")
+    broker.gone_for_good = True
+    task = asyncio.create_task(running.run())
+    await until(lambda: len(archive.events) == 1 and "connect_failed" in said)
+    await running.stop()
+    await task
+    assert not running.settled
+
+
+@pytest.mark.parametrize(
+    ("bodies", "undelivered", "settled"),
+    [([(b"1", True)], 1, False), ([(b"1", True)], 0, True), ([(b"1", True), (b"2", False)], 1, True)],
+)
+async def test_a_crash_is_settled_when_its_window_has_come_again(
+    bodies: list[tuple[bytes, bool]], undelivered: int, settled: bool, said: list[str]
+) -> None:
+    broker, archive = PlayedBroker(), PlayedArchive()
+    broker.waiting, broker.undelivered = list(bodies), undelivered
+    running = ingest(broker, archive, replace(PACE, unsettled=True))
+    task = asyncio.create_task(running.run())
+    await until(lambda: len(broker.acked) == len(bodies))
+    await running.stop()
+    await task
+    assert running.settled == settled
 
 
 async def test_what_a_person_must_mend_ends_the_first_start(said: list[str]) -> None:
