@@ -133,8 +133,7 @@ def _look_up_all(places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, 
     waiting, seen = list(places), set(places)
     for path in waiting:
         try:
-            with ArchiveFile(path) as archive:
-                yield _entry(archive, wanted, proven)
+            yield look_at(path, wanted, proven)
         except FileNotFoundError as error:
             again = find_again(path, roots)
             waiting += [other for other in again if other not in seen]
@@ -155,6 +154,12 @@ def _unread(path: Path, reason: str) -> Entry:
 def look_up(path: Path, wanted: Wanted, proven: bool = False) -> Entry:
     """What one archive may hold. Raises OSError, and DeedboxError for tombstones that cannot be read."""
     with open_archive(path) as archive:
+        return _entry(archive, wanted, proven)
+
+
+def look_at(path: Path, wanted: Wanted, proven: bool = False) -> Entry:
+    """The same of the file at this path only, also if it is an open archive that was sealed since."""
+    with ArchiveFile(path) as archive:
         return _entry(archive, wanted, proven)
 
 

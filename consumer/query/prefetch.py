@@ -8,7 +8,7 @@ nothing running that had not begun.
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -20,7 +20,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def scan(executor: Executor | None, work: Callable[[T], R], items: Iterable[T], ahead: int = 8) -> Iterator[R]:
+def scan(
+    executor: Executor | None, work: Callable[[T], R], items: Iterable[T], ahead: int = 8
+) -> Generator[R, None, None]:
     """`work` of each item, in order. Without an executor it is done when the reader asks for it."""
     assert ahead > 0, "nothing would be done"
     if executor is None:

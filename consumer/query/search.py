@@ -1,25 +1,28 @@
 """Find events in archives, sealed and open, merged by time across files and instances.
 
 Role: the catalog says which batches may hold what is looked for; they are read in the order of their spans, and an event is
-given out when no batch that is left can hold an earlier one. Invariants: memory holds the events of batches whose spans overlap, and
-no more; damage in one archive costs its own events, is named once, and ends nothing; ingest is never locked out.
+given out when no batch that is left can hold an earlier one. Invariants: the bodies that wait are bounded (`merge`); damage in one
+archive costs its own events, is named once, and ends nothing; an archive that is moved or rewritten meanwhile is found again (`plan`);
+ingest is never locked out; a search that is stopped reads no other batch.
 """
 
 import asyncio
-import heapq
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from codec.errors import CodecError, Corrupt
 from codec.event import Event
 from consumer.archive.catalog import Entry, entries
-from consumer.archive.reader import ArchiveFile, Batch, open_archive
-from consumer.archive.tombstones import Tombstones
+from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
+from consumer.query.merge import Key, Merge, Numbered, Run
+from consumer.query.plan import Places, Planned, read_events
 from consumer.query.prefetch import scan
 from consumer.query.query import Query
+
+__all__ = ["Found", "Search", "read_events", "search", "search_async"]
 
 READ_AHEAD = 8  # batches that are decoded ahead of the reader, with an executor
 _CHUNK = 256
@@ -30,70 +33,6 @@ class Found(NamedTuple):
 
     event: Event
     position: str
-
-
-class _Job(NamedTuple):
-    """A batch to read, for whoever reads it."""
-
-    path: Path
-    archive: str
-    rank: int  # of the archive, by instance and sequence
-    batch: Batch
-    tombstones: Tombstones
-    query: Query
-
-
-class _Read(NamedTuple):
-    """The events of a batch with their numbers in the archive; or the fault of the batch."""
-
-    events: list[tuple[int, Event]]
-    fault: str | None
-
-
-def read_batch(job: _Job) -> _Read:
-    """The events of a batch that the query accepts. Runs in a worker, if there is one."""
-    return read_events(job.path, job.batch, job.tombstones, job.query)
-
-
-def read_events(path: Path, batch: Batch, tombstones: Tombstones, query: Query) -> _Read:
-    """The same of any batch; its frame is read here."""
-    try:
-        events = _events(path, batch)
-    except (CodecError, OSError) as error:
-        return _Read([], f"{path}: at {batch.offset}: batch {batch.header.number}: {error}")
-    return _Read([pair for pair in tombstones.kept(batch.header, events) if query.accepts(pair[1])], None)
-
-
-def _events(path: Path, batch: Batch) -> list[Event]:
-    """The events of a batch. If the archive was rewritten after the look-up, they are read from where they are now."""
-    with open_archive(path) as archive:
-        try:
-            return archive.with_frame(batch).events()
-        except CodecError:
-            moved = [part for part in archive.parts(frames=False) if isinstance(part, Batch) and _overlap(part, batch)]
-            if batch in moved or sum(part.header.events for part in moved) < batch.header.events:
-                raise
-            return _slice(archive, moved, batch)
-
-
-def _overlap(one: Batch, other: Batch) -> bool:
-    """Whether two batches have event numbers in common."""
-    first, after = other.header.first_event, other.header.first_event + other.header.events
-    return one.header.first_event < after and first < one.header.first_event + one.header.events
-
-
-def _slice(archive: ArchiveFile, moved: Sequence[Batch], batch: Batch) -> list[Event]:
-    """The events that `batch` had, from the batches that hold them now. Raises Corrupt if some are not there."""
-    first = batch.header.first_event
-    found = {
-        number: event
-        for part in moved
-        for number, event in enumerate(archive.with_frame(part).events(), part.header.first_event)
-    }
-    try:
-        return [found[number] for number in range(first, first + batch.header.events)]
-    except KeyError as error:
-        raise Corrupt(f"event {error} is missing") from error
 
 
 class Search:
@@ -111,41 +50,88 @@ class Search:
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
         self.executor = executor
         self._paths, self._query, self._descending, self._proven = paths, query, descending, proven
-        self._jobs: list[_Job] | None = None
+        self._jobs: list[Job] | None = None
+        self._planned: list[Planned] = []
+        self._names: list[str] = []
+        self._stopped = False
 
     def plan(self) -> int:
         """Look into the indexes; says how many bytes of batches are to be read. The iteration does it otherwise."""
         if self._jobs is None:
-            self._jobs = self._look_up()
+            self._jobs = sorted(self._look_up(), key=self._edge)
         return sum(job.batch.size for job in self._jobs)
+
+    def stop(self) -> None:
+        """Read no other batch: the iteration ends. May be called from another thread."""
+        self._stopped = True
 
     def __iter__(self) -> Iterator[Found]:
         self.plan()
-        jobs = self._jobs or []
-        reads = scan(self.executor, read_batch, jobs, READ_AHEAD)
-        heap: list[tuple[tuple[int, int, int], Found]] = []
-        sign = -1 if self._descending else 1
-        for job, read in zip(jobs, reads, strict=True):
-            while heap and heap[0][0][0] < sign * self._edge(job):
-                yield heapq.heappop(heap)[1]
-            self._count(job, read)
-            for number, event in read.events:
-                key = (sign * event.time_us, sign * job.rank, sign * number)
-                heapq.heappush(heap, (key, Found(event, f"{job.archive}:{number}")))
-        while heap:
-            yield heapq.heappop(heap)[1]
+        merge = Merge(self._descending, self._reread)
+        with closing(self._read(self._jobs or [])) as reads:
+            for job, read in reads:
+                yield from map(self._found, merge.until(self._edge(job)))
+                for same, its in self._whole(job, read):
+                    self._note(its)
+                    merge.add(same, its.events)
+        if not self._stopped:
+            yield from map(self._found, merge.until())
 
-    def _look_up(self) -> list[_Job]:
-        """What may hold something, in the order in which it can be given out."""
-        jobs = []
+    def _found(self, taken: tuple[Run, int, Event]) -> Found:
+        run, number, event = taken
+        return Found(event, f"{self._names[run.job.rank]}:{number}")
+
+    def _look_up(self) -> Iterator[Job]:
+        """What may hold something, in the order of the archives."""
+        places = Places(self._paths)
         for rank, entry in enumerate(entries(self._paths, self._query.wanted, self._proven)):
+            if self._stopped:
+                return
             self._take(entry)
-            jobs += [_Job(entry.path, entry.id, rank, batch, entry.tombstones, self._query) for batch in entry.batches]
-        return sorted(jobs, key=self._edge, reverse=self._descending)
+            planned = Planned(entry.path, rank, entry.identity, places)
+            self._planned.append(planned)
+            self._names.append(entry.id)
+            for batch in entry.batches:
+                job = Job(entry.path, rank, batch, entry.tombstones, self._query)
+                planned.jobs[batch.header.first_event] = job
+                yield job
 
-    def _edge(self, job: _Job) -> int:
-        """Where a batch begins, seen from the side from which the search comes."""
-        return job.batch.header.last_us if self._descending else job.batch.header.first_us
+    def _edge(self, job: Job) -> Key:
+        """The lowest key that an event of the batch can have, seen from the side from which the search comes."""
+        header, numbers = job.batch.header, numbers_of(job.batch)
+        if self._descending:
+            return -header.last_us, -job.rank, 1 - numbers.stop
+        return header.first_us, job.rank, numbers.start
+
+    def _read(self, jobs: Sequence[Job]) -> Generator[tuple[Job, Read], None, None]:
+        """Each job with what it gave, in their order, until the search is stopped. Paths are those that are known when it begins."""
+        current = (job._replace(path=self._planned[job.rank].path) for job in jobs)
+        with closing(scan(self.executor, read_batch, current, READ_AHEAD)) as reads:
+            for job in jobs:
+                if self._stopped:
+                    return
+                read = next(reads)
+                self.batches_read += 1
+                self.bytes_read += job.batch.size
+                yield job, read
+
+    def _whole(self, job: Job, read: Read) -> Iterable[tuple[Job, Read]]:
+        """What a job gave, each job once; of an archive that was rewritten, one batch may hold the events of several jobs."""
+        planned = self._planned[job.rank]
+        if planned.jobs.get(job.batch.header.first_event) is not job:
+            return []  # came with another one
+        found = planned.read_again(job) if isinstance(read, Moved) else [(job, read)]
+        for same, _ in found:
+            del planned.jobs[same.batch.header.first_event]
+        return found
+
+    def _reread(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Numbered]]]:
+        """The events of jobs that were read before."""
+        with closing(self._read(list(jobs))) as reads:
+            for job, first in reads:
+                read = self._planned[job.rank].read_again(job)[0][1] if isinstance(first, Moved) else first
+                self._note(read)
+                yield job, read.events
 
     def _take(self, entry: Entry) -> None:
         self.archives += 1
@@ -153,9 +139,7 @@ class Search:
         self.bytes_read += entry.bytes_read
         self.faults += entry.faults
 
-    def _count(self, job: _Job, read: _Read) -> None:
-        self.batches_read += 1
-        self.bytes_read += job.batch.size
+    def _note(self, read: Read) -> None:
         if read.fault:
             self.faults.append(read.fault)
 
@@ -173,7 +157,10 @@ def search(
     executor: Executor | None = None,
 ) -> Iterator[Found]:  # fmt: skip
     """Events by time. Raises ExceptionGroup of OSError at the end if something could not be read: what was whole came before."""
-    found = Search(paths, query or Query(), descending, executor)
+    return _whole(Search(paths, query or Query(), descending, executor), limit)
+
+
+def _whole(found: Search, limit: int | None) -> Iterator[Found]:
     yield from islice(found, limit)
     if found.faults:
         raise ExceptionGroup("not everything could be read", [OSError(fault) for fault in found.faults])
@@ -183,16 +170,23 @@ async def search_async(
     paths: Sequence[Path], query: Query | None = None, descending: bool = False, limit: int | None = None,
     executor: Executor | None = None,
 ) -> AsyncIterator[Found]:  # fmt: skip
-    """The same from an event loop, which is never held up: reading happens in a thread."""
-    found = search(paths, query, descending, limit, executor)
-    while True:
-        chunk, fault = await asyncio.to_thread(_chunk, found)
-        for one in chunk:
-            yield one
-        if fault is not None:
-            raise fault
-        if not chunk:
-            return
+    """The same from an event loop, which is never held up: reading happens in a thread.
+
+    If it is cancelled or closed, the thread reads the batch in hand to its end and no other.
+    """
+    job = Search(paths, query or Query(), descending, executor)
+    found = _whole(job, limit)
+    try:
+        while True:
+            chunk, fault = await asyncio.to_thread(_chunk, found)
+            for one in chunk:
+                yield one
+            if fault is not None:
+                raise fault
+            if not chunk:
+                return
+    finally:
+        job.stop()
 
 
 def _chunk(found: Iterator[Found]) -> tuple[list[Found], Exception | None]:

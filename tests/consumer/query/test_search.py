@@ -1,7 +1,12 @@
 import asyncio
 import shutil
+import sys
+import threading
+import tracemalloc
+from array import array
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -18,8 +23,9 @@ from consumer.archive.position import Position
 from consumer.archive.reader import ArchiveFile, Seal
 from consumer.archive.tombstones import add_tombstones
 from consumer.query import Query, Search, search, search_async
+from consumer.query.batches import Job, Read, read_batch
 from consumer.query.query import make_query
-from tests.support.rolling import Rolling
+from tests.support.rolling import Rolling, Unsynced
 from tests.support.shelves import START_US, event, shelf, some
 
 
@@ -344,3 +350,70 @@ def test_an_archive_that_is_sealed_between_listing_and_opening_is_read_beside_an
     one.roll("test")
     monkeypatch.setattr("consumer.archive.catalog.find_archives", lambda _: before)
     assert len({found.event.id for found in search([tmp_path])}) == 20
+
+
+@pytest.fixture
+def overlapping(tmp_path: Path) -> Path:
+    """15 MB of bodies. Each batch holds events of wrong times, so that all others come when all batches were read."""
+    one = shelf(tmp_path, Unsynced())
+    for batch in range(30):
+        made = [event(serial, size=5000) for serial in range(100 * batch, 100 * batch + 100)]
+        made[77] = made[77]._replace(time_us=0)
+        made[78] = made[78]._replace(time_us=2 * START_US)
+        one.append(made)
+    one.roll("test")
+    return tmp_path
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_memory_is_bounded_when_all_batches_overlap_in_time(
+    overlapping: Path, monkeypatch: pytest.MonkeyPatch, descending: bool
+) -> None:
+    monkeypatch.setattr("consumer.query.merge.HELD_BYTES_MAX", 1 << 20)
+    times = array("q")
+    tracemalloc.start()
+    for one in Search([overlapping], Query(), descending):
+        times.append(one.event.time_us)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert times.tolist() == sorted(times, reverse=descending)
+    assert len(times) == 3000
+    assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_limit_stops_early_when_all_batches_overlap_in_time(overlapping: Path, descending: bool) -> None:
+    job = Search([overlapping], Query(), descending)
+    assert len(list(islice(job, 5))) == 5
+    assert job.batches_read <= 6
+
+
+async def test_a_search_that_is_cancelled_stops_at_the_next_batch(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read everything to the end, and nobody was there to take it."""
+    begun, release, reads = asyncio.Event(), threading.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def read(job: Job) -> Read:
+        reads.append(job)
+        loop.call_soon_threadsafe(begun.set)
+        release.wait()
+        return read_batch(job)
+
+    module = sys.modules["consumer.query.search"]  # the package has a function of this name
+    monkeypatch.setattr(module, "read_batch", read)
+    monkeypatch.setattr(module, "entries", lambda paths, *_: entries(paths, Wanted()))
+
+    async def collect() -> None:
+        async for _ in search_async([directory], make_query(ids=["nothing"])):
+            pass
+
+    task = asyncio.create_task(collect())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    release.set()
+    await loop.shutdown_default_executor()
+    assert len(reads) <= 2

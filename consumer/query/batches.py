@@ -1,0 +1,69 @@
+"""Read the events of one batch that a query accepts. Runs where the search runs, or in a worker.
+
+Invariant: a batch that is not where it was planned is told apart from one that is damaged: the first may be found again, and the second
+is a fault.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from codec import archive as container
+from codec.errors import CodecError
+from codec.event import Event
+from consumer.archive.reader import ArchiveFile, Batch
+from consumer.archive.tombstones import Tombstones
+from consumer.query.query import Query
+
+
+class Job(NamedTuple):
+    """A batch to read. `rank`: of its archive, in the order of instance and sequence."""
+
+    path: Path
+    rank: int
+    batch: Batch
+    tombstones: Tombstones
+    query: Query
+
+
+class Read(NamedTuple):
+    """The accepted events of a batch with their numbers in the archive; or its fault."""
+
+    events: list[tuple[int, Event]]
+    fault: str | None = None
+
+
+class Moved(Read):
+    """The batch is not where it was: the file is not there any more, or another batch is at the place."""
+
+    __slots__ = ()
+
+
+def read_batch(job: Job) -> Read:
+    """Read one batch. Raises DeedboxError if the query's expression takes too long."""
+    path, batch = job.path, job.batch
+    try:
+        with ArchiveFile(path) as archive:
+            try:
+                events = archive.with_frame(batch).events()
+            except CodecError as error:
+                kind = Moved if _is_other(archive, batch) else Read
+                return kind([], _fault(path, batch, str(error)))
+    except FileNotFoundError as error:
+        return Moved([], f"{path}: {error.strerror}")
+    except OSError as error:
+        return Read([], _fault(path, batch, error.strerror or str(error)))
+    return Read([pair for pair in job.tombstones.kept(batch.header, events) if job.query.accepts(pair[1])])
+
+
+def _fault(path: Path, batch: Batch, reason: str) -> str:
+    return f"{path}: at {batch.offset}: batch {batch.header.number}: {reason}"
+
+
+def _is_other(archive: ArchiveFile, batch: Batch) -> bool:
+    found = archive.read(batch.offset, container.BATCH_HEADER_BYTES)
+    return found != container.encode_batch_header(batch.header)
+
+
+def numbers_of(batch: Batch) -> range:
+    """The numbers of the events of a batch in its archive."""
+    return range(batch.header.first_event, batch.header.first_event + batch.header.events)

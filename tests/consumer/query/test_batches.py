@@ -1,0 +1,33 @@
+from pathlib import Path
+
+from consumer.archive.catalog import Wanted, look_up
+from consumer.archive.listing import find_archives
+from consumer.query.batches import Job, Moved, numbers_of, read_batch
+from consumer.query.query import make_query
+from tests.support.rewriting import rewrite
+from tests.support.shelves import shelf, some
+
+
+def test_a_batch_that_moved_is_told_apart_from_a_damaged_one(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    for serial in range(3):
+        one.append(some(10 * serial, 10))
+    one.roll("test")
+    (path,) = find_archives([tmp_path])
+    entry = look_up(path, Wanted())
+    job = Job(path, 0, entry.batches[1], entry.tombstones, make_query(types=["type.1"]))
+    assert numbers_of(job.batch) == range(10, 20)
+    assert [(number, event.id) for number, event in read_batch(job).events] == [
+        (n, f"id-{n}") for n in (10, 13, 16, 19)
+    ]
+    path.chmod(0o600)
+    raw = path.read_bytes()
+    at = job.batch.offset + job.batch.size - 1
+    path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
+    damaged = read_batch(job)
+    assert (isinstance(damaged, Moved), damaged.fault is None) == (False, False)
+    path.write_bytes(raw)
+    rewrite(path, [15])
+    assert isinstance(read_batch(job), Moved)
+    path.unlink()
+    assert read_batch(job) == Moved([], f"{path}: No such file or directory")

@@ -1,0 +1,114 @@
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from codec.archive import BatchHeader
+from codec.event import Event
+from consumer.archive.reader import Batch
+from consumer.archive.tombstones import Tombstones
+from consumer.query import merge
+from consumer.query.batches import Job
+from consumer.query.merge import EVENT_BYTES, Merge, Numbered
+from consumer.query.query import Query
+from tests.support.shelves import event
+
+BODY = 100
+
+
+class Batches:
+    """Batches in memory, in the order in which a search reads them."""
+
+    def __init__(self, random: Random, descending: bool) -> None:
+        self.sign = -1 if descending else 1
+        self.reads = 0
+        self.events: dict[tuple[int, int], list[Numbered]] = {}
+        self.jobs = []
+        for rank in range(random.randrange(1, 4)):
+            first = 0
+            for number in range(random.randrange(1, 8)):
+                count = random.randrange(1, 9)
+                made = [(first + at, self.event(random)) for at in range(count)]
+                times = [one.time_us for _, one in made]
+                header = BatchHeader(number, count, count, 1, 1, first, min(times), max(times), 0, 0, 0, 0, 0)
+                self.jobs.append(Job(Path(), rank, Batch(0, header), Tombstones(), Query()))
+                self.events[rank, first] = [pair for pair in made if random.random() < 0.9]
+                first += count
+        self.jobs.sort(key=self.edge)
+
+    def event(self, random: Random) -> Event:
+        return event(random.randrange(1000))._replace(
+            time_us=random.choice([0, 5, random.randrange(20)]), body=bytes(BODY)
+        )
+
+    def edge(self, job: Job) -> tuple[int, int, int]:
+        header = job.batch.header
+        last = header.first_event + header.events - 1
+        found = (header.first_us, job.rank, header.first_event) if self.sign > 0 else (header.last_us, job.rank, last)
+        return tuple(self.sign * one for one in found)
+
+    def of(self, job: Job) -> list[Numbered]:
+        return self.events[job.rank, job.batch.header.first_event]
+
+    def reread(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Numbered]]]:
+        for job in jobs:
+            self.reads += 1
+            yield job, self.of(job)
+
+    def expected(self) -> list[tuple[int, int, int]]:
+        pairs = ((job, pair) for job in self.jobs for pair in self.of(job))
+        keys = [(self.sign * one.time_us, self.sign * job.rank, self.sign * number) for job, (number, one) in pairs]
+        return sorted(keys)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_the_order_is_the_same_however_little_is_held(monkeypatch: pytest.MonkeyPatch, descending: bool) -> None:
+    reads = 0
+    for seed in range(300):
+        random = Random(seed)
+        monkeypatch.setattr(merge, "HELD_BYTES_MAX", random.randrange(1, 20 * (BODY + EVENT_BYTES)))
+        batches = Batches(random, descending)
+        merged, found = Merge(descending, batches.reread), []
+
+        def take(bound: tuple[int, int, int] | None, merged: Merge = merged, found: list = found) -> None:
+            for run, number, one in merged.until(bound):
+                sign = -1 if descending else 1
+                found.append((sign * one.time_us, sign * run.job.rank, sign * number))
+
+        for job in batches.jobs:
+            take(batches.edge(job))
+            merged.add(job, batches.of(job))
+            assert merged._held <= merge.HELD_BYTES_MAX + 9 * (BODY + EVENT_BYTES + 2), "the batch in hand comes on top"
+        take(None)
+        assert found == batches.expected(), seed
+        assert merged._held == 0
+        reads += batches.reads
+    assert reads > 1000, "bodies are read again"
+
+
+def test_what_fits_is_not_read_again() -> None:
+    batches = Batches(Random(7), False)
+    merged = Merge(False, batches.reread)
+    for job in batches.jobs:
+        merged.add(job, batches.of(job))
+    assert len(list(merged.until())) == len(batches.expected())
+    assert batches.reads == 0
+
+
+def test_events_of_one_time_are_given_out_before_everything_is_read() -> None:
+    """Times in whole seconds: all batches begin at the same one, and nothing came out before all of them were read."""
+    header = BatchHeader(0, 1, 1, 1, 1, 0, 5, 5, 0, 0, 0, 0, 0)
+    job = Job(Path(), 0, Batch(0, header), Tombstones(), Query())
+    merged = Merge(False, lambda _: iter(()))
+    merged.add(job, [(0, event(1)._replace(time_us=5))])
+    assert len(list(merged.until((5, 0, 1)))) == 1
+
+
+def test_an_event_that_cannot_be_read_again_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(merge, "HELD_BYTES_MAX", 1)
+    batches = Batches(Random(3), False)
+    merged = Merge(False, lambda jobs: ((job, []) for job in jobs))
+    for job in batches.jobs:
+        merged.add(job, batches.of(job))
+    assert len(list(merged.until())) < len(batches.expected())
