@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Whether a skip fails, and how long the tests of chance go on."""
     skips.pytest_addoption(parser)
     parser.addoption("--searches", type=int, default=100, help="searches while a writer rolls all the time")
-    parser.addoption("--archive-sets", type=int, default=120, help="random archive sets of the differential test")
+    parser.addoption("--archive-sets", type=int, default=60, help="random archive sets of the differential test")
     parser.addoption("--seed", type=int, default=0, help="of the first random archive set")
 
 
