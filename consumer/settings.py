@@ -106,6 +106,10 @@ def _convert(key: str, value: object) -> object:
     try:
         if isinstance(value, str) and hint == tuple[str, ...]:
             value = [part.strip() for part in value.split(",")]
+            if "" in value:
+                raise ValueError(
+                    f"{key}: names separated by commas are expected, an empty one found; for the default leave it unset"
+                )
         elif isinstance(value, str) and hint == Arguments:
             value = msgspec.json.decode(value)
         return msgspec.convert(value, hint, strict=not isinstance(value, str))

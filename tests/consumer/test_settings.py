@@ -77,6 +77,8 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         ("batch.count=40000", "<= 32767"),
         ("roll.bytes=1000", "is less than one batch may take"),
         (f"broker.binding_keys={'k' * 256}", "longer than 255 bytes"),
+        ("broker.binding_keys=", "an empty one found"),
+        ("broker.binding_keys=a.#,,b", "an empty one found"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_at_the_start(assignment: str, says: str) -> None:
@@ -123,3 +125,9 @@ def test_a_password_is_not_shown_in_a_fault() -> None:
 
 def test_values_are_shown_as_in_the_file() -> None:
     assert settings.as_toml({"a": [1, "b"], "c": True}) == '{"a" = [1,"b"], "c" = true}'
+
+
+def test_an_empty_list_in_the_environment_is_an_error() -> None:
+    """It was a list of one empty key: the queue was bound so that nothing arrived, in silence."""
+    with pytest.raises(Fatal, match="DEEDBOX_BROKER__BINDING_KEYS: broker.binding_keys: names separated by commas"):
+        load(None, {"DEEDBOX_BROKER__BINDING_KEYS": ""}, {}, [])
