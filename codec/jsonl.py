@@ -36,7 +36,7 @@ def encode(event: Event, position: str, show_time: Callable[[int], str] | None =
     }
     if event.duplicate:
         line["duplicate"] = event.duplicate
-    line |= _header(event.header)
+    line |= show_header(event.header)
     if exact:
         line["header_base64"] = _base64(event.header)
         line |= {f"{name}_escaped": json.dumps(value) for name, value in _texts(event) if not _is_clean(value)}
@@ -130,7 +130,8 @@ def field_of(value: object) -> Field:
     return Field("S", str(value).encode())
 
 
-def _header(raw: bytes) -> dict[str, object]:
+def show_header(raw: bytes) -> dict[str, object]:
+    """`properties` and `headers` of a content header as JSON values; `header_base64` too if it cannot be read."""
     try:
         properties = decode_header(raw)
     except CodecError:

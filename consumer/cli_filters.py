@@ -28,16 +28,27 @@ class Filters:
     tag: Annotated[tuple[str, ...], Parameter(negative=(), help="A tag that the event has. Repeatable.")] = ()
     id: Annotated[tuple[str, ...], Parameter(negative=(), help="One of these ids. Repeatable.")] = ()
     exchange: Annotated[str | None, Parameter(help="Exchange, as a glob.")] = None
-    routing_key: Annotated[str | None, Parameter(help="Routing key, as a glob.")] = None
+    routing_key: Annotated[
+        str | None, Parameter(help="Routing key, as a topic exchange matches it: user.*, user.#.")
+    ] = None
     match: Annotated[str | None, Parameter(help="A regular expression, anywhere in the body.")] = None
+    header: Annotated[
+        tuple[str, ...], Parameter(negative=(), help="A condition on a header: retries>=3. Repeatable.")
+    ] = ()
     where: Annotated[
-        tuple[str, ...], Parameter(negative=(), help="A condition on a JSON body: payload.size>=10. Repeatable.")
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            help="A condition on a field of a JSON body, or on headers.NAME or properties.NAME: payload.size>=10. "
+            "Operators: = != < <= > >=. Repeatable.",
+        ),
     ] = ()
 
     def query(self, local: bool = False) -> "Query":
         """The filters as a query; `local`: times without a zone are in that of this machine. Raises Fatal."""
         from consumer.query.query import make_query
         from consumer.query.when import parse_when
+        from consumer.query.where import parse_header
 
         now_us, zone = time.time_ns() // 1000, zone_of(local)
 
@@ -46,7 +57,8 @@ class Filters:
 
         query = make_query(
             since_us=instant(self.since), until_us=instant(self.until, end=True), ids=self.id, types=self.type,
-            tags=self.tag, source=(self.exchange, self.routing_key), match=self.match, where=self.where,
+            tags=self.tag, source=(self.exchange, self.routing_key), match=self.match,
+            where=[*self.where, *map(parse_header, self.header)],
         )  # fmt: skip
         return query.arriving(instant(self.arrived_since), instant(self.arrived_until, end=True))
 

@@ -6,9 +6,11 @@ from fnmatch import fnmatchcase
 
 import regex
 
-from codec.event import Event
+from codec.event import Event, format_time
+from codec.jsonl import show_header
 from consumer.archive.catalog import Wanted
 from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.query.topic import Topic
 from consumer.query.where import Condition, loads, parse_condition
 
 MATCH_S_MAX = 1.0  # for one body: an expression that takes longer is of the kind that never ends
@@ -16,16 +18,17 @@ MATCH_S_MAX = 1.0  # for one body: an expression that takes longer is of the kin
 
 @dataclass(frozen=True)
 class Query:
-    """All of it must hold. `exchange` and `routing_key` are globs; `match` is searched for anywhere in the body."""
+    """All of it must hold. `exchange` is a glob, `routing_key` a topic pattern; `match` is searched for anywhere in the body."""
 
     wanted: Wanted = field(default_factory=Wanted)
     exchange: str | None = None
-    routing_key: str | None = None
+    routing_key: Topic | None = None
     match: regex.Pattern[str] | None = None
     where: tuple[Condition, ...] = ()
 
     def arriving(self, since_us: int | None, until_us: int | None) -> "Query":
-        """The same of events that arrived in this time: microseconds since 1970, both inclusive."""
+        """The same of events that arrived in this time: microseconds since 1970, both inclusive. Raises Fatal for an empty range."""
+        _check_range("arrived since", since_us, until_us)
         return replace(self, wanted=replace(self.wanted, arrived_since_us=since_us, arrived_until_us=until_us))
 
     def accepts(self, event: Event) -> bool:
@@ -38,7 +41,7 @@ class Query:
             and wanted.is_type(event.type)
             and all(tag in event.tags for tag in wanted.tags)
             and (self.exchange is None or fnmatchcase(event.exchange, self.exchange))
-            and (self.routing_key is None or fnmatchcase(event.routing_key, self.routing_key))
+            and (self.routing_key is None or self.routing_key.matches(event.routing_key))
             and (self.match is None or self._matches(self.match, event))
             and (not self.where or self._fulfils(event))
         )
@@ -55,7 +58,8 @@ class Query:
 
     def _fulfils(self, event: Event) -> bool:
         body = loads(event.body)
-        return all(condition.holds(body) for condition in self.where)
+        delivery = show_header(event.header) if any(condition.reads_delivery for condition in self.where) else None
+        return all(condition.holds(body, delivery) for condition in self.where)
 
 
 @dataclass(frozen=True)
@@ -77,12 +81,14 @@ class Judge:
 def make_query(
     *, since_us: int | None = None, until_us: int | None = None, ids: Sequence[str] = (), types: Sequence[str] = (),
     tags: Sequence[str] = (), source: tuple[str | None, str | None] = (None, None), match: str | None = None,
-    where: Sequence[str] = (),
+    where: Sequence[str | Condition] = (),
 ) -> Query:  # fmt: skip
-    """A query from what a person wrote: type globs with `!` in front exclude; `source` is exchange and routing key.
+    """A query from what a person wrote: type globs with `!` in front exclude; `source` is a glob for the exchange and a topic
+    pattern for the routing key.
 
-    Raises Fatal for an expression or a condition that is none.
+    Raises Fatal for an expression or a condition that is none, and for a range that ends before it begins.
     """
+    _check_range("since", since_us, until_us)
     wanted = Wanted(
         since_us, until_us, frozenset(ids), tuple(kind for kind in types if not kind.startswith("!")),
         tuple(kind[1:] for kind in types if kind.startswith("!")), tuple(tags),
@@ -91,4 +97,14 @@ def make_query(
         pattern = None if match is None else regex.compile(match)
     except (regex.error, RecursionError, OverflowError) as error:
         raise Fatal(Exit.SETTINGS, f"{match!r} is no regular expression: {error}") from error
-    return Query(wanted, *source, pattern, tuple(map(parse_condition, where)))
+    exchange, key = source
+    conditions = tuple(parse_condition(one) if isinstance(one, str) else one for one in where)
+    return Query(wanted, exchange, None if key is None else Topic.parse(key), pattern, conditions)
+
+
+def _check_range(name: str, since_us: int | None, until_us: int | None) -> None:
+    """Raise Fatal for a range without an instant: every answer would be empty."""
+    if since_us is not None and until_us is not None and since_us > until_us:
+        until = name.replace("since", "until")
+        what = f"{name} {format_time(since_us)} is after {until} {format_time(until_us)}: no event can be between them"
+        raise Fatal(Exit.SETTINGS, what, "exchange the two")

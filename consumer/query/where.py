@@ -1,10 +1,12 @@
-"""Conditions on the fields of JSON bodies: `payload.tenant_id=123`. Pure.
+"""Conditions on fields of an event: `payload.tenant_id=123`, `headers.retries>=3`, `properties.app_id=nova`. Pure.
 
-A body that is no JSON object, or a field that is not there, fits no condition but `!=`. A notification in the oslo envelope is
-looked into. Numbers are compared as numbers and times as times; everything else as text.
+A field is looked for in the JSON body; one that begins with `headers.` or `properties.` in the delivery first, and one that begins with
+`body.` also without that word. A body that is not a JSON object has no fields, and a field that is not there fulfils `!=` only.
+A notification in the oslo envelope is looked into. Numbers are compared as numbers and times as times; everything else as text.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal, InvalidOperation
@@ -12,10 +14,13 @@ from typing import TypeVar
 
 import orjson
 
+from codec.amqp import PROPERTIES
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.query.when import parse_when
 
-_CONDITION = re.compile(r"(?P<path>[^=!<>]+?)\s*(?P<sign>!=|<=|>=|=(?![=<>])|<|>)\s*(?P<value>.*)", re.DOTALL)
+Source = tuple[str, tuple[str, ...]]  # `body`, `headers` or `properties`, and the path of a field there
+
+_CONDITION = re.compile(r"(?P<path>[^=!<>]*?[^=!<>~\s])\s*(?P<sign>[=!<>~]*[=!<>][=!<>~]*)(?P<value>.*)", re.DOTALL)
 _INDEX = re.compile(r"[0-9]{1,9}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
 _SIGNS = {
@@ -28,17 +33,26 @@ T = TypeVar("T", Decimal, int, str)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A field, a sign and a value."""
+    """A field, by the places where it may be, a sign and a value. The first place that has the field decides."""
 
-    path: tuple[str, ...]
+    sources: tuple[Source, ...]
     sign: str
     value: str
 
-    def holds(self, body: object) -> bool:
-        """Whether a decoded body fulfils it."""
-        found = _field(body, self.path)
+    @property
+    def reads_delivery(self) -> bool:
+        """Whether headers or properties are needed."""
+        return any(place != "body" for place, _ in self.sources)
+
+    def holds(self, body: object, delivery: Mapping[str, object] | None = None) -> bool:
+        """Whether an event fulfils it: its decoded body, and its headers and properties under these names."""
+        places = {**(delivery or {}), "body": body}
+        found = _MISSING
+        for place, path in self.sources:
+            if found is _MISSING:
+                found = _field(places.get(place), path)
         if found is _MISSING and isinstance(body, dict) and isinstance(inner := body.get("oslo.message"), str):
-            found = _field(loads(inner), self.path)
+            found = next((_field(loads(inner), path) for place, path in self.sources if place == "body"), _MISSING)
         if found is _MISSING:
             return self.sign == "!="
         order = compare(found, self.value)
@@ -47,14 +61,49 @@ class Condition:
 
 def parse_condition(text: str) -> Condition:
     """`payload.tenant_id=123` as a condition. Raises Fatal."""
-    match = _CONDITION.fullmatch(text)
+    path, sign, value = _split(text, "payload.size>=10")
+    return Condition(_sources(path, text), sign, value)
+
+
+def parse_header(text: str) -> Condition:
+    """`retries>=3` as a condition on a header. Raises Fatal."""
+    path, sign, value = _split(text, "retries>=3")
+    return Condition((("headers", path),), sign, value)
+
+
+def _split(text: str, example: str) -> tuple[tuple[str, ...], str, str]:
+    """Path, sign and value of a condition."""
+    match = _CONDITION.fullmatch(text.strip())
     if match is None:
         raise Fatal(
-            Exit.SETTINGS,
-            f"{text!r} is no condition",
-            "write a field, one of = != < <= > >= and a value: payload.size>=10",
+            Exit.SETTINGS, f"{text!r} is no condition", f"write a field, one of = != < <= > >= and a value: {example}"
         )
-    return Condition(tuple(match["path"].strip().split(".")), match["sign"], match["value"].strip())
+    if match["sign"] not in _SIGNS:
+        raise Fatal(
+            Exit.SETTINGS,
+            f"{text!r} has the operator {match['sign']!r}, which is none of = != < <= > >=",
+            "put a space before a value that begins with one of =!<>~; --match takes regular expressions",
+        )
+    return tuple(match["path"].strip().split(".")), match["sign"], match["value"].strip()
+
+
+def _sources(path: tuple[str, ...], text: str) -> tuple[Source, ...]:
+    """Where the field of a condition may be. Raises Fatal for headers and properties that name none."""
+    place, inner = path[0], path[1:]
+    if place == "body" and inner:
+        return ("body", path), ("body", inner)
+    if place not in ("headers", "properties"):
+        return (("body", path),)
+    names = [name for name, _, _ in PROPERTIES if name != "headers"]
+    if not inner or not inner[0]:
+        raise Fatal(Exit.SETTINGS, f"{text!r} names none of the {place}", f"write {place}.NAME, or body.{place}")
+    if place == "properties" and inner[0] not in names:
+        raise Fatal(
+            Exit.SETTINGS,
+            f"{text!r}: AMQP has no property {inner[0]!r}, only {', '.join(names)}",
+            f"write body.{'.'.join(path)} for a field of the body",
+        )
+    return (place, inner), ("body", path)
 
 
 def loads(body: bytes | str) -> object:

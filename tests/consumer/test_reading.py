@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from codec.amqp import Field, encode_header
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
 from tests.support.shelves import shelf, some
@@ -105,6 +106,10 @@ def test_an_event_of_another_directory_with_the_same_names_is_left_alone(directo
         (["compact", "/nope"], Exit.DAMAGED, ""),
         (["search", "/nope"], Exit.DAMAGED, "No such file"),
         (["search", "--match", "(" * 3000, "DIR"], Exit.SETTINGS, "no regular expression"),
+        (["cat", "--since", "1h", "--until", "2h", "DIR"], Exit.SETTINGS, "no event can be between"),
+        (["tail", "--arrived-since", "1h", "--arrived-until", "2h", "DIR"], Exit.SETTINGS, "no event can be between"),
+        (["search", "--where", "name=~x", "DIR"], Exit.SETTINGS, "has the operator '=~'"),
+        (["search", "--where", "headers=3", "DIR"], Exit.SETTINGS, "write headers.NAME"),
     ],
 )
 def test_odd_arguments_are_said_in_a_line(directory: Path, arguments: list[str], status: Exit, says: str) -> None:
@@ -166,6 +171,9 @@ def test_a_reader_that_waits_keeps_no_writer_from_writing(directory: Path, tmp_p
         (["--type", "type.1", "--id", "id-1", "--id", "id-2", "--match", "x{20}"], [1]),
         (["--where", "serial>=2", "--exchange", "ex*", "--routing-key", "key", "--type", "!type.0"], [2, 4]),
         (["--tag", "a"], [4]),
+        (["--routing-key", "user.#"], [3]),
+        (["--header", "retries>=3"], [4]),
+        (["--where", "properties.app_id=nova"], [4]),
     ],
 )
 def test_every_command_that_reads_events_has_the_same_filters(
@@ -174,7 +182,8 @@ def test_every_command_that_reads_events_has_the_same_filters(
     one = shelf(tmp_path / "archive")
     one.append(some(1, 2))
     late = [event._replace(arrived_us=event.arrived_us + 86_400_000_000 * 60) for event in some(3, 2)]
-    one.append([late[0], late[1]._replace(tags=("a",))])
+    header = encode_header({"headers": (("retries", Field("I", 3)),), "app_id": "nova"})
+    one.append([late[0]._replace(routing_key="user.eu.created"), late[1]._replace(tags=("a",), header=header)])
     extra = ["--format", "jsonl", "--out", tmp_path / "out"] if command == "export" else []
     done = deedbox(command, tmp_path / "archive", *extra, *filters)
     assert (done.returncode, done.stderr) == (Exit.OK, "")

@@ -1,7 +1,9 @@
 import pytest
 
+from codec.amqp import Field, encode_header
 from consumer.errors import DeedboxError, Fatal
 from consumer.query.query import make_query
+from consumer.query.where import parse_header
 from tests.support.shelves import START_US, event
 
 ONE = event(1)._replace(tags=("a", "b"), exchange="nova", routing_key="notifications.info")
@@ -19,6 +21,7 @@ ONE = event(1)._replace(tags=("a", "b"), exchange="nova", routing_key="notificat
         {"tags": ["b", "a"]},
         {"source": ("no*", None)},
         {"source": (None, "notifications.*")},
+        {"source": (None, "notifications.info.#")},
         {"match": r'"serial":\s*1'},
         {"match": "x{20}", "where": ["serial=1"]},
     ],
@@ -38,6 +41,7 @@ def test_what_is_looked_for_is_accepted(asked: dict) -> None:
         {"tags": ["a", "c"]},
         {"source": ("cinder", None)},
         {"source": (None, "*.error")},
+        {"source": (None, "notifications")},
         {"match": "serial$"},
         {"where": ["serial=2"]},
     ],
@@ -82,3 +86,21 @@ def test_what_is_no_expression_is_said() -> None:
 
 def test_times_of_the_query_are_those_of_the_events() -> None:
     assert make_query(since_us=START_US).wanted.within(START_US - 5, START_US)
+
+
+def test_a_range_that_ends_before_it_begins_is_an_error() -> None:
+    """`--since 1h --until 2h` found nothing, in silence."""
+    with pytest.raises(Fatal, match="no event can be between"):
+        make_query(since_us=START_US + 1, until_us=START_US)
+    with pytest.raises(Fatal, match=r"arrived since 2025.* is after arrived until"):
+        make_query().arriving(START_US + 1, START_US)
+    make_query(since_us=START_US, until_us=START_US).arriving(START_US, START_US)
+
+
+def test_headers_and_properties_are_searched() -> None:
+    header = encode_header({"headers": (("retries", Field("I", 3)),), "app_id": "nova"})
+    one = ONE._replace(header=header)
+    assert make_query(where=["headers.retries>=3", "properties.app_id=nova"]).accepts(one)
+    assert make_query(where=[parse_header("retries>=3")]).accepts(one)
+    assert not make_query(where=["headers.retries>=3"]).accepts(ONE)
+    assert not make_query(where=["headers.retries>=3"]).accepts(ONE._replace(header=b"\xff"))

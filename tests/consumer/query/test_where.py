@@ -1,7 +1,7 @@
 import pytest
 
 from consumer.errors import Fatal
-from consumer.query.where import loads, parse_condition
+from consumer.query.where import loads, parse_condition, parse_header
 
 BODY = {
     "event_type": "compute.instance.create", "timestamp": "2026-11-20 00:00:00.5",
@@ -56,7 +56,7 @@ def test_a_body_that_is_no_object_has_no_fields(body: bytes) -> None:
     assert parse_condition("a!=1").holds(loads(body))
 
 
-@pytest.mark.parametrize("text", ["", "a", "=1", "a b", "a==1", "a=>1"])
+@pytest.mark.parametrize("text", ["", "a", "=1", "a b", " = 1"])
 def test_what_is_no_condition_is_said(text: str) -> None:
     with pytest.raises(Fatal, match="is no condition"):
         parse_condition(text)
@@ -70,3 +70,59 @@ def test_an_index_is_a_plain_number() -> None:
 def test_a_value_may_hold_signs() -> None:
     assert parse_condition("a=b=c").holds({"a": "b=c"})
     assert parse_condition("a >= 2").holds({"a": 2})
+
+
+@pytest.mark.parametrize("text", ["a=~b", "a>>5", "a==1", "a=>1", "a<>1", "a !~ b", "a~=b", "a===b"])
+def test_an_unknown_operator_is_an_error(text: str) -> None:
+    """`a=~b` was compared with the text `~b`, and `a>>5` with `>5`: the answer was empty."""
+    with pytest.raises(Fatal, match="has the operator"):
+        parse_condition(text)
+
+
+def test_a_value_after_a_space_may_begin_with_an_operator() -> None:
+    assert parse_condition("a= ~b").holds({"a": "~b"})
+    assert parse_condition("a~b=1").holds({"a~b": 1})
+
+
+DELIVERY = {
+    "headers": {"retries": 3, "x.trace": "abc", "x-death": [{"queue": "q"}]},
+    "properties": {"app_id": "nova", "delivery_mode": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("headers.retries>=3", True),
+        ("headers.retries>3", False),
+        ("headers.x.trace=abc", True),
+        ("headers.x-death.0.queue=q", True),
+        ("headers.missing=3", False),
+        ("headers.missing!=3", True),
+        ("headers.inner=body", True),
+        ("properties.app_id=nova", True),
+        ("properties.delivery_mode=2", True),
+        ("properties.message_id=x", False),
+        ("body.headers.retries=9", True),
+        ("body.headers.inner=body", True),
+        ("body.n=7", True),
+        ("n=7", True),
+    ],
+)
+def test_conditions_reach_headers_properties_and_the_body(condition: str, holds: bool) -> None:
+    body = {"n": 7, "headers": {"retries": 9, "inner": "body"}}
+    assert parse_condition(condition).holds(body, DELIVERY) is holds
+
+
+def test_a_header_is_looked_for_among_the_headers_only() -> None:
+    assert parse_header("retries>=3").holds(None, DELIVERY)
+    assert parse_header("x.trace=abc").holds(None, DELIVERY)
+    assert not parse_header("inner=body").holds({"headers": {"inner": "body"}}, DELIVERY)
+    with pytest.raises(Fatal, match="is no condition"):
+        parse_header("retries")
+
+
+@pytest.mark.parametrize("text", ["headers=3", "properties!=3", "headers.=3", "properties.size>=1"])
+def test_headers_and_properties_that_cannot_be_are_an_error(text: str) -> None:
+    with pytest.raises(Fatal, match=r"names none of|AMQP has no property"):
+        parse_condition(text)

@@ -1,0 +1,41 @@
+"""Patterns for routing keys, as a topic exchange matches them. Pure.
+
+A key is a list of words between dots. In a pattern, `*` is one word and `#` is any number of words, also none; everything else is the word
+itself. An empty key has no words. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A pattern, taken apart into words."""
+
+    words: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, pattern: str) -> "Topic":
+        """The pattern of a text such as `compute.#`. Every text is a pattern."""
+        return cls(tuple(_words(pattern)))
+
+    def matches(self, key: str) -> bool:
+        """Whether a topic exchange would route the key by this pattern. The time grows with the product of both lengths at most."""
+        words, pattern = _words(key), self.words
+        at = in_pattern = 0
+        hash_at, taken = -1, 0  # the last `#`, and how far the words are that it takes
+        while at < len(words):
+            if in_pattern < len(pattern) and pattern[in_pattern] == "#":
+                hash_at, taken = in_pattern, at
+                in_pattern += 1
+            elif in_pattern < len(pattern) and pattern[in_pattern] in ("*", words[at]):
+                at, in_pattern = at + 1, in_pattern + 1
+            elif hash_at >= 0:
+                taken += 1
+                at, in_pattern = taken, hash_at + 1
+            else:
+                return False
+        return all(word == "#" for word in pattern[in_pattern:])
+
+
+def _words(text: str) -> list[str]:
+    return text.split(".") if text else []
