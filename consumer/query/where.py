@@ -5,6 +5,7 @@ A field is looked for in the JSON body; one that begins with `headers.` or `prop
 A notification in the oslo envelope is looked into. Numbers are compared as numbers and times as times; everything else as text.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from consumer.query.when import parse_when
 Source = tuple[str, tuple[str, ...]]  # `body`, `headers` or `properties`, and the path of a field there
 
 _CONDITION = re.compile(r"(?P<path>[^=!<>]*?[^=!<>~\s])\s*(?P<sign>[=!<>~]*[=!<>][=!<>~]*)(?P<value>.*)", re.DOTALL)
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")  # may have more than 64 bits, and is then a float for orjson
+_DIGITS_MAX = 4300
 _INDEX = re.compile(r"[0-9]{1,9}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
 _SIGNS = {
@@ -107,11 +110,21 @@ def _sources(path: tuple[str, ...], text: str) -> tuple[Source, ...]:
 
 
 def loads(body: bytes | str) -> object:
-    """A JSON value; None for what is none."""
+    """A JSON value, with exact integers; None for what is none. What Python writes as JSON is read too: NaN and lone surrogates."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        if not _LONG_NUMBER.search(body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body):
+            return orjson.loads(body)
+    except (orjson.JSONDecodeError, UnicodeEncodeError):
+        pass  # the parser of the standard library reads more
+    try:
+        return json.loads(body, parse_int=_integer)
+    except (ValueError, RecursionError):
         return None
+
+
+def _integer(digits: str) -> int | Decimal:
+    """An integer of any length; `int` refuses very long ones."""
+    return int(digits) if len(digits) < _DIGITS_MAX else Decimal(digits)
 
 
 def _field(value: object, path: tuple[str, ...]) -> object:
@@ -131,12 +144,8 @@ def compare(found: object, wanted: str) -> int | None:
     """Less, equal or greater as -1, 0, 1; None for what cannot be compared."""
     if isinstance(found, bool) or found is None:
         return 0 if {True: "true", False: "false", None: "null"}[found] == wanted.lower() else None
-    if isinstance(found, int | float):
-        try:
-            number = Decimal(wanted)
-            return _sign(Decimal(str(found)), number) if not number.is_nan() else None
-        except InvalidOperation:
-            return None
+    if isinstance(found, int | float | Decimal):
+        return _compare_numbers(Decimal(found) if isinstance(found, int) else Decimal(str(found)), wanted)
     if not isinstance(found, str):
         return None
     if _TIME.fullmatch(found) and _TIME.fullmatch(wanted):
@@ -145,6 +154,17 @@ def compare(found: object, wanted: str) -> int | None:
         except DeedboxError:
             pass  # a text that only looks like a time
     return _sign(found, wanted)
+
+
+def _compare_numbers(found: Decimal, wanted: str) -> int | None:
+    """The same for numbers. NaN is equal to NaN, as a person means it, and cannot be compared with anything else."""
+    try:
+        number = Decimal(wanted)
+    except InvalidOperation:
+        return None
+    if found.is_nan() or number.is_nan():
+        return 0 if found.is_nan() and number.is_nan() else None
+    return _sign(found, number)
 
 
 def _sign(left: T, right: T) -> int:

@@ -129,5 +129,5 @@ def test_values_are_shown_as_in_the_file() -> None:
 
 def test_an_empty_list_in_the_environment_is_an_error() -> None:
     """It was a list of one empty key: the queue was bound so that nothing arrived, in silence."""
-    with pytest.raises(Fatal, match="DEEDBOX_BROKER__BINDING_KEYS: broker.binding_keys: names separated by commas"):
+    with pytest.raises(Fatal, match=r"DEEDBOX_BROKER__BINDING_KEYS: broker.binding_keys: names separated by commas"):
         load(None, {"DEEDBOX_BROKER__BINDING_KEYS": ""}, {}, [])

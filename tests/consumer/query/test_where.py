@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from consumer.errors import Fatal
@@ -126,3 +128,35 @@ def test_a_header_is_looked_for_among_the_headers_only() -> None:
 def test_headers_and_properties_that_cannot_be_are_an_error(text: str) -> None:
     with pytest.raises(Fatal, match=r"names none of|AMQP has no property"):
         parse_condition(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "condition"),
+    [
+        ({"name": "half \ud800", "n": 7}, "n=7"),
+        ({"share": float("nan"), "n": 7}, "n>=7"),
+        ({"share": float("nan")}, "share=NaN"),
+        ({"share": float("-inf")}, "share<0"),
+        ({"n": 2**64 + 1}, f"n={2**64 + 1}"),
+        ({"n": -(2**70) - 1}, f"n={-(2**70) - 1}"),
+        ({"n": 10**30 + 1}, f"n>{10**30}"),
+        ({"oslo.message": json.dumps({"n": 2**80})}, f"n={2**80}"),
+    ],
+)
+def test_json_that_python_writes_is_seen(value: object, condition: str) -> None:
+    """Bodies with lone surrogates or NaN had no fields, and integers of more than 64 bits were rounded."""
+    assert parse_condition(condition).holds(loads(json.dumps(value).encode()))
+
+
+def test_integers_of_more_than_64_bits_are_exact() -> None:
+    body = loads(b'{"n":18446744073709551617,"long":%s}' % (b"9" * 5000))
+    assert not parse_condition("n=18446744073709551616").holds(body)
+    assert not parse_condition("n=18446744073709551616.0").holds(body)
+    assert parse_condition("n<=18446744073709551617").holds(body)
+    assert parse_condition(f"long={'9' * 5000}").holds(body)
+    assert not parse_condition(f"long={'9' * 4999}8").holds(body)
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"n":9999999999999999999', b"\xff9999999999999999999", b"\xed\xa0"])
+def test_what_no_parser_reads_is_none(body: bytes) -> None:
+    assert loads(body) is None
