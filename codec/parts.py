@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 from xxhash import xxh3_64_intdigest
 
-from codec.errors import Corrupt, Truncated, UnsupportedVersion
+from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 
 T = TypeVar("T")
 
@@ -33,6 +33,15 @@ def frame(kind: int, body: bytes) -> bytes:
 def frame_bytes(raw: bytes) -> int:
     """The whole size of the Deedbox part that begins with these 16 bytes. Raises CodecError."""
     return _prefix(raw)[2] + 8
+
+
+def kind_of(raw: bytes) -> int | None:
+    """The kind of the part that begins with these 16 bytes; None if they begin no part of this version."""
+    try:
+        kind, version, _ = _prefix(raw)
+    except CodecError:
+        return None
+    return kind if version == VERSION else None
 
 
 def _prefix(raw: bytes) -> tuple[int, int, int]:

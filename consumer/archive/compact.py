@@ -87,9 +87,9 @@ def _compact(disk: Disk, path: Path, level: int) -> Compaction:
         tombstones = Tombstones.of(archive)  # again, under the lock
         waiting = _waiting(archive, tombstones)
         parts = [_without_frame(part) for part in archive.parts()]  # every frame is compared with its checksum
-        lost = any(isinstance(part, Gap) and part.size for part in parts)
-        if lost or not parts or not isinstance(parts[-1], Seal):
-            return Compaction(path, "damaged", waiting, reason="repair it first")
+        if reason := _damage(parts):
+            return Compaction(path, "damaged", waiting, reason=reason)
+        assert isinstance(parts[-1], Seal), "see _damage"
         fresh = path.with_name(path.name + _FRESH)
         batches = [part for part in parts if isinstance(part, Batch)]
         _rewrite(disk, archive, batches, parts[-1], tombstones, fresh, level)
@@ -98,6 +98,18 @@ def _compact(disk: Disk, path: Path, level: int) -> Compaction:
     disk.supplant(path, fresh, aside)
     disk.remove(aside)
     return Compaction(path, "compacted", waiting, saved)
+
+
+def _damage(parts: Sequence[Part]) -> str:
+    """Why an archive must not be rewritten: the new one would hide what this one lacks. Empty if it may be."""
+    if newer := next((part for part in parts if isinstance(part, Gap) and part.kind == "newer"), None):
+        return newer.reason
+    end = parts[-1] if parts else None
+    if not isinstance(end, Seal) or any(isinstance(part, Gap) and part.size for part in parts):
+        return "repair it first"
+    if [row.header for row in end.rows] != [part.header for part in parts if isinstance(part, Batch)]:
+        return "its footer names other batches: repair it first"
+    return ""
 
 
 def _without_frame(part: Part) -> Part:

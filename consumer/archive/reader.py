@@ -16,7 +16,7 @@ from codec.archive import BatchHeader, Head
 from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 from codec.event import Event
 from codec.footer import Footer, IndexRow, decode_footer
-from codec.parts import check_of, frame_bytes
+from codec.parts import FOOTER, PREFIX, check_of, frame_bytes, kind_of
 from codec.seektable import decode_seek_table
 from consumer.archive import naming
 from consumer.archive.listing import find_again
@@ -235,9 +235,8 @@ class ArchiveFile:
 
     def with_frame(self, batch: Batch) -> Batch:
         """The batch with its frame, if it was read without."""
-        return Batch(
-            batch.offset, batch.header, self.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
-        )
+        frame = self.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
+        return Batch(batch.offset, batch.header, frame)
 
     def _gap(self, at: int, fault: CodecError, search_from: int) -> Gap:
         """What lies between `at` and the next part that can be read; without one, the rest of the file is torn."""
@@ -246,6 +245,8 @@ class ArchiveFile:
             return Gap(at, (after or self.size) - at, "newer", fault.reason)
         if after is not None:
             return Gap(at, after - at, "damaged", fault.reason)
+        if kind_of(self.read(at, PREFIX.size)) == FOOTER:  # written only after the last batch
+            return Gap(at, self.size - at, "torn", f"the end, after the last event: {fault.reason}", harmless=True)
         if self._all_zeros(at):
             return Gap(at, self.size - at, "torn", "nothing but zeros", harmless=True)
         return Gap(at, self.size - at, "torn", fault.reason, harmless=isinstance(fault, Truncated))

@@ -20,8 +20,11 @@ from codec.parts import check_of
 from consumer.archive import naming
 from consumer.archive.durable import Disk, held, read_regular
 from consumer.archive.ledger import Ledger
-from consumer.archive.reader import ArchiveFile, Gap
+from consumer.archive.losses import Expected, losses
+from consumer.archive.reader import ArchiveFile, Gap, events_or_none
 from consumer.archive.survey import Survey, survey
+from consumer.archive.tombstones import is_removed
+from consumer.archive.watermark import read_watermark
 from consumer.archive.writer import Index, Place, Sealed, publish
 
 RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one
@@ -106,7 +109,7 @@ def _keep(disk: Disk, path: Path, offset: int, size: int) -> None:
         raw = archive.read(offset, size)
     aside = path.with_name(f"{path.name}.{offset}{naming.TORN_SUFFIX}")
     if not (_is_regular(aside) and read_regular(aside) == raw):
-        disk.replace(_free_name(aside), raw)
+        disk.replace(free_name(aside), raw)
 
 
 def _cut_torn_tail(disk: Disk, fd: int, found: Survey) -> None:
@@ -124,8 +127,11 @@ def _index(found: Survey) -> Index:
 
 
 def _lost(found: Survey) -> list[LostBytes]:
-    """The gaps that may have been acknowledged, for the footer."""
-    return [LostBytes(gap.offset, gap.size, gap.kind, gap.reason) for gap in found.gaps if not gap.harmless]
+    """The gaps of an open archive that may have been acknowledged, for the footer."""
+    assert found.id is not None, "an open archive has a name"
+    mark = read_watermark(found.path.parent, found.id.instance)
+    counted = mark is not None and mark.sequence == found.id.sequence
+    return losses(found, Expected(mark.events, exact=False) if mark and counted else None, sealed=False)
 
 
 def _publish(disk: Disk, place: Place, fd: int, found: Survey) -> Sealed:
@@ -155,8 +161,12 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _rebuild(disk: Disk, found: Survey, fresh: Path) -> None:
-    """Write the whole batches of a damaged file to `fresh` and seal it there. The chain stays as it was: broken shows."""
+def rebuild(disk: Disk, found: Survey, fresh: Path, lost: list[LostBytes], original: str | None = None) -> None:
+    """Write the whole batches of a damaged file to `fresh` and seal it there; `lost` are the gaps for its footer,
+    and `original` is the digest of the file as it was sealed, if it is known.
+
+    The chain of the batches stays as it was, so that a break in it shows.
+    """
     head_raw = found.head_raw or container.encode_head(_head_of(found))
     fresh.unlink(missing_ok=True)  # left by a mending that did not end
     fd = disk.create(fresh)
@@ -165,12 +175,20 @@ def _rebuild(disk: Disk, found: Survey, fresh: Path) -> None:
         with ArchiveFile(found.path) as archive:
             for batch in found.batches:
                 disk.append(fd, archive.read(batch.offset, batch.size))
-        end = _index(replace(found, head_raw=head_raw)).encode_end(len(head_raw), _lost(found), digest(found.path))
-        disk.append(fd, end)
+        index = _index(replace(found, head_raw=head_raw))
+        disk.append(fd, index.encode_end(len(head_raw), lost, original or digest(found.path), _removed(found)))
         disk.sync(fd)
         disk.make_read_only(fd)
     finally:
         disk.close(fd)
+
+
+def _removed(found: Survey) -> int:
+    """How many events of the file `compact` has taken out. Only a file that was rewritten can have any."""
+    if found.footer and not found.footer.removed:
+        return 0
+    with ArchiveFile(found.path) as archive:
+        return sum(is_removed(event) for batch in found.batches for event in events_or_none(archive, batch))
 
 
 def _head_of(found: Survey) -> Head:
@@ -180,34 +198,27 @@ def _head_of(found: Survey) -> Head:
 
 def _rebuild_open(disk: Disk, place: Place, found: Survey) -> Finding:
     target = _target(place, found)
-    if not target.exists():  # else a mending ended after this step, and before the next
+    if not _is_rebuilt(target, found):  # else a repair ended after this step, and before the next
         fresh = found.path.with_name(found.path.name + ".mending")
-        _rebuild(disk, found, fresh)
+        rebuild(disk, found, fresh, _lost(found))
         disk.make_directory(target.parent)
         disk.rename(fresh, target)
     disk.rename(found.path, found.path.with_name(found.path.name + naming.DAMAGED_SUFFIX))
     return Finding(found.path, "mended", found.events, found.gaps, _sealed(found, target))
 
 
-def mend_sealed(disk: Disk, path: Path) -> Finding:
-    """Rebuild a sealed archive that is not whole; the original is kept beside it. Raises OSError."""
-    found = survey(path)
-    if found.seal is not None and not found.damaged and len(found.seal.rows) == len(found.batches):
-        return Finding(path, "whole", found.events)  # perhaps with batches missing, which nothing brings back
-    if not found.batches or found.id is None:
-        reason = "holds no whole batch" if found.id else "neither its name nor its head say which archive it is"
-        return Finding(path, "deferred", found.events, found.gaps, reason=reason)
-    fresh = path.with_name(path.name + ".mending")
-    _rebuild(disk, found, fresh)
-    disk.supplant(path, fresh, _free_name(path.with_name(path.name + naming.DAMAGED_SUFFIX)))
-    return Finding(path, "mended", found.events, found.gaps)
+def _is_rebuilt(target: Path, found: Survey) -> bool:
+    if not _is_regular(target):
+        return False
+    footer = survey(target).footer
+    return footer is not None and footer.rewritten_from == digest(found.path)
 
 
 def _is_regular(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
-def _free_name(wanted: Path) -> Path:
+def free_name(wanted: Path) -> Path:
     """A name to keep something aside under, beside what is kept already."""
     name, number = wanted, 1
     while os.path.lexists(name):

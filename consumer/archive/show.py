@@ -11,6 +11,7 @@ from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.recovery import Finding
+from consumer.archive.repair import judge_sealed, repair_sealed
 from consumer.archive.survey import survey
 from consumer.archive.verdict import Verdict
 from consumer.archive.verify import Mapped, verify
@@ -99,7 +100,7 @@ def _say_finding(finding: Finding, dry_run: bool, say: Say) -> None:
 def _repair(disk: Disk, path: Path) -> Finding:
     archive = naming.parse_open(path)
     if archive is None:
-        return recovery.mend_sealed(disk, path)
+        return repair_sealed(disk, path)
     with held(disk, naming.lock_path(path.parent, archive.instance)) as free:
         if not free:
             return Finding(path, "held", reason="its owner lives")
@@ -113,8 +114,8 @@ def _repair(disk: Disk, path: Path) -> Finding:
 def _foresee(path: Path) -> Finding:
     found = survey(path)
     if naming.parse_open(path) is None:
-        whole = found.seal is not None and not found.gaps
-        return Finding(path, "whole" if whole else "mended" if found.batches else "deferred", found.events, found.gaps)
+        outcome, reason = judge_sealed(path, found)
+        return Finding(path, outcome, found.events, found.gaps, reason=reason)
     if is_held(path):
         return Finding(path, "held", found.events, reason="its owner lives")
     outcome = "empty" if not found.batches else "mended" if found.damaged and not found.seal else "sealed"

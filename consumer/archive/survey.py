@@ -6,13 +6,16 @@ Invariant: a survey changes nothing, and never raises for the content of a file.
 from dataclasses import dataclass
 from pathlib import Path
 
+from codec.errors import CodecError
+from codec.footer import Footer, IndexRow, decode_footer
+from codec.parts import FOOTER, PREFIX, frame_bytes, kind_of
 from consumer.archive import naming
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a file holds."""
+    """What a file holds. `footer`: also if only the seek table after it is damaged; `counted`: how many events it indexes."""
 
     path: Path
     size: int
@@ -22,6 +25,9 @@ class Survey:
     gaps: list[Gap]
     seal: Seal | None
     file: tuple[int, int]
+    footer: Footer | None = None
+    counted: int | None = None
+    footer_begun: bool = False
 
     @property
     def events(self) -> int:
@@ -32,6 +38,13 @@ class Survey:
     def end(self) -> int:
         """The number after that of the last event: how many events the archive held, unless some are missing at its end."""
         return max((batch.header.first_event + batch.header.events for batch in self.batches), default=0)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a sealed archive that has everything that its footer indexes."""
+        if self.seal is None or self.damaged or any(gap.size for gap in self.gaps):
+            return False
+        return [row.header for row in self.seal.rows] == [batch.header for batch in self.batches]
 
     @property
     def torn(self) -> Gap | None:
@@ -62,4 +75,18 @@ def survey(path: Path, committed: int | None = None) -> Survey:
                 gaps.append(part)
             else:
                 batches.append(Batch(part.offset, part.header))
-        return Survey(path, archive.size, archive.id, archive.head_raw, batches, gaps, seal, archive.file)
+        end = (seal.footer, seal.rows) if seal else _end_of(archive, gaps[-1].offset) if gaps else None
+        footer, rows = end or (None, [])
+        counted = max((row.header.first_event + row.header.events for row in rows), default=None)
+        begun = bool(gaps) and kind_of(archive.read(gaps[-1].offset, PREFIX.size)) == FOOTER
+        return Survey(
+            path, archive.size, archive.id, archive.head_raw, batches, gaps, seal, archive.file, footer, counted, begun,
+        )  # fmt: skip
+
+
+def _end_of(archive: ArchiveFile, at: int) -> tuple[Footer, list[IndexRow]] | None:
+    """The footer at this place, if it is whole, whatever follows it."""
+    try:
+        return decode_footer(archive.read(at, frame_bytes(archive.read(at, PREFIX.size))))
+    except CodecError:
+        return None

@@ -6,7 +6,7 @@ from consumer.archive.compact import compact
 from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
-from consumer.archive.recovery import mend_sealed
+from consumer.archive.repair import repair_sealed
 from consumer.archive.tombstones import add_tombstones, is_removed
 from consumer.archive.verify import verify
 from consumer.errors import DeedboxError
@@ -133,7 +133,7 @@ def test_a_mended_archive_can_be_compacted(directory: Path) -> None:
     raw = bytearray(first.read_bytes())
     raw[400] ^= 1
     first.write_bytes(raw)
-    mend_sealed(Disk(), first)
+    repair_sealed(Disk(), first)
     done = list(compact(Disk(), [directory]))
     assert [one.outcome for one in done] == ["compacted", "aside"]
     assert done[1].path.name.endswith(".damaged")

@@ -10,6 +10,7 @@ from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.recovery import Abandoned, Finding
+from consumer.archive.repair import repair_sealed
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
 from tests.consumer.archive.test_reader import TABLE, offsets
@@ -174,12 +175,12 @@ def test_a_sealed_archive_that_was_damaged_is_rebuilt_and_kept(orphan: Path) -> 
     raw[at + 100] ^= 1
     sealed.path.chmod(0o640)
     sealed.path.write_bytes(raw)
-    finding = recovery.mend_sealed(Disk(), sealed.path)
+    finding = repair_sealed(Disk(), sealed.path)
     assert finding.outcome == "mended"
     assert ids(orphan.parent) == some(0, 3) + some(4, 4)
     assert sealed.path.with_name(sealed.path.name + ".damaged").read_bytes() == raw
     assert any("lost before it was mended" in fault for fault in faults(orphan.parent))
-    assert recovery.mend_sealed(Disk(), sealed.path).outcome == "whole"
+    assert repair_sealed(Disk(), sealed.path).outcome == "whole"
 
 
 def test_a_sealed_archive_without_its_end_gets_a_new_one(orphan: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_sealed_archive_without_its_end_gets_a_new_one(orphan: Path) -> None:
     assert sealed is not None
     sealed.path.chmod(0o640)
     sealed.path.write_bytes(sealed.path.read_bytes()[:-100])
-    assert recovery.mend_sealed(Disk(), sealed.path).outcome == "mended"
+    assert repair_sealed(Disk(), sealed.path).outcome == "mended"
     assert ids(orphan.parent) == some(0, 8)
 
 
@@ -285,8 +286,8 @@ def test_a_head_that_says_something_else_writes_nothing_outside(orphan: Path) ->
 def test_a_copy_without_name_and_head_is_not_guessed_at(orphan: Path) -> None:
     copy = orphan.with_name("copy.zst")
     copy.write_bytes(b"X" + orphan.read_bytes()[1:])
-    finding = recovery.mend_sealed(Disk(), copy)
-    assert (finding.outcome, "which archive it is" in finding.reason) == ("deferred", True)
+    finding = repair_sealed(Disk(), copy)
+    assert (finding.outcome, "names an instance" in finding.reason) == ("deferred", True)
 
 
 def test_a_seek_table_that_does_not_fit_is_mended(orphan: Path) -> None:
@@ -297,7 +298,7 @@ def test_a_seek_table_that_does_not_fit_is_mended(orphan: Path) -> None:
     sealed.path.chmod(0o640)
     sealed.path.write_bytes(raw)
     assert faults(orphan.parent)
-    assert recovery.mend_sealed(Disk(), sealed.path).outcome == "mended"
+    assert repair_sealed(Disk(), sealed.path).outcome == "mended"
     assert ids(orphan.parent) == some(0, 8)
 
 

@@ -1,0 +1,96 @@
+"""Rebuild sealed archives that are damaged: what is whole stays, what is lost is named in the footer for ever.
+
+Invariants: the archive is there under its name at every moment; the original is kept as `….damaged`; an archive that a newer
+Deedbox wrote is left alone; a gap that an earlier repair named stays named.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+from codec.archive import Previous
+from codec.footer import LostBytes
+from consumer.archive import naming
+from consumer.archive.durable import Disk
+from consumer.archive.ledger import read
+from consumer.archive.listing import find_archives
+from consumer.archive.losses import Expected, losses
+from consumer.archive.reader import ArchiveFile
+from consumer.archive.recovery import Finding, free_name, rebuild
+from consumer.archive.survey import Survey, survey
+from consumer.archive.tombstones import LEVELS_MAX
+from consumer.archive.watermark import read_watermark
+
+
+def repair_sealed(disk: Disk, path: Path) -> Finding:
+    """Rebuild a sealed archive that is not whole; the original is kept beside it. Raises OSError."""
+    found = survey(path)
+    outcome, reason = judge_sealed(path, found)
+    if outcome == "mended":
+        fresh = path.with_name(path.name + ".mending")
+        named = _named(found)
+        lost = losses(found, _expected(found, named), sealed=True)
+        rebuild(disk, found, fresh, lost, _original(found, named, lost))
+        disk.supplant(path, fresh, free_name(path.with_name(path.name + naming.DAMAGED_SUFFIX)))
+    return Finding(path, outcome, found.events, [] if outcome == "whole" else found.gaps, reason=reason)
+
+
+def judge_sealed(path: Path, found: Survey) -> tuple[str, str]:
+    """What repair does with a sealed archive, and why if it does nothing: whole, mended or deferred."""
+    if path.is_symlink():
+        return "deferred", "is a symbolic link: repair the file that it names"
+    if newer := next((gap for gap in found.gaps if gap.kind == "newer"), None):
+        return "deferred", newer.reason
+    if found.whole:
+        return "whole", ""
+    if not found.batches:
+        return "deferred", "holds no whole batch"
+    return (
+        ("mended", "") if found.id else ("deferred", "neither its name nor its head names an instance and a sequence")
+    )
+
+
+def _expected(found: Survey, named: Previous | None) -> Expected | None:
+    """How many events the archive held: by its footer, by the archive after it or the ledger, or by the watermark."""
+    if found.counted is not None:
+        return Expected(found.counted, exact=True)
+    if named and named.events:
+        return Expected(named.events, exact=True)
+    assert found.id is not None, "see judge_sealed"
+    mark = read_watermark(_root(found.path, found.id.instance), found.id.instance)
+    return Expected(mark.events, exact=False) if mark and mark.sequence == found.id.sequence else None
+
+
+def _original(found: Survey, named: Previous | None, lost: Sequence[LostBytes]) -> str | None:
+    """The digest of the file as it was sealed; None if it is not known that this file is that one.
+
+    A file whose footer is whole, with all the batches that the footer indexes, is the one that was sealed under its name.
+    """
+    if found.footer and found.footer.rewritten_from:
+        return found.footer.rewritten_from
+    return named.sha256 if named and found.footer and not lost else None
+
+
+def _root(path: Path, instance: str) -> Path:
+    """The directory of the ledger; without one, that of the archive."""
+    above = list(path.absolute().parents)[:LEVELS_MAX]
+    return next((parent for parent in above if (parent / f"{instance}.ledger").exists()), path.parent)
+
+
+def _named(found: Survey) -> Previous | None:
+    """The archive as the ledger or the head of a later archive names it."""
+    assert found.id is not None, "see judge_sealed"
+    root = _root(found.path, found.id.instance)
+    state = read(root / f"{found.id.instance}.ledger")
+    for previous in chain([state.previous if state else None], _heads_after(root, found.id)):
+        if previous and naming.parse_sealed(Path(previous.archive)) == found.id:
+            return previous
+    return None
+
+
+def _heads_after(root: Path, archive: naming.ArchiveId) -> Iterator[Previous | None]:
+    for path in find_archives([root]):
+        later = naming.parse_sealed(path) or naming.parse_open(path)
+        if later and later.instance == archive.instance and later.sequence > archive.sequence:
+            with ArchiveFile(path) as one:
+                yield one.head.previous if one.head else None
