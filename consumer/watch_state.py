@@ -1,11 +1,11 @@
 """What `watch` remembers: how far each file has been published, and the messages that the broker refused.
 
-Invariants: one process at a time has a state; a position is stored before a line after it is published, so that the same line
-has the same message id in every life. Raises DeedboxError where a person can help.
+Invariants: one process at a time has a state; the generation of a file is stored before a line of it is published, so that
+the same line has the same message id in every life. Raises DeedboxError where a person can help.
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,17 +46,23 @@ class WatchState:
             )
         return lock
 
-    def store(self, path: str, positions: Sequence[Position]) -> None:
-        """Remember up to where the files of a path are published. Durable."""
-        if self.known.get(path) == list(positions):
+    def store(self, positions: Mapping[str, Sequence[Position]]) -> None:
+        """Remember up to where the files of these paths are published. Durable."""
+        fresh = {path: list(files) for path, files in positions.items() if self.known.get(path) != list(files)}
+        if not fresh:
             return
-        self.known[path] = list(positions)
+        self.known |= fresh
         if self._path is not None:
             try:
                 self._disk.replace(self._path, msgspec.json.encode(Remembered(self.known)))
             except OSError as error:
                 # Not a fault of the broker: without it the same lines would be published again and again.
                 raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
+
+    def knows(self, path: str, positions: Sequence[Position]) -> bool:
+        """Whether each of these files is remembered in this life of its content, at whatever offset."""
+        known = {position.generation for position in self.known.get(path, ())}
+        return known >= {position.generation for position in positions}
 
     def set_aside(self, body: bytes, about: dict[str, object]) -> str:
         """Keep a message that the broker refuses, as a JSON line. Durable. The name of the file; empty without a state."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -33,6 +34,7 @@ from consumer.watch.lines import Line
 from consumer.watch_state import WatchState
 
 LOOK_S = 0.5
+STORE_S = 0.5  # a crash publishes so much again
 WAIT_S_MIN, WAIT_S_MAX = 0.5, 30.0
 TRIES = 3  # of a message that the broker refuses, before it is set aside
 HEARTBEAT_S = 10
@@ -62,8 +64,7 @@ class Watching:
         self._followers = [
             Follower(path, state.known.get(shown(path)), from_start, absolute) for path in dict.fromkeys(absolute)
         ]
-        for follower in self._followers:
-            state.store(shown(follower.path), follower.positions())
+        state.store({shown(follower.path): follower.positions() for follower in self._followers})
         self._host = socket.gethostname()
         self._source = self._followers[0]  # of the lines that are held
         self.held: deque[Line] = deque()  # read, and not confirmed
@@ -71,6 +72,8 @@ class Watching:
         self._tries = 0
         self.published = 0
         self._turn = 0
+        self._due: set[Follower] = set()  # whose confirmed positions are not stored yet
+        self._store_at = 0.0
         self._sending = False
         self._files = asyncio.Lock()  # one task at a time uses the followers
         self._looked = asyncio.Event()
@@ -105,6 +108,7 @@ class Watching:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            await self._store()
             for follower in self._followers:
                 follower.close()
 
@@ -142,12 +146,20 @@ class Watching:
             if self.held:
                 return
 
-    async def _store(self, confirmed: bool) -> None:
+    async def _confirm(self) -> None:
+        """What was held is published. Positions are stored every STORE_S, because a sync may take longer than a publish."""
         async with self._files:
-            if confirmed:
-                self._source.confirm()
-            positions = self._source.positions()
-        await asyncio.to_thread(self._state.store, shown(self._source.path), positions)
+            self._source.confirm()
+        self._due.add(self._source)
+        if monotonic() >= self._store_at:
+            await self._store()
+
+    async def _store(self) -> None:
+        async with self._files:
+            positions = {shown(follower.path): follower.positions() for follower in self._due}
+        await asyncio.to_thread(self._state.store, positions)
+        self._due.clear()
+        self._store_at = monotonic() + STORE_S
 
     # The broker
 
@@ -180,15 +192,18 @@ class Watching:
         if not self.held:
             await self._read()
         if not self.held:
+            await self._store()
             await self._looked.wait()
             return
-        await self._store(confirmed=False)  # where each line stands is durable before the line has a message id
+        if not self._state.knows(shown(self._source.path), self._source.positions()):
+            self._due.add(self._source)
+            await self._store()  # the generation is durable before a message id is made of it
         self._sending = True
         try:
             while self.held:
                 await self._send(publisher)
             self._singly = False
-            await self._store(confirmed=True)
+            await self._confirm()
         finally:
             self._sending = False
 

@@ -16,8 +16,7 @@ def position(offset: int) -> Position:
 
 def test_positions_are_there_in_the_next_life(tmp_path: Path) -> None:
     state = WatchState(Disk(), tmp_path / "state")
-    state.store("/log", [position(1), position(2)])
-    state.store("/other", [])
+    state.store({"/log": [position(1), position(2)], "/other": []})
     state.close()
     state = WatchState(Disk(), tmp_path / "state")
     assert state.known == {"/log": [position(1), position(2)], "/other": []}
@@ -59,6 +58,15 @@ def test_refused_messages_are_kept_one_a_line(tmp_path: Path) -> None:
 
 def test_nothing_is_kept_without_a_state() -> None:
     state = WatchState(Disk(), None)
-    state.store("/log", [position(1)])
+    state.store({"/log": [position(1)]})
     assert state.set_aside(b"one", {}) == ""
     state.close()
+
+
+def test_a_file_is_known_by_its_generation() -> None:
+    state = WatchState(Disk(), None)
+    assert not state.knows("/log", [position(1)])
+    state.store({"/log": [position(1)]})
+    assert state.knows("/log", [position(2)])
+    assert state.knows("/log", [])
+    assert not state.knows("/log", [position(2), position(2)._replace(generation="another")])

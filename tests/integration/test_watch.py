@@ -22,8 +22,10 @@ from tests.support.process import Watch
 
 SHORT_S, SHORT_KILLS = 20.0, 2
 KILLS = 5
-KEPT = 16  # rotated files; older ones are removed
-PLAIN = 10  # of them, those that are not compressed yet
+KEPT = 120  # rotated files; older ones are removed
+PLAIN_S = (
+    45.0  # after its last write a file is compressed; a reader that is stopped has lost what it had not read by then
+)
 SEED = 20261121
 QUIET_S = 20.0  # after which nothing more is expected
 OTHERS = ("app-error.log", "app.log.audit", "app.log.lock", "app2.log", "app-20200101.log.gz", "other.log.1")
@@ -112,10 +114,10 @@ class Writer:
         os.truncate(self.path, 0)
 
     def _gzip(self) -> None:
-        """Compress what has been rotated often enough, as with delaycompress."""
-        for number in range(PLAIN + 1, KEPT + 1):
+        """Compress what was rotated long enough ago, as with delaycompress."""
+        for number in range(3, KEPT + 1):
             plain = self.path.with_name(f"{self.path.name}.{number}")
-            if plain.exists():
+            if plain.exists() and time.time() - plain.stat().st_mtime > PLAIN_S:
                 with gzip.open(f"{plain}.gz", "wb") as packed:
                     packed.write(plain.read_bytes())
                 plain.unlink()
