@@ -6,12 +6,14 @@ checksum of the one before it, so that a batch that is missing, moved or changed
 
 import struct
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import orjson
-from xxhash import xxh3_64_intdigest
+from xxhash import xxh3_64
 
 from codec.errors import Corrupt, TooLarge
+from codec.limits import BATCH_RAW_MAX, SHARED_RAW_MAX, frame_bytes_max
 from codec.parts import BATCH, CHECK, HEAD, PREFIX, SKIPPABLE, VERSION, body_of, check_of, frame, parse
 from codec.profiles import RECORD_BYTES
 
@@ -89,7 +91,8 @@ def decode_head(raw: bytes) -> Head:
 
 
 def encode_batch_header(header: BatchHeader) -> bytes:
-    """96 bytes; `header.check` is computed, whatever it says. Raises TooLarge."""
+    """96 bytes; `header.check` is computed, whatever it says. Raises CodecError for what `decode_batch_header` refuses."""
+    _check_sizes(header)
     try:
         body = _BATCH.pack(
             header.number, header.records, header.events, header.compressed, header.raw, header.first_event,
@@ -107,7 +110,24 @@ def decode_batch_header(raw: bytes) -> BatchHeader:
     if len(body) != _BATCH.size:
         raise Corrupt(f"batch header of {len(body)} bytes, {_BATCH.size} expected")
     fields = _BATCH.unpack(body)
-    return BatchHeader(*fields, check_of(raw))  # type: ignore[call-arg]  # mypy cannot count the fields of the star
+    header = BatchHeader(*fields, check_of(raw))  # type: ignore[call-arg]  # mypy cannot count the fields of the star
+    _check_sizes(header)
+    return header
+
+
+def _check_sizes(header: BatchHeader) -> None:
+    if header.raw != header.records * RECORD_BYTES:
+        raise Corrupt(f"batch header of {header.raw} bytes in {header.records} records")
+    limit = raw_max(header.events)
+    if header.raw > limit:
+        raise TooLarge(f"batch of {header.events} events and {header.raw} bytes of records, {limit} at most")
+    if header.compressed > frame_bytes_max(header.raw):
+        raise TooLarge(f"frame of {header.compressed} bytes around {header.raw}")
+
+
+def raw_max(events: int) -> int:
+    """How many bytes of records a batch of that many events may hold."""
+    return BATCH_RAW_MAX if events == 1 else SHARED_RAW_MAX
 
 
 def compress(raw: bytes, level: int) -> bytes:
@@ -119,23 +139,55 @@ def compress(raw: bytes, level: int) -> bytes:
     return zstd.compress(raw, options=options)
 
 
-def check_frame(frame: bytes, header: BatchHeader) -> None:
-    """Compare a frame with the checksum in its header. Raises Corrupt."""
-    check = xxh3_64_intdigest(frame)
+def check_frame(pieces: Iterable[bytes], header: BatchHeader) -> None:
+    """Compare a frame, which comes in pieces, with the checksum in its header. Raises Corrupt."""
+    digest = xxh3_64()
+    for piece in pieces:
+        digest.update(piece)
+    check = digest.intdigest()
     if check != header.frame_check:
         raise Corrupt(f"frame checksum {check:016x}, {header.frame_check:016x} expected")
 
 
-def decompress(frame: bytes, header: BatchHeader) -> bytes:
-    """The records of a batch, checked against its header. Raises Corrupt."""
-    check_frame(frame, header)
-    if header.raw != header.records * RECORD_BYTES:
-        raise Corrupt(f"{header.raw} bytes in {header.records} records")
-    decompressor = zstd.ZstdDecompressor()
-    try:
-        raw = decompressor.decompress(frame, max_length=header.raw)  # a forged frame must not take the memory
-    except (zstd.ZstdError, MemoryError) as error:
-        raise Corrupt(f"zstd: {error}") from error
-    if not decompressor.eof or decompressor.unused_data or len(raw) != header.raw:
+_WHOLE_MAX = 8 << 20  # records of this size are decompressed in one step: it is faster, and they fit into memory
+_PIECE_BYTES = 1024 * RECORD_BYTES
+
+
+def decompress(pieces: Iterable[bytes], header: BatchHeader) -> Iterator[bytes]:
+    """The records of a batch in pieces of whole records, from its frame in pieces. The frame must have been checked.
+
+    Memory is bounded by a piece and zstd's window (128 MiB at most), whatever the frame holds. Raises Corrupt, for a frame of
+    another size after some of its records were given.
+    """
+    step = header.raw if header.raw <= _WHOLE_MAX else _PIECE_BYTES
+    left, rest = header.raw, b""
+    for raw in _decompressed(pieces, step):
+        left -= len(raw)
+        if left < 0:
+            break
+        rest = rest + raw if rest else raw
+        whole = len(rest) - len(rest) % RECORD_BYTES
+        if whole:
+            yield rest[:whole]
+            rest = rest[whole:]
+    if left:
         raise Corrupt(f"frame of another size than {header.raw} bytes decompressed")
-    return raw
+
+
+def _decompressed(pieces: Iterable[bytes], step: int) -> Iterator[bytes]:
+    """What a frame holds, `step` bytes at a time at most. Raises Corrupt."""
+    decompressor = zstd.ZstdDecompressor()
+    for piece in pieces:
+        given = piece
+        while given or not (decompressor.needs_input or decompressor.eof):
+            if decompressor.eof:
+                raise Corrupt("bytes after the end of the zstd frame")
+            try:
+                raw = decompressor.decompress(given, max_length=step)
+            except (zstd.ZstdError, MemoryError) as error:
+                raise Corrupt(f"zstd: {error}") from error
+            given = b""
+            if raw:
+                yield raw
+    if not decompressor.eof or decompressor.unused_data:
+        raise Corrupt("zstd: the frame does not end where its bytes do")

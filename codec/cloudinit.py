@@ -19,14 +19,16 @@ from binascii import Error as Base64Error
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from codec.errors import CodecError, Corrupt, Truncated
+from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import parse_time
 from codec.foreign import Raw, Skipped, gap
+from codec.limits import UNPACKED_BYTES_MAX
 from codec.profiles import KEY_BYTES, RECORD_BYTES, VALUE_BYTES
 from codec.slices import cut, quote
 
 PREFIX = "CLOUD_INIT"
 COMPRESSED = "compressed"
+SLICES_MAX = UNPACKED_BYTES_MAX // VALUE_BYTES
 VALUE_UNITS = 1022  # what the host sees of a value; one more than it keeps would lose the closing brace
 _MARK = f"{PREFIX}|".encode()
 _MSG = b'"msg":"'
@@ -144,6 +146,8 @@ def _follows(slices: list[_Pair], pair: _Pair, number: int | None) -> bool:
     if not slices or number is None:
         return not slices
     before = _slice_number(slices[-1].value)
+    if len(slices) == SLICES_MAX:
+        return False
     same = _base(slices[-1].key, before) == _base(pair.key, number)
     return same and before is not None and number == before + 1
 
@@ -155,6 +159,8 @@ def _joined(slices: list[_Pair]) -> Iterator[Record | Skipped]:
     first = slices[0]
     number = _slice_number(first.value)
     try:
+        if len(slices) == SLICES_MAX:
+            raise TooLarge(f"event of {SLICES_MAX} slices or more", first.offset)
         if number:
             raise Corrupt(f"slices from {number} on; the ones before are missing", first.offset)
         yield _record(first, _base(first.key, number), slices)
@@ -200,10 +206,19 @@ def _plain(body: str, fields: dict[str, str]) -> bytes:
     if fields.get("type") == COMPRESSED:
         try:
             inner = json.loads(body)
-            return zlib.decompressobj(47).decompress(b64decode(inner["data"]))  # 47: zlib or gzip, as the data says
+            return _unpacked(b64decode(inner["data"]))
         except (ValueError, TypeError, KeyError, RecursionError, zlib.error, Base64Error):
             pass  # a type of that name, and not that content: what stands there is the body
     return body.encode("utf-8", "surrogatepass")
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Raises TooLarge, and zlib.error."""
+    unpacker = zlib.decompressobj(47)  # zlib or gzip, as the data says
+    body = unpacker.decompress(packed, UNPACKED_BYTES_MAX + 1)
+    if len(body) > UNPACKED_BYTES_MAX:
+        raise TooLarge(f"compressed event of more than {UNPACKED_BYTES_MAX} bytes")
+    return body
 
 
 def _time_us(text: str | None) -> int | None:

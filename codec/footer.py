@@ -7,14 +7,15 @@ stretch however many batches there are; the footer ends with its own size, so th
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import orjson
 
-from codec.archive import BatchHeader
+from codec.archive import BATCH_HEADER_BYTES, BatchHeader
 from codec.errors import Corrupt, TooLarge, Truncated
 from codec.filter import rank_of
+from codec.limits import FILTER_WORDS_MAX, FOOTER_BYTES_MAX, FOOTER_JSON_MAX, GAPS_MAX, ROWS_MAX
 from codec.parts import CHECK, FOOTER, PREFIX, body_of, frame, frame_bytes, parse
 
 
@@ -79,24 +80,61 @@ def row_sizes(row: bytes) -> tuple[int, int]:
     return compressed, raw
 
 
+def frame_sizes(head: int, batches: Iterable[tuple[int, int]], footer: int) -> list[tuple[int, int]]:
+    """Compressed and decompressed size of every frame of an archive, for its seek table; only records decompress to something."""
+    frames = [(head, 0)]
+    for sizes in batches:
+        frames += [(BATCH_HEADER_BYTES, 0), sizes]
+    return [*frames, (footer, 0)]
+
+
 def encode_footer(footer: Footer, rows: Sequence[bytes], words: Sequence[bytes]) -> bytes:
     """JSON totals, one row a batch, then the filter words: filters of one size together, rank by rank.
 
-    Raises TooLarge past 4 GiB.
+    Raises TooLarge for a footer that `decode_footer` refuses.
     """
     members = asdict(footer)
     if not footer.removed:
         del members["removed"]  # only where something was
     totals = orjson.dumps(members)
+    _check_counts(len(totals), len(rows))
     parts = [_FOOTER_COUNTS.pack(len(totals), len(rows)), totals, *rows]
     for size in sorted(set(map(len, words))):
         matrix = _words(b"".join(one for one in words if len(one) == size))
         parts += [_words(matrix[rank :: size // 8].tobytes()).tobytes() for rank in range(size // 8)]
     size = sum(map(len, parts)) + PREFIX.size + _FOOTER_END.size + CHECK.size
-    if size > 0xFFFF_FFFF:
-        raise TooLarge(f"footer of {size} bytes")
+    check_footer_size(size)
     # Its own size again at its end: a reader that comes from the end of the file finds its beginning.
     return frame(FOOTER, b"".join([*parts, _FOOTER_END.pack(size)]))
+
+
+def footer_size(start: bytes) -> int:
+    """The whole size of the footer that begins with these 16 bytes. Raises CodecError."""
+    size = frame_bytes(start)
+    check_footer_size(size)
+    return size
+
+
+def check_footer_size(size: int) -> None:
+    """Raises TooLarge for a footer that nobody reads."""
+    if size > FOOTER_BYTES_MAX:
+        raise TooLarge(f"footer of {size} bytes, {FOOTER_BYTES_MAX} at most")
+
+
+def _check_counts(totals: int, rows: int) -> None:
+    if totals > FOOTER_JSON_MAX:
+        raise TooLarge(f"totals of {totals} bytes in a footer, {FOOTER_JSON_MAX} at most")
+    if rows > ROWS_MAX:
+        raise TooLarge(f"{rows} batches in a footer, {ROWS_MAX} at most")
+
+
+def bounded(gaps: Sequence[LostBytes]) -> list[LostBytes]:
+    """As many gaps as a footer takes. The last of them stands for all others."""
+    if len(gaps) <= GAPS_MAX:
+        return list(gaps)
+    rest = gaps[GAPS_MAX - 1 :]
+    size = rest[-1].offset + rest[-1].bytes - rest[0].offset
+    return [*gaps[: GAPS_MAX - 1], replace(rest[0], bytes=size, reason=f"{len(rest)} gaps, and what lies between them")]
 
 
 def _words(raw: bytes) -> "array[int]":
@@ -109,9 +147,11 @@ def _words(raw: bytes) -> "array[int]":
 
 def decode_footer(raw: bytes) -> tuple[Footer, list[IndexRow]]:
     """The inverse of `encode_footer`. Raises CodecError."""
+    check_footer_size(len(raw))
     body = body_of(raw, FOOTER)
     try:
         length, count = _FOOTER_COUNTS.unpack_from(body)
+        _check_counts(length, count)
         at = _FOOTER_COUNTS.size + length
         footer = parse(body[_FOOTER_COUNTS.size : at], Footer)
         rows = [_ROW.unpack_from(body, at + index * _ROW.size) for index in range(count)]
@@ -129,6 +169,7 @@ def _header_of(row: tuple[int, ...]) -> BatchHeader:
 def _decode_words(raw: bytes, ranks: list[int]) -> list[Sequence[int]]:
     if sum(ranks) * 8 != len(raw):
         raise Corrupt(f"footer with {len(raw)} bytes of filter words, {sum(ranks) * 8} expected")
+    _check_ranks(ranks)
     words: list[Sequence[int]] = [()] * len(ranks)
     at = 0
     for size in sorted(set(ranks)):
@@ -138,6 +179,13 @@ def _decode_words(raw: bytes, ranks: list[int]) -> list[Sequence[int]]:
         for place, index in enumerate(members):
             words[index] = matrix[place :: len(members)]
     return words
+
+
+def _check_ranks(ranks: list[int]) -> None:
+    """Few different sizes: each costs a pass over all rows."""
+    for size in set(ranks):
+        if size & (size - 1) or size > FILTER_WORDS_MAX:
+            raise Corrupt(f"filter of {size} words, a power of two up to {FILTER_WORDS_MAX} expected")
 
 
 def footer_bytes(end: bytes) -> int:
@@ -157,8 +205,9 @@ def index_bytes(start: bytes) -> int:
     """
     if len(start) < INDEX_START_BYTES:
         raise Truncated(f"{len(start)} bytes, a footer begins with {INDEX_START_BYTES}")
-    size = frame_bytes(start)
+    size = footer_size(start)
     length, count = _FOOTER_COUNTS.unpack_from(start, PREFIX.size)
+    _check_counts(length, count)
     index = INDEX_START_BYTES + length + count * _ROW.size
     if index > size:
         raise Corrupt(f"footer of {size} bytes with an index of {index}")

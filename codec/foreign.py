@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from codec.amqp import SHORT_MAX, Field, decode_header, encode_header, untext
 from codec.errors import CodecError, Corrupt, Truncated
 from codec.event import TIME_US_MAX, TIME_US_MIN, Event
+from codec.limits import check_event
 
 T = TypeVar("T")
 
@@ -83,12 +84,17 @@ def _is_whole(raw: Raw, take: Callable[[Raw, int], tuple[T, int]], at: int) -> b
 def event_of(
     body: bytes, *, id: str, type: str, time_us: int, headers: Iterable[tuple[str, str]], tags: tuple[str, ...] = ()
 ) -> Event:
-    """An event that never crossed a broker: what its file said of it is in id, type, time and tags, and in AMQP headers."""
+    """An event that never crossed a broker: what its file said of it is in id, type, time and tags, and in AMQP headers.
+
+    Raises TooLarge.
+    """
     table = tuple((_short(name), Field("S", untext(value))) for name, value in headers)
     time_us = min(max(time_us, TIME_US_MIN), TIME_US_MAX)
-    return Event(
+    event = Event(
         id, type, time_us, time_us, "", "", encode_header({"headers": table} if table else {}), body, tags=tags
     )
+    check_event(event)
+    return event
 
 
 def _short(name: str) -> str:

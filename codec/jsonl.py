@@ -11,11 +11,13 @@ from functools import lru_cache
 from math import isfinite
 from typing import Any
 
+import msgspec
 import orjson
 
 from codec.amqp import Decimal, Field, decode_header, encode_header
-from codec.errors import CodecError, Corrupt
+from codec.errors import CodecError, Corrupt, TooLarge
 from codec.event import Event, check_duplicate, format_time, parse_time
+from codec.limits import PARSED_BYTES_MAX, check_event
 
 
 def encode(event: Event, position: str, show_time: Callable[[int], str] | None = None, exact: bool = False) -> bytes:
@@ -67,13 +69,13 @@ def decode(line: bytes) -> Event | None:
     Without `exact` the header is put together again from what the line shows, which loses the types of its fields.
     """
     try:
-        found = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        found = _members(line)
+    except (ValueError, msgspec.MsgspecError):
         return None  # what Python itself calls JSON, with NaN or half a surrogate, is a body all the same
     if not isinstance(found, dict) or not found.keys() >= {"position", "arrived", "exchange", "routing_key"}:
         return None
     try:
-        return Event(
+        event = Event(
             _text_of(found, "id"),
             _text_of(found, "type"),
             _time_of(found, "time"),
@@ -84,6 +86,51 @@ def decode(line: bytes) -> Event | None:
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise Corrupt(f"not an event: {type(error).__name__}: {error}") from error
+    check_event(event)
+    return event
+
+
+class _Large(msgspec.Struct):
+    """The members of a long line, unparsed. All others are passed over."""
+
+    position: msgspec.Raw = msgspec.Raw(b"")
+    id: msgspec.Raw = msgspec.Raw(b"")
+    id_escaped: msgspec.Raw = msgspec.Raw(b"")
+    type: msgspec.Raw = msgspec.Raw(b"")
+    type_escaped: msgspec.Raw = msgspec.Raw(b"")
+    time: msgspec.Raw = msgspec.Raw(b"")
+    arrived: msgspec.Raw = msgspec.Raw(b"")
+    exchange: msgspec.Raw = msgspec.Raw(b"")
+    exchange_escaped: msgspec.Raw = msgspec.Raw(b"")
+    routing_key: msgspec.Raw = msgspec.Raw(b"")
+    routing_key_escaped: msgspec.Raw = msgspec.Raw(b"")
+    tags: msgspec.Raw = msgspec.Raw(b"")
+    tags_escaped: msgspec.Raw = msgspec.Raw(b"")
+    redelivered: msgspec.Raw = msgspec.Raw(b"")
+    duplicate: msgspec.Raw = msgspec.Raw(b"")
+    properties: msgspec.Raw = msgspec.Raw(b"")
+    headers: msgspec.Raw = msgspec.Raw(b"")
+    header_base64: msgspec.Raw = msgspec.Raw(b"")
+    body: msgspec.Raw = msgspec.Raw(b"")
+    body_base64: msgspec.Raw = msgspec.Raw(b"")
+
+
+def _members(line: bytes) -> object:
+    """The members of a line; of a long one only those of an event, so that other JSON never becomes objects.
+
+    Raises ValueError for what is not JSON, and TooLarge.
+    """
+    if len(line) <= PARSED_BYTES_MAX:
+        return orjson.loads(line)
+    large = msgspec.json.decode(line, type=_Large)
+    found: dict[str, object] = {}
+    for name in large.__struct_fields__:
+        raw = bytes(getattr(large, name))
+        if len(raw) > PARSED_BYTES_MAX and not name.startswith("body"):
+            raise TooLarge(f"{name} of {len(raw)} bytes in a line, {PARSED_BYTES_MAX} at most")
+        if raw:
+            found[name] = orjson.loads(raw) if raw[:1] == b'"' or not name.startswith("body") else None
+    return found
 
 
 def _text_of(found: dict[str, Any], name: str) -> str:

@@ -6,18 +6,19 @@ texts joined, and their escaped texts joined and then decoded, both give the ori
 Sources: FORMAT.md "Records"; linux/tools/hv/hv_kvp_daemon.c and drivers/hv/hv_kvp.c for the limits of the host.
 """
 
-import json
 import re
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import accumulate
+from itertools import chain
 
 import orjson
 
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import Event, check_duplicate, format_time, parse_time
+from codec.joining import Body, Members, decode_body, loads
 from codec.keys import key_field
+from codec.limits import check_event
 from codec.profiles import HOST, KEY_BYTES, PREFIX, RECORD_BYTES, SLICES_MAX, VALUE_BYTES, WIRE, Profile
 from codec.slices import cut, quote
 
@@ -103,8 +104,6 @@ def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[byte
 
 
 # What `json` reads in every version of Python; where it stops reading depends on the version.
-_DEPTH_MAX = 500
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _TYPE_MAX, _PLAIN_ID_MAX = WIRE.field_units[1:]
 _KEY_SPECIAL = re.compile(rb"[|%\x7f]")  # what JSON leaves as it is and a key does not
 _ZEROS = [bytes(size) for size in range(VALUE_BYTES + 1)]  # 2 MB: a slice of one long piece would copy it every time
@@ -141,6 +140,7 @@ def _slices(
     event: Event, key: bytes, envelope: bytes, encoding: bytes, quoted: bytes, profile: Profile
 ) -> list[tuple[bytes, bytes]]:
     """Keys and values of an event that is too large for one: the body first, then the members too long to stand inline."""
+    check_event(event)
     spilled: list[tuple[bytes, bytes]] = []
     if len(envelope) > profile.value_units // 2:
         envelope, spilled = _envelope(event, encoding, profile)
@@ -201,55 +201,46 @@ def records(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def decode(raw: bytes) -> Iterator[Event]:
     """The events of whole records, in order. Raises CodecError with the offset of the record that is wrong."""
-    stream = enumerate(records(raw))
+    return decode_pieces((raw,))
+
+
+def decode_pieces(pieces: Iterable[bytes]) -> Iterator[Event]:
+    """The same of records that come in pieces of whole records. Memory is bounded by a piece and an event."""
+    stream = enumerate(chain.from_iterable(map(records, pieces)))
     for index, (key, value) in stream:
         try:
-            members = _loads(value)
+            members = loads(value)
             if "msg_i" in members:
-                members = _joined(members, key, (pair for _, pair in stream))
-            yield _event(members)
+                yield _joined(members, key, (pair for _, pair in stream))
+            else:
+                yield _event(members, decode_body(members["msg"], members.get("encoding")))
         except CodecError as error:
             raise type(error)(error.reason, index * RECORD_BYTES) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise Corrupt(f"record is not an event: {type(error).__name__}: {error}", index * RECORD_BYTES) from error
 
 
-def _loads(value: bytes) -> dict[str, object]:
-    try:
-        members = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        if _depth(value) > _DEPTH_MAX:
-            raise Corrupt(f"JSON nested too deep: {_DEPTH_MAX} levels at most") from None
-        members = json.loads(value)  # lone surrogates are legal in JSON and refused by orjson
-    if not isinstance(members, dict):
-        raise Corrupt(f"value is a JSON {type(members).__name__}, an object is expected")
-    return members
-
-
-def _depth(value: bytes) -> int:
-    """How deep the arrays and objects of a JSON text are nested, without reading it."""
-    steps = ((byte in b"[{") - (byte in b"]}") for byte in _STRING.sub(b"", value))
-    return max(accumulate(steps), default=0)
-
-
-def _joined(first: dict[str, object], key: bytes, stream: Iterable[tuple[bytes, bytes]]) -> dict[str, object]:
-    """The members of an event whose slices follow in the stream."""
+def _joined(first: dict[str, object], key: bytes, stream: Iterable[tuple[bytes, bytes]]) -> Event:
+    """An event whose other slices follow in the stream."""
     count, base = first.get("msg_n"), key.removesuffix(b"0")
-    if first["msg_i"] != 0 or type(count) is not int or count > SLICES_MAX:
+    if first["msg_i"] != 0 or type(count) is not int:
         raise Corrupt(f"slice {first['msg_i']} of {count!r} where the first one is expected")
-    parts: dict[str, list[str]] = {"msg": [_str(first["msg"])]}
+    if count > SLICES_MAX:
+        raise TooLarge(f"event of {count} slices, {SLICES_MAX} at most")
+    body, others = Body(first.get("encoding")), Members()
+    body.add(_str(first["msg"]))
     index = 0
     for index, (next_key, value) in zip(range(1, count), stream, strict=False):
         if next_key != b"%b%d" % (base, index):
             raise Corrupt(f"key {next_key!r} where slice {index} of {key!r} is expected")
-        members = _loads(value)
-        parts.setdefault(_str(members.get("of", "msg")), []).append(_str(members["msg"]))
+        members = loads(value)
+        if "of" in members:
+            others.add(_str(members["of"]), _str(members["msg"]))
+        else:
+            body.add(_str(members["msg"]))
     if index != count - 1:
         raise Truncated(f"{index + 1} of {count} slices")
-    whole: dict[str, object] = {name: "".join(pieces) for name, pieces in parts.items()}
-    if "tags" in whole:
-        whole["tags"] = _loads(b'{"tags":%b}' % _str(whole["tags"]).encode("utf-8", "surrogatepass"))["tags"]
-    return first | whole
+    return _event(first | others.joined(), body.joined())
 
 
 def _str(value: object) -> str:
@@ -262,13 +253,12 @@ _parse_time = lru_cache(maxsize=4096)(parse_time)  # arrivals are shared by many
 _new_event = tuple.__new__
 
 
-def _event(members: dict[str, object]) -> Event:
+def _event(members: dict[str, object], body: bytes) -> Event:
     name, kind, exchange, routing_key = members["name"], members["type"], members["exchange"], members["routing_key"]
-    header, msg, tags = members["header"], members["msg"], members.get("tags", ())
-    texts = type(name) is type(kind) is type(exchange) is type(routing_key) is type(header) is type(msg) is str
-    if not texts or not isinstance(header, str) or not isinstance(msg, str):
+    header, tags = members["header"], members.get("tags", ())
+    texts = type(name) is type(kind) is type(exchange) is type(routing_key) is type(header) is str
+    if not texts or not isinstance(header, str):
         raise Corrupt("a member that should be text is not")
-    body = b64decode(msg, validate=True) if members.get("encoding") == "base64" else msg.encode()
     return _new_event(
         Event,
         (

@@ -9,6 +9,7 @@ import orjson
 
 from codec.errors import CodecError
 from codec.event import TIME_US_MAX, TIME_US_MIN, parse_time
+from codec.limits import PARSED_BYTES_MAX, TEXT_CHARACTERS_MAX
 
 
 class Described(NamedTuple):
@@ -20,7 +21,9 @@ class Described(NamedTuple):
 
 
 def describe_body(body: bytes) -> Described:
-    """Id, type and time of a notification."""
+    """Id, type and time of a notification; a body that is longer than any notification says nothing."""
+    if len(body) > PARSED_BYTES_MAX:
+        return Described()
     try:
         notification = orjson.loads(body)
         if "oslo.message" in notification:
@@ -34,7 +37,8 @@ def describe_body(body: bytes) -> Described:
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """A text that is short enough to describe an event; the body holds a longer one anyway."""
+    return value if isinstance(value, str) and len(value) <= TEXT_CHARACTERS_MAX else ""
 
 
 def _instant(value: object) -> int | None:

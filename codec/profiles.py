@@ -9,7 +9,9 @@ KEY_BYTES = 512
 VALUE_BYTES = 2048
 RECORD_BYTES = KEY_BYTES + VALUE_BYTES
 PREFIX = "DEEDBOX"
-SLICES_MAX = 9_999_999  # the room kept for `msg_n`; the largest body a broker takes needs under a twentieth of it
+SLICES_MAX = (
+    600_000  # the largest body a broker takes, with every byte escaped, needs 550,000; there is room for 9,999,999
+)
 
 
 @dataclass(frozen=True, slots=True)

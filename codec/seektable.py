@@ -24,6 +24,11 @@ def encode_seek_table(frames: Sequence[tuple[int, int]]) -> bytes:
 SEEK_END_BYTES = _SEEK_END.size
 
 
+def seek_table_size(frames: int) -> int:
+    """The size of a seek table over that many frames."""
+    return 8 + frames * _SEEK_ENTRY.size + _SEEK_END.size
+
+
 def seek_table_bytes(end: bytes) -> int:
     """The size of the seek table whose last 9 bytes these are. Raises Corrupt if they end none."""
     if len(end) != _SEEK_END.size:
@@ -31,7 +36,7 @@ def seek_table_bytes(end: bytes) -> int:
     count, descriptor, magic = _SEEK_END.unpack(end)
     if magic != _SEEKABLE or descriptor:
         raise Corrupt("no seek table at the end")
-    return int(8 + count * _SEEK_ENTRY.size + _SEEK_END.size)
+    return seek_table_size(count)
 
 
 def decode_seek_table(raw: bytes) -> list[tuple[int, int]]:

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 from codec.errors import Corrupt, TooLarge, Truncated
 from codec.foreign import Raw, Skipped, records
+from codec.limits import BODY_BYTES_MAX
 
 _MAGIC = 0x69867884
 _ORDERS = {struct.pack("<i", _MAGIC): "<", struct.pack(">i", _MAGIC): ">"}
 _FIXED_BYTES = 18
 _LENGTH_MAX = (1 << 31) - 1
+METADATA_BYTES_MAX = 32 << 20  # of a record that is read; an exported event with the longest members takes 20 MiB
 
 
 class Record(NamedTuple):
@@ -30,8 +32,8 @@ def read(raw: Raw) -> Iterator[Record | Skipped]:
     return records(raw, _record, tuple(_ORDERS))
 
 
-def _record(raw: Raw, at: int) -> tuple[Record, int]:
-    """The record at `at`, and where it ends. Raises Corrupt and Truncated."""
+def _record(raw: Raw, at: int) -> tuple[Record | Skipped, int]:
+    """The record at `at`, or the reason why no event can hold it, and where it ends. Raises Corrupt and Truncated."""
     fixed = raw[at : at + _FIXED_BYTES]
     if len(fixed) < _FIXED_BYTES:
         raise Truncated(f"{len(fixed)} bytes, a record begins with {_FIXED_BYTES}", at)
@@ -46,6 +48,9 @@ def _record(raw: Raw, at: int) -> tuple[Record, int]:
     middle, end = at + _FIXED_BYTES + metadata_size, at + _FIXED_BYTES + metadata_size + raw_size
     if end > len(raw):
         raise Truncated(f"record of {end - at} bytes, {len(raw) - at} left", at)
+    if metadata_size > METADATA_BYTES_MAX or raw_size - 4 > BODY_BYTES_MAX:
+        reason = f"damaged: metadata of {metadata_size} bytes, {METADATA_BYTES_MAX} at most, or a payload of {raw_size - 4}, {BODY_BYTES_MAX} at most"
+        return Skipped(at, end - at, reason), end
     (count,) = struct.unpack(order + "i", raw[at + _FIXED_BYTES : at + _FIXED_BYTES + 4])
     if count % 4 or count < 0 or 4 + 2 * count > metadata_size:  # before the block is looked at: it may be long
         raise Corrupt(f"metadata of {count} in {metadata_size} bytes", at)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from codec.errors import Corrupt, TooLarge, Truncated
 from codec.foreign import Raw, Skipped, records
+from codec.limits import BODY_BYTES_MAX
 
 _PREAMBLE = re.compile(rb"event: (\d{1,18}) (\d{1,9}) (\d{1,18})\n")
 _PREAMBLE_MAX = 64
@@ -35,8 +36,8 @@ def read(raw: Raw) -> Iterator[Record | Skipped]:
     return records(raw, _record, [b"event: "])
 
 
-def _record(raw: Raw, at: int) -> tuple[Record, int]:
-    """The event at `at`, and where it and its separators end. Raises Corrupt and Truncated."""
+def _record(raw: Raw, at: int) -> tuple[Record | Skipped, int]:
+    """The event at `at`, or the reason why it is too large, and where it and its separators end. Raises Corrupt and Truncated."""
     preamble = _PREAMBLE.match(raw[at : at + _PREAMBLE_MAX])
     if preamble is None:
         if len(raw) - at < _PREAMBLE_MAX and b"\n" not in raw[at : len(raw)]:
@@ -49,6 +50,8 @@ def _record(raw: Raw, at: int) -> tuple[Record, int]:
     middle, end = start + header_size, start + total
     if end > len(raw):
         raise Truncated(f"event of {total} bytes, {len(raw) - start} left", at)
+    if content_size > BODY_BYTES_MAX:
+        return Skipped(at, end - at, f"damaged: content of {content_size} bytes, {BODY_BYTES_MAX} at most"), end
     if raw[end : end + 1] not in (b"\n", b""):
         raise Corrupt("no line feed behind the content", at)
     fields = _fields(raw[start:middle], at)

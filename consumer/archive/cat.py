@@ -90,13 +90,13 @@ class _Printing:
         """Print the events of a batch. Raises CodecError."""
         chosen = self.chosen
         if self.format == "kvp" and chosen is None and not tombstones.within(batch.header):
-            self.out.write(batch.records())
+            self.out.writelines(batch.records())
             return
         if chosen is not None and not chosen.wanted.spans(batch.header):
             return
         name = str(archive.id or archive.path.name)
         kept = ((f"{name}:{number}", event) for number, event in tombstones.kept(batch.header, batch.events()))
         encode = FORMATS[self.format] if isinstance(self.format, str) else self.format
-        self.out.write(
-            b"".join(encode(event, place) for place, event in kept if chosen is None or chosen.accepts(event, place))
+        self.out.writelines(
+            encode(event, place) for place, event in kept if chosen is None or chosen.accepts(event, place)
         )

@@ -133,7 +133,7 @@ def _rewrite(
         disk.append(fd, archive.head_raw)
         for batch in batches:
             frame = archive.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
-            events = Batch(batch.offset, batch.header, frame).events()
+            events = Batch(batch.offset, batch.header, (frame,)).events()
             kept = [
                 removed(event) if number in tombstones.events else event
                 for number, event in enumerate(events, batch.header.first_event)

@@ -10,15 +10,14 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from consumer.archive import locks
 
 PURPOSE_BYTES = 16  # a fixed size, so that it is written in place on a full disk
-_AT_FDCWD = -100
-_RENAME_NOREPLACE = 1
+_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
 _NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 
@@ -193,11 +192,15 @@ class Disk:
 
     def replace(self, path: Path, raw: bytes) -> None:
         """`path` holds exactly `raw`, durably; at every moment it holds either the old bytes or the new."""
+        self.replace_with(path, lambda fd: self.append(fd, raw))
+
+    def replace_with(self, path: Path, write: Callable[[int], None]) -> None:
+        """The same of what `write` writes to the descriptor of a new file."""
         fresh = path.with_name(path.name + ".new")
         fresh.unlink(missing_ok=True)  # left by a crash, or put there by somebody else
         fd = open_regular(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
-            self.append(fd, raw)
+            write(fd)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -232,8 +235,8 @@ class Disk:
 
     def free_bytes(self, path: Path) -> int:
         """What an unprivileged writer may still write."""
-        stat = os.statvfs(path)
-        return stat.f_bavail * stat.f_frsize
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize
 
 
 def open_regular(path: Path, flags: int) -> int:

@@ -1,78 +1,32 @@
 """Read archives, sealed or open, whole or not: batches where they are whole, gaps where they are not.
 
-Invariant: reading never raises for what a file holds. Every byte of it belongs to the head, a batch, a gap or the end,
-and a gap says where it is, how long, and why.
+Invariant: reading never raises for what a file holds. Every byte of it belongs to the head, a batch, a gap or the end.
 """
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from codec import archive as container
-from codec import kvp
 from codec.archive import BatchHeader, Head
 from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 from codec.event import Event
-from codec.footer import Footer, IndexRow, decode_footer
+from codec.footer import decode_footer, footer_size, frame_sizes
 from codec.parts import FOOTER, PREFIX, check_of, frame_bytes, kind_of
-from codec.seektable import decode_seek_table
+from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
+from consumer.archive.found import Batch, Gap, Part, Seal
 from consumer.archive.listing import find_again
 from consumer.archive.locks import is_locked
+from consumer.archive.stretch import Stretch, is_zeros
 
 _SEARCH_BYTES = 1 << 20
+_WHOLE_FRAME_MAX = 8 << 20  # a larger frame is read in pieces, as often as it is needed
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A batch whose header is whole; `frame` is None when only headers were asked for."""
-
-    offset: int
-    header: BatchHeader
-    frame: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        """Bytes of header and frame."""
-        return container.BATCH_HEADER_BYTES + self.header.compressed
-
-    def events(self) -> list[Event]:
-        """The events, checked. Raises CodecError."""
-        return list(kvp.decode(self.records()))
-
-    def records(self) -> bytes:
-        """The KVP records, checked. Raises CodecError."""
-        assert self.frame is not None, "read with frames=False"
-        return container.decompress(self.frame, self.header)
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Bytes that are no batch.
-
-    `kind`: `torn` at the end, `damaged` before it, `missing` where bytes were taken out, `newer` for what a later Deedbox
-    wrote. `harmless`: it was certainly never acknowledged, because it is cut short or nothing but zeros.
-    """
-
-    offset: int
-    size: int
-    kind: str
-    reason: str
-    harmless: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Seal:
-    """The end of a sealed archive."""
-
-    offset: int
-    footer: Footer
-    rows: list[IndexRow]
-
-
-Part = Batch | Gap | Seal
+__all__ = ["ArchiveFile", "Batch", "Gap", "Part", "Seal", "events_or_none", "open_archive"]
 
 
 class ArchiveFile:
@@ -217,26 +171,27 @@ class ArchiveFile:
             raise Truncated(f"frame of {header.compressed} bytes, {self.size - start} left")
         if not frames:
             return Batch(at, header)
-        frame = self.read(start, header.compressed)
+        frame = self._frame(start, header.compressed)
         container.check_frame(frame, header)
         return Batch(at, header, frame)
 
+    def _frame(self, at: int, size: int) -> Iterable[bytes]:
+        return (self.read(at, size),) if size <= _WHOLE_FRAME_MAX else Stretch(self.read, at, size)
+
     def _seal(self, at: int, raw: bytes) -> Seal:
-        size = frame_bytes(raw)
+        size = footer_size(raw)
         if at + size > self.size:
             raise Truncated(f"footer of {size} bytes, {self.size - at} left")
         footer, rows = decode_footer(self.read(at, size))
-        frames = [(len(self.head_raw), 0)]
-        for row in rows:
-            frames += [(container.BATCH_HEADER_BYTES, 0), (row.header.compressed, row.header.raw)]
-        if decode_seek_table(self.read(at + size, self.size - at - size)) != [*frames, (size, 0)]:
-            raise Corrupt("seek table does not fit the frames")
+        frames = frame_sizes(len(self.head_raw), ((row.header.compressed, row.header.raw) for row in rows), size)
+        after, expected = self.size - at - size, seek_table_size(len(frames))
+        if after > expected or decode_seek_table(self.read(at + size, after)) != frames:
+            raise Corrupt(f"seek table of {after} bytes that does not fit the frames, one of {expected} expected")
         return Seal(at, footer, rows)
 
     def with_frame(self, batch: Batch) -> Batch:
         """The batch with its frame, if it was read without."""
-        frame = self.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
-        return Batch(batch.offset, batch.header, frame)
+        return replace(batch, frame=self._frame(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed))
 
     def _gap(self, at: int, fault: CodecError, search_from: int) -> Gap:
         """What lies between `at` and the next part that can be read; without one, the rest of the file is torn."""
@@ -252,14 +207,13 @@ class ArchiveFile:
         return Gap(at, self.size - at, "torn", fault.reason, harmless=isinstance(fault, Truncated))
 
     def _all_zeros(self, at: int) -> bool:
-        return not any(self.read(offset, _SEARCH_BYTES).strip(b"\0") for offset in range(at, self.size, _SEARCH_BYTES))
+        return all(map(is_zeros, Stretch(self.read, at, self.size - at)))
 
     def _next_part(self, at: int) -> int | None:
         """Where the next batch header or the footer begins that is whole, from `at` on."""
-        mark = container.BATCH_MARK
         while at < self.size:
             block = self.read(at, _SEARCH_BYTES + container.BATCH_HEADER_BYTES)
-            found = block.find(mark[:4])
+            found = block.find(container.BATCH_MARK[:4])
             if found < 0 or found >= _SEARCH_BYTES:
                 at += _SEARCH_BYTES
                 continue

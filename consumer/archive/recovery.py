@@ -11,17 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from operator import eq
 from pathlib import Path
 
 from codec import archive as container
 from codec.archive import Head
+from codec.errors import CodecError
 from codec.footer import LostBytes
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held, read_regular
+from consumer.archive.durable import Disk, held
 from consumer.archive.ledger import Ledger
 from consumer.archive.losses import Expected, losses
 from consumer.archive.reader import ArchiveFile, Gap, events_or_none
+from consumer.archive.stretch import Stretch, is_zeros
 from consumer.archive.survey import Survey, survey
 from consumer.archive.tombstones import is_removed
 from consumer.archive.watermark import read_watermark
@@ -68,7 +71,7 @@ def recover(disk: Disk, place: Place, path: Path, given_up: Abandoned | None = N
         if surveyed.file != (found.st_dev, found.st_ino):
             return Finding(path, "deferred", reason="replaced by another file while it was read")
         return _mend(disk, place, fd, surveyed)
-    except OSError as error:
+    except (OSError, CodecError) as error:  # CodecError: with a foreign archive, its footer may be too large
         return Finding(path, "deferred", reason=str(error))
     finally:
         disk.close(fd)
@@ -105,11 +108,28 @@ def _set_empty_aside(disk: Disk, found: Survey) -> Finding:
 
 def _keep(disk: Disk, path: Path, offset: int, size: int) -> None:
     """Keep bytes aside before they are cut off. The same bytes again give the same file."""
-    with ArchiveFile(path) as archive:
-        raw = archive.read(offset, size)
     aside = path.with_name(f"{path.name}.{offset}{naming.TORN_SUFFIX}")
-    if not (_is_regular(aside) and read_regular(aside) == raw):
-        disk.replace(free_name(aside), raw)
+    with ArchiveFile(path) as archive:
+        torn = Stretch(archive.read, offset, size)
+        if not _holds(aside, torn):
+            disk.replace_with(free_name(aside), partial(_copy, disk, torn))
+
+
+def _copy(disk: Disk, torn: Stretch, fd: int) -> None:
+    """A piece of zeros becomes a hole, so that the copy of a sparse file is sparse."""
+    for piece in torn:
+        if is_zeros(piece):
+            disk.truncate(fd, os.lseek(fd, len(piece), os.SEEK_CUR))
+        else:
+            disk.append(fd, piece)
+
+
+def _holds(path: Path, stretch: Stretch) -> bool:
+    """Whether a file holds exactly these bytes."""
+    if not _is_regular(path) or path.stat().st_size != stretch.size:
+        return False
+    with ArchiveFile(path) as kept:
+        return all(map(eq, Stretch(kept.read, 0, stretch.size), stretch))
 
 
 def _cut_torn_tail(disk: Disk, fd: int, found: Survey) -> None:

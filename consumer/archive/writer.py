@@ -15,17 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from xxhash import xxh3_64_intdigest
-
 from codec import archive as container
 from codec import filter as bloom
-from codec import kvp
 from codec.archive import BatchHeader, Head
 from codec.event import Event
-from codec.footer import Footer, LostBytes, encode_footer, encode_row, row_sizes
+from codec.footer import Footer, LostBytes, bounded, encode_footer, encode_row, frame_sizes, row_sizes
+from codec.limits import FILTER_WORDS_MAX
 from codec.parts import check_of
 from codec.seektable import encode_seek_table
 from consumer.archive import naming
+from consumer.archive.batches import Slot, encode_batches
 from consumer.archive.durable import Disk
 from consumer.archive.rolling import Fill
 from consumer.errors import StorageFault
@@ -39,7 +38,7 @@ NAMES_MAX = 1000  # distinct types and tags that a footer counts by name
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A batch that is durable: where it is and what it took."""
+    """Events that are durable: where they are, from which batch on, and what they took."""
 
     archive: naming.ArchiveId
     batch: int
@@ -115,7 +114,7 @@ class Index:
         hashes = [bloom.key_hash("id", event.id) for event in events]
         hashes += [bloom.key_hash("type", name) for name in set(types)]
         hashes += [bloom.key_hash("tag", name) for name in set(tags)]
-        return bloom.build(hashes)
+        return bloom.build(hashes) if bloom.rank_count(len(hashes)) <= FILTER_WORDS_MAX else b""
 
     def encode_end(
         self, head_bytes: int, gaps: Sequence[LostBytes] = (), rewritten_from: str | None = None, removed: int = 0
@@ -124,13 +123,10 @@ class Index:
         footer = Footer(
             len(self.rows), self.events, self.records, self.raw, self.link,
             dict(self.types.counts), dict(self.tags.counts), self.types.complete and self.tags.complete,
-            list(gaps), rewritten_from, removed,
+            bounded(gaps), rewritten_from, removed,
         )  # fmt: skip
         raw = encode_footer(footer, self.rows, self.words)
-        sizes = map(row_sizes, self.rows)
-        batches = [frame for pair in sizes for frame in ((container.BATCH_HEADER_BYTES, 0), pair)]
-        frames = [(head_bytes, 0), *batches, (len(raw), 0)]
-        return raw + encode_seek_table(frames)
+        return raw + encode_seek_table(frame_sizes(head_bytes, map(row_sizes, self.rows), len(raw)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,16 +168,17 @@ class ArchiveWriter:
         return self.fill.bytes
 
     def append(self, events: Sequence[Event]) -> Receipt:
-        """Make the events durable as one batch. Raises StorageFault, after which nothing of them counts."""
+        """Make the events durable as one batch, or as several if they do not fit into one.
+
+        Raises StorageFault, after which none of them counts, and TooLarge for an event that no archive takes.
+        """
         assert events, "an empty batch"
         assert not self.broken, "a writer after its end"
         started = self._clock()
-        raw = b"".join(kvp.encode_batch(events, str(self.id), self.index.events))
-        frame = container.compress(raw, self._place.level)
-        header = self._header(events, raw, frame)
-        header_raw = container.encode_batch_header(header)
+        slot = Slot(str(self.id), len(self.index.rows), self.index.events, self.index.link)
+        batches = list(encode_batches(events, slot, self._place.level))
         first = not self.index.rows
-        parts = (self._head if first else b"") + header_raw + frame
+        parts = b"".join([self._head if first else b"", *(batch.raw for batch in batches)])
         encoded = self._clock()
         self.in_hand = len(parts)
         self._append(parts)
@@ -193,7 +190,8 @@ class ArchiveWriter:
         self._attempt(lambda: self._disk.check(self._fd, self.path, self.committed + len(parts)))
         self._unsynced = b""
         synced = self._clock()
-        self.index.add(container.decode_batch_header(header_raw), events)
+        for batch in batches:
+            self.index.add(batch.header, batch.events)
         self.fill = replace(
             self.fill,
             bytes=self.fill.bytes + len(parts),
@@ -202,15 +200,7 @@ class ArchiveWriter:
             index_bytes=self.index.bytes,
         )
         self.in_hand = 0
-        return Receipt(self.id, header.number, len(events), len(parts), encoded - started, synced - encoded)
-
-    def _header(self, events: Sequence[Event], raw: bytes, frame: bytes) -> BatchHeader:
-        times = [event.time_us for event in events]
-        arrivals = [event.arrived_us for event in events]
-        return BatchHeader(
-            len(self.index.rows), len(raw) // kvp.RECORD_BYTES, len(events), len(frame), len(raw), self.index.events,
-            min(times), max(times), min(arrivals), max(arrivals), xxh3_64_intdigest(frame), self.index.link, check=0,
-        )  # fmt: skip
+        return Receipt(self.id, slot.number, len(events), len(parts), encoded - started, synced - encoded)
 
     def seal(self) -> Sealed:
         """Write the end, take the final name, close. Raises StorageFault."""

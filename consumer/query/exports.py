@@ -24,6 +24,7 @@ from codec import cloudinit, jsonl, shoebox, theia
 from codec.errors import CodecError
 from codec.event import Event, format_time
 from codec.foreign import headers_of
+from codec.limits import LINE_BYTES_MAX
 from consumer.archive.durable import Disk
 from consumer.query.imports import MARK
 from consumer.query.search import Found
@@ -127,7 +128,15 @@ def _shoebox(event: Event) -> bytes:
 
 
 def _to_jsonl(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
-    _whole(disk, out / "events.jsonl", found, lambda one, _: jsonl.encode(*one, exact=True), report)
+    _whole(disk, out / "events.jsonl", found, _jsonl, report)
+
+
+def _jsonl(one: Found, report: Report) -> bytes | None:
+    line = jsonl.encode(*one, exact=True)
+    if len(line) - 1 <= LINE_BYTES_MAX:
+        return line
+    report.unheld["an event that is longer than a line may be"] += 1
+    return None
 
 
 def _to_shoebox_json(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:

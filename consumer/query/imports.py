@@ -13,9 +13,9 @@ import re
 import stat
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -23,12 +23,14 @@ from codec import cloudinit, jsonl, shoebox, theia
 from codec.errors import CodecError
 from codec.event import Event, check_duplicate, format_time
 from codec.foreign import Raw, Skipped, event_of
+from codec.limits import LINE_BYTES_MAX, PARSED_BYTES_MAX, check_event
 from codec.notification import describe_body
 from codec.profiles import KEY_BYTES, RECORD_BYTES
 
 Read = Iterator[Event | Skipped]
 MARK = "deedbox.event"  # under this name an export keeps what a format has no place for, as JSON
 _FIND_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 20
 _SHA256 = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 
 
@@ -116,6 +118,7 @@ def _restored(body: bytes, ours: str) -> Event:
     event = msgspec.convert([members[name] for name in Event._fields], Event)._replace(body=body)
     format_time(event.time_us), format_time(event.arrived_us)  # outside of the calendar they are none
     check_duplicate(event.duplicate)
+    check_event(event)
     return event
 
 
@@ -142,62 +145,99 @@ def _cloudinit(raw: Raw) -> Read:
         yield event_of(found.body, id=found.id, type=found.fields.get("type", ""), time_us=time_us, headers=headers)
 
 
+class _Line(NamedTuple):
+    """A line without its line feed. `text` is None for one that is too long; `last`: no line feed follows."""
+
+    offset: int
+    size: int
+    text: bytes | None
+    last: bool
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[_Line]:
+    """The lines of bytes that come in pieces. Takes linear time, and no more memory than the longest line that is allowed."""
+    at, size = 0, 0
+    parts: list[bytes] = []
+    for piece in pieces:
+        *ends, rest = piece.split(b"\n")
+        for end in ends:
+            size += len(end)
+            yield _Line(at, size, b"".join([*parts, end]) if size <= LINE_BYTES_MAX else None, last=False)
+            at, size, parts = at + size + 1, 0, []
+        size += len(rest)
+        parts.append(rest)
+        if size > LINE_BYTES_MAX:
+            parts = []
+    yield _Line(at, size, b"".join(parts) if size <= LINE_BYTES_MAX else None, last=True)
+
+
 def _jsonl(raw: Raw) -> Read:
     """Lines of ours give the same events; any other line is a body."""
-    at = 0
-    while at < len(raw):
-        end = raw.find(b"\n", at)
-        end = len(raw) if end < 0 else end
-        yield from _line(raw[at:end], at, last=end == len(raw))
-        at = end + 1
+    pieces = (raw[at : at + _PIECE_BYTES] for at in range(0, len(raw), _PIECE_BYTES))
+    for line in _lines(pieces):
+        yield from _event_of(line)
 
 
-def _line(line: bytes, at: int, last: bool) -> Read:
-    """The event of a line. `last`: no line feed follows, so that a line that is not JSON may have been cut."""
-    if not line.strip():
+def _event_of(line: _Line) -> Read:
+    """The event of a line. One without a line feed that is not JSON may have been cut."""
+    at, size, text, last = line
+    if text is None:
+        yield Skipped(at, size, f"{'torn' if last else 'damaged'}: line of {size} bytes, {LINE_BYTES_MAX} at most")
+        return
+    if not text.strip():
         return
     try:
-        event = jsonl.decode(line)
+        event = jsonl.decode(text)
     except CodecError as error:
-        yield Skipped(at, len(line), f"{'torn' if last else 'damaged'}: {error.reason}")
+        yield Skipped(at, size, f"{'torn' if last else 'damaged'}: {error.reason}")
         return
-    if event is None and not _is_json(line):
-        yield Skipped(at, len(line), "torn: not JSON, and no line feed after it" if last else "damaged: not JSON")
+    if event is None and not _is_json(text):
+        yield Skipped(at, size, "torn: not JSON, and no line feed after it" if last else "damaged: not JSON")
     else:
-        yield _described(line, []) if event is None else event
+        yield _described(text, []) if event is None else event
 
 
 def _is_json(line: bytes) -> bool:
+    """Whether a line is JSON. A long one is only looked over, strictly: as objects it may take thirty times its size."""
     try:
-        json.loads(line)
-    except (ValueError, RecursionError):
+        json.loads(line) if len(line) <= PARSED_BYTES_MAX else msgspec.json.decode(line, type=msgspec.Raw)
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         return False
     return True
 
 
+class _Unzipped:
+    """The content of a gzip file in pieces; afterwards, its digest, and what ended it early."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.digest, self.size, self.fault = hashlib.sha256(), 0, ""
+
+    def __iter__(self) -> Iterator[bytes]:
+        with gzip.open(self._path) as file:
+            while piece := self._next(file):
+                self.digest.update(piece)
+                self.size += len(piece)
+                yield piece
+
+    def _next(self, file: gzip.GzipFile) -> bytes:
+        try:
+            return file.read1(_PIECE_BYTES)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            self.fault = f"torn: {error}"
+            return b""
+
+
 def _gzipped(path: Path) -> Read:
     """Lines of a gzip file. Shoebox names it after the SHA-256 of its content, and then it must be that."""
-    digest, rest, at, fault = hashlib.sha256(), b"", 0, ""
-    with gzip.open(path) as file:
-        while True:
-            try:
-                piece = file.read1(1 << 20)
-            except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-                fault = f"torn: {error}"
-                break
-            if not piece:
-                break
-            digest.update(piece)
-            *lines, rest = (rest + piece).split(b"\n")
-            for line in lines:
-                yield from _line(line, at, last=False)
-                at += len(line) + 1
-    yield from _line(rest, at, last=True)
-    named = _SHA256.search(path.name)
-    if not fault and named and digest.hexdigest() != named[0]:
+    content = _Unzipped(path)
+    for line in _lines(content):
+        yield from _event_of(line)
+    named, fault = _SHA256.search(path.name), content.fault
+    if not fault and named and content.digest.hexdigest() != named[0]:
         fault = "damaged: the SHA-256 of the content is not the one in the name"
     if fault:
-        yield Skipped(at, 0, fault)
+        yield Skipped(content.size, 0, fault)
 
 
 READERS: dict[str, Callable[[Raw], Read]] = {

@@ -1,5 +1,7 @@
 """Values of the container for tests: strategies, and a whole archive made by the codec alone."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 from xxhash import xxh3_64_intdigest
 
@@ -7,14 +9,19 @@ from codec import archive, kvp
 from codec import filter as bloom
 from codec.archive import BatchHeader, Head, Previous
 from codec.footer import Footer, LostBytes, encode_footer, encode_row
+from codec.limits import SHARED_RAW_MAX
 from codec.parts import check_of
+from codec.profiles import RECORD_BYTES
 from codec.seektable import encode_seek_table
 from tests.codec.strategies import texts
 from tests.codec.test_kvp import PLAIN
 
 HEAD = Head("host", 7, 1_763_741_700_123_456, "boot", "wire", 4000, Previous("before.kvp.zst", "ab" * 32, 9), 6)
 u32, u64, i64 = st.integers(0, (1 << 32) - 1), st.integers(0, (1 << 64) - 1), st.integers(-(1 << 63), (1 << 63) - 1)
-batch_headers = st.builds(BatchHeader, u32, u32, u32, u32, u32, u32, i64, i64, i64, i64, u64, u64, check=st.just(0))
+_records = st.integers(0, SHARED_RAW_MAX // RECORD_BYTES)
+batch_headers = st.builds(
+    BatchHeader, u32, _records, u32, st.integers(0, 1 << 17), st.just(0), u32, i64, i64, i64, i64, u64, u64, check=st.just(0)
+).map(lambda header: replace(header, raw=header.records * RECORD_BYTES))  # fmt: skip
 utf8 = texts.map(lambda text: text.encode("utf-8", "replace").decode())
 heads = st.builds(
     Head, utf8, u32, i64, utf8, st.sampled_from(["wire", "host"]), u32, st.none() | st.builds(Previous, utf8, st.none() | utf8, u32), u32,

@@ -71,4 +71,4 @@ def test_an_index_that_leaves_its_footer_is_refused() -> None:
     with pytest.raises(Truncated):
         index_bytes(raw[:20])
     with pytest.raises(Corrupt, match="with an index of"):
-        index_bytes(raw[:16] + b"\xff\xff\xff\x7f" + raw[20:24])
+        index_bytes(raw[:16] + b"\xff\xff\x7f\0" + raw[20:24])

@@ -38,7 +38,7 @@ def test_the_batch_is_read_as_the_page_says() -> None:
     assert header.previous == check_of(PARTS["head"])
     assert (header.number, header.records, header.events, header.first_us, header.raw) == (0, 1, 1, TIME_US, 2560)
     assert header.compressed == len(PARTS["zstd frame"])
-    assert list(kvp.decode(archive.decompress(PARTS["zstd frame"], header))) == [EVENT]
+    assert list(kvp.decode(b"".join(archive.decompress([PARTS["zstd frame"]], header)))) == [EVENT]
     assert archive.encode_batch_header(header) == PARTS["batch header"]
     assert header.first_event == 0
 

@@ -80,10 +80,10 @@ class ShadowDisk(Disk):
         self._step("rename")
         super().rename(source, target)
 
-    def replace(self, path, raw):
+    def replace_with(self, path, write):
         self._step("replace")
-        super().replace(path, raw)
-        self._contents[path.stat().st_ino] = raw
+        super().replace_with(path, write)
+        self._contents[path.stat().st_ino] = path.read_bytes()
 
     def supplant(self, path, fresh, aside):
         self._step("supplant")

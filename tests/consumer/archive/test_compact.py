@@ -42,7 +42,7 @@ def test_a_compacted_archive_holds_everything_else_in_its_place(directory: Path)
     assert [found for found in after if not is_removed(found)] == [found for found in before if found.id != "id-12"]
     assert is_removed(after[12])
     assert b'"serial":12,' not in b"".join(
-        batch.records() for path in find_archives([directory]) for batch in archives.batches(path)
+        piece for path in find_archives([directory]) for batch in archives.batches(path) for piece in batch.records()
     )
 
 

@@ -347,3 +347,16 @@ def test_an_archive_that_has_its_sealed_name_already_is_not_cut(orphan: Path) ->
     assert recover(orphan, disk, committed).outcome == "sealed"
     assert "truncate" not in disk.calls
     assert faults(orphan.parent) == []
+
+
+def test_a_torn_end_that_is_sparse_is_kept_sparse_and_equal(orphan: Path) -> None:
+    size = orphan.stat().st_size
+    with orphan.open("r+b") as file:
+        file.seek(3 << 20, 1)
+        file.write(b"one")
+        file.truncate(size + (9 << 20))
+    torn = orphan.read_bytes()[size:]
+    recover(orphan)
+    (aside,) = orphan.parent.glob("*.torn")
+    assert aside.read_bytes() == torn
+    assert aside.stat().st_blocks * 512 < 2 << 20

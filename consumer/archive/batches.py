@@ -1,0 +1,57 @@
+"""Events as batches: the header and the frame, as they stand in an archive.
+
+Pure. Invariant: a batch is within the limits of FORMAT.md. Events that do not fit into one batch become several, in order.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from xxhash import xxh3_64_intdigest
+
+from codec import archive as container
+from codec import kvp
+from codec.archive import BatchHeader
+from codec.event import Event
+
+
+class Slot(NamedTuple):
+    """Where a batch goes: in which archive, its number, the number of its first event, and the check of the part before."""
+
+    archive: str
+    number: int
+    first_event: int
+    link: int
+
+
+class Encoded(NamedTuple):
+    """A batch. `raw`: header and frame."""
+
+    header: BatchHeader
+    raw: bytes
+    events: Sequence[Event]
+
+
+def encode_batches(events: Sequence[Event], slot: Slot, level: int) -> Iterator[Encoded]:
+    """One batch, or as many as the limits demand. Raises TooLarge for an event that no archive takes."""
+    records = b"".join(kvp.encode_batch(events, slot.archive, slot.first_event))
+    if len(records) <= container.raw_max(len(events)) or len(events) == 1:
+        yield _encode(events, records, slot, level)
+        return
+    del records
+    middle = len(events) // 2
+    for part in (events[:middle], events[middle:]):
+        for encoded in encode_batches(part, slot, level):
+            yield encoded
+            slot = Slot(slot.archive, slot.number + 1, slot.first_event + encoded.header.events, encoded.header.check)
+
+
+def _encode(events: Sequence[Event], records: bytes, slot: Slot, level: int) -> Encoded:
+    frame = container.compress(records, level)
+    times = [event.time_us for event in events]
+    arrivals = [event.arrived_us for event in events]
+    header = BatchHeader(
+        slot.number, len(records) // kvp.RECORD_BYTES, len(events), len(frame), len(records), slot.first_event,
+        min(times), max(times), min(arrivals), max(arrivals), xxh3_64_intdigest(frame), slot.link, check=0,
+    )  # fmt: skip
+    header_raw = container.encode_batch_header(header)
+    return Encoded(container.decode_batch_header(header_raw), header_raw + frame, events)

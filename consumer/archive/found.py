@@ -1,0 +1,69 @@
+"""What a reader finds in an archive: batches, gaps between them, and the seal at the end."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from codec import archive as container
+from codec import kvp
+from codec.archive import BatchHeader
+from codec.errors import Corrupt
+from codec.event import Event
+from codec.footer import Footer, IndexRow
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch whose header is whole. `frame`: its bytes in pieces, for as long as the archive is open; None without them."""
+
+    offset: int
+    header: BatchHeader
+    frame: Iterable[bytes] | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of header and frame."""
+        return container.BATCH_HEADER_BYTES + self.header.compressed
+
+    def events(self) -> list[Event]:
+        """The events, checked: as many as the header says. Raises CodecError."""
+        expected = self.header.events
+        events = list(
+            islice(kvp.decode_pieces(self.records()), expected + 1)
+        )  # the next one after the last ends the check
+        if len(events) != expected:
+            raise Corrupt(f"{'more' if len(events) > expected else len(events)} events found, {expected} expected")
+        return events
+
+    def records(self) -> Iterator[bytes]:
+        """The KVP records, checked, in pieces of whole records. Raises CodecError."""
+        assert self.frame is not None, "read with frames=False"
+        container.check_frame(self.frame, self.header)
+        return container.decompress(self.frame, self.header)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Bytes that are no batch.
+
+    `kind`: `torn` at the end, `damaged` before it, `missing` where bytes were taken out, `newer` for what a later Deedbox
+    wrote. `harmless`: it was certainly never acknowledged, because it is cut short or nothing but zeros.
+    """
+
+    offset: int
+    size: int
+    kind: str
+    reason: str
+    harmless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """The end of a sealed archive."""
+
+    offset: int
+    footer: Footer
+    rows: list[IndexRow]
+
+
+Part = Batch | Gap | Seal

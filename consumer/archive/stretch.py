@@ -1,0 +1,25 @@
+"""A stretch of a file that is read in pieces, each time it is iterated, so that memory holds one piece of it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+PIECE_BYTES = 1 << 20
+_ZEROS = bytes(PIECE_BYTES)
+
+
+def is_zeros(piece: bytes) -> bool:
+    """Whether there is nothing but zeros: compared as a whole, because this is asked of files full of holes."""
+    return piece == (_ZEROS if len(piece) == PIECE_BYTES else bytes(len(piece)))
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """`size` bytes from `offset` on; `read` takes an offset and a size."""
+
+    read: Callable[[int, int], bytes]
+    offset: int
+    size: int
+
+    def __iter__(self) -> Iterator[bytes]:
+        for at in range(0, self.size, PIECE_BYTES):
+            yield self.read(self.offset + at, min(PIECE_BYTES, self.size - at))

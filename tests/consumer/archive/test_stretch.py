@@ -1,0 +1,14 @@
+from consumer.archive.stretch import PIECE_BYTES, Stretch
+
+
+def test_a_stretch_is_read_in_pieces_as_often_as_it_is_needed() -> None:
+    reads: list[tuple[int, int]] = []
+
+    def read(offset: int, size: int) -> bytes:
+        reads.append((offset, size))
+        return bytes(size)
+
+    stretch = Stretch(read, 100, 2 * PIECE_BYTES + 5)
+    for _ in range(2):
+        assert [len(piece) for piece in stretch] == [PIECE_BYTES, PIECE_BYTES, 5]
+    assert reads == 2 * [(100, PIECE_BYTES), (100 + PIECE_BYTES, PIECE_BYTES), (100 + 2 * PIECE_BYTES, 5)]
