@@ -92,7 +92,7 @@ class Service:
         recent = Recent(self._disk, self._place.directory, settings.instance, shelf.own, claim.settled_sequence)
         deduplicator = Deduplicator(DESCRIBERS[settings.archive.describe], recent)
         ingest = Ingest(Broker(settings.topology), appender, deduplicator, pace)
-        stats = Stats(ingest, shelf, self._place.directory)
+        stats = Stats(ingest, appender, self._place.directory)
         health = Health(self._place.directory, settings.instance)
         watches = [appender.run_timer(), stats.run(settings.service.stats_s, health), _adopt_orphans(claim)]
         tasks = [asyncio.create_task(watch) for watch in watches]

@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from consumer import log
+from consumer.archive.appender import Appender
 from consumer.archive.durable import Disk
-from consumer.archive.shelf import Shelf
 from consumer.health import Health
 from consumer.ingest.ingest import Ingest
 
@@ -15,8 +15,8 @@ BEAT_S = 1.0
 class Stats:
     """Reads the stages; changes nothing."""
 
-    def __init__(self, ingest: Ingest, shelf: Shelf, directory: Path) -> None:
-        self._ingest, self._shelf, self._directory = ingest, shelf, directory
+    def __init__(self, ingest: Ingest, appender: Appender, directory: Path) -> None:
+        self._ingest, self._appender, self._directory = ingest, appender, directory
         self._loop = asyncio.get_running_loop()
         self._last = (self._loop.time(), 0, 0, 0)
         self._lag_s = 0.0
@@ -78,7 +78,7 @@ class Stats:
         syncs = sorted(counters.syncs)
         counters.syncs.clear()
         lag_s, self._lag_s = self._lag_s, 0.0
-        writer = self._shelf.writer
+        archive = self._appender.snapshot
         return self.state() | {
             "events_per_s": round(events / passed),
             "bytes_per_s": round((counters.bytes - size) / passed),
@@ -92,8 +92,8 @@ class Stats:
             "redelivered": ingest.deduplicator.redelivered,
             "marked": ingest.deduplicator.marked,
             "generation": generation.session.generation if generation else 0,
-            "open_archive": str(writer.id) if writer else "",
-            "last_roll": self._shelf.last_roll,
+            "open_archive": str(archive.archive or ""),
+            "last_roll": archive.last_roll,
             "log_lines_lost": log.lines_lost(),
         }
 

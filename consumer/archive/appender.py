@@ -1,18 +1,19 @@
 """The async face of the shelf: appends, rolls and probes on one writer thread, never on the loop.
 
-Invariant: the shelf is touched by its thread alone. An append that has begun is never cancelled half way: cancelling the
+Invariant: what changes in the shelf is touched by its thread alone; the loop reads `snapshot`, which is frozen. An append that has begun is never cancelled half way: cancelling the
 caller leaves the thread to finish, and the next append waits for it.
 """
 
 import asyncio
 import traceback
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
 from codec.event import Event
+from consumer.archive.rolling import next_look_s, roll_reason
 from consumer.archive.shelf import Shelf
+from consumer.archive.thread import StepThread
 from consumer.archive.writer import Receipt
 from consumer.errors import DeedboxError, Exit, Fatal
 
@@ -25,8 +26,9 @@ class Appender:
     """Append from the event loop."""
 
     def __init__(self, shelf: Shelf) -> None:
+        self.snapshot = shelf.snapshot()  # as of the last step; replaced as a whole by the writer thread
         self._shelf = shelf
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+        self._thread = StepThread("writer")
 
     async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt:
         """Make what `make_events` gives durable. Both run on the writer thread.
@@ -50,8 +52,12 @@ class Appender:
     async def run_timer(self) -> None:
         """Roll by age and by clock, with or without traffic, until cancelled."""
         while True:
-            await asyncio.sleep(min(self._shelf.next_look_s() or LOOK_S_MAX, LOOK_S_MAX))
-            if self._shelf.due():
+            settings, clock, wall = self._shelf.settings, self._shelf.clock, self._shelf.wall
+            fill = self.snapshot.fill
+            wait_s = next_look_s(settings.policy, fill, clock(), wall()) if fill else None
+            await asyncio.sleep(min(wait_s or LOOK_S_MAX, LOOK_S_MAX))
+            fill = self.snapshot.fill
+            if fill and roll_reason(settings.policy, fill, clock(), wall()):
                 await self.roll_if_due()
 
     async def probe(self, size: int = 0) -> None:
@@ -61,15 +67,21 @@ class Appender:
     async def close(self) -> None:
         """Seal what is open and end the thread."""
         await self.roll("stop")
-        self._thread.shutdown()
+        self._thread.end()
 
     async def run(self, step: Callable[[], T]) -> T:
         """Run a step on the writer thread. Raises DeedboxError as the step does; any other exception is a defect, and Fatal."""
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, step)
+            return await self._thread.run(lambda: self._step(step))
         except DeedboxError:
             raise
         except Exception as error:
             place = traceback.extract_tb(error.__traceback__)[-1]
             what = f"the writer failed: {error!r} at {Path(place.filename).name}:{place.lineno}"
             raise Fatal(Exit.WRITER, what, "report it, it is a defect of Deedbox; do not restart in a loop") from error
+
+    def _step(self, step: Callable[[], T]) -> T:
+        try:
+            return step()
+        finally:
+            self.snapshot = self._shelf.snapshot()

@@ -16,9 +16,10 @@ from consumer import log
 from consumer.archive import recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
+from consumer.archive.naming import ArchiveId
 from consumer.archive.probe import PROBE_BYTES, probe
 from consumer.archive.recent import Own
-from consumer.archive.rolling import RollPolicy, next_look_s, roll_reason
+from consumer.archive.rolling import Fill, RollPolicy, roll_reason
 from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.errors import StorageFault
@@ -33,6 +34,15 @@ class ShelfSettings:
     policy: RollPolicy
     window: int
     free_bytes_min: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The open archive and its fill, if there is one, and why the last one was sealed."""
+
+    archive: ArchiveId | None
+    fill: Fill | None
+    last_roll: str
 
 
 @dataclass
@@ -145,11 +155,10 @@ class Shelf:
             return None
         return roll_reason(self.settings.policy, self.writer.fill, self.clock(), self.wall())
 
-    def next_look_s(self) -> float | None:
-        """When time alone may fill the open archive."""
-        if self.writer is None:
-            return None
-        return next_look_s(self.settings.policy, self.writer.fill, self.clock(), self.wall())
+    def snapshot(self) -> Snapshot:
+        """What another thread may know."""
+        writer = self.writer
+        return Snapshot(writer.id, writer.fill, self.last_roll) if writer else Snapshot(None, None, self.last_roll)
 
     def roll(self, reason: str) -> None:
         """Seal the open archive, if there is one. A failure is logged, and the archive recovered later: its batches

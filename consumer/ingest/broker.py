@@ -22,6 +22,7 @@ from yarl import URL
 
 from consumer import log
 from consumer.errors import DeedboxError, Exit, Retry
+from consumer.ingest.ack import ack_frame
 from consumer.ingest.declare import declare
 from consumer.ingest.fallback import of_library
 from consumer.ingest.faults import LOST, connection_verdict, faults, raise_if_ours, reason_of
@@ -40,6 +41,7 @@ class _DeliveryTransport:
     def __init__(self, sink: Sink, context: ssl.SSLContext | None) -> None:
         self._sink, self._context = sink, context
         self.reader: DeliveryReader | None = None
+        self.writer: asyncio.StreamWriter | None = None
 
     async def create(self, url: URL, **_: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Called by the library to connect."""
@@ -50,8 +52,8 @@ class _DeliveryTransport:
         transport, _protocol = await loop.create_connection(
             lambda: protocol, url.host or "", url.port or 0, ssl=self._context, server_hostname=name
         )
-        self.reader = reader
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        self.reader, self.writer = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        return self.reader, self.writer
 
 
 def _takes_transport() -> bool:
@@ -81,6 +83,7 @@ class Session:
         self._connection, self._wire, self._sink = connection, wire, sink
         self.topology = topology
         self._tag = ""
+        self.writer: asyncio.StreamWriter | None = None  # None: acknowledge through the library
         wire.on_consumer_cancel_callbacks.add(self._on_broker_cancel)
         wire.closing.add_done_callback(self._on_closed)
 
@@ -108,6 +111,12 @@ class Session:
     async def _ack(self, tags: Sequence[int], multiple: bool) -> bool:
         if self.ended.done():
             return False
+        if self.writer is not None:
+            if self.writer.is_closing():
+                self.end("ack: the connection is closing")
+                return False
+            self.writer.write(b"".join([ack_frame(self._wire.number, tag, multiple) for tag in tags]))
+            return True
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
                 for tag in tags:
@@ -216,7 +225,9 @@ class Broker:
         if reader is None:
             log.emit("receive_fallback", library=f"aiormq {version('aiormq')}")
             reader = detached_reader(sink)
-        return Session(connection, reader, sink, wire, queue, self.generation, self._topology)
+        session = Session(connection, reader, sink, wire, queue, self.generation, self._topology)
+        session.writer = factory.writer
+        return session
 
     async def _connect(self, factory: _DeliveryTransport) -> _Connection:
         url = URL(self._topology.url).update_query(heartbeat=HEARTBEAT_S, name=self._topology.name)

@@ -165,6 +165,8 @@ class Splitter:
 
 Sink = Callable[[list[Delivery], bool], None]  # deliveries, and whether the socket held no more
 REST_S = 0.003
+REST_S_MAX = 0.05
+REST_MESSAGES = 5
 FULL_READ_BYTES = 1 << 16
 
 
@@ -212,10 +214,21 @@ class _Gate(asyncio.ReadTransport):
             self._socket.resume_reading()
 
 
+def rest_s(gap_s: float) -> float:
+    """How long to rest after a read, if messages come `gap_s` apart.
+
+    As long as a few messages take, so that they share one wake, one write and one sync. A message that comes alone is not
+    followed by a rest, so it and the next one wait for nothing.
+    """
+    if gap_s > REST_S_MAX:
+        return 0.0
+    return min(max(REST_MESSAGES * gap_s, REST_S), REST_S_MAX)
+
+
 class DeliveryReader(asyncio.StreamReader):
     """The stream reader that the library reads from: deliveries go to `sink` instead.
 
-    A read that drained the socket is followed by a rest: a broker sends message by message, and to be woken for each of
+    A read that drained the socket is followed by a rest, unless messages are rare: a broker sends message by message, and to be woken for each of
     them costs more than to archive it. What comes meanwhile waits in the socket and is read together.
     """
 
@@ -226,6 +239,7 @@ class DeliveryReader(asyncio.StreamReader):
         self._splitter = Splitter()
         self._last_beat = self._clock()
         self.last_content = 0.0  # loop time at which a part of a delivery came
+        self._last_drained = 0.0
         self._ended = False
         self._gate = _Gate()
 
@@ -240,13 +254,15 @@ class DeliveryReader(asyncio.StreamReader):
         deliveries, others = self._splitter.feed(data, time.time_ns() // 1000)
         if others:
             super().feed_data(others)
+        now = self._clock()
         if deliveries:
             drained = len(data) < FULL_READ_BYTES
             self._sink(deliveries, drained)
             if drained:
-                self._rest()
+                self._rest(rest_s((now - self._last_drained) / len(deliveries)))
+                self._last_drained = now
         if deliveries or not others:  # also a part of a large body: that connection lives
-            self.last_content = self._clock()
+            self.last_content = now
             self.beat()
 
     def feed_eof(self) -> None:
@@ -270,9 +286,10 @@ class DeliveryReader(asyncio.StreamReader):
         """Read again."""
         self._gate.allow("bound")
 
-    def _rest(self) -> None:
-        self._gate.stop("rest")
-        asyncio.get_running_loop().call_later(REST_S, self._gate.allow, "rest")
+    def _rest(self, wait_s: float) -> None:
+        if wait_s:
+            self._gate.stop("rest")
+            asyncio.get_running_loop().call_later(wait_s, self._gate.allow, "rest")
 
 
 def detached_reader(sink: Sink) -> DeliveryReader:

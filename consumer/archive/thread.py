@@ -1,0 +1,61 @@
+"""One thread that runs steps in order, for an event loop that must not wait for a disk.
+
+Invariants: a step that has begun runs to its end, whether or not the caller still waits; a step whose caller has been
+cancelled before it began is left out. Two hand-overs a step, by a queue and by the loop: a pool's futures cost as
+much as encoding a small batch.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_Step = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+class StepThread:
+    """A thread of the given name. It does not keep the process alive."""
+
+    def __init__(self, name: str) -> None:
+        self._steps: SimpleQueue[_Step | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    async def run(self, step: Callable[[], T]) -> T:
+        """The result of the step. Raises what the step raises."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        self._steps.put((step, loop, done))
+        return await done
+
+    def end(self) -> None:
+        """Wait for the steps that were given, and end the thread."""
+        self._steps.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (found := self._steps.get()) is not None:
+            step, loop, done = found
+            if done.cancelled():
+                continue
+            result, error = None, None
+            try:
+                result = step()
+            except BaseException as raised:  # noqa: BLE001 -- the caller gets it, whatever it is
+                error = raised
+            with suppress(RuntimeError):  # the loop is closed: nothing waits for the result
+                loop.call_soon_threadsafe(_settle, done, result, error)
+            del found, step, done, result, error
+
+
+def _settle(done: "asyncio.Future[Any]", result: object, error: BaseException | None) -> None:
+    if done.done():
+        return
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(result)
