@@ -13,6 +13,7 @@ from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
 Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
 Local = Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")]
 Workers = Annotated[int | None, Parameter(help="Processes that decode ahead; as many as pay, by default.")]
+Named = Annotated[str, Parameter(help="The id of an event, or its position, such as a1-00000007:41.")]
 Paths = Annotated[list[Path], Parameter(help="Archives, or directories of them.")]
 
 
@@ -48,23 +49,50 @@ def search(
     return show_search(paths, filters.query(local), answer, print, complain)
 
 
-def get(id: str, paths: Paths, /, *, format: Format = "jsonl") -> int:
-    """Print the event with this id. Status 3 if there is none."""
-    from consumer.reading import show_event
+def get(name: Named, paths: Paths, /, *, format: Format = "jsonl") -> int:
+    """Print the events with an id, or the event at a position. Status 3 if there is none.
 
-    return show_event(paths, id, format, complain)
+    Examples: `deedbox get 38c0c8fd-8712 DIR`, `deedbox get a1-00000007:41 DIR`.
+    """
+    from consumer.deleting import show_event
+
+    return show_event(paths, name, format, complain)
 
 
-def delete(id: str, paths: Paths, /) -> int:
-    """Hide the events with this id at once, for good reasons such as privacy. Status 3 if there is none."""
-    from consumer import reading
+def delete(
+    name: Named,
+    paths: Paths,
+    /,
+    *,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Print what would be deleted, and delete nothing.")] = False,
+    yes: Annotated[bool, Parameter(negative=(), help="Delete also if several events have the id.")] = False,
+) -> int:
+    """Hide an event from every command at once, for good reasons such as privacy. `undelete` shows it again, until `compact`.
 
-    return reading.delete(paths, id, print, complain)
+    If several events have the id, nothing is deleted without --yes. Status 3 if there is none.
+    Examples: `deedbox delete 38c0c8fd-8712 DIR --dry-run`, `deedbox delete a1-00000007:41 DIR`.
+    """
+    from consumer import deleting
+
+    return deleting.delete(paths, name, deleting.Terminal(print, complain), dry_run=dry_run, yes=yes)
+
+
+def undelete(name: Named, paths: Paths, /) -> int:
+    """Show deleted events again that `compact` has not taken out. Status 3 if there is none.
+
+    Examples: `deedbox undelete 38c0c8fd-8712 DIR`, `deedbox undelete a1-00000007:41 DIR`.
+    """
+    from consumer import deleting
+
+    return deleting.undelete(paths, name, deleting.Terminal(print, complain))
 
 
 def compact(paths: Paths, /) -> int:
-    """Take deleted events out of sealed archives for good. Every other event keeps its place."""
-    from consumer.reading import show_compaction
+    """Take deleted events out of sealed archives for good. Every other event keeps its position.
+
+    Examples: `deedbox compact DIR`, `deedbox compact DIR/20261121`.
+    """
+    from consumer.deleting import show_compaction
 
     return show_compaction(paths, print)
 
@@ -135,5 +163,5 @@ def tail(
 def add_to(app: cyclopts.App) -> None:
     """Make these commands of `app`."""
     app.command(import_, name="import")
-    for command in (search, get, delete, compact, tail, export):
+    for command in (search, get, delete, undelete, compact, tail, export):
         app.command(command)

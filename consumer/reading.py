@@ -1,7 +1,6 @@
 """The commands that read archives, behind `cli`: each puts a question together, prints the answer, and says how it went."""
 
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -9,21 +8,15 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from codec.event import format_time
 from consumer.archive import show
 from consumer.archive.cat import Choice, cat_archives
-from consumer.archive.catalog import Entry, copies_of
-from consumer.archive.compact import compact
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import open_archive
-from consumer.archive.tombstones import add_tombstones
 from consumer.errors import Exit, Fatal
 from consumer.output import reader_gone
 from consumer.progress import progress
 from consumer.query.prefetch import scan, workers
-from consumer.query.query import Judge, Query, make_query
-from consumer.query.search import Found, Search, read_events
+from consumer.query.query import Judge, Query
+from consumer.query.search import Found, Search
 from consumer.query.show import Printer
 from consumer.query.tail import Tail
 from consumer.watch.backends import choose
@@ -90,68 +83,6 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def show_event(paths: Sequence[Path], id: str, format: str, complain: Say) -> Exit:
-    """Print the events with an id; NOT_FOUND if there is none."""
-    printer = Printer(sys.stdout.buffer, format)
-    for proven in (False, True):  # a damaged filter must not make an event seem to be missing
-        search = Search(paths, make_query(ids=[id]), proven=proven)
-        found = list(search)
-        if found:
-            break
-    for event, position in found:
-        printer.print(event, position)
-    told = _told(search.faults, complain)
-    return told if found else _not_found(id, complain)
-
-
-def _not_found(id: str, complain: Say) -> Exit:
-    complain(f"no event has the id {id!r}")
-    return Exit.NOT_FOUND
-
-
-def delete(paths: Sequence[Path], id: str, say: Say, complain: Say) -> Exit:
-    """Hide the events with an id, durably; NOT_FOUND if there is none. Raises DeedboxError and OSError."""
-    query = make_query(ids=[id])
-    now = format_time(time.time_ns() // 1000)
-    found = hidden = 0
-    faults: list[str] = []
-    for copies in copies_of(paths, query.wanted, proven=True):
-        counts = [
-            _hide(entry, query, id, now, faults) for entry in copies
-        ]  # each copy has its own tombstones beside it
-        found += max(count for count, _ in counts)
-        hidden += max(count for _, count in counts)
-    told = _told(faults, complain)
-    if not found:
-        return _not_found(id, complain)
-    say(f"{hidden} deleted: hidden from now on; `deedbox compact` takes them out of sealed archives for good")
-    return told
-
-
-def _hide(entry: Entry, query: Query, id: str, now: str, faults: list[str]) -> tuple[int, int]:
-    """Hide what the query accepts in one file; gives how many events were found, and how many of them were not hidden before."""
-    faults += entry.faults
-    reads = [read_events(entry.path, batch, entry.tombstones, query) for batch in entry.batches]
-    faults += [read.fault for read in reads if read.fault]
-    numbers = [number for read in reads for number, _ in read.events]
-    if not numbers:
-        return 0, 0
-    with open_archive(entry.path) as archive:
-        return len(numbers), add_tombstones(Disk(), archive, numbers, id, now)
-
-
-def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
-    """Take deleted events out of sealed archives, and tell; DAMAGED if an archive must be repaired first."""
-    told = Exit.OK
-    for done in compact(Disk(), paths):
-        say(
-            f"{done.outcome}: {done.path}: {done.events} events, {done.saved} bytes{': ' + done.reason if done.reason else ''}"
-        )
-        told = Exit.DAMAGED if done.outcome in ("damaged", "unreadable") else told
-    say("nothing else to do")
-    return told
 
 
 def _told(faults: Sequence[str], complain: Say) -> Exit:

@@ -45,6 +45,7 @@ ALLOWED = {
         "consumer.watch_state",
     },
     "consumer.watch_state": {"consumer.archive", "consumer.errors", "consumer.watch"},
+    "consumer.deleting": {"codec", "consumer.archive", "consumer.errors", "consumer.query"},
     "consumer.cli_filters": {"consumer.query"},
     "consumer.cli_reading": {"consumer"},
     "consumer.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},

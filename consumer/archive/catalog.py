@@ -36,7 +36,7 @@ from consumer.errors import DeedboxError
 class Wanted:
     """What the events must be like, as far as footers know: event times and arrivals in microseconds, all inclusive; keys by kind.
 
-    `types` are globs of which one must fit, and none of `types_not`; of `ids` one; `tags` all.
+    `types` are globs of which one must fit, and none of `types_not`; of `ids` one; `tags` all. `archive`: events of this one only.
     """
 
     since_us: int | None = None
@@ -47,6 +47,7 @@ class Wanted:
     tags: tuple[str, ...] = ()
     arrived_since_us: int | None = None
     arrived_until_us: int | None = None
+    archive: naming.ArchiveId | None = None
 
     def spans(self, header: container.BatchHeader) -> bool:
         """Whether a batch may hold events of the wanted times and arrivals."""
@@ -105,19 +106,21 @@ def entries(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iter
 
 def copies_of(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[list[Entry]]:
     """The same with all copies of each archive, at least one."""
-    for places in _by_name(find_archives(paths)):
+    for name, places in _by_name(find_archives(paths)):
+        if wanted.archive is not None and name not in (wanted.archive, *places):
+            continue
         found: dict[object, list[Entry]] = {}
         for entry in _look_up_all(places, paths, wanted, proven):
             found.setdefault(entry.identity or entry.faults[0], []).append(entry)
         yield from found.values()
 
 
-def _by_name(paths: Sequence[Path]) -> list[list[Path]]:
-    """Paths that may be copies of one archive. A file that was named itself may have any name: its head says what it is."""
+def _by_name(paths: Sequence[Path]) -> list[tuple[object, list[Path]]]:
+    """Paths that may be copies of one archive, with its id, or the path of a file without one. A file that was named itself may have any name: its head says what it is."""
     found: dict[object, list[Path]] = {}
     for path in paths:
         found.setdefault(id_of(path) or _id_by_head(path) or path, []).append(path)
-    return list(found.values())
+    return list(found.items())
 
 
 def _id_by_head(path: Path) -> naming.ArchiveId | None:

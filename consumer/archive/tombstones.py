@@ -1,12 +1,13 @@
-"""Deleted events: hidden at once by a line in a file beside the archive, removed from the archive by `compact`.
+"""Deleted events: hidden at once by a line in a file beside the archive, shown again by `undelete`, removed by `compact`.
 
 Role: an archive never changes, so deleted events are named in a file of its own: `<instance>-<sequence>.deleted`, one JSON line
 an event, in the directory of the archive or, after the archive was sealed, in a directory above it. Invariants: a tombstone is
-durable before it is reported, and it stays, so that no reader and no copy of the archive shows the event again; a
+durable before it is reported, and it stays until `undelete`, so that no reader and no copy of the archive shows the event; a
 tombstone applies only to archives with the head that it names; every reader of events asks here; no other event changes its position.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -131,24 +132,66 @@ def _read(path: Path) -> list[Tombstone]:
     try:
         return [msgspec.json.decode(line, type=Tombstone) for line in lines]
     except msgspec.MsgspecError as error:
-        raise DeedboxError(f"{path}: {error}", "mend it: without it a deleted event would be shown") from error
+        raise DeedboxError(f"{path}: {error}", "repair it: without it a deleted event would be shown") from error
 
 
 def add_tombstones(disk: Disk, archive: ArchiveFile, events: Iterable[int], id: str, deleted: str) -> int:
     """Hide events of an archive durably. Gives how many were not hidden before. Raises DeedboxError and OSError."""
-    head = head_of(archive)
-    if archive.id is None or head is None:
-        raise DeedboxError(f"{archive.path}: its head is damaged", "repair it, and delete then")
-    path = archive.path.parent / f"{archive.id}{SUFFIX}"
+    head = _known_head(archive)
+    path = files_of(archive)[0]
     shown = id.encode("utf-8", "backslashreplace").decode()
-    with held(disk, path.with_name(path.name + ".lock")) as free:
-        if not free:
-            raise DeedboxError(f"{path}: another process deletes or compacts", "try again when it has ended")
+    with _locked(disk, path):
         known = _read(path)
         hidden = {one.event for one in known if one.head == head}
         fresh = [
             Tombstone(head=head, event=event, id=shown, deleted=deleted) for event in events if event not in hidden
         ]
         if fresh:
-            disk.replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in [*known, *fresh]))
+            disk.replace(path, _encode([*known, *fresh]))
     return len(fresh)
+
+
+def remove_tombstones(disk: Disk, archive: ArchiveFile, choose: Callable[[], Collection[int]]) -> int:
+    """Show hidden events of an archive again, durably. Gives how many. Raises DeedboxError and OSError.
+
+    `choose` gives the numbers of the events that are still there. It is called when nothing can compact the archive any more.
+    """
+    head = _known_head(archive)
+    own, *above = files_of(archive)
+    with _locked(disk, own):
+        chosen = frozenset(choose())
+        shown = _remove(disk, own, head, chosen)
+        for path in above:
+            if path.exists():
+                with _locked(disk, path):
+                    shown |= _remove(disk, path, head, chosen)
+    return len(shown)
+
+
+def _remove(disk: Disk, path: Path, head: str, events: frozenset[int]) -> set[int]:
+    known = _read(path)
+    kept = [one for one in known if one.head != head or one.event not in events]
+    if len(kept) != len(known):
+        disk.replace(path, _encode(kept))
+    return {one.event for one in known if one.head == head and one.event in events}
+
+
+def _encode(tombstones: Iterable[Tombstone]) -> bytes:
+    return b"".join(msgspec.json.encode(one) + b"\n" for one in tombstones)
+
+
+def _known_head(archive: ArchiveFile) -> str:
+    """The checksum that tombstones name. Raises DeedboxError."""
+    head = head_of(archive)
+    if archive.id is None or head is None:
+        raise DeedboxError(f"{archive.path}: its head is damaged", "repair it first")
+    return head
+
+
+@contextmanager
+def _locked(disk: Disk, path: Path) -> Iterator[None]:
+    """Hold the lock of a file of tombstones. Raises DeedboxError if another process deletes, undeletes or compacts there."""
+    with held(disk, path.with_name(path.name + ".lock")) as free:
+        if not free:
+            raise DeedboxError(f"{path}: another process deletes or compacts", "try again when it has ended")
+        yield

@@ -8,7 +8,15 @@ from consumer.archive import naming
 from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
-from consumer.archive.tombstones import SUFFIX, LiveTombstones, Tombstones, add_tombstones, is_removed, removed
+from consumer.archive.tombstones import (
+    SUFFIX,
+    LiveTombstones,
+    Tombstones,
+    add_tombstones,
+    is_removed,
+    remove_tombstones,
+    removed,
+)
 from consumer.archive.writer import Place
 from consumer.errors import DeedboxError
 from tests.support.shelves import event, shelf, some
@@ -126,3 +134,22 @@ def test_the_file_of_an_archive_that_stays_open_is_read_again_only_after_a_chang
         monkeypatch.undo()
         deleted(path, 2)
         assert live.at(path).events == {1, 2}
+
+
+def test_a_tombstone_is_removed_wherever_it_is_and_others_stay(path: Path) -> None:
+    deleted(path, 0, 1)
+    sealed = path.parent / "20261121" / "20261121T161500.000000Z-20261121T161500.000000Z-one-00000001.kvp.zst"
+    sealed.parent.mkdir()
+    path.rename(sealed)
+    deleted(sealed, 1, 2)
+    with ArchiveFile(sealed) as archive:
+        assert remove_tombstones(Disk(), archive, lambda: [1]) == 1
+        assert remove_tombstones(Disk(), archive, lambda: [1]) == 0
+    assert found(sealed).events == {0, 2}
+
+
+def test_nothing_is_shown_again_while_another_process_compacts(path: Path) -> None:
+    deleted(path, 1)
+    lock = held(Disk(), path.parent / f"one-00000001{SUFFIX}.lock")
+    with lock, ArchiveFile(path) as archive, pytest.raises(DeedboxError, match="another process"):
+        remove_tombstones(Disk(), archive, lambda: [1])

@@ -1,0 +1,113 @@
+"""The commands for events that are named, behind `cli`: get, delete, undelete, compact."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from codec.event import Event, format_time
+from consumer.archive.compact import compact
+from consumer.archive.durable import Disk
+from consumer.errors import Exit
+from consumer.query.named import Hits, Name, find_named, hide, show_again
+from consumer.query.show import Printer
+
+Say = Callable[[str], None]
+LISTED_MAX = 10  # positions that a question lists
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Where results and complaints go."""
+
+    say: Say
+    complain: Say
+
+
+def show_event(paths: Sequence[Path], text: str, format: str, complain: Say) -> Exit:
+    """Print the events with an id, or the one at a position; NOT_FOUND if there is none. Raises Fatal for an empty id."""
+    name = Name.parse(text)
+    printer = Printer(sys.stdout.buffer, format)
+    found: list[Hits] = []
+    faults: list[str] = []
+    for proven in (False, True):  # a damaged filter must not make an event seem to be missing
+        if not found:
+            faults.clear()
+            found = list(find_named(paths, name, "shown", faults, proven))
+    for position, event in _positions(found):
+        printer.print(event, position)
+    return _status(faults, bool(found), f"no event has the {name}", complain)
+
+
+def delete(paths: Sequence[Path], text: str, terminal: Terminal, *, dry_run: bool = False, yes: bool = False) -> Exit:
+    """Hide the named events, durably; NOT_FOUND if there is none. Several are hidden only with `yes`.
+
+    Raises Fatal for an empty id, DeedboxError and OSError.
+    """
+    name = Name.parse(text)
+    faults: list[str] = []
+    hits = list(find_named(paths, name, "kept", faults))
+    count = sum(len(one.events) for one in hits)
+    if dry_run:
+        for position, event in _positions(hits):
+            terminal.say(f"would be deleted: {_shown(position, event)}")
+    elif count > 1 and not yes:
+        return _refuse(name, count, hits, terminal.complain)
+    elif count:
+        now = format_time(time.time_ns() // 1000)
+        hidden = sum(hide(Disk(), one, name, now) for one in hits)
+        terminal.say(
+            f"{hidden} deleted: hidden from now on; `deedbox undelete` shows them again, until `deedbox compact` takes them "
+            "out of sealed archives for good"
+        )
+    return _status(faults, count > 0, f"no event has the {name}", terminal.complain)
+
+
+def undelete(paths: Sequence[Path], text: str, terminal: Terminal) -> Exit:
+    """Show deleted events again; NOT_FOUND if none is deleted. Raises Fatal for an empty id, DeedboxError and OSError."""
+    name = Name.parse(text)
+    faults: list[str] = []
+    hidden = list(find_named(paths, name, "deleted", faults))
+    shown = sum(show_again(Disk(), hits, name) for hits in hidden)
+    if shown:
+        terminal.say(f"{shown} undeleted")
+    missing = f"no deleted event has the {name}; what `deedbox compact` has taken out is gone"
+    return _status(faults, shown > 0, missing, terminal.complain)
+
+
+def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
+    """Take deleted events out of sealed archives, and report it; DAMAGED if an archive must be repaired first."""
+    told = Exit.OK
+    for done in compact(Disk(), paths):
+        reason = f": {done.reason}" if done.reason else ""
+        say(f"{done.outcome}: {done.path}: {done.events} events, {done.saved} bytes{reason}")
+        told = Exit.DAMAGED if done.outcome in ("damaged", "unreadable") else told
+    say("nothing else to do")
+    return told
+
+
+def _refuse(name: Name, count: int, hits: Sequence[Hits], complain: Say) -> Exit:
+    for position, event in islice(_positions(hits), LISTED_MAX):
+        complain(_shown(position, event))
+    complain(f"{count} events have the {name}: nothing is deleted; repeat it with --yes for all, or with one position")
+    return Exit.SETTINGS
+
+
+def _positions(hits: Sequence[Hits]) -> list[tuple[str, Event]]:
+    return [pair for one in hits for pair in one.positions()]
+
+
+def _shown(position: str, event: Event) -> str:
+    kind, id = (text.encode("utf-8", "backslashreplace").decode() for text in (event.type, event.id))
+    return f"{position}: id {id!r}, type {kind!r}, {format_time(event.time_us)}"
+
+
+def _status(faults: Sequence[str], found: bool, missing: str, complain: Say) -> Exit:
+    for fault in faults:
+        complain(fault)
+    if not found:
+        complain(missing)
+        return Exit.NOT_FOUND
+    return Exit.DAMAGED if faults else Exit.OK

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.compact import compact
+from consumer.archive.durable import Disk
+from consumer.errors import Fatal
+from consumer.query.named import Hits, Name, Which, find_named, hide, show_again
+from tests.support.shelves import event, shelf, some
+
+NOW = "2026-11-21T16:15:00.000000Z"
+
+
+def named(directory: Path, text: str, which: Which = "shown") -> list[Hits]:
+    faults: list[str] = []
+    found = list(find_named([directory], Name.parse(text), which, faults))
+    assert faults == []
+    return found
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    one = shelf(tmp_path)
+    for at in range(0, 20, 5):
+        one.append(some(at, 5))
+        if at == 10:
+            one.roll("test")
+    return tmp_path
+
+
+def test_a_text_that_has_the_form_of_a_position_is_no_id(tmp_path: Path) -> None:
+    shelf(tmp_path).append([event(0), event(1)._replace(id="one-00000001:0")])
+    (hits,) = named(tmp_path, "one-00000001:0")
+    assert [(position, found.id) for position, found in hits.positions()] == [("one-00000001:0", "id-0")]
+
+
+def test_an_empty_name_is_refused() -> None:
+    with pytest.raises(Fatal, match="empty id"):
+        Name.parse("")
+
+
+def test_a_position_leads_to_its_event_in_every_batch(directory: Path) -> None:
+    for number in range(15):
+        (hits,) = named(directory, f"one-00000001:{number}")
+        assert [found.id for found in hits.events.values()] == [f"id-{number}"]
+    assert named(directory, "one-00000002:5") == []
+
+
+def test_what_is_compacted_between_two_looks_is_not_shown_again(directory: Path) -> None:
+    name = Name.parse("id-3")
+    (hits,) = named(directory, "id-3", "kept")
+    assert hide(Disk(), hits, name, NOW) == 1
+    (deleted,) = named(directory, "id-3", "deleted")
+    assert [done.outcome for done in compact(Disk(), [directory])] == ["compacted"]
+    assert show_again(Disk(), deleted, name) == 0
+    assert next(iter(directory.rglob("*.deleted"))).read_bytes() != b""
