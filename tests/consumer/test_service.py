@@ -18,7 +18,6 @@ from consumer.archive.durable import is_held
 from consumer.archive.verify import verify
 from consumer.errors import Exit
 from consumer.health import Health
-from consumer.ingest.broker import CLOSE_S_MAX, Session
 from consumer.settings import load
 from tests.support import archives
 from tests.support.messages import ODD_TEXTS, nested
@@ -349,29 +348,9 @@ def test_sighup_during_recovery_does_not_end_the_service(url: str, name: str, di
         assert deedbox.stop() == 0
 
 
-async def test_a_broker_that_takes_no_cancel_does_not_hold_up_the_drain(
-    url: str, name: str, directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left: list[Exit] = []
-
-    async def never(_session: Session) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(service, "leave_now", left.append)
-    monkeypatch.setattr(service, "_collect_less", lambda: None)
-    flags = {"broker.url": url, "broker.queue": name, "archive.dir": str(directory)}
-    running = service.Service(load(None, {}, flags, ["service.drain_s=0.5", "service.stats_s=0.1"]))
-    ending = asyncio.create_task(running.run())
-    while not (
-        directory.exists() and b"consuming" in b"".join(path.read_bytes() for path in directory.glob("*.health"))
-    ):
-        await asyncio.sleep(0.02)
-    monkeypatch.setattr(Session, "_cancel", never)
-    began = time.monotonic()
-    running._on_signal(signal.SIGTERM)
-    async with asyncio.timeout(30):
-        while not left:
-            await asyncio.sleep(0.02)
-    assert time.monotonic() - began < 0.5 + CLOSE_S_MAX + 2
-    ending.cancel()
-    await asyncio.gather(ending, return_exceptions=True)
+def test_a_broker_that_takes_no_cancel_does_not_hold_up_the_drain(url: str, name: str, directory: Path) -> None:
+    arguments = ("--url", url, "--queue", name, "--set", "service.drain_s=0.5")
+    with Deedbox(directory, *arguments, altered="cancel_that_hangs") as deedbox:
+        deedbox.wait_for("consuming")
+        assert deedbox.stop() == Exit.DEADLINE
+        assert [line["event"] for line in deedbox.lines()][-3:] == ["draining", "drain_deadline", "stopped"]

@@ -3,6 +3,7 @@
 For what a real disk or a real message does not do on demand. Everything else is the real thing.
 """
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from codec.event import Event
 from consumer.archive.claim import Claim
 from consumer.archive.durable import Disk
 from consumer.cli import main
+from consumer.ingest.broker import Session
 
 SYNC_S = 1.0
 DEFECT = b"a body that meets a defect"
@@ -52,7 +54,27 @@ def slow_recovery() -> None:
     Claim._recover = slowly  # type: ignore[method-assign]
 
 
-ALTERATIONS: dict[str, Callable[[], None]] = {"slow_sync": slow_sync, "defect": defect, "slow_recovery": slow_recovery}
+def cancel_that_hangs() -> None:
+    """The broker does not take the cancel of the consumer."""
+
+    async def hang(_session: Session) -> None:
+        await asyncio.Event().wait()
+
+    consume = Session.consume
+
+    async def consume_then_hang(session: Session, prefetch: int) -> None:
+        await consume(session, prefetch)
+        Session._cancel = hang  # type: ignore[method-assign]
+
+    Session.consume = consume_then_hang  # type: ignore[method-assign]
+
+
+ALTERATIONS: dict[str, Callable[[], None]] = {
+    "slow_sync": slow_sync,
+    "defect": defect,
+    "slow_recovery": slow_recovery,
+    "cancel_that_hangs": cancel_that_hangs,
+}
 
 if __name__ == "__main__":
     ALTERATIONS[sys.argv.pop(1)]()
