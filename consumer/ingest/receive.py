@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from codec.amqp import text
 from consumer.ingest.delivery import Delivery
+from consumer.ingest.gate import Gate, rest_s
 
 _FRAME = struct.Struct(">BHI")
 _METHOD, _HEADER, _BODY = 1, 2, 3
@@ -164,65 +165,7 @@ class Splitter:
 
 
 Sink = Callable[[list[Delivery], bool], None]  # deliveries, and whether the socket held no more
-REST_S = 0.003
-REST_S_MAX = 0.05
-REST_MESSAGES = 5
 FULL_READ_BYTES = 1 << 16
-
-
-class _Gate(asyncio.ReadTransport):
-    """The socket is read only while no one of those in `reasons` has stopped it.
-
-    The stream reader's base class pauses and resumes the transport for its own buffer. It gets this gate as its transport,
-    so its resume ends only its own pause.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._socket: asyncio.ReadTransport | None = None
-        self._reasons: set[str] = set()
-
-    def connect(self, socket: asyncio.ReadTransport) -> None:
-        """The connection is made; it starts as the reasons say."""
-        self._socket = socket
-        self._read_or_not()
-
-    def stop(self, reason: str) -> None:
-        """Read no more until `allow` of the same reason."""
-        self._reasons.add(reason)
-        self._read_or_not()
-
-    def allow(self, reason: str) -> None:
-        """The reason is gone; the socket is read again if it was the last one."""
-        self._reasons.discard(reason)
-        self._read_or_not()
-
-    def pause_reading(self) -> None:
-        """Called by the base class: its buffer is full."""
-        self.stop("library")
-
-    def resume_reading(self) -> None:
-        """Called by the base class: its buffer is empty enough."""
-        self.allow("library")
-
-    def _read_or_not(self) -> None:
-        if self._socket is None or self._socket.is_closing():
-            return
-        if self._reasons:
-            self._socket.pause_reading()
-        else:
-            self._socket.resume_reading()
-
-
-def rest_s(gap_s: float) -> float:
-    """How long to rest after a read, if messages come `gap_s` apart.
-
-    As long as a few messages take, so that they share one wake, one write and one sync. A message that comes alone is not
-    followed by a rest, so it and the next one wait for nothing.
-    """
-    if gap_s > REST_S_MAX:
-        return 0.0
-    return min(max(REST_MESSAGES * gap_s, REST_S), REST_S_MAX)
 
 
 class DeliveryReader(asyncio.StreamReader):
@@ -241,7 +184,7 @@ class DeliveryReader(asyncio.StreamReader):
         self.last_content = 0.0  # loop time at which a part of a delivery came
         self._last_drained = 0.0
         self._ended = False
-        self._gate = _Gate()
+        self._gate = Gate()
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
         """Called by the protocol when the connection is made."""

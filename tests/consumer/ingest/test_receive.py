@@ -11,16 +11,10 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from consumer.ingest.delivery import Delivery
-from consumer.ingest.receive import (
-    FULL_READ_BYTES,
-    HEARTBEAT,
-    REST_S,
-    REST_S_MAX,
-    DeliveryReader,
-    Splitter,
-    rest_s,
-)
+from consumer.ingest.gate import REST_S, REST_S_MAX
+from consumer.ingest.receive import FULL_READ_BYTES, HEARTBEAT, DeliveryReader, Splitter
 from tests.support.deliveries import delivery, frames
+from tests.support.transport import Transport
 
 names = st.binary(max_size=60).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 deliveries = st.builds(
@@ -186,21 +180,6 @@ async def test_reading_stops_and_goes_on_at_the_socket(taken: list[Delivery]) ->
     await server.wait_closed()
 
 
-class Transport(asyncio.ReadTransport):
-    """Remembers whether it reads."""
-
-    reads = True
-
-    def is_closing(self) -> bool:
-        return False
-
-    def pause_reading(self) -> None:
-        self.reads = False
-
-    def resume_reading(self) -> None:
-        self.reads = True
-
-
 async def test_a_read_that_drained_the_socket_is_followed_by_a_rest() -> None:
     """Being woken for each message costs more than archiving it; a full read says that more is waiting."""
     drained: list[bool] = []
@@ -278,14 +257,6 @@ async def test_after_the_end_of_the_stream_nothing_is_fed(reader: DeliveryReader
     reader._last_beat -= 2
     reader.beat()
     assert await reader.read(100) == OTHERS[0]
-
-
-@pytest.mark.parametrize(
-    ("gap_s", "wait_s"), [(0.1, 0.0), (0.05, 0.05), (0.01, 0.05), (0.002, 0.01), (0.0005, 0.003), (0.0, 0.003)]
-)
-def test_a_rest_lasts_as_long_as_a_few_messages_and_rare_messages_have_none(gap_s: float, wait_s: float) -> None:
-    """At 100 messages a second, a wake, a write and a sync of its own for each message cost more than all else."""
-    assert rest_s(gap_s) == pytest.approx(wait_s)
 
 
 async def test_a_message_that_comes_alone_is_followed_by_no_rest(reader: DeliveryReader) -> None:

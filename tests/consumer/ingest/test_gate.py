@@ -1,0 +1,25 @@
+import pytest
+
+from consumer.ingest.gate import Gate, rest_s
+from tests.support.transport import Transport
+
+
+def test_the_socket_is_read_only_when_no_reason_to_stop_is_left() -> None:
+    gate, socket = Gate(), Transport()
+    gate.stop("bound")
+    gate.connect(socket)
+    assert not socket.reads
+    gate.pause_reading()
+    gate.allow("bound")
+    assert not socket.reads
+    gate.resume_reading()
+    assert socket.reads
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "wait_s"),
+    [(0.1, 0.0), (0.05, 0.05), (0.01, 0.048), (0.002, 0.008), (0.001, 0.003), (0.0005, 0.003), (0.0, 0.003)],
+)
+def test_a_rest_lasts_as_long_as_a_few_messages_and_rare_messages_have_none(gap_s: float, wait_s: float) -> None:
+    """At 100 messages a second, a wake, a write and a sync of its own for each message cost more than all else."""
+    assert rest_s(gap_s) == pytest.approx(wait_s)
