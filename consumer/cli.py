@@ -150,11 +150,17 @@ def verify(
     *,
     format: Annotated[Literal["text", "jsonl"], Parameter(help="A line an archive, or a JSON object.")] = "text",
     workers: Workers = None,
+    acknowledge: Annotated[
+        bool, Parameter(negative=(), help="Record that the faults are known; they do not count after that.")
+    ] = False,
+    reason: Annotated[str, Parameter(help="With --acknowledge: why, for the record.")] = "",
 ) -> int:
     """Prove that archives are complete, or name what is not: file, offset, reason. Status 1 if anything is missing."""
     from consumer.reading import show_verdicts
 
-    return show_verdicts(paths, workers, format, print)
+    if reason and not acknowledge:
+        raise Fatal(Exit.SETTINGS, "--reason without --acknowledge", "name both, or none")
+    return show_verdicts(paths, workers, format, print, reason if acknowledge else None)
 
 
 @app.command

@@ -1,6 +1,7 @@
 """The commands that read archives, behind `cli`: each puts a question together, prints the answer, and says how it went."""
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -8,9 +9,13 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+from codec.event import format_time
 from consumer.archive import show
+from consumer.archive.acknowledged import acknowledge, settle
 from consumer.archive.cat import Choice, cat_archives
+from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
+from consumer.archive.verdict import Verdict
 from consumer.errors import Exit, Fatal
 from consumer.output import reader_gone
 from consumer.progress import progress
@@ -68,13 +73,22 @@ def cat_all(paths: Sequence[Path], query: Query, format: str, zone: tzinfo, comp
     return max(_told(faults, complain), Exit.DAMAGED if damaged else Exit.OK)
 
 
-def show_verdicts(paths: Sequence[Path], wanted: int | None, format: str, say: Say) -> Exit:
-    """Verify, and tell; DAMAGED if something is missing or wrong."""
+def show_verdicts(paths: Sequence[Path], wanted: int | None, format: str, say: Say, signed: str | None = None) -> Exit:
+    """Verify, and tell; DAMAGED if something is missing or wrong.
+
+    With `signed`, the faults are acknowledged with this reason, which may be empty. Raises DeedboxError and OSError.
+    """
     amount = sum(map(_size, find_archives(list(paths))))
     with progress("verifying", amount, lines=True) as advance, workers(amount, wanted) as executor:
         tell = show.tell_line if format == "jsonl" else show.tell_text
-        complete = show.show_verdicts(list(paths), say, tell, partial(scan, executor), advance)
+        sign = (lambda _: None) if signed is None else partial(_sign, signed)
+        complete = show.show_verdicts(list(paths), say, tell, partial(scan, executor), advance, sign)
     return Exit.OK if complete else Exit.DAMAGED
+
+
+def _sign(reason: str, verdict: Verdict) -> None:
+    acknowledge(Disk(), verdict, reason, format_time(time.time_ns() // 1000))
+    settle(verdict)
 
 
 def _size(path: Path) -> int:

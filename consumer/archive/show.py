@@ -1,7 +1,7 @@
 """What `verify` and `repair` tell a person: a line an archive, a line a fault, and a last line with the sum."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
@@ -25,14 +25,14 @@ def tell_text(verdict: Verdict, say: Say) -> None:
     """A line an archive, and a line a fault."""
     word = "DAMAGED" if verdict.faults else "ok"
     say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
-    for fault in verdict.faults:
+    for fault in [*verdict.faults, *verdict.acknowledged]:
         say(f"        {fault}")
 
 
 def tell_line(verdict: Verdict, say: Say) -> None:
     """The same as a JSON object."""
     members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
-    members["faults"] = list(map(_utf8, verdict.faults))
+    members |= {"faults": list(map(_utf8, verdict.faults)), "acknowledged": list(map(_utf8, verdict.acknowledged))}
     del members["before"], members["file"], members["predecessor"]
     say(orjson.dumps(members).decode())
 
@@ -41,31 +41,63 @@ def _utf8(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
+@dataclass
+class Sum:
+    """What `verify` has seen."""
+
+    archives: int = 0
+    events: int = 0
+    duplicates: int = 0
+    size: int = 0
+    deleted: int = 0
+    removed: int = 0
+    faults: int = 0
+    acknowledged: int = 0
+
+    def add(self, verdict: Verdict) -> None:
+        """Count an archive in; one that is missing counts by its faults only."""
+        self.archives += verdict.state != "missing"
+        self.events += verdict.events
+        self.duplicates += verdict.duplicates
+        self.size += verdict.size
+        self.deleted += verdict.deleted
+        self.removed += verdict.removed
+        self.faults += len(verdict.faults)
+        self.acknowledged += len(verdict.acknowledged)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is something, and nothing of it is missing or wrong that is not acknowledged."""
+        return bool(self.archives or self.acknowledged) and not self.faults
+
+    def line(self) -> str:
+        """The last line."""
+        signed = f" but for {self.acknowledged} acknowledged faults" if self.acknowledged else ""
+        answer = f"complete{signed}" if self.complete else f"NOT complete, {self.faults} faults{signed}"
+        if not (self.archives or self.faults or self.acknowledged):
+            answer = "nothing found"
+        gone = f", {self.deleted} deleted and hidden, {self.removed} removed" if self.deleted or self.removed else ""
+        return (
+            f"{answer}: {self.archives} archives, {self.events} events, {self.duplicates} marked as duplicates{gone}, "
+            f"{_mib(self.size)}; {NOT_PROVED}"
+        )
+
+
 def show_verdicts(
     paths: list[Path], say: Say, tell: Callable[[Verdict, Say], None] = tell_text, mapped: Mapped = map,
-    advance: Callable[[int], None] = lambda _: None,
+    advance: Callable[[int], None] = lambda _: None, sign: Callable[[Verdict], None] = lambda _: None,
 ) -> bool:  # fmt: skip
-    """Verify and tell; True if everything is complete. The sum is told as text only."""
-    archives = events = duplicates = size = faults = deleted = removed = 0
+    """Verify and tell; True if everything is complete. `sign` may acknowledge the faults of an archive. The sum is told as text only."""
+    total = Sum()
     for verdict in verify(paths, mapped):
-        archives, events, size = archives + 1, events + verdict.events, size + verdict.size
-        duplicates, faults = duplicates + verdict.duplicates, faults + len(verdict.faults)
-        deleted, removed = deleted + verdict.deleted, removed + verdict.removed
+        if verdict.faults:
+            sign(verdict)
+        total.add(verdict)
         tell(verdict, say)
         advance(verdict.size)
     if tell is tell_text:
-        answer = (
-            "complete"
-            if archives and not faults
-            else "nothing found"
-            if not archives
-            else f"NOT complete, {faults} faults"
-        )
-        gone = f", {deleted} deleted and hidden, {removed} removed" if deleted or removed else ""
-        say(
-            f"{answer}: {archives} archives, {events} events, {duplicates} marked as duplicates{gone}, {_mib(size)}; {NOT_PROVED}"
-        )
-    return bool(archives) and not faults
+        say(total.line())
+    return total.complete
 
 
 def _mib(size: int) -> str:

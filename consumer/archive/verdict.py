@@ -28,7 +28,9 @@ class Verdict:
     before: Previous | None = None  # the archive that was sealed before this one, by the head
     predecessor: int = 0  # the newest archive with a batch when this one was opened, by the head
     lost: int = 0  # events that the footer names as lost
+    head: str = ""  # the checksum of the head, in hexadecimal
     faults: list[str] = field(default_factory=list)
+    acknowledged: list[str] = field(default_factory=list)  # faults that an operator has signed off
 
     def fault(self, offset: int, reason: str) -> None:
         """Note what is wrong, and where."""

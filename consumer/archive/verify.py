@@ -9,11 +9,12 @@ from pathlib import Path
 
 from codec.errors import CodecError
 from consumer.archive import naming
+from consumer.archive.acknowledged import settle
 from consumer.archive.chain import Chain
 from consumer.archive.instances import find_instances
 from consumer.archive.listing import sorted_archives
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, events_or_none, open_archive
-from consumer.archive.tombstones import Tombstones, is_removed
+from consumer.archive.tombstones import Tombstones, head_of, is_removed
 from consumer.archive.verdict import Verdict
 from consumer.errors import DeedboxError
 
@@ -41,8 +42,11 @@ def _verify_together(paths: list[Path], mapped: Mapped, seen: set[tuple[int, int
         if verdict.file is not None:
             seen.add(verdict.file)
         chain.check(verdict)
+        settle(verdict)
         yield verdict
-    yield from chain.missing()
+    for verdict in chain.missing():
+        settle(verdict)
+        yield verdict
 
 
 def verify_archive(path: Path) -> Verdict:
@@ -81,6 +85,7 @@ def _verify_archive(path: Path) -> Verdict:
             verdict.fault(archive.size, "the end is missing: no footer")
         if archive.head is not None:
             verdict.before, verdict.predecessor = archive.head.previous, archive.head.predecessor
+            verdict.head = head_of(archive) or ""
         _verify_tombstones(verdict, archive, batches, tombstones)
         return verdict
 

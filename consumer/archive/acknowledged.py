@@ -1,0 +1,82 @@
+"""Losses that an operator has signed off: `verify` shows them, and does not count them as faults.
+
+Role: `<instance>-<sequence>.acknowledged`, one JSON line a fault, in the directory of the archive or above it. Invariants: a line is
+durable before it is reported; it holds for one fault of an archive with one head, so that a new fault, or another archive of
+the same name, is not covered. A line that cannot be read covers nothing.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from consumer.archive.durable import Disk, held, read_regular
+from consumer.archive.tombstones import LEVELS_MAX
+from consumer.archive.verdict import Verdict
+from consumer.errors import DeedboxError
+
+SUFFIX = ".acknowledged"
+STATES = ("sealed", "missing")  # of others more may come to light when they are repaired
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
+    """One fault. `head`: the checksum of the head of its archive, in hexadecimal; empty for an archive that is missing."""
+
+    head: str
+    fault: str
+    acknowledged: str  # when: ISO 8601, UTC
+    reason: str = ""
+
+
+def settle(verdict: Verdict) -> None:
+    """Tell the faults of an archive that are acknowledged from those that are not."""
+    if not verdict.faults or verdict.id is None:
+        return
+    directories = list(verdict.path.absolute().parents)[:LEVELS_MAX]
+    known = [one for directory in directories for one in _read(directory / f"{verdict.id}{SUFFIX}")]
+    signed = {one.fault: one for one in known if one.head == verdict.head}
+    faults, verdict.faults = verdict.faults, []
+    for fault in faults:
+        if one := signed.get(_named(verdict, fault)):
+            why = f" ({one.reason})" if one.reason else ""
+            verdict.acknowledged.append(f"{fault}; acknowledged {one.acknowledged}{why}")
+        else:
+            verdict.faults.append(fault)
+
+
+def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
+    """Record durably that the faults of an archive are known, and say how many were not before.
+
+    Raises DeedboxError for an archive that must be repaired first, and OSError.
+    """
+    if verdict.id is None or verdict.state not in STATES:
+        raise DeedboxError(
+            f"{verdict.path}: {verdict.state}, not sealed", "run repair first, or wait until it is sealed"
+        )
+    path = verdict.path.parent / f"{verdict.id}{SUFFIX}"
+    with held(disk, path.with_name(path.name + ".lock")) as free:
+        if not free:
+            raise DeedboxError(f"{path}: another process acknowledges", "try again when it has ended")
+        fresh = [
+            Acknowledgement(head=verdict.head, fault=_named(verdict, fault), acknowledged=now, reason=reason)
+            for fault in verdict.faults
+        ]
+        disk.replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in [*_read(path), *fresh]))
+    return len(fresh)
+
+
+def _named(verdict: Verdict, fault: str) -> str:
+    """A fault without the path of its archive, which may move."""
+    return fault.removeprefix(f"{verdict.path}: ").encode("utf-8", "backslashreplace").decode()
+
+
+def _read(path: Path) -> Iterator[Acknowledgement]:
+    try:
+        lines = read_regular(path).splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            yield msgspec.json.decode(line, type=Acknowledgement)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue

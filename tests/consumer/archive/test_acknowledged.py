@@ -1,0 +1,96 @@
+"""`deedbox verify --acknowledge`: through the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.listing import find_archives
+from tests.consumer.archive.test_reader import offsets
+from tests.consumer.archive.test_repair import deedbox, rewrite
+from tests.support.shelves import shelf, some
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> list[Path]:
+    """Three archives; the first has lost a batch, and is repaired."""
+    one = shelf(tmp_path, events_max=6)
+    for first in range(0, 18, 2):
+        one.append(some(first, 2))
+    one.roll("stop")
+    paths = find_archives([tmp_path])
+    raw, at = paths[0].read_bytes(), offsets(paths[0])
+    rewrite(paths[0], raw[: at[1]] + raw[at[2] :])
+    deedbox("repair", tmp_path)
+    assert deedbox("verify", tmp_path)[0] == 1
+    return paths
+
+
+def test_a_loss_that_was_acknowledged_is_shown_and_is_no_fault(damaged: list[Path], tmp_path: Path) -> None:
+    status, said = deedbox("verify", "--acknowledge", "--reason", "disk 3 died", tmp_path)
+    assert status == 0
+    for _ in range(2):
+        status, said = deedbox("verify", tmp_path)
+        assert (status, "acknowledged 20" in said, "(disk 3 died)" in said) == (0, True, True)
+        assert said.splitlines()[-1].startswith("complete but for ")
+    lines = [json.loads(line) for line in deedbox("verify", "--format", "jsonl", tmp_path)[1].splitlines()]
+    assert [line["faults"] for line in lines] == [[], [], []]
+    assert sum(len(line["acknowledged"]) for line in lines) == said.count("; acknowledged")
+
+
+def test_another_fault_of_an_acknowledged_archive_is_a_fault(damaged: list[Path], tmp_path: Path) -> None:
+    deedbox("verify", "--acknowledge", tmp_path)
+    raw = bytearray(damaged[0].read_bytes())
+    raw[offsets(damaged[0])[0] + 100] ^= 1
+    rewrite(damaged[0], bytes(raw))
+    assert deedbox("verify", tmp_path)[0] == 1
+
+
+def test_an_acknowledgement_holds_for_one_archive_only(damaged: list[Path], tmp_path: Path) -> None:
+    deedbox("verify", "--acknowledge", tmp_path)
+    (tmp_path / "other").mkdir()
+    other = shelf(tmp_path / "other", events_max=6)
+    for first in range(0, 6, 2):
+        other.append(some(first, 2))
+    other.roll("stop")
+    (path,) = find_archives([tmp_path / "other"])
+    raw, at = path.read_bytes(), offsets(path)
+    rewrite(path, raw[: at[1]] + raw[at[2] :])
+    deedbox("repair", tmp_path / "other")
+    (tmp_path / "other" / "one-00000001.acknowledged").write_bytes(
+        next(tmp_path.rglob("20251121/one-00000001.acknowledged")).read_bytes()
+    )
+    assert deedbox("verify", tmp_path / "other")[0] == 1
+
+
+def test_missing_archives_can_be_acknowledged(damaged: list[Path], tmp_path: Path) -> None:
+    damaged[1].unlink()
+    damaged[2].unlink()
+    status, said = deedbox("verify", tmp_path)
+    assert (status, "one-00000003 is missing" in said) == (1, True)
+    assert deedbox("verify", "--acknowledge", tmp_path)[0] == 0
+    assert deedbox("verify", tmp_path)[0] == 0
+
+
+def test_an_acknowledgement_that_cannot_be_read_covers_nothing(damaged: list[Path], tmp_path: Path) -> None:
+    deedbox("verify", "--acknowledge", tmp_path)
+    for path in tmp_path.rglob("*.acknowledged"):
+        path.write_bytes(b"junk\n{}\n")
+    assert deedbox("verify", tmp_path)[0] == 1
+
+
+def test_an_archive_that_is_not_sealed_is_not_acknowledged(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    receipts = [one.append(some(first, 2)) for first in (0, 2, 4)]
+    assert one.writer is not None
+    one.writer.abandon()
+    with one.writer.path.open("r+b") as file:
+        file.truncate(receipts[0].bytes)
+    with pytest.raises(AssertionError, match="run repair first"):
+        deedbox("verify", "--acknowledge", tmp_path)
+    assert not list(tmp_path.rglob("*.acknowledged"))
+
+
+def test_a_reason_without_an_acknowledgement_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="--reason without --acknowledge"):
+        deedbox("verify", "--reason", "none", tmp_path)
