@@ -1,7 +1,6 @@
 """The commands that find, follow and convert events; `cli` has the others."""
 
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +8,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
+from consumer.output import discard_complaints
 
 Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
 Local = Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")]
@@ -19,8 +19,10 @@ Paths = Annotated[list[Path], Parameter(help="Archives, or directories of them."
 
 def complain(text: str) -> None:
     """Say on standard error what went wrong. Where that cannot be written, the exit status has to do."""
-    with suppress(OSError):
+    try:
         print(f"deedbox: {text}", file=sys.stderr, flush=True)
+    except OSError:
+        discard_complaints()
 
 
 def search(

@@ -58,11 +58,20 @@ def _ensure_open(fd: int, flags: int) -> None:
 
 def discard_output() -> None:
     """What is still buffered goes nowhere, so that the interpreter does not fail on it at its end."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.close(null)
+    _discard(1)
     with suppress(OutputLost):
         sys.stdout.flush()
+
+
+def discard_complaints() -> None:
+    """The same for standard error: at its end the interpreter would replace the exit status by 120."""
+    _discard(2)
+
+
+def _discard(fd: int) -> None:
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, fd)
+    os.close(null)
 
 
 def reader_gone() -> bool:

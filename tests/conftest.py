@@ -12,6 +12,9 @@ from tests.support.nodes import BODY_BYTES_MAX, NewNode
 from tests.support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 -- hooks
 from tests.support.wire import WirePublisher
 
+# With it the standard streams have no buffers and no locks: it hides defects that users would have.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 _SERVER = pytest.StashKey[str]()
 
 
