@@ -146,8 +146,7 @@ def test_the_reader_of_the_log_may_stop_reading(url: str, name: str, directory: 
     command = [sys.executable, "-m", "consumer", "run", "--url", url, "--queue", name, "--exchange", name, "--dir", str(directory),
                "--set", "service.stats_s=0.1", "--set", "service.log=json", "--set", "broker.declare=all"]  # fmt: skip
     read, write = full_pipe()
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    process = subprocess.Popen(command, stdout=write, stderr=subprocess.DEVNULL, env=environ)
+    process = subprocess.Popen(command, stdout=write, stderr=subprocess.DEVNULL)
     os.close(write)
     deadline = time.monotonic() + 30
     while archives.count(directory) < 500 and time.monotonic() < deadline:
