@@ -136,7 +136,7 @@ def test_complaints_that_repeat_are_counted(sink: Sink) -> None:
     writer.emit("connect_failed", {"broker": "b", "reason": "refused", "wait_s": 1})
     writer.emit("stats", {"held": 1})
     writer.emit("stats", {"held": 1})
-    writer.close()
+    writer.close(timeout_s=60)
     assert [(line["event"], line.get("reason"), line.get("repeated")) for line in sink.lines()] == [
         ("connect_failed", "refused", None), ("connect_failed", "other", None), ("connect_failed", "refused", 4), ("stats", None, None), ("stats", None, None),
     ]  # fmt: skip
