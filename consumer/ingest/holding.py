@@ -94,14 +94,16 @@ class Holding:
             if not self._batches.aside:
                 self._holds.clear()
                 continue
-            size = self._batches.aside[0].size
+            entry = self._batches.aside[0]
             try:
-                await self._disk.probe(size)
+                await self._disk.probe(entry.size)
             except StorageFault as fault:
                 event = "still_paused" if self._batches.blocked else "still_aside"
                 log.emit(event, reason=fault.reason, detail=fault.what, paused_s=self._held_s())
             else:
-                self._trial = (self._batches.bring_back(), size)
+                # A commit, or the end, may have taken it during the probe.
+                if self._batches.aside and self._batches.aside[0] is entry:
+                    self._trial = (self._batches.bring_back(), entry.size)
 
     def on_commit(self, batch: Batch) -> None:
         """A batch is durable: if it was one that was held, the others are tried too."""

@@ -129,3 +129,43 @@ async def test_one_commit_of_what_was_held_lets_everything_go_on(said: list) -> 
     task.cancel()
     assert (batch.last_tag, other.last_tag if other else 0, batches.blocked) == (1, 2, False)
     assert said[-1][0] == "resumed"
+
+
+class WaitingDisk(PlayedDisk):
+    """Takes everything; a probe that has begun ends when `answer` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(1 << 30)
+        self.answer = asyncio.Event()
+
+    async def probe(self, size: int = 0) -> None:
+        await super().probe(size)
+        if size:
+            await self.answer.wait()
+
+
+@pytest.mark.parametrize("end", [False, True], ids=["a commit", "the end"])
+async def test_a_probe_survives_that_nothing_is_held_any_more_when_it_returns(said: list, end: bool) -> None:
+    """On a slow disk the commit of the first message that was held comes during the probe for the second one."""
+    disk = WaitingDisk()
+    hold, batches = holding(disk)
+    for tag in (1, 2):
+        await hold.on_fault(await failed(batches, delivery(tag)), FAULT)
+    task = asyncio.create_task(hold.run())
+    disk.answer.set()
+    first = await batches.take()
+    assert first is not None
+    disk.answer.clear()
+    while len(disk.probed) < 4:
+        await asyncio.sleep(0.001)
+    if end:
+        batches.finish()
+    else:
+        hold.on_commit(first)
+    disk.answer.set()
+    second = await batches.take()
+    assert second is not None
+    while not task.done() and hold._holds.is_set():
+        await asyncio.sleep(0.001)
+    assert (second.last_tag, task.done()) == (2, False)
+    task.cancel()
