@@ -35,7 +35,7 @@ class Claim:
         self.deferred: list[Path] = []
         self.settled_sequence = 0
         self.unclean = self.ledger.state.unclean + self.ledger.state.running
-        self.unsettled = self.ledger.state.running or self.ledger.state.unsettled or not self.ledger.path.exists()
+        self.unsettled = self.ledger.state.running or self.ledger.state.unsettled or self.ledger.lost
         self._disk, self._place, self._instance, self._lock = disk, place, instance, lock
 
     @classmethod

@@ -43,7 +43,9 @@ class Ledger:
         self.path = directory / f"{instance}.ledger"
         self.behind = False
         self.not_noted: list[tuple[naming.ArchiveId, Path]] = []
-        self.state = self._load()
+        found = read(self.path)
+        self.lost = found is None  # there is none, or it cannot be read
+        self.state = self._load(found or State())
 
     def update(self, **changes: object) -> None:
         """Change and keep. Raises OSError; then the change holds in memory only, and the ledger is `behind`."""
@@ -68,8 +70,8 @@ class Ledger:
         """Count a sequence as used, in memory; its archive on the disk says so to later lives."""
         self.state = replace(self.state, sequence=sequence)
 
-    def _load(self) -> State:
-        state = read(self.path) or State()
+    def _load(self, state: State) -> State:
+        """The state of the ledger, with what the directory shows."""
         found = self._archives()
         sealed = [(archive, path) for archive, path in found if naming.parse_sealed(path)]
         self.not_noted = _not_noted(state, sealed)

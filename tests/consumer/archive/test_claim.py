@@ -1,6 +1,6 @@
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,14 @@ async def test_a_life_that_never_consumed_keeps_what_may_come_again(tmp_path: Pa
         claim.release()
 
 
-async def test_a_lost_ledger_says_nothing_of_what_may_come_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(bytes(300))], ids=["gone", "zeros"])
+async def test_a_lost_ledger_says_nothing_of_what_may_come_again(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    """Zeros: what some file systems leave of a file after a power cut."""
     one = shelf(tmp_path)
     one.append(some(0, 2))
-    one.ledger.path.unlink()
+    damage(one.ledger.path)
     claim = await take(tmp_path)
     assert claim.unsettled
     claim.release()
