@@ -75,7 +75,7 @@ def health_path(directory: Path, instance: str) -> Path:
 def judge(path: Path, now: Instant) -> tuple[bool, str]:
     """Whether the service is well, and a line that says why."""
     try:
-        state = orjson.loads(read_regular(path))
+        state = orjson.loads(read_regular(path, FILE_BYTES))
         age_s, unacked_age_s = now.since(Instant(**state["at"])), float(state["unacked_age_s"])
         text = f"{state['state']}, {state['archived']} archived, {state['held']} held, oldest {unacked_age_s} s"
     except FileNotFoundError:

@@ -120,4 +120,4 @@ async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
 
 def purpose_of(path: Path) -> str:
     """For what purpose the lock file was locked last. Raises OSError."""
-    return read_regular(path)[:PURPOSE_BYTES].decode("utf-8", "replace").strip()
+    return read_regular(path, PURPOSE_BYTES).decode("utf-8", "replace").strip()

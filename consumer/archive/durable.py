@@ -239,11 +239,14 @@ class Disk:
         return found.f_bavail * found.f_frsize
 
 
-def open_regular(path: Path, flags: int) -> int:
-    """Open a regular file. Raises OSError for a symbolic link (ELOOP) and for a FIFO, device or directory (EINVAL)."""
+def open_regular(path: Path, flags: int, follow: bool = False) -> int:
+    """Open a regular file. Raises OSError for a symbolic link (ELOOP) and for a FIFO, device or directory (EINVAL).
+
+    `follow`: open the file that a symbolic link names; only to read archives, never to write.
+    """
     try:
         # O_NONBLOCK: opening a FIFO would wait for its other end. It has no effect on regular files.
-        fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
+        fd = os.open(path, flags | (0 if follow else os.O_NOFOLLOW) | os.O_NONBLOCK | os.O_CLOEXEC, 0o640)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "is a symbolic link, a regular file is expected", str(path)) from error
@@ -254,10 +257,10 @@ def open_regular(path: Path, flags: int) -> int:
     raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
-def read_regular(path: Path) -> bytes:
-    """The content of a regular file. Raises OSError, as `open_regular` does."""
+def read_regular(path: Path, size: int = -1) -> bytes:
+    """The content of a regular file, or its first `size` bytes. Raises OSError, as `open_regular` does."""
     with open(open_regular(path, os.O_RDONLY), "rb") as file:
-        return file.read()
+        return file.read(size)
 
 
 def _rename_noreplace(source: Path, target: Path) -> None:

@@ -16,6 +16,8 @@ from consumer.archive import naming
 from consumer.archive.durable import Disk, read_regular
 from consumer.archive.watermark import read_watermark
 
+LEDGER_BYTES_MAX = 64 * 1024  # a longer one is none of ours, and cut off it cannot be read
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -73,7 +75,7 @@ class Ledger:
     def _load(self, state: State) -> State:
         """The state of the ledger, with what the directory shows."""
         found = self._archives()
-        sealed = [(archive, path) for archive, path in found if naming.parse_sealed(path)]
+        sealed = [(archive, path) for archive, path in found if naming.parse_sealed(path) and _is_text(path.name)]
         self.not_noted = _not_noted(state, sealed)
         mark = read_watermark(self._directory, self._instance)
         committed = max([state.committed, mark.sequence if mark else 0, *(archive.sequence for archive, _ in sealed)])
@@ -93,9 +95,14 @@ def _not_noted(state: State, sealed: list[tuple[naming.ArchiveId, Path]]) -> lis
     return sealed[-1:] if last is None else [one for one in sealed if one[0].sequence > last.sequence]
 
 
+def _is_text(name: str) -> bool:
+    """Whether a name is UTF-8, so that a ledger and a head can hold it."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 def read(path: Path) -> State | None:
     """The state that a ledger holds; None if there is no ledger that can be read."""
     try:
-        return msgspec.json.decode(read_regular(path), type=State)
+        return msgspec.json.decode(read_regular(path, LEDGER_BYTES_MAX), type=State)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None  # a ledger that cannot be read is no reason not to start: the directory knows the sequences

@@ -17,6 +17,7 @@ from codec.footer import decode_footer, footer_size, frame_sizes
 from codec.parts import FOOTER, PREFIX, check_of, frame_bytes, kind_of
 from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
+from consumer.archive.durable import open_regular
 from consumer.archive.found import Batch, Gap, Part, Seal
 from consumer.archive.listing import find_again
 from consumer.archive.locks import is_locked
@@ -38,7 +39,7 @@ class ArchiveFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._fd = open_regular(path, os.O_RDONLY, follow=True)
         found = os.fstat(self._fd)
         self.file = found.st_dev, found.st_ino
         self.size = 0

@@ -20,7 +20,7 @@ from codec.errors import CodecError
 from codec.footer import LostBytes
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held
+from consumer.archive.durable import Disk, held, open_regular
 from consumer.archive.ledger import Ledger
 from consumer.archive.losses import Expected, losses
 from consumer.archive.reader import ArchiveFile, Gap, events_or_none
@@ -177,7 +177,7 @@ def _sealed(found: Survey, target: Path) -> Sealed:
 
 def digest(path: Path) -> str:
     """SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with open(open_regular(path, os.O_RDONLY, follow=True), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -29,7 +29,7 @@ def read_watermark(directory: Path, instance: str) -> Watermark | None:
     """How far the instance has committed; None if it has not written a watermark, or if it cannot be read."""
     for _ in range(READ_ATTEMPTS):
         try:
-            return decode_watermark(read_regular(watermark_path(directory, instance))[:WATERMARK_BYTES])
+            return decode_watermark(read_regular(watermark_path(directory, instance), WATERMARK_BYTES))
         except OSError:
             return None
         except CodecError:

@@ -11,6 +11,7 @@ from consumer.archive import naming, recovery
 from consumer.archive.claim import Claim, purpose_of
 from consumer.archive.durable import Disk
 from consumer.archive.recovery import RECOVERING
+from consumer.archive.shelf import Shelf
 from consumer.archive.writer import Place
 from consumer.errors import Exit, Fatal
 from tests.support import archives
@@ -167,3 +168,36 @@ async def test_recovery_of_another_instance_says_so_in_its_lock(
     monkeypatch.setattr(recovery, "recover_own", recover)
     (await take(tmp_path)).release()
     assert purposes == [RECOVERING]
+
+
+def sparse(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(1 << 41)
+
+
+SEALED = b"20250101T000000.000000Z-20250101T000000.000000Z-one-00000041.kvp.zst"
+
+
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [
+        (SEALED, os.mkfifo),
+        (SEALED, lambda path: path.symlink_to("/dev/zero")),
+        (SEALED, Path.mkdir),
+        (b"\xe9t\xe9-" + SEALED, Path.touch),
+        (b"one.ledger", sparse),
+        (b"one.committed", sparse),
+        (b"two.ledger", sparse),
+    ],
+    ids=["fifo", "endless", "directory", "latin-1", "huge ledger", "huge watermark", "huge ledger of another"],
+)
+async def test_what_is_in_the_directory_under_a_name_of_ours_does_not_keep_from_starting(
+    tmp_path: Path, name: bytes, make: Callable[[Path], None]
+) -> None:
+    (tmp_path / "two-00000001.kvp.zst.open").touch()
+    make(tmp_path / os.fsdecode(name))
+    claim = await asyncio.wait_for(take(tmp_path), 10)
+    one = Shelf(Disk(), shelf(tmp_path).settings, claim.ledger)
+    assert one.append(some(0, 1)).events == 1
+    one.roll("stop")
+    claim.release()
