@@ -11,28 +11,42 @@ from pathlib import Path
 from codec.archive import Previous
 from codec.footer import LostBytes
 from consumer.archive import naming
-from consumer.archive.durable import Disk
+from consumer.archive.durable import Disk, held
 from consumer.archive.ledger import read
 from consumer.archive.listing import find_archives
 from consumer.archive.losses import Expected, losses
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import Finding, free_name, rebuild
 from consumer.archive.survey import Survey, survey
-from consumer.archive.tombstones import LEVELS_MAX
+from consumer.archive.tombstones import LEVELS_MAX, SUFFIX
 from consumer.archive.watermark import read_watermark
 
 
 def repair_sealed(disk: Disk, path: Path) -> Finding:
-    """Rebuild a sealed archive that is not whole; the original is kept beside it. Raises OSError."""
+    """Rebuild a sealed archive that is not whole; the original is kept beside it. Raises OSError.
+
+    Under the lock with which `compact` rewrites archives: two processes would write one new file.
+    """
     found = survey(path)
     outcome, reason = judge_sealed(path, found)
     if outcome == "mended":
-        fresh = path.with_name(path.name + ".mending")
-        named = _named(found)
-        lost = losses(found, _expected(found, named), sealed=True)
-        rebuild(disk, found, fresh, lost, _original(found, named, lost))
-        disk.supplant(path, fresh, free_name(path.with_name(path.name + naming.DAMAGED_SUFFIX)))
+        with held(disk, path.with_name(f"{found.id}{SUFFIX}.lock")) as free:
+            if not free:
+                reason = "another process repairs or compacts it, or deletes from it: try again when it has ended"
+                return Finding(path, "deferred", found.events, found.gaps, reason=reason)
+            found = survey(path)
+            outcome, reason = judge_sealed(path, found)
+            if outcome == "mended":
+                _rebuild(disk, path, found)
     return Finding(path, outcome, found.events, [] if outcome == "whole" else found.gaps, reason=reason)
+
+
+def _rebuild(disk: Disk, path: Path, found: Survey) -> None:
+    fresh = path.with_name(path.name + ".mending")
+    named = _named(found)
+    lost = losses(found, _expected(found, named), sealed=True)
+    rebuild(disk, found, fresh, lost, _original(found, named, lost))
+    disk.supplant(path, fresh, free_name(path.with_name(path.name + naming.DAMAGED_SUFFIX)))
 
 
 def judge_sealed(path: Path, found: Survey) -> tuple[str, str]:

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,11 @@ import pytest
 from codec import archive as container
 from codec import parts
 from codec.footer import LostBytes
+from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile, Seal
+from consumer.archive.repair import repair_sealed
+from consumer.archive.verify import verify_archive
 from tests.consumer.archive.test_reader import offsets
 from tests.support import archives
 from tests.support.shelves import shelf, some
@@ -181,3 +186,35 @@ def test_a_link_to_an_archive_is_not_replaced_by_a_file(sealed: list[Path], tmp_
     status, said = deedbox("repair", tmp_path)
     assert (status, "is a symbolic link" in said) == (1, True)
     assert sealed[0].is_symlink()
+
+
+class InterruptingDisk(Disk):
+    """Before the second append, `then` is done: what another process does meanwhile."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self.then, self.appends = then, 0
+
+    def append(self, fd: int, raw: bytes) -> None:
+        self.appends += 1
+        if self.appends == 2:
+            self.then()
+        super().append(fd, raw)
+
+
+def test_two_repairs_of_one_archive_at_a_time_put_no_half_of_a_file_in_its_place(sealed: list[Path]) -> None:
+    path = sealed[0]
+    raw = path.read_bytes()
+    rewrite(path, raw[: offsets(path)[1]] + b"damage" + raw[offsets(path)[1] :])
+    said: list[str] = []
+
+    def ends_half_way() -> None:
+        raise KeyboardInterrupt
+
+    def other() -> None:
+        with suppress(KeyboardInterrupt):
+            said.append(repair_sealed(InterruptingDisk(ends_half_way), path).reason)
+
+    assert repair_sealed(InterruptingDisk(other), path).outcome == "mended"
+    assert (verify_archive(path).state, verify_archive(path).events) == ("sealed", 6)
+    assert said == ["another process repairs or compacts it, or deletes from it: try again when it has ended"]
