@@ -130,11 +130,12 @@ def raw_max(events: int) -> int:
     return BATCH_RAW_MAX if events == 1 else SHARED_RAW_MAX
 
 
-def compress(raw: bytes, level: int) -> bytes:
-    """One zstd frame with content size and checksum."""
+def compress(raw: bytes, level: int, min_match: int = 0) -> bytes:
+    """One zstd frame with content size and checksum. `min_match`: zstd's parameter of that name, 0 for that of the level."""
     options: dict[int, int] = {
         zstd.CompressionParameter.compression_level: level,
         zstd.CompressionParameter.checksum_flag: 1,
+        zstd.CompressionParameter.min_match: min_match,
     }
     return zstd.compress(raw, options=options)
 

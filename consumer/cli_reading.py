@@ -89,14 +89,21 @@ def undelete(name: Named, paths: Paths, /) -> int:
     return deleting.undelete(paths, name, deleting.Terminal(print, complain))
 
 
-def compact(paths: Paths, /) -> int:
+def compact(
+    paths: Paths,
+    /,
+    *,
+    repack: Annotated[bool, Parameter(help="Merge small batches instead, where that pays.", negative="")] = False,
+) -> int:
     """Take deleted events out of sealed archives for good. Every other event keeps its position.
 
-    Examples: `deedbox compact DIR`, `deedbox compact DIR/20261121`.
+    With --repack, merge small batches instead: same events, same positions, smaller files. The service does it by itself.
+    Examples: `deedbox compact DIR`, `deedbox compact DIR/20261121`, `deedbox compact --repack DIR`.
     """
     from consumer.deleting import show_compaction
+    from consumer.repacking import show_repacking
 
-    return show_compaction(paths, print)
+    return show_repacking(paths, print) if repack else show_compaction(paths, print)
 
 
 def import_(

@@ -55,6 +55,8 @@ CATALOGUE = {
     "delivery_limit_near": _event("warning", "queue count", "A message came back `count` times; a quorum queue drops messages at its delivery limit.", "Find out why the service restarts; raise the limit or set a dead-letter exchange."),
     "archive_opened": _event("info", "archive", "A new archive takes batches."),
     "archive_sealed": _event("info", "archive path events bytes reason", "An archive is complete and will not change."),
+    "archive_repacked": _event("info", "path bytes saved", "The batches of a sealed archive were merged: same events and positions, `saved` bytes less."),
+    "repack_failed": _event("warning", "path reason", "A sealed archive could not be repacked. It is whole, and larger than it could be.", "Nothing: the next start tries again. If it repeats, look at the reason."),
     "archive_abandoned": _event("error", "archive reason detail", "Writing failed; the archive is final as it is, and is recovered when the disk allows.", "Check the disk."),
     "directory_unsynced": _event("warning", "path archive", "A directory could not be synced after an archive was renamed in it. Nothing is lost: it is synced before anything that depends on it.", "Check the disk."),
     "unsupported_file_system": _event("warning", "directory type reason", "The archive directory is on a file system that may break the promise, because of `reason`.", "Move the archive directory to a local ext4, xfs or btrfs."),

@@ -30,6 +30,7 @@ from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.delivery import DESCRIBERS
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
+from consumer.repacking import Repacker
 from consumer.sections import Settings
 from consumer.stats import Stats
 
@@ -81,7 +82,8 @@ class Service:
 
     def _start(self, claim: Claim) -> Stages:
         settings = self._settings
-        shelf = Shelf(self._disk, self._shelf_settings(), claim.ledger, boot_id=boot_id())
+        repacker = Repacker(self._place.directory)
+        shelf = Shelf(self._disk, self._shelf_settings(), claim.ledger, boot_id=boot_id(), on_sealed=repacker.sealed)
         for path in claim.deferred:
             shelf.adopt(path)
         appender = Appender(shelf)
@@ -94,7 +96,9 @@ class Service:
         ingest = Ingest(Broker(settings.topology), appender, deduplicator, pace)
         stats = Stats(ingest, appender, self._place.directory)
         health = Health(self._place.directory, settings.instance)
-        watches = [appender.run_timer(), stats.run(settings.service.stats_s, health), _adopt_orphans(claim)]
+        watches = [
+            appender.run_timer(), stats.run(settings.service.stats_s, health), _adopt_orphans(claim), repacker.run(),
+        ]  # fmt: skip
         tasks = [asyncio.create_task(watch) for watch in watches]
         stages = Stages(claim, appender, ingest, stats, health, asyncio.create_task(ingest.run()), tasks)
         self._loop.add_signal_handler(signal.SIGHUP, _seal, stages)

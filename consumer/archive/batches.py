@@ -31,26 +31,25 @@ class Encoded(NamedTuple):
     events: Sequence[Event]
 
 
-def encode_batches(events: Sequence[Event], slot: Slot, level: int) -> Iterator[Encoded]:
+def encode_batches(events: Sequence[Event], slot: Slot, level: int, min_match: int = 0) -> Iterator[Encoded]:
     """One batch, or as many as the limits demand. Raises TooLarge for an event that no archive takes."""
     records = b"".join(kvp.encode_batch(events, slot.archive, slot.first_event))
     if len(records) <= container.raw_max(len(events)) or len(events) == 1:
-        yield _encode(events, records, slot, level)
+        yield _encode(events, slot, container.compress(records, level, min_match), len(records))
         return
     del records
     middle = len(events) // 2
     for part in (events[:middle], events[middle:]):
-        for encoded in encode_batches(part, slot, level):
+        for encoded in encode_batches(part, slot, level, min_match):
             yield encoded
             slot = Slot(slot.archive, slot.number + 1, slot.first_event + encoded.header.events, encoded.header.check)
 
 
-def _encode(events: Sequence[Event], records: bytes, slot: Slot, level: int) -> Encoded:
-    frame = container.compress(records, level)
+def _encode(events: Sequence[Event], slot: Slot, frame: bytes, raw: int) -> Encoded:
     times = [event.time_us for event in events]
     arrivals = [event.arrived_us for event in events]
     header = BatchHeader(
-        slot.number, len(records) // kvp.RECORD_BYTES, len(events), len(frame), len(records), slot.first_event,
+        slot.number, raw // kvp.RECORD_BYTES, len(events), len(frame), raw, slot.first_event,
         min(times), max(times), min(arrivals), max(arrivals), xxh3_64_intdigest(frame), slot.link, check=0,
     )  # fmt: skip
     header_raw = container.encode_batch_header(header)

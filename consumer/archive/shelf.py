@@ -55,6 +55,9 @@ class Shelf:
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     boot_id: str = ""
+    on_sealed: Callable[[Path], None] = lambda _path: (
+        None
+    )  # told of each archive that was sealed, on the shelf's thread
     last_roll: str = ""
     writer: ArchiveWriter | None = None
     _abandoned: list[recovery.Abandoned] = field(default_factory=list)
@@ -210,6 +213,7 @@ class Shelf:
         self.recover_abandoned()
 
     def _note_sealed(self, sealed: Sealed) -> None:
+        self.on_sealed(sealed.path)
         self._note(lambda: recovery.note_sealed(self.ledger, sealed))
 
     def _note(self, step: Callable[[], None]) -> None:

@@ -1,0 +1,76 @@
+"""Merge the batches of sealed archives where that pays: at low rates each event is a batch, and as large as plain text.
+
+Same events, same positions, same marks; fewer batches, and filters also where recovery has sealed without. An archive
+that has lost something stays as it is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codec.profiles import RECORD_BYTES
+from consumer.archive import naming
+from consumer.archive.durable import Disk
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, open_archive
+from consumer.archive.rewriting import Change, Unfit, grouped, remove_leftovers, rewrite
+from consumer.archive.tombstones import Tombstones
+
+FRAME_RAW = 1000 * RECORD_BYTES  # larger frames are hardly smaller, and one event of them costs more to read
+LEVEL, MIN_MATCH = 12, 6  # records differ in long stretches: short matches cost more than they save
+FREE_BYTES_MIN = 64 << 20  # left to ingest, beside the copy
+
+
+@dataclass(frozen=True, slots=True)
+class Repacked:
+    """What was done with an archive. `outcome`: repacked, busy, or unreadable; `saved`: bytes."""
+
+    path: Path
+    outcome: str
+    saved: int = 0
+    reason: str = ""
+
+
+def repack(disk: Disk, paths: Sequence[Path]) -> Iterator[Repacked]:
+    """Repack the archives below the paths that it pays for."""
+    for path in find_archives(list(paths)):
+        if not path.name.endswith(naming.OPEN_SUFFIX):
+            try:
+                remove_leftovers(disk, path)
+                if pays(path):
+                    yield Repacked(path, "repacked", _repack(disk, path))
+            except Unfit as error:
+                yield Repacked(path, "busy", reason=str(error))
+            except OSError as error:
+                yield Repacked(path, "unreadable", reason=error.strerror or str(error))
+
+
+def _repack(disk: Disk, path: Path) -> int:
+    if disk.free_bytes(path.parent) < path.stat().st_size + FREE_BYTES_MIN:
+        raise Unfit(f"less than {FREE_BYTES_MIN >> 20} MiB would be free: free space")
+    return rewrite(disk, path, Change(Tombstones(), FRAME_RAW, LEVEL, MIN_MATCH))
+
+
+def pays(path: Path) -> bool:
+    """Whether an archive is whole, and half of its batches or more would go, or it has no filters yet. Raises OSError."""
+    with open_archive(path) as archive:
+        batches, seal = _whole(archive)
+    if seal is None or not batches:
+        return False
+    merged = sum(1 for _ in grouped(batches, FRAME_RAW))
+    filters = any(row.words for row in seal.rows) or seal.footer.rewritten_from is not None
+    return 2 * merged <= len(batches) or not filters
+
+
+def _whole(archive: ArchiveFile) -> tuple[list[Batch], Seal | None]:
+    """The batches of an archive that has lost nothing, and its seal; otherwise no seal."""
+    batches: list[Batch] = []
+    events = 0
+    for part in archive.parts(frames=False):
+        if isinstance(part, Gap) or (isinstance(part, Batch) and part.header.first_event != events):
+            return batches, None
+        if isinstance(part, Seal):
+            return batches, None if part.footer.gaps else part
+        events += part.header.events
+        batches.append(part)
+    return batches, None

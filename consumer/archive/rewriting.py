@@ -1,0 +1,154 @@
+"""Write a sealed archive anew: with events taken out, or with its batches merged.
+
+Invariants: the archive is there under its name at every moment, whole, either as it was or rewritten; a crash leaves one of the two and
+files that the next rewriting removes. Every event keeps its number. The footer names the SHA-256 of the original, so that
+the archive stays proven as the predecessor of the next one. The new file is locked while it is written: of two processes that
+would rewrite an archive, one does. A reader that has the old file open reads on in it.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from codec import archive as container
+from codec.parts import check_of
+from consumer.archive.batches import Slot, encode_batches
+from consumer.archive.durable import Disk, is_held
+from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal
+from consumer.archive.recovery import digest
+from consumer.archive.tombstones import Tombstones, is_removed, removed
+from consumer.archive.writer import Index
+
+_FRESH, _OLD = ".compacting", ".uncompacted"
+
+
+class Unfit(Exception):
+    """An archive that must not be rewritten, or cannot be now. The text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a rewriting changes: deleted events go; batches are merged to frames of up to `frame_raw` bytes of records (0: none are)."""
+
+    tombstones: Tombstones
+    frame_raw: int
+    level: int
+    min_match: int = 0
+
+
+def grouped(batches: Sequence[Batch], frame_raw: int) -> Iterator[list[Batch]]:
+    """Batches that become one, in order. Between two of a group no event is missing."""
+    group: list[Batch] = []
+    raw = 0
+    for batch in batches:
+        before = group[-1].header if group else None
+        follows = before is not None and before.first_event + before.events == batch.header.first_event
+        if group and (not follows or raw + batch.header.raw > frame_raw):
+            yield group
+            group, raw = [], 0
+        group.append(batch)
+        raw += batch.header.raw
+    if group:
+        yield group
+
+
+def rewrite(disk: Disk, path: Path, change: Change) -> int:
+    """Rewrite an archive durably; gives how many bytes that saved. Raises Unfit and OSError, and then the archive is as it was."""
+    with _fresh_file(disk, path) as (fd, fresh), ArchiveFile(path) as archive:
+        parts = [_without_frame(part) for part in archive.parts()]  # every frame is compared with its checksum
+        if reason := damage(parts):
+            raise Unfit(reason)
+        seal = parts[-1]
+        assert isinstance(seal, Seal), "see damage"
+        _write(disk, fd, archive, [part for part in parts if isinstance(part, Batch)], seal, change)
+        disk.sync(fd)
+        disk.make_read_only(fd)
+        before, after = path.stat().st_size, fresh.stat().st_size
+        aside = path.with_name(path.name + _OLD)
+        disk.supplant(path, fresh, aside)
+        disk.remove(aside)
+    return before - after
+
+
+@contextmanager
+def _fresh_file(disk: Disk, path: Path) -> Iterator[tuple[int, Path]]:
+    """A new file beside the archive, locked. Raises Unfit if another process has it."""
+    remove_leftovers(disk, path)
+    fresh = path.with_name(path.name + _FRESH)
+    try:
+        fd = disk.create(fresh)
+    except FileExistsError:
+        raise Unfit("another process rewrites it: try again when that has ended") from None
+    try:
+        yield fd, fresh
+    finally:
+        disk.close(fd)
+        if os.path.lexists(fresh):
+            disk.remove(fresh)
+
+
+def remove_leftovers(disk: Disk, path: Path) -> None:
+    """Remove the files of a rewriting of this archive that did not end. Raises OSError."""
+    fresh, old = (path.with_name(path.name + suffix) for suffix in (_FRESH, _OLD))
+    if os.path.lexists(fresh) and is_held(fresh):
+        return
+    for leftover in (fresh, old):
+        if os.path.lexists(leftover):
+            with suppress(FileNotFoundError):  # the process that was about to remove it did
+                disk.remove(leftover)
+
+
+def damage(parts: Sequence[Part]) -> str:
+    """Why an archive must not be rewritten: the new one would hide what this one lacks. Empty if it may be."""
+    if newer := next((part for part in parts if isinstance(part, Gap) and part.kind == "newer"), None):
+        return newer.reason
+    end = parts[-1] if parts else None
+    if not isinstance(end, Seal) or any(isinstance(part, Gap) and part.size for part in parts):
+        return "repair it first"
+    if [row.header for row in end.rows] != [part.header for part in parts if isinstance(part, Batch)]:
+        return "its footer names other batches: repair it first"
+    return ""
+
+
+def _without_frame(part: Part) -> Part:
+    return Batch(part.offset, part.header) if isinstance(part, Batch) else part
+
+
+def _write(disk: Disk, fd: int, archive: ArchiveFile, batches: Sequence[Batch], seal: Seal, change: Change) -> None:
+    """All of the archive, with the chain of its new batches."""
+    index = Index(check_of(archive.head_raw))
+    disk.append(fd, archive.head_raw)
+    gone = 0
+    for group in grouped(batches, change.frame_raw) if change.frame_raw else ([batch] for batch in batches):
+        gone += _write_group(disk, fd, archive, group, index, change)
+    if index.events != seal.footer.events:
+        raise Unfit(f"it holds {index.events} events, and its footer counts {seal.footer.events}: repair it first")
+    before = seal.footer.rewritten_from or digest(archive.path)
+    disk.append(fd, index.encode_end(len(archive.head_raw), seal.footer.gaps, before, gone))
+
+
+def _write_group(
+    disk: Disk, fd: int, archive: ArchiveFile, group: Sequence[Batch], index: Index, change: Change
+) -> int:
+    """Batches as one, or one as it is; gives how many removed events there are."""
+    header = group[0].header
+    events = [event for batch in group for event in archive.with_frame(batch).events()]
+    hidden = change.tombstones.events
+    kept = [removed(event) if number in hidden else event for number, event in enumerate(events, header.first_event)]
+    number = (
+        len(index.rows) if change.frame_raw else header.number
+    )  # where batches are missing, the numbers keep the holes
+    if len(group) == 1 and kept == events:
+        raw = container.encode_batch_header(replace(header, number=number, previous=index.link, check=0))
+        disk.append(fd, raw)
+        for piece in archive.with_frame(group[0]).frame or ():
+            disk.append(fd, piece)
+        index.add(container.decode_batch_header(raw), kept)
+    else:
+        slot = Slot(str(archive.id), number, header.first_event, index.link)
+        for batch in encode_batches(kept, slot, change.level, change.min_match):
+            disk.append(fd, batch.raw)
+            index.add(batch.header, batch.events)
+    return sum(map(is_removed, kept))

@@ -1,0 +1,86 @@
+"""Repack sealed archives beside ingest, one at a time, in a process of lowest priority.
+
+A process and not a thread: encoding thousands of events would hold the interpreter's lock while deliveries wait. Invariant: the service
+loses nothing when the process fails, is killed or is stopped half way; an archive that was missed is repacked in a later life.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from consumer import log
+from consumer.archive.durable import Disk
+from consumer.archive.listing import find_archives
+from consumer.archive.naming import parse_sealed
+from consumer.archive.repack import pays, repack
+from consumer.errors import Exit
+
+
+class Repacker:
+    """The archives that wait. `sealed` may be called from any thread."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Queue[Path] = asyncio.Queue()
+
+    def sealed(self, path: Path) -> None:
+        """An archive has been sealed."""
+        self._loop.call_soon_threadsafe(self._waiting.put_nowait, path)
+
+    async def run(self) -> None:
+        """The archives of earlier lives, then those that are sealed in this one, until cancelled."""
+        for path in await asyncio.to_thread(_sealed_below, self._directory):
+            await self._repack(path)
+        while True:
+            await self._repack(await self._waiting.get())
+
+    async def _repack(self, path: Path) -> None:
+        try:
+            if not await asyncio.to_thread(pays, path):
+                return
+            before = path.stat().st_size
+            status, reason = await _run(path)
+            after = path.stat().st_size
+        except OSError as error:
+            log.emit("repack_failed", path=str(path), reason=error.strerror or str(error))
+            return
+        if status or after == before:
+            log.emit("repack_failed", path=str(path), reason=reason or f"status {status}")
+        else:
+            log.emit("archive_repacked", path=str(path), bytes=after, saved=before - after)
+
+
+def _sealed_below(directory: Path) -> list[Path]:
+    return [path for path in find_archives([directory]) if parse_sealed(path)]
+
+
+async def _run(path: Path) -> tuple[int, str]:
+    """Status of the command, and what it said."""
+    command = [sys.executable, "-m", "consumer", "compact", "--repack", os.fspath(path)]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,  # Ctrl-C on a terminal is for the service
+    )  # fmt: skip
+    try:
+        said, _ = await process.communicate()
+    except asyncio.CancelledError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    return process.returncode or 0, said.decode("utf-8", "replace").strip()[-500:]
+
+
+def show_repacking(paths: Sequence[Path], say: Callable[[str], None]) -> Exit:
+    """Merge small batches, at the lowest priority, so that ingest is not slowed; DAMAGED if an archive could not be repacked."""
+    os.nice(19)
+    status = Exit.OK
+    for done in repack(Disk(), paths):
+        say(f"{done.outcome}: {done.path}: {done.saved} bytes saved{': ' + done.reason if done.reason else ''}")
+        status = status if done.outcome == "repacked" else Exit.DAMAGED
+    say("nothing else to do")
+    return status

@@ -1,0 +1,221 @@
+import random
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from codec import archive as container
+from codec.amqp import encode_header
+from codec.event import Event, format_time
+from consumer.archive import recovery
+from consumer.archive.catalog import Wanted, look_up
+from consumer.archive.compact import compact
+from consumer.archive.durable import Disk
+from consumer.archive.listing import find_archives
+from consumer.archive.reader import ArchiveFile, Batch, open_archive
+from consumer.archive.repack import pays, repack
+from consumer.archive.tombstones import add_tombstones
+from consumer.archive.verify import verify
+from consumer.archive.writer import Place
+from consumer.demo.notifications import notifications
+from consumer.query.query import make_query
+from consumer.query.search import Search, search
+from consumer.query.tail import Tail
+from tests.support import archives
+from tests.support.shelves import START_US, event, shelf, some
+
+NOW = "2026-11-21T16:15:00.000000Z"
+
+
+def one_by_one(directory: Path, events: list[Event], seal: bool = True) -> None:
+    one = shelf(directory)
+    for found in events:
+        one.append([found])
+    if seal:
+        one.roll("test")
+    elif one.writer is not None:
+        one.writer.abandon()
+
+
+def repacked(directory: Path) -> list[str]:
+    return [done.outcome for done in repack(Disk(), [directory])]
+
+
+def faults(directory: Path) -> list[str]:
+    return [fault for verdict in verify([directory]) for fault in verdict.faults]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """Two sealed archives of one event a batch, the second chained to the first."""
+    one_by_one(tmp_path / "archive", some(0, 40))
+    one_by_one(tmp_path / "archive", some(40, 20))
+    return tmp_path / "archive"
+
+
+def notification_mix() -> Iterator[Event]:
+    """2,300 B, as a compute cloud sends them."""
+    now, dice = START_US, random.Random(3)
+    for found in notifications(3000):
+        now += dice.randrange(1_000, 900_000)
+        header = encode_header({"content_type": "application/json", "delivery_mode": 2, "message_id": found.message_id})
+        yield Event(found.message_id, found.event_type, now, now, "nova", found.routing_key, header, found.body)
+
+
+def small_mix() -> Iterator[Event]:
+    """415 B: a notification with the members that every one has, of twenty instances of five tenants."""
+    now, dice = START_US, random.Random(3)
+    instances, tenants = [_uuid(dice) for _ in range(20)], [_uuid(dice).replace("-", "") for _ in range(5)]
+    for _ in range(6000):
+        now += dice.randrange(1_000, 900_000)
+        id, kind, instance = (
+            _uuid(dice),
+            dice.choice(["compute.instance.update", "compute.instance.exists"]),
+            dice.randrange(20),
+        )
+        text = (
+            f'{{"message_id":"{id}","event_type":"{kind}","publisher_id":"compute.host-{instance % 7}","priority":"INFO",'
+            f'"timestamp":"{format_time(now - dice.randrange(3000))}","_context_request_id":"req-{_uuid(dice)}",'
+            f'"payload":{{"instance_id":"{instances[instance]}","tenant_id":"{tenants[instance % 5]}","state":"active"'
+        )
+        body = (text + f',"pad":"{"-" * (415 - len(text) - 11)}"}}}}').encode()
+        header = encode_header({"content_type": "application/json", "delivery_mode": 2, "message_id": id})
+        yield Event(id, kind, now, now, "nova", "notifications.info", header, body)
+
+
+def _uuid(dice: random.Random) -> str:
+    return str(uuid.UUID(int=dice.getrandbits(128)))
+
+
+@pytest.mark.parametrize(("mix", "limit"), [(notification_mix, 1.25), (small_mix, 1.42)])
+def test_archives_of_one_event_a_batch_take_little_more_than_zstd_3(
+    tmp_path: Path, mix: Callable[[], Iterator[Event]], limit: float
+) -> None:
+    """They were as large as plain text. A small event takes 20 bytes more than its body, for its id, times and number."""
+    events = list(mix())
+    one_by_one(tmp_path / "archive", events)
+    (path,) = find_archives([tmp_path])
+    plain = len(container.zstd.compress(b"\n".join(found.body for found in events), 3))
+    before = path.stat().st_size
+    assert repacked(tmp_path) == ["repacked"]
+    after = path.stat().st_size
+    print(f"{len(events)} events: zstd -3 {plain}, before {before / plain:.2f}, after {after / plain:.3f}")
+    assert before > 4 * plain
+    assert after <= limit * plain
+    assert archives.events(tmp_path) == events
+
+
+def test_a_repacked_archive_holds_the_same_events_at_the_same_positions(directory: Path) -> None:
+    before = list(search([directory]))
+    sizes = [path.stat().st_size for path in find_archives([directory])]
+    assert repacked(directory) == ["repacked", "repacked"]
+    assert list(search([directory])) == before
+    assert [verdict.batches for verdict in verify([directory])] == [1, 1]
+    assert all(path.stat().st_size < size for path, size in zip(find_archives([directory]), sizes, strict=True))
+    assert repacked(directory) == []
+
+
+def test_the_chain_of_archives_stays_proven(directory: Path) -> None:
+    one_by_one(directory, some(60, 5), seal=True)
+    repacked(directory)
+    one_by_one(directory, some(65, 5))
+    assert faults(directory) == []
+    repacked(directory)
+    assert faults(directory) == []
+
+
+def test_deletions_and_marks_stay_what_they_are(directory: Path) -> None:
+    marked = event(60)._replace(duplicate="one-00000001:3", redelivered=True)
+    one_by_one(directory, [marked, *some(61, 3)])
+    with open_archive(find_archives([directory])[0]) as archive:
+        add_tombstones(Disk(), archive, [7], "x", NOW)
+    repacked(directory)
+    shown = [found.position for found in search([directory])]
+    assert "one-00000001:7" not in shown
+    assert [found.event.duplicate for found in search([directory]) if found.event.duplicate] == ["one-00000001:3"]
+    (done,) = compact(Disk(), [directory])
+    assert (done.outcome, done.events) == ("compacted", 1)
+    assert [verdict.removed for verdict in verify([directory])] == [1, 0, 0]
+    assert faults(directory) == []
+
+
+def test_recovered_archives_get_filters(tmp_path: Path) -> None:
+    one = shelf(tmp_path / "archive")
+    for at in range(0, 6000, 2000):
+        one.append(some(at, 2000))
+    assert one.writer is not None
+    one.writer.abandon()
+    recovery.recover(Disk(), Place(tmp_path / "archive"), one.writer.path)
+    (path,) = find_archives([tmp_path])
+    wanted = Wanted(ids=frozenset(["id-4001"]))
+    assert len(look_up(path, wanted).batches) == 3
+    assert repacked(tmp_path) == ["repacked"]
+    assert len(look_up(path, wanted).batches) == 1
+    assert repacked(tmp_path) == []
+    assert faults(tmp_path) == []
+
+
+def test_a_reader_with_the_old_file_open_goes_on(directory: Path) -> None:
+    path = find_archives([directory])[0]
+    with ArchiveFile(path) as archive:
+        parts = archive.parts()
+        first = next(parts)
+        repacked(directory)
+        rest = [first, *parts]
+    assert [found for part in rest if isinstance(part, Batch) for found in part.events()] == some(0, 40)
+
+
+def test_a_search_that_was_planned_before_finds_the_archive_again(directory: Path) -> None:
+    planned = Search([directory], make_query())
+    planned.plan()
+    repacked(directory)
+    assert [found.event for found in planned] == some(0, 60)
+    assert planned.faults == []
+
+
+def test_a_tail_goes_on_through_a_repacking(directory: Path) -> None:
+    tail = Tail([directory])
+    assert [found.event for found in tail.newest(5)] == some(55, 5)
+    repacked(directory)
+    one_by_one(directory, some(60, 5))
+    tail._look(everywhere=True)
+    assert [found.event for found in tail.read()] == some(60, 5)
+    assert tail.faults == []
+    tail.close()
+
+
+def test_an_archive_that_has_lost_something_stays_as_it_is(directory: Path) -> None:
+    path = find_archives([directory])[0]
+    path.chmod(0o640)
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(raw)
+    assert repacked(directory) == ["repacked"]
+    assert path.read_bytes() == raw
+
+
+def test_full_batches_are_left_alone(tmp_path: Path) -> None:
+    one = shelf(tmp_path / "archive")
+    for at in range(0, 3000, 1000):
+        one.append(some(at, 1000))
+    one.roll("test")
+    assert not pays(find_archives([tmp_path])[0])
+    assert repacked(tmp_path) == []
+
+
+def test_of_two_at_a_time_one_does_it(directory: Path) -> None:
+    path = find_archives([directory])[0]
+    disk = Disk()
+    fd = disk.create(path.with_name(path.name + ".compacting"))
+    assert [done.outcome for done in repack(disk, [path])] == ["busy"]
+    disk.close(fd)
+    assert repacked(path) == ["repacked"]
+    assert sorted(directory.rglob("*.compacting")) == []
+
+
+def test_a_full_disk_leaves_the_archive_as_it_was(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Disk, "free_bytes", lambda _self, _path: 1 << 20)
+    assert repacked(directory) == ["busy", "busy"]
+    assert sorted(directory.rglob("*.compacting")) == []
+    assert faults(directory) == []

@@ -1,0 +1,50 @@
+import errno
+import shutil
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.listing import find_archives
+from consumer.archive.repack import repack
+from consumer.archive.verify import verify
+from tests.support import archives
+from tests.support.disk import PowerCut, ShadowDisk
+from tests.support.shelves import shelf, some
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    one = shelf(tmp_path / "made")
+    for serial in range(8):
+        one.append(some(serial, 1))
+    one.roll("test")
+    return tmp_path / "made"
+
+
+def copy(sealed: Path, target: Path) -> tuple[Path, ShadowDisk]:
+    shutil.copytree(sealed, target)
+    return target, ShadowDisk(target)
+
+
+def steps(sealed: Path, target: Path) -> int:
+    directory, disk = copy(sealed, target)
+    assert [done.outcome for done in repack(disk, [directory])] == ["repacked"]
+    return len(disk.calls)
+
+
+@pytest.mark.parametrize("crash", [True, False], ids=["killed", "an error of the disk"])
+def test_at_every_step_the_archive_is_there_and_whole(sealed: Path, tmp_path: Path, crash: bool) -> None:
+    for step in range(1, steps(sealed, tmp_path / "count") + 1):
+        directory, disk = copy(sealed, tmp_path / f"step-{step}")
+        disk.fail_at, disk.crash, disk.error = step, crash, errno.EIO
+        try:
+            list(repack(disk, [directory]))
+        except PowerCut:
+            pass
+        assert archives.events(directory) == some(0, 8), f"step {step}"
+        assert [verdict.faults for verdict in verify([directory])] == [[]], f"step {step}"
+        list(repack(ShadowDisk(directory), [directory]))
+        names = [path.name for path in directory.rglob("*") if path.is_file()]
+        assert [name for name in names if name.endswith((".compacting", ".uncompacted"))] == [], f"step {step}"
+        assert archives.events(directory) == some(0, 8)
+        assert len(find_archives([directory])) == 1
