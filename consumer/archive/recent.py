@@ -175,7 +175,8 @@ def _plan(paths: dict[int, Path], after: Place, durable: Callable[[Path], int | 
             continue
         window = max(window, min(head_window, WINDOW_MAX))
         if found and oldest_us is None:
-            oldest_us = max(batch.header.last_arrived_us for batch in found) - AGE_US
+            # Of the last batch and not the latest time: the clock may have been set back.
+            oldest_us = found[-1].header.last_arrived_us - AGE_US
         recent = _newest(found, window - taken, oldest_us or 0)
         taken += sum(batch.header.events for batch in recent)
         if recent:

@@ -259,3 +259,11 @@ def test_an_archive_that_cannot_be_read_is_no_reason_not_to_start(
 
 def test_a_directory_that_cannot_be_listed_is_no_reason_not_to_start(tmp_path: Path) -> None:
     assert list(recent(tmp_path / "gone").window()) == []
+
+
+def test_a_clock_that_was_set_back_takes_no_event_out_of_the_window(tmp_path: Path) -> None:
+    """Two hours, as after a start with a wrong clock: the newest events have the oldest times."""
+    one = crashed(tmp_path, "me", 0, 10)
+    one.append([event._replace(arrived_us=event.arrived_us - 4 * AGE_US) for event in some(10, 10)])
+    die(one)
+    assert [event.id for _, event in recent(tmp_path).window()] == [f"id-{serial}" for serial in range(20)]
