@@ -19,7 +19,7 @@ class Exit(IntEnum):
     EXCHANGE = 13  # the exchange exists with another type or other arguments
     MISSING = 14  # queue or exchange does not exist, and broker.declare does not include it
     DIRECTORY = 15  # the archive directory cannot be written
-    INSTANCE = 16  # another process has this instance in this directory, or this state of `watch`
+    INSTANCE = 16  # another process has this instance in this directory, or may have it; or this state of `watch`
     STALLED = 17  # connected, messages waiting, nothing delivered, and a new connection did not help
     DEADLINE = 18  # the drain after SIGTERM did not end in time; what was left has been given back
     NO_BROKER = 19  # `demo` found no broker and cannot install one

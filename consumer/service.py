@@ -83,7 +83,9 @@ class Service:
     def _start(self, claim: Claim) -> Stages:
         settings = self._settings
         repacker = Repacker(self._place.directory)
-        shelf = Shelf(self._disk, self._shelf_settings(), claim.ledger, boot_id=boot_id(), on_sealed=repacker.sealed)
+        shelf = Shelf(
+            self._disk, self._shelf_settings(), claim.ledger, boot_id=boot_id(), on_sealed=repacker.sealed, guard=claim.check,
+        )  # fmt: skip
         for path in claim.deferred:
             shelf.adopt(path)
         appender = Appender(shelf)

@@ -5,6 +5,7 @@ full or failing does not keep a claim from being taken: what could not be mended
 """
 
 import asyncio
+import errno
 import os
 import time
 from contextlib import suppress
@@ -69,8 +70,27 @@ class Claim:
 
         `settled`: everything that was archived is acknowledged, so that nothing of it comes again.
         """
+        with suppress(Fatal):  # else the ledger belongs to another process, which knows better
+            self.check()
+            self._end(consumed, settled)
+
+    def _end(self, consumed: bool, settled: bool) -> None:
         unsettled = not settled if consumed else self.unsettled
         self._note(running=False, unclean=0 if consumed else self.ledger.state.unclean, unsettled=unsettled)
+
+    def check(self) -> None:
+        """Prove that this process still has the instance. Raises Fatal if the lock file was removed or replaced.
+
+        Another process may have the instance then, and the next archives of both would have the same number.
+        """
+        path = naming.lock_path(self._place.directory, self._instance)
+        try:
+            self._disk.check(self._lock, path, os.fstat(self._lock).st_size)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ESTALE) or not self._place.directory.exists():
+                return  # the disk does not answer, or the directory is gone: the next step on the disk reports it
+            what = f"{path}: {error.strerror}: another process may have instance {self._instance!r} now"
+            raise Fatal(Exit.INSTANCE, what, "never remove or replace a lock file; start again") from error
 
     def release(self) -> None:
         """Give up the lock."""

@@ -47,7 +47,7 @@ class Snapshot:
 
 @dataclass
 class Shelf:
-    """The archives of one instance. The caller holds the instance's lock."""
+    """The archives of one instance. The caller holds the instance's lock; `guard` raises Fatal if it has lost it."""
 
     disk: Disk
     settings: ShelfSettings
@@ -58,6 +58,7 @@ class Shelf:
     on_sealed: Callable[[Path], None] = lambda _path: (
         None
     )  # told of each archive that was sealed, on the shelf's thread
+    guard: Callable[[], None] = lambda: None
     last_roll: str = ""
     writer: ArchiveWriter | None = None
     _abandoned: list[recovery.Abandoned] = field(default_factory=list)
@@ -119,6 +120,7 @@ class Shelf:
             raise StorageFault("disk_low", what, "free space", size)
 
     def _open(self) -> ArchiveWriter:
+        self.guard()
         self.recover_abandoned()
         state = self.ledger.state
         head = Head(

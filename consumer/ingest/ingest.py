@@ -2,8 +2,8 @@
 
 Role: reconnect, pause, resume; what is done with deliveries is in `loop`, what belongs to one channel in `generation`.
 Invariants: a disk that fails pauses the service and never ends it. A fault that a person must repair ends it only before the
-first delivery could come, because later it may go away; a stall that a new connection does not end, and a defect of the writer, end
-it at any time. Whatever the end is, what is held is returned.
+first delivery could come, because later it may go away; a stall that a new connection does not end, a defect of the writer,
+and a lock that was lost end it at any time. Whatever the end is, what is held is returned.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.generation import Archive, Counters, Generation, Pace
 
 NARROW_MAX = 6  # a window divided by 4096 is one message, whatever it was
+ENDS = {Exit.STALLED, Exit.WRITER, Exit.INSTANCE}  # a new connection would not help
 HELD_BATCHES = 4  # bytes held, at most, in batches of the largest size
 
 
@@ -142,7 +143,7 @@ class Ingest:
             return fault
         except (Retry, Fatal) as error:
             first = not (self._consumed or generation.consumed)
-            if isinstance(error, Fatal) and (first or error.exit in (Exit.STALLED, Exit.WRITER)):
+            if isinstance(error, Fatal) and (first or error.exit in ENDS):
                 raise
             generation.session.end(error.what)
         finally:

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -200,4 +201,32 @@ async def test_what_is_in_the_directory_under_a_name_of_ours_does_not_keep_from_
     one = Shelf(Disk(), shelf(tmp_path).settings, claim.ledger)
     assert one.append(some(0, 1)).events == 1
     one.roll("stop")
+    claim.release()
+
+
+@pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
+async def test_a_process_that_has_lost_its_lock_file_opens_no_archive_and_leaves_the_ledger_alone(
+    tmp_path: Path, replaced: bool
+) -> None:
+    claim = await take(tmp_path)
+    one = Shelf(Disk(), shelf(tmp_path).settings, claim.ledger, guard=claim.check)
+    one.append(some(0, 1))
+    naming.lock_path(tmp_path, "one").unlink()
+    if replaced:
+        other = await take(tmp_path)
+        other.ledger.update(unclean=5)
+    one.append(some(1, 1))
+    one.roll("stop")
+    with pytest.raises(Fatal, match="another process may have instance 'one'") as caught:
+        one.append(some(2, 1))
+    before = claim.ledger.path.read_bytes()
+    claim.end(consumed=True, settled=True)
+    assert (caught.value.exit, claim.ledger.path.read_bytes()) == (Exit.INSTANCE, before)
+    claim.release()
+
+
+async def test_a_directory_that_is_gone_is_a_matter_of_the_disk_and_not_of_the_lock(tmp_path: Path) -> None:
+    claim = await take(tmp_path / "a")
+    shutil.rmtree(tmp_path / "a")
+    claim.check()
     claim.release()
