@@ -3,12 +3,18 @@
 import time
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
     from consumer.query.query import Query
+
+
+Marked = Annotated[
+    Literal["hide", "show", "only"],
+    Parameter(help="Events that are marked as duplicates: hide them, show them too, or show only them."),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,7 @@ class Filters:
             "Operators: = != < <= > >=. Repeatable.",
         ),
     ] = ()
+    duplicates: Marked = "hide"
 
     def query(self, local: bool = False) -> "Query":
         """The filters as a query; `local`: times without a zone are in that of this machine. Raises Fatal."""
@@ -60,7 +67,8 @@ class Filters:
             tags=self.tag, source=(self.exchange, self.routing_key), match=self.match,
             where=[*self.where, *map(parse_header, self.header)],
         )  # fmt: skip
-        return query.arriving(instant(self.arrived_since), instant(self.arrived_until, end=True))
+        arriving = query.arriving(instant(self.arrived_since), instant(self.arrived_until, end=True))
+        return arriving.showing(self.duplicates)
 
 
 def zone_of(local: bool) -> tzinfo:

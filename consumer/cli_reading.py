@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
+from consumer.cli_filters import NO_FILTERS, Filtered, Marked, zone_of
 from consumer.output import discard_complaints
 
 Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
@@ -51,14 +51,15 @@ def search(
     return show_search(paths, filters.query(local), answer, print, complain)
 
 
-def get(name: Named, paths: Paths, /, *, format: Format = "jsonl") -> int:
+def get(name: Named, paths: Paths, /, *, format: Format = "jsonl", duplicates: Marked = "hide") -> int:
     """Print the events with an id, or the event at a position. Status 3 if there is none.
 
+    An event that is named by its position is printed also if it is marked as a duplicate.
     Examples: `deedbox get 38c0c8fd-8712 DIR`, `deedbox get a1-00000007:41 DIR`.
     """
     from consumer.deleting import show_event
 
-    return show_event(paths, name, format, complain)
+    return show_event(paths, name, format, duplicates, complain)
 
 
 def delete(

@@ -117,6 +117,8 @@ def export_events(paths: Sequence[Path], query: Query, format: str, out: Path, s
         report = export(Disk(), _advancing(search, advance), format, out)
     for fault in search.faults:
         complain(fault)
+    if hidden := search.duplicates.report():
+        complain(hidden)
     _tell(report, out, time.monotonic() - began, say, complain)
     return Exit.DAMAGED if search.faults or report.left_out else Exit.OK
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from codec.event import Event, format_time
 from consumer.archive.compact import compact
+from consumer.archive.duplicates import Duplicates, Mode
 from consumer.archive.durable import Disk
 from consumer.errors import Exit
 from consumer.query.named import Hits, Name, find_named, hide, show_again
@@ -26,9 +27,13 @@ class Terminal:
     complain: Say
 
 
-def show_event(paths: Sequence[Path], text: str, format: str, complain: Say) -> Exit:
-    """Print the events with an id, or the one at a position; NOT_FOUND if there is none. Raises Fatal for an empty id."""
+def show_event(paths: Sequence[Path], text: str, format: str, mode: Mode, complain: Say) -> Exit:
+    """Print the events with an id, or the one at a position, also if it is marked; NOT_FOUND if there is none.
+
+    Raises Fatal for an empty id.
+    """
     name = Name.parse(text)
+    duplicates = Duplicates(mode if name.position is None else "show")
     printer = Printer(sys.stdout.buffer, format)
     found: list[Hits] = []
     faults: list[str] = []
@@ -36,9 +41,17 @@ def show_event(paths: Sequence[Path], text: str, format: str, complain: Say) -> 
         if not found:
             faults.clear()
             found = list(find_named(paths, name, "shown", faults, proven))
-    for position, event in _positions(found):
+    shown = [(position, event) for position, event in _positions(found) if duplicates.shows(event)]
+    for position, event in shown:
         printer.print(event, position)
-    return _status(faults, bool(found), f"no event has the {name}", complain)
+    if report := duplicates.report():
+        complain(report)
+    return _status(
+        faults,
+        bool(shown),
+        f"no event has the {name}" if not found else f"no event that is shown has the {name}",
+        complain,
+    )
 
 
 def delete(paths: Sequence[Path], text: str, terminal: Terminal, *, dry_run: bool = False, yes: bool = False) -> Exit:

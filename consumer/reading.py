@@ -13,6 +13,7 @@ from codec.event import format_time
 from consumer.archive import show
 from consumer.archive.acknowledged import acknowledge, settle
 from consumer.archive.cat import Choice, cat_archives
+from consumer.archive.duplicates import Duplicates
 from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.verdict import Verdict
@@ -59,7 +60,14 @@ def show_search(paths: Sequence[Path], query: Query, answer: Answer, say: Say, c
                 printer.print(event, position)
     if answer.explain:
         complain(search.explain())
+    report_hidden(search.duplicates, complain)
     return _told(search.faults, complain)
+
+
+def report_hidden(duplicates: Duplicates, complain: Say) -> None:
+    """Say how many events were hidden because they are marked, if there were any."""
+    if report := duplicates.report():
+        complain(report)
 
 
 def cat_all(paths: Sequence[Path], query: Query, format: str, zone: tzinfo, complain: Say) -> Exit:
@@ -68,8 +76,11 @@ def cat_all(paths: Sequence[Path], query: Query, format: str, zone: tzinfo, comp
     in_zone = format == "table" or (zone is not UTC and format == "jsonl")
     shown = Printer(out, format, zone).encode if in_zone else format
     faults: list[str] = []
-    chosen = None if query == Query() else Choice(query.wanted, Judge(query, faults.append))
-    damaged = cat_archives(list(paths), shown, out, complain, chosen)
+    duplicates = Duplicates(query.duplicates)
+    everything = query == Query(duplicates=query.duplicates)
+    chosen = None if everything else Choice(query.wanted, Judge(query, faults.append))
+    damaged = cat_archives(list(paths), shown, out, complain, chosen, duplicates)
+    report_hidden(duplicates, complain)
     return max(_told(faults, complain), Exit.DAMAGED if damaged else Exit.OK)
 
 
@@ -112,6 +123,13 @@ def show_tail(paths: Sequence[Path], query: Query, newest: int, follow: bool, pr
     tail = Tail(paths, query)
     if not follow:
         tail.faults += [f"{path}: nothing is there" for path in paths if not path.exists()]
+    try:
+        return _print_tail(tail, newest, follow, printer, complain)
+    finally:  # also when its reader or its user ends it
+        report_hidden(tail.duplicates, complain)
+
+
+def _print_tail(tail: Tail, newest: int, follow: bool, printer: Printer, complain: Say) -> Exit:
     told = _print_all(tail, tail.newest(newest), printer, complain)
     backend = choose(growth=True) if follow else None
     while backend is not None and not reader_gone():

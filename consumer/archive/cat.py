@@ -9,6 +9,7 @@ from codec import jsonl, kvp
 from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.catalog import Wanted, entries
+from consumer.archive.duplicates import Duplicates
 from consumer.archive.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.tombstones import Tombstones
 
@@ -20,11 +21,12 @@ def _bodies(event: Event, _position: str) -> bytes:
 
 
 def _records(event: Event, position: str) -> bytes:
-    """The records of an event, as the archive holds them: for batches that also hold deleted events."""
+    """The records of an event, as the archive holds them: for batches that also hold events that are not printed."""
     archive, _, number = position.rpartition(":")
     return b"".join(kvp.encode(event, f"{archive}.{number}"))
 
 
+_MARK = b',"duplicate":"'  # in the records of a marked event and in no others: within a text, quotes are escaped
 FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _records}
 
 
@@ -42,10 +44,14 @@ def cat_archives(
     out: BinaryIO,
     complain: Callable[[str], None],
     chosen: Choice | None = None,
+    duplicates: Duplicates | None = None,
 ) -> bool:
-    """Print the chosen events, or all, in one of FORMATS or as `format` encodes them; whether something could not be read."""
+    """Print the chosen events, or all, in one of FORMATS or as `format` encodes them; whether something could not be read.
+
+    `duplicates` counts the events that are hidden because they are marked; without it they are hidden, and nothing is counted.
+    """
     damaged = False
-    printing = _Printing(format, out, chosen)
+    printing = _Printing(format, out, chosen, duplicates or Duplicates())
     for entry in entries(paths, Wanted()):
         if entry.identity is None:
             complain(entry.faults[0])
@@ -85,11 +91,13 @@ class _Printing:
     format: str | Encode
     out: BinaryIO
     chosen: Choice | None
+    duplicates: Duplicates
 
     def print(self, archive: ArchiveFile, batch: Batch, tombstones: Tombstones) -> None:
         """Print the events of a batch. Raises CodecError."""
         chosen = self.chosen
-        if self.format == "kvp" and chosen is None and not tombstones.within(batch.header):
+        whole = self.format == "kvp" and chosen is None and not tombstones.within(batch.header)
+        if whole and not self._hides(batch):
             self.out.writelines(batch.records())
             return
         if chosen is not None and not chosen.wanted.spans(batch.header):
@@ -97,6 +105,10 @@ class _Printing:
         name = str(archive.id or archive.path.name)
         kept = ((f"{name}:{number}", event) for number, event in tombstones.kept(batch.header, batch.events()))
         encode = FORMATS[self.format] if isinstance(self.format, str) else self.format
-        self.out.writelines(
-            encode(event, place) for place, event in kept if chosen is None or chosen.accepts(event, place)
-        )
+        accepted = (one for one in kept if chosen is None or chosen.accepts(one[1], one[0]))
+        self.out.writelines(encode(event, place) for place, event in accepted if self.duplicates.shows(event))
+
+    def _hides(self, batch: Batch) -> bool:
+        """Whether an event of the batch is not to be printed because of its mark, or the absence of one. Raises CodecError."""
+        mode = self.duplicates.mode
+        return mode == "only" or (mode == "hide" and any(_MARK in piece for piece in batch.records()))

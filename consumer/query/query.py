@@ -9,6 +9,7 @@ import regex
 from codec.event import Event, format_time
 from codec.jsonl import show_header
 from consumer.archive.catalog import Wanted
+from consumer.archive.duplicates import Mode
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.query.topic import Topic
 from consumer.query.where import Condition, loads, parse_condition
@@ -18,18 +19,27 @@ MATCH_S_MAX = 1.0  # for one body: an expression that takes longer is of the kin
 
 @dataclass(frozen=True)
 class Query:
-    """All of it must hold. `exchange` is a glob, `routing_key` a topic pattern; `match` is searched for anywhere in the body."""
+    """All of it must hold. `exchange` is a glob, `routing_key` a topic pattern; `match` is searched for anywhere in the body.
+
+    `duplicates`: whether readers hide marked events, show them too, or show them only. `accepts` does not ask for it: readers count
+    what they hide, and `delete` deletes marked events too.
+    """
 
     wanted: Wanted = field(default_factory=Wanted)
     exchange: str | None = None
     routing_key: Topic | None = None
     match: regex.Pattern[str] | None = None
     where: tuple[Condition, ...] = ()
+    duplicates: Mode = "hide"
 
     def arriving(self, since_us: int | None, until_us: int | None) -> "Query":
         """The same of events that arrived in this time: microseconds since 1970, both inclusive. Raises Fatal for an empty range."""
         _check_range("arrived since", since_us, until_us)
         return replace(self, wanted=replace(self.wanted, arrived_since_us=since_us, arrived_until_us=until_us))
+
+    def showing(self, duplicates: Mode) -> "Query":
+        """The same with marked events hidden, shown too, or shown only."""
+        return replace(self, duplicates=duplicates)
 
     def accepts(self, event: Event) -> bool:
         """Whether an event is what is looked for. Raises DeedboxError when the expression takes too long."""

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from codec.event import Event
 from consumer.archive.catalog import Entry, entries
+from consumer.archive.duplicates import Duplicates
 from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
 from consumer.query.merge import Key, Merge, Numbered, Run
 from consumer.query.plan import Places, Planned, read_events
@@ -36,7 +37,10 @@ class Found(NamedTuple):
 
 
 class Search:
-    """One search. Iterate once; afterwards `faults` names what could not be read, and the counts say what it cost."""
+    """One search. Iterate once; afterwards `faults` names what could not be read, and the counts say what it cost.
+
+    `duplicates` counts the marked events that were hidden.
+    """
 
     def __init__(
         self,
@@ -47,6 +51,7 @@ class Search:
         proven: bool = False,
     ) -> None:
         self.faults: list[str] = []
+        self.duplicates = Duplicates(query.duplicates)
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
         self.executor = executor
         self._paths, self._query, self._descending, self._proven = paths, query, descending, proven
@@ -66,6 +71,10 @@ class Search:
         self._stopped = True
 
     def __iter__(self) -> Iterator[Found]:
+        with closing(self._in_order()) as found:
+            yield from (one for one in found if self.duplicates.shows(one.event))
+
+    def _in_order(self) -> Generator[Found, None, None]:
         self.plan()
         merge = Merge(self._descending, self._reread)
         with closing(self._read(self._jobs or [])) as reads:

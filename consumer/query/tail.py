@@ -9,8 +9,10 @@ import errno
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.catalog import Wanted, look_up
+from consumer.archive.duplicates import Duplicates
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reader import ArchiveFile
 from consumer.errors import DeedboxError
@@ -31,7 +33,11 @@ class Tail:
         self.faults: list[str] = []
         self.streams = Streams(paths)
         self._query = query or Query()
-        self._accepts = Judge(self._query, self.faults.append)
+        self.duplicates = Duplicates(self._query.duplicates)
+        self._judge = Judge(self._query, self.faults.append)
+
+    def _accepts(self, event: Event, position: str) -> bool:
+        return self._judge(event, position) and self.duplicates.shows(event)
 
     def newest(self, count: int) -> list[Found]:
         """The events that arrived last, in the order of their arrival; `read` goes on exactly after the archives' ends."""

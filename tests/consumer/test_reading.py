@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from codec.amqp import Field, encode_header
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
+from tests.support import archives
 from tests.support.shelves import shelf, some
 
 
@@ -198,3 +200,85 @@ def test_cat_names_an_event_on_which_an_expression_times_out(directory: Path) ->
     assert (done.returncode, len(ids(done.stdout))) == (Exit.DAMAGED, 100)
     assert done.stderr.count("\n") == 1
     assert "slow-00000001:0: the expression" in done.stderr
+
+
+@pytest.fixture
+def doubled(tmp_path: Path) -> Path:
+    """Three events; the last two of five came twice and are marked."""
+    one = shelf(tmp_path / "doubled")
+    one.append(some(0, 3))
+    one.append(
+        [event._replace(redelivered=True, duplicate=f"one-00000001:{n}") for n, event in enumerate(some(1, 2), 1)]
+    )
+    one.roll("test")
+    return tmp_path / "doubled"
+
+
+@pytest.mark.parametrize("command", [("cat",), ("search",), ("tail", "-n", 99), ("cat", "--format", "kvp")])
+def test_readers_hide_marked_events_and_say_how_many(doubled: Path, command: tuple[object, ...]) -> None:
+    def shown(*options: str) -> tuple[int, str]:
+        done = deedbox(*command, doubled, *options)
+        assert done.returncode == Exit.OK
+        return done.stdout.count("id-") // (2 if "kvp" in command else 1), done.stderr  # in a record, also in the key
+
+    assert shown() == (3, "deedbox: 2 events hidden, which are marked as duplicates; --duplicates show prints them\n")
+    assert shown("--duplicates", "show") == (5, "")
+    assert shown("--duplicates", "only") == (2, "")
+
+
+def test_cat_prints_the_records_of_unmarked_events_as_the_archive_holds_them(doubled: Path) -> None:
+    shown = [
+        deedbox("cat", doubled, "--format", "kvp", "--duplicates", mode).stdout for mode in ("show", "hide", "only")
+    ]
+    assert shown[0] == shown[1] + shown[2]
+    assert len(shown[1]) == 3 * 2560
+
+
+def test_get_shows_the_first_of_two_equal_events(doubled: Path) -> None:
+    assert ids(deedbox("get", "id-1", doubled).stdout) == ["id-1"]
+    done = deedbox("get", "id-1", doubled, "--duplicates", "only")
+    assert orjson.loads(done.stdout)["duplicate"] == "one-00000001:1"
+    assert done.stderr == ""
+    assert ids(deedbox("get", "one-00000001:3", doubled).stdout) == ["id-1"]
+    done = deedbox("get", "id-0", doubled, "--duplicates", "only")
+    assert done.returncode == Exit.NOT_FOUND
+
+
+def test_an_event_is_deleted_together_with_its_marked_copies(doubled: Path) -> None:
+    """What is deleted for privacy must not come back by --duplicates show."""
+    assert deedbox("delete", "id-1", doubled, "--yes").stdout.startswith("2 deleted")
+    assert ids(deedbox("cat", doubled, "--duplicates", "show").stdout) == ["id-0", "id-2", "id-2"]
+
+
+def test_nothing_is_said_of_duplicates_where_there_are_none(directory: Path) -> None:
+    for command in ("cat", "search", "tail"):
+        assert deedbox(command, directory).stderr == ""
+
+
+def test_counting_leaves_marked_events_out(doubled: Path) -> None:
+    assert deedbox("search", doubled, "--count").stdout == "3\n"
+    assert deedbox("search", doubled, "--count", "--duplicates", "show").stdout == "5\n"
+
+
+def test_a_tail_that_is_interrupted_says_what_it_hid(doubled: Path) -> None:
+    command = [sys.executable, "-m", "consumer", "tail", "-f", str(doubled)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        for _ in range(3):
+            following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        _, said = following.communicate(timeout=60)
+    assert said == "deedbox: 2 events hidden, which are marked as duplicates; --duplicates show prints them\n"
+
+
+@pytest.mark.parametrize("format", ["jsonl", "shoebox"])
+def test_an_export_that_shows_marked_events_keeps_their_marks(doubled: Path, tmp_path: Path, format: str) -> None:
+    hidden = deedbox("export", doubled, "--format", format, "--out", tmp_path / "hidden")
+    assert hidden.stderr.startswith("deedbox: 2 events hidden")
+    assert "3 events in 1 files" in hidden.stdout
+    assert (
+        deedbox("export", doubled, "--format", format, "--out", tmp_path / "all", "--duplicates", "show").stderr == ""
+    )
+    back = tmp_path / "back"
+    assert deedbox("import", tmp_path / "all", "--format", format, "--dir", back).returncode == Exit.OK
+    assert sorted(archives.events(back)) == sorted(archives.events(doubled))

@@ -1,0 +1,26 @@
+import pytest
+
+from consumer.archive.duplicates import Duplicates, Mode
+from tests.support.shelves import event
+
+PLAIN = event(1)
+MARKED = event(1)._replace(duplicate="one-00000001:0")
+
+
+@pytest.mark.parametrize(
+    ("mode", "shown", "hidden"),
+    [("hide", [PLAIN, PLAIN], 1), ("show", [PLAIN, MARKED, PLAIN], 0), ("only", [MARKED], 0)],
+)
+def test_marked_events_are_hidden_and_counted_or_shown(mode: Mode, shown: list[object], hidden: int) -> None:
+    duplicates = Duplicates(mode)
+    assert [one for one in (PLAIN, MARKED, PLAIN) if duplicates.shows(one)] == shown
+    assert duplicates.hidden == hidden
+
+
+def test_nothing_is_said_when_nothing_was_hidden() -> None:
+    duplicates = Duplicates()
+    assert duplicates.report() == ""
+    duplicates.shows(MARKED)
+    assert duplicates.report() == "1 event hidden, which is marked as a duplicate; --duplicates show prints it"
+    duplicates.shows(MARKED)
+    assert duplicates.report() == "2 events hidden, which are marked as duplicates; --duplicates show prints them"
