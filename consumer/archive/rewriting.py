@@ -6,6 +6,7 @@ the archive stays proven as the predecessor of the next one. The new file is loc
 would rewrite an archive, one does. A reader that has the old file open reads on in it.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -65,6 +66,7 @@ def rewrite(disk: Disk, path: Path, change: Change) -> int:
         _write(disk, fd, archive, [part for part in parts if isinstance(part, Batch)], seal, change)
         disk.sync(fd)
         disk.make_read_only(fd)
+        _prove_own(disk, fd, fresh)
         before, after = path.stat().st_size, fresh.stat().st_size
         aside = path.with_name(path.name + _OLD)
         disk.supplant(path, fresh, aside)
@@ -84,9 +86,25 @@ def _fresh_file(disk: Disk, path: Path) -> Iterator[tuple[int, Path]]:
     try:
         yield fd, fresh
     finally:
-        disk.close(fd)
-        if os.path.lexists(fresh):
-            disk.remove(fresh)
+        try:
+            with suppress(Unfit):  # also after the archive was replaced: then the new file has its name
+                _prove_own(disk, fd, fresh)
+                disk.remove(fresh)
+        finally:
+            disk.close(fd)
+
+
+def _prove_own(disk: Disk, fd: int, fresh: Path) -> None:
+    """Prove that the new file still has its name. Raises Unfit: between its creation and its lock another process takes it for a leftover.
+
+    The file of that name may then be one that is half written, and must not replace an archive.
+    """
+    try:
+        disk.check(fd, fresh, os.fstat(fd).st_size)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ESTALE):
+            raise
+        raise Unfit("another process rewrites it: try again when that has ended") from error
 
 
 def remove_leftovers(disk: Disk, path: Path) -> None:

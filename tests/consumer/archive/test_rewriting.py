@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.repack import repack
 from consumer.archive.verify import verify
@@ -48,3 +49,26 @@ def test_at_every_step_the_archive_is_there_and_whole(sealed: Path, tmp_path: Pa
         assert [name for name in names if name.endswith((".compacting", ".uncompacted"))] == [], f"step {step}"
         assert archives.events(directory) == some(0, 8)
         assert len(find_archives([directory])) == 1
+
+
+class RacedDisk(Disk):
+    """Another process takes the new file for a leftover before it is locked, and begins a new file of its own."""
+
+    def create(self, path: Path) -> int:
+        fd = super().create(path)
+        path.unlink()
+        self.other = super().create(path)
+        self.append(self.other, b"half")
+        return fd
+
+
+def test_the_half_file_of_another_process_never_replaces_an_archive(sealed: Path) -> None:
+    disk = RacedDisk()
+    (done,) = repack(disk, [sealed])
+    assert (done.outcome, done.reason) == ("busy", "another process rewrites it: try again when that has ended")
+    assert archives.events(sealed) == some(0, 8)
+    fresh = next(sealed.rglob("*.compacting"))
+    assert fresh.read_bytes() == b"half"
+    disk.close(disk.other)
+    assert [done.outcome for done in repack(Disk(), [sealed])] == ["repacked"]
+    assert archives.events(sealed) == some(0, 8)
