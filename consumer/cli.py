@@ -47,7 +47,7 @@ def run(
         tuple[str, ...], Parameter(negative=(), help="A routing key to bind with. Repeatable.")
     ] = (),
     dir: Annotated[str | None, Parameter(help="The directory of the archives.")] = None,
-    instance: Annotated[str | None, Parameter(help="Who writes; unique in the directory.")] = None,
+    instance: Annotated[str | None, Parameter(help="The name of the writer; unique in the directory.")] = None,
     set: Set = (),
 ) -> int:
     """Consume until told to stop: archive every delivery, then acknowledge it.

@@ -35,7 +35,7 @@ class Filters:
     id: Annotated[tuple[str, ...], Parameter(negative=(), help="One of these ids. Repeatable.")] = ()
     exchange: Annotated[str | None, Parameter(help="Exchange, as a glob.")] = None
     routing_key: Annotated[
-        str | None, Parameter(help="Routing key, as a topic exchange matches it: user.*, user.#.")
+        str | None, Parameter(help="Routing key, as a topic exchange matches it: user.*, user.#; * is one whole word.")
     ] = None
     match: Annotated[str | None, Parameter(help="A regular expression, anywhere in the body.")] = None
     header: Annotated[
@@ -46,7 +46,7 @@ class Filters:
         Parameter(
             negative=(),
             help="A condition on a field of a JSON body, or on headers.NAME or properties.NAME: payload.size>=10. "
-            "Operators: = != < <= > >=. Repeatable.",
+            "Operators: = != < <= > >=; != also holds where the field is missing. Repeatable.",
         ),
     ] = ()
     duplicates: Marked = "hide"

@@ -12,7 +12,7 @@ from consumer.output import discard_complaints
 
 Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
 Local = Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")]
-Workers = Annotated[int | None, Parameter(help="Processes that decode ahead; as many as pay, by default.")]
+Workers = Annotated[int | None, Parameter(help="Processes that decode ahead. Default: chosen automatically.")]
 Named = Annotated[str, Parameter(help="The id of an event, or its position, such as a1-00000007:41.")]
 Paths = Annotated[list[Path], Parameter(help="Archives, or directories of them.")]
 
@@ -116,7 +116,7 @@ def import_(
         Parameter(help="What wrote them; shoebox and jsonl also read gzip files."),
     ],
     dir: Annotated[Path, Parameter(help="The directory of the archives.")],
-    instance: Annotated[str, Parameter(help="Who writes; unique in the directory.")] = "import",
+    instance: Annotated[str, Parameter(help="The name of the writer; unique in the directory.")] = "import",
 ) -> int:
     """Archive the events of other systems' files. What is no event is named on standard error, and the status is 1."""
     from consumer.converting import import_files
@@ -130,7 +130,7 @@ def export(
     *,
     format: Annotated[
         Literal["shoebox", "shoebox-json", "theia", "cloudinit", "jsonl", "parquet"],
-        Parameter(help="Whose files; parquet needs the extra of that name."),
+        Parameter(help="The format of the files; parquet needs the extra parquet."),
     ],
     out: Annotated[Path, Parameter(help="The directory for the files; none is ever replaced.")],
     filters: Filtered = NO_FILTERS,
