@@ -72,7 +72,7 @@ async def test_a_cancelled_caller_leaves_the_append_whole(tmp_path: Path) -> Non
 
 async def test_a_step_runs_on_the_writer_thread(tmp_path: Path) -> None:
     appender = Appender(shelf(tmp_path))
-    assert await appender.run(lambda: threading.current_thread().name) == "writer_0"
+    assert await appender.run(lambda: threading.current_thread().name) == "writer"
     await appender.probe()
     await appender.close()
 
