@@ -48,11 +48,12 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class Abandoned:
     """An open archive that waits for recovery. `file`: device and inode of the file that its writer had, and `committed`: how
-    many bytes of it were durable; None for an archive of an earlier life."""
+    many bytes of it were durable; None for an archive of an earlier life. `events`: how many were in them."""
 
     path: Path
     committed: int | None = None
     file: tuple[int, int] | None = None
+    events: int = 0
 
 
 def recover(disk: Disk, place: Place, path: Path, given_up: Abandoned | None = None) -> Finding:
@@ -294,7 +295,6 @@ def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:
 
 def orphans(directory: Path, instance: str | None = None) -> list[Path]:
     """Open archives, of one instance or of all, oldest first."""
-    found = [
-        (archive, path) for path in directory.glob("*" + naming.OPEN_SUFFIX) if (archive := naming.parse_open(path))
-    ]
+    paths = directory.glob("*" + naming.OPEN_SUFFIX)
+    found = [(archive, path) for path in paths if (archive := naming.parse_open(path))]
     return [path for archive, path in sorted(found) if instance in (None, archive.instance)]

@@ -16,7 +16,8 @@ from consumer import log
 from consumer.archive import recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
-from consumer.archive.naming import ArchiveId
+from consumer.archive.listing import find_again
+from consumer.archive.naming import OPEN_SUFFIX, ArchiveId
 from consumer.archive.probe import PROBE_BYTES, probe
 from consumer.archive.recent import Own
 from consumer.archive.rolling import Fill, RollPolicy, roll_reason
@@ -136,7 +137,7 @@ class Shelf:
 
     def _abandon(self, writer: ArchiveWriter, fault: StorageFault) -> None:
         self.writer = None
-        self._abandoned.append(recovery.Abandoned(writer.path, writer.committed, writer.file))
+        self._abandoned.append(recovery.Abandoned(writer.path, writer.committed, writer.file, writer.fill.events))
         writer.abandon()
         log.emit("archive_abandoned", archive=str(writer.id), reason=fault.reason, detail=fault.what)
 
@@ -147,6 +148,7 @@ class Shelf:
             report(finding)
             if finding.outcome in ("sealed", "mended", "empty", "gone"):
                 self._abandoned.remove(entry)
+                report_lost(entry, finding)
             if finding.sealed is not None:
                 self._note_sealed(finding.sealed)
 
@@ -224,6 +226,15 @@ class Shelf:
             step()
         except OSError as error:
             log.emit("recovery_deferred", path=str(self.ledger.path), reason=str(error))
+
+
+def report_lost(entry: recovery.Abandoned, finding: recovery.Finding) -> None:
+    """Log that an archive of this life holds fewer events than were committed to it, or is gone without having been sealed."""
+    if finding.outcome == "gone" and find_again(entry.path):
+        return
+    if lost := max(entry.events - finding.events, 0):
+        archive = entry.path.name.removesuffix(OPEN_SUFFIX)
+        log.emit("events_lost", archive=archive, path=str(entry.path), events=lost)
 
 
 def report(finding: recovery.Finding) -> None:

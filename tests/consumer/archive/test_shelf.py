@@ -202,6 +202,8 @@ def test_no_batch_goes_into_an_open_archive_that_was_changed(
     assert ("archive_abandoned", "archive_changed") in [(event, fields.get("reason")) for event, fields in said]
     one.roll("stop")
     assert set(some(2, 2)) <= set(archives.events(tmp_path))
+    lost = [(fields["archive"], fields["events"]) for event, fields in said if event == "events_lost"]
+    assert lost == ([] if change in ("linked", "longer") else [("one-00000001", 2)])
 
 
 def test_a_batch_whose_file_was_removed_during_its_sync_is_not_promised(tmp_path: Path) -> None:
