@@ -180,9 +180,10 @@ def _seal(stages: Stages) -> None:
 
 
 async def _adopt_orphans(claim: Claim) -> None:
+    disk = Disk()  # that of the service belongs to the writer thread
     while True:
         await asyncio.sleep(ORPHANS_S)
-        await asyncio.to_thread(claim.recover_others)
+        await asyncio.to_thread(claim.recover_others, disk)
 
 
 def leave_now(exit: Exit) -> None:

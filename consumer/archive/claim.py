@@ -53,14 +53,17 @@ class Claim:
             report(finding)
             if finding.outcome in ("deferred", "held"):
                 self.deferred.append(finding.path)
-        self.recover_others()
+        self.recover_others(self._disk)
         self._note(running=True, unclean=self.unclean, unsettled=self.unsettled)
         self.settled_sequence = 0 if self.unsettled else self.ledger.state.sequence
 
-    def recover_others(self) -> None:
-        """Recover the archives of instances that are dead. A directory that cannot be read is tried again later."""
+    def recover_others(self, disk: Disk) -> None:
+        """Recover the archives of instances that are dead. A directory that cannot be read is tried again later.
+
+        `disk`: one of the calling thread, because its list of directories that wait for their sync is of one thread.
+        """
         try:
-            for finding in recovery.recover_others(self._disk, self._place, self._instance):
+            for finding in recovery.recover_others(disk, self._place, self._instance):
                 report(finding)
         except OSError as error:
             log.emit("recovery_deferred", path=str(self._place.directory), reason=str(error))

@@ -230,3 +230,19 @@ async def test_a_directory_that_is_gone_is_a_matter_of_the_disk_and_not_of_the_l
     shutil.rmtree(tmp_path / "a")
     claim.check()
     claim.release()
+
+
+async def test_a_recovery_beside_the_writer_never_touches_the_directories_that_its_disk_has_to_sync(
+    tmp_path: Path,
+) -> None:
+    """The writer thread iterates over them, and a directory that another thread takes off the list is not synced any more."""
+    writers = Disk()
+    claim = await take(tmp_path, writers)
+    other = shelf(tmp_path, instance="two")
+    other.append(some(0, 1))
+    assert other.writer is not None
+    other.writer.abandon()
+    writers.unsynced[tmp_path] = None  # the writer has renamed a file in it, and syncs it next
+    await asyncio.to_thread(claim.recover_others, Disk())
+    assert (list(writers.unsynced), archives.events(tmp_path)) == ([tmp_path], some(0, 1))
+    claim.release()
