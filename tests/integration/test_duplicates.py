@@ -43,8 +43,8 @@ def test_an_equal_message_that_was_in_flight_at_a_crash_is_archived(
         deedbox.kill()
         deedbox.start()
         deedbox.wait_until(lambda: archives.count(directory) == 2, "the second is archived")
-        deedbox.wait_until(lambda: bool(deedbox.lines("duplicates_marked")), "it is marked")
         assert deedbox.stop() == 0
+        assert [line["marked"] for line in deedbox.lines("duplicates_marked")] == [1]
     first, second = archives.events(directory)
     assert (first.body, first.duplicate, first.redelivered) == (b"equal", "", False)
     assert (second.body, second.duplicate, second.redelivered) == (b"equal", "one-00000001:0", True)
@@ -65,27 +65,21 @@ def test_a_batch_that_another_instance_archived_without_acking_is_marked(
     ):
         for one in (mute, other):
             one.wait_for("consuming")
-        publish(publisher, name, [b"both run"])
-        other.wait_until(lambda: archives.count(directory) == 1, "it is archived")
         relay.mute()
         publish(publisher, name, sent)
-        other.wait_until(lambda: archives.count(directory) == 1 + len(sent), "all are archived")
+        other.wait_until(lambda: archives.count(directory) == len(sent), "all are archived")
         if killed:
             mute.kill()
         relay.cut()
-        unacked = [
-            event for event in archives.events(directory) if is_of(directory, "mute", event) and event.body in sent
-        ]
+        unacked = [event for event in archives.events(directory) if is_of(directory, "mute", event)]
         assert unacked, "the broker gave nothing to one of two consumers"
-        other.wait_until(lambda: archives.count(directory) >= 1 + len(sent) + len(unacked), "they came again")
+        other.wait_until(lambda: archives.count(directory) >= len(sent) + len(unacked), "they came again")
         assert other.stop() == 0
         assert killed or mute.stop() == 0
     marked = [event for event in archives.events(directory) if event.duplicate]
     assert bodies(marked) == bodies(unacked)
     assert all(event.duplicate.startswith("mute-00000001:") for event in marked)
-    assert bodies([event for event in archives.events(directory) if not event.duplicate]) == sorted(
-        [b"both run", *sent]
-    )
+    assert bodies([event for event in archives.events(directory) if not event.duplicate]) == sorted(sent)
 
 
 def is_of(directory: Path, instance: str, event: Event) -> bool:
