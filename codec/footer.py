@@ -41,6 +41,13 @@ class LostBytes:
     first_event: int | None = None
     events: int | None = None
 
+    def __str__(self) -> str:
+        """The loss, as every report shows it."""
+        count = "an unknown number of events" if self.events is None else f"{self.events} events"
+        place = "" if self.first_event is None else f" from event {self.first_event} on"
+        size = f", {self.bytes} bytes" if self.bytes else ""
+        return f"{count} lost{place}: {self.kind}{size}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Footer:

@@ -95,7 +95,7 @@ def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
     told = Exit.OK
     for done in compact(Disk(), paths):
         reason = f": {done.reason}" if done.reason else ""
-        say(f"{done.outcome}: {done.path}: {done.events} events, {done.saved} bytes{reason}")
+        say(f"{done.outcome}: {done.path}: {done.events} events, {_change(done.saved)}{reason}")
         told = Exit.DAMAGED if done.outcome in ("damaged", "unreadable") else told
     say("nothing else to do")
     return told
@@ -124,3 +124,7 @@ def _status(faults: Sequence[str], found: bool, missing: str, complain: Say) -> 
         complain(missing)
         return Exit.NOT_FOUND
     return Exit.DAMAGED if faults else Exit.OK
+
+
+def _change(saved: int) -> str:
+    return f"{saved} bytes smaller" if saved >= 0 else f"{-saved} bytes larger"

@@ -79,7 +79,7 @@ def _cat(archive: ArchiveFile, tombstones: Tombstones, printing: "_Printing", co
                 complain(f"{archive.path}: at {part.offset}: batch {part.header.number}: {error}")
                 damaged = True
         elif isinstance(part, Gap) and not (archive.live and part.harmless):
-            complain(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
+            complain(f"{archive.path}: at {part.offset}: {part}")
             damaged = True
     return damaged
 

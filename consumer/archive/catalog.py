@@ -201,7 +201,7 @@ def _take_walked(entry: Entry, archive: ArchiveFile, wanted: Wanted) -> None:
             if wanted.spans(part.header):
                 entry.batches.append(part)
         elif isinstance(part, Gap) and not (archive.live and part.harmless):
-            entry.faults.append(f"{archive.path}: at {part.offset}: {part.kind}, {part.size} bytes: {part.reason}")
+            entry.faults.append(f"{archive.path}: at {part.offset}: {part}")
 
 
 def _take_indexed(entry: Entry, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:

@@ -56,6 +56,10 @@ class Gap:
     reason: str
     harmless: bool = False
 
+    def __str__(self) -> str:
+        """Kind, size and reason, as every report shows them; events that were taken out leave no bytes."""
+        return f"{self.kind}, {self.size} bytes: {self.reason}" if self.size else f"{self.kind}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True)
 class Seal:

@@ -30,6 +30,14 @@ _WHOLE_FRAME_MAX = 8 << 20  # a larger frame is read in pieces, as often as it i
 __all__ = ["ArchiveFile", "Batch", "Gap", "Part", "Seal", "events_or_none", "open_archive"]
 
 
+def _missing(after: int, header: BatchHeader) -> str:
+    """The reason of a gap without bytes: `after` is the number that the first event of the batch should have."""
+    count = header.first_event - after
+    if count <= 0:
+        return f"the batch before event {header.first_event} is not the one that was written there"
+    return f"{count} event{'s' if count > 1 else ''} before event {header.first_event}"
+
+
 class ArchiveFile:
     """An archive opened for reading. What was appended after the opening is not seen.
 
@@ -138,7 +146,7 @@ class ArchiveFile:
         """Everything after the head, in order. With `frames`, each frame is read and compared with its checksum."""
         if self.size == 0:
             return
-        at, link = len(self.head_raw), check_of(self.head_raw) if self.head_raw else None
+        at, link, after = len(self.head_raw), check_of(self.head_raw) if self.head_raw else None, 0
         if self.head_fault is not None:
             gap = self.damaged_head()
             yield gap
@@ -147,8 +155,8 @@ class ArchiveFile:
             part = self.part(at, frames)
             if isinstance(part, Batch):
                 if link is not None and part.header.previous != link:
-                    yield Gap(at, 0, "missing", f"batches before number {part.header.number} are missing")
-                link = part.header.check
+                    yield Gap(at, 0, "missing", _missing(after, part.header))
+                link, after = part.header.check, part.header.first_event + part.header.events
             yield part
             if isinstance(part, Seal):
                 return

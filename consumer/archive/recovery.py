@@ -1,8 +1,7 @@
-"""Mend what a crash or a disk left behind: torn tails, archives of dead instances, damage in the middle.
+"""Recover open archives after a crash: torn ends, archives of dead instances, damage in the middle.
 
-Invariants: no whole batch is ever given up, and no byte is thrown away: torn tails go to `….torn`, damaged originals to
-`….damaged`. Nothing here refuses: what cannot be mended now (a full disk) is left as it is and said to be deferred.
-The caller holds the lock of the instance; a free lock on an open archive then means that its owner is dead.
+Invariants: no whole batch is given up, and no byte is thrown away: torn ends go to `….torn`, damaged originals to
+`….damaged`. An archive that cannot be recovered now (a full disk) is left unchanged and reported as deferred. The caller holds the lock of the instance; a free lock on an open archive then means that its owner is dead.
 """
 
 import hashlib
@@ -43,6 +42,7 @@ class Finding:
     gaps: list[Gap] = field(default_factory=list)
     sealed: Sealed | None = None
     reason: str = ""
+    lost: list[LostBytes] = field(default_factory=list)  # the events that a repair could not keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +225,7 @@ def _rebuild_open(disk: Disk, place: Place, found: Survey) -> Finding:
         disk.make_directory(target.parent)
         disk.rename(fresh, target)
     disk.rename(found.path, found.path.with_name(found.path.name + naming.DAMAGED_SUFFIX))
-    return Finding(found.path, "mended", found.events, found.gaps, _sealed(found, target))
+    return Finding(found.path, "repaired", found.events, found.gaps, _sealed(found, target))
 
 
 def _is_rebuilt(target: Path, found: Survey) -> bool:

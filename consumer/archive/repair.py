@@ -29,24 +29,31 @@ def repair_sealed(disk: Disk, path: Path) -> Finding:
     """
     found = survey(path)
     outcome, reason = judge_sealed(path, found)
-    if outcome == "mended":
+    if outcome == "repaired":
         with held(disk, path.with_name(f"{found.id}{SUFFIX}.lock")) as free:
             if not free:
                 reason = "another process repairs or compacts it, or deletes from it: try again when it has ended"
                 return Finding(path, "deferred", found.events, found.gaps, reason=reason)
             found = survey(path)
             outcome, reason = judge_sealed(path, found)
-            if outcome == "mended":
-                _rebuild(disk, path, found)
+            if outcome == "repaired":
+                lost = _rebuild(disk, path, found)
+                return Finding(path, outcome, found.events, found.gaps, lost=lost)
     return Finding(path, outcome, found.events, [] if outcome == "whole" else found.gaps, reason=reason)
 
 
-def _rebuild(disk: Disk, path: Path, found: Survey) -> None:
+def losses_of(found: Survey) -> list[LostBytes]:
+    """The events that a repair of a sealed archive cannot keep, as far as it can be known."""
+    return losses(found, _expected(found, _named(found)), sealed=True)
+
+
+def _rebuild(disk: Disk, path: Path, found: Survey) -> list[LostBytes]:
     fresh = path.with_name(path.name + ".mending")
     named = _named(found)
-    lost = losses(found, _expected(found, named), sealed=True)
+    lost = losses_of(found)
     rebuild(disk, found, fresh, lost, _original(found, named, lost))
     disk.supplant(path, fresh, free_name(path.with_name(path.name + naming.DAMAGED_SUFFIX)))
+    return lost
 
 
 def judge_sealed(path: Path, found: Survey) -> tuple[str, str]:
@@ -60,7 +67,7 @@ def judge_sealed(path: Path, found: Survey) -> tuple[str, str]:
     if not found.batches:
         return "deferred", "holds no whole batch"
     return (
-        ("mended", "") if found.id else ("deferred", "neither its name nor its head names an instance and a sequence")
+        ("repaired", "") if found.id else ("deferred", "neither its name nor its head names an instance and a sequence")
     )
 
 

@@ -146,7 +146,7 @@ class Shelf:
         for entry in list(self._abandoned):
             finding = recovery.recover(self.disk, self.settings.place, entry.path, entry)
             report(finding)
-            if finding.outcome in ("sealed", "mended", "empty", "gone"):
+            if finding.outcome in ("sealed", "repaired", "empty", "gone"):
                 self._abandoned.remove(entry)
                 report_lost(entry, finding)
             if finding.sealed is not None:

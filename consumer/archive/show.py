@@ -11,7 +11,7 @@ from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.recovery import Finding
-from consumer.archive.repair import judge_sealed, repair_sealed
+from consumer.archive.repair import judge_sealed, losses_of, repair_sealed
 from consumer.archive.survey import survey
 from consumer.archive.verdict import Verdict
 from consumer.archive.verify import Mapped, verify
@@ -23,7 +23,8 @@ Say = Callable[[str], None]
 
 def tell_text(verdict: Verdict, say: Say) -> None:
     """A line an archive, and a line a fault."""
-    word = "DAMAGED" if verdict.faults else "ok"
+    unread = verdict.state == "unreadable"
+    word = "ERROR" if unread else "DAMAGED" if verdict.faults else "ok"
     say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
     for fault in [*verdict.faults, *verdict.acknowledged]:
         say(f"        {fault}")
@@ -51,6 +52,7 @@ class Sum:
     size: int = 0
     deleted: int = 0
     removed: int = 0
+    lost: int = 0
     faults: int = 0
     acknowledged: int = 0
 
@@ -62,6 +64,7 @@ class Sum:
         self.size += verdict.size
         self.deleted += verdict.deleted
         self.removed += verdict.removed
+        self.lost += verdict.lost
         self.faults += len(verdict.faults)
         self.acknowledged += len(verdict.acknowledged)
 
@@ -77,6 +80,7 @@ class Sum:
         if not (self.archives or self.faults or self.acknowledged):
             answer = "nothing found"
         gone = f", {self.deleted} deleted and hidden, {self.removed} removed" if self.deleted or self.removed else ""
+        gone += f", {self.lost} known to be lost" if self.lost else ""
         return (
             f"{answer}: {self.archives} archives, {self.events} events, {self.duplicates} marked as duplicates{gone}, "
             f"{_mib(self.size)}; {NOT_PROVED}"
@@ -105,9 +109,9 @@ def _mib(size: int) -> str:
 
 
 def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
-    """Mend and tell; True if everything that was found could be mended."""
+    """Repair and report; True if everything that was found could be repaired."""
     disk = Disk()
-    mended = True
+    repaired = True
     for path in find_archives(paths):
         try:
             finding = _foresee(path) if dry_run else _repair(disk, path)
@@ -115,18 +119,20 @@ def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
             finding = Finding(path, "deferred", reason=error.strerror or str(error))
         if finding.outcome == "whole":
             continue
-        mended = mended and finding.outcome != "deferred"
+        repaired = repaired and finding.outcome != "deferred"
         _say_finding(finding, dry_run, say)
-    say("nothing else to do" if mended else "not everything could be mended")
-    return mended
+    say("nothing else to do" if repaired else "not everything could be repaired")
+    return repaired
 
 
 def _say_finding(finding: Finding, dry_run: bool, say: Say) -> None:
     word = f"would be {finding.outcome}" if dry_run and finding.outcome not in ("held", "deferred") else finding.outcome
     to = f" -> {finding.sealed.path}" if finding.sealed else ""
     say(f"{word}: {finding.path}{to}: {finding.events} events{': ' + finding.reason if finding.reason else ''}")
-    for gap in finding.gaps:
-        say(f"        {finding.path}: at {gap.offset}: {gap.kind}, {gap.size} bytes: {gap.reason}")
+    for loss in finding.lost:
+        say(f"        {finding.path}: {loss}")
+    for gap in finding.gaps if not finding.lost else ():
+        say(f"        {finding.path}: at {gap.offset}: {gap}")
 
 
 def _repair(disk: Disk, path: Path) -> Finding:
@@ -147,8 +153,9 @@ def _foresee(path: Path) -> Finding:
     found = survey(path)
     if naming.parse_open(path) is None:
         outcome, reason = judge_sealed(path, found)
-        return Finding(path, outcome, found.events, found.gaps, reason=reason)
+        lost = losses_of(found) if outcome == "repaired" else []
+        return Finding(path, outcome, found.events, found.gaps, reason=reason, lost=lost)
     if is_held(path):
         return Finding(path, "held", found.events, reason="its owner lives")
-    outcome = "empty" if not found.batches else "mended" if found.damaged and not found.seal else "sealed"
+    outcome = "empty" if not found.batches else "repaired" if found.damaged and not found.seal else "sealed"
     return Finding(path, outcome, found.events, found.gaps)

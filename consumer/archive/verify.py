@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from codec.errors import CodecError
+from codec.footer import LostBytes
 from consumer.archive import naming
 from consumer.archive.acknowledged import settle
 from consumer.archive.chain import Chain
@@ -67,6 +68,7 @@ def _verify_archive(path: Path) -> Verdict:
             verdict.fault(0, f"the head says {archive.head_id}, the name {archive.id}")
         tombstones = Tombstones.of(archive)
         batches: list[Batch] = []
+        gaps: list[tuple[int, Gap]] = []  # each with the number of batches before it
         seal: Seal | None = None
         for part in archive.parts():
             if isinstance(part, Batch):
@@ -74,11 +76,14 @@ def _verify_archive(path: Path) -> Verdict:
                 batches.append(Batch(part.offset, part.header))
             elif isinstance(part, Gap):
                 if not (live and part.harmless):  # the last bytes of a live archive are on their way
-                    verdict.fault(part.offset, f"{part.kind}, {part.size} bytes: {part.reason}")
+                    gaps.append((len(batches), part))
             else:
                 seal = part
-                _verify_seal(verdict, batches, part)
-        verdict.state = "sealed" if seal else "open" if live else "orphaned"
+        _verify_gaps(verdict, batches, gaps, seal.footer.gaps if seal else [])
+        if seal:
+            _verify_seal(verdict, batches, seal)
+        unsealed = "orphaned" if path.name.endswith(naming.OPEN_SUFFIX) else "truncated"
+        verdict.state = "sealed" if seal else "open" if live else unsealed
         if archive.size == 0:
             verdict.fault(0, "empty file")
         elif seal is None and not path.name.endswith(naming.OPEN_SUFFIX) and not verdict.faults:
@@ -105,11 +110,25 @@ def _verify_batch(verdict: Verdict, batch: Batch) -> None:
         verdict.fault(batch.offset, f"batch {header.number}: {len(events)} events, {header.events} expected")
 
 
+def _verify_gaps(verdict: Verdict, batches: list[Batch], gaps: list[tuple[int, Gap]], known: list[LostBytes]) -> None:
+    """Report gaps, with the number of events that are missing in them. A gap that the footer names is reported by its name there."""
+    ends = {(gap.first_event or 0) + gap.events for gap in known if gap.events is not None}
+    for before, gap in gaps:
+        after = batches[before].header.first_event if before < len(batches) else None
+        if gap.kind == "missing" and after in ends:
+            continue
+        last = batches[before - 1].header if before else None
+        lost = 0 if after is None else max(after - (last.first_event + last.events if last else 0), 0)
+        count = f", {lost} event{'s' if lost > 1 else ''} lost" if lost and gap.kind != "missing" else ""
+        verdict.lost += lost
+        verdict.fault(gap.offset, f"{gap}{count}")
+
+
 def _verify_seal(verdict: Verdict, batches: list[Batch], seal: Seal) -> None:
     footer = seal.footer
-    verdict.lost = sum(gap.events or 0 for gap in footer.gaps)
+    verdict.lost += sum(gap.events or 0 for gap in footer.gaps)
     for gap in footer.gaps:
-        verdict.fault(gap.offset, f"lost before it was mended: {gap.kind}, {gap.bytes} bytes: {gap.reason}")
+        verdict.fault(gap.offset, f"before a repair, {gap}")
     if [row.header for row in seal.rows] != [batch.header for batch in batches]:
         verdict.fault(seal.offset, f"footer knows {len(seal.rows)} batches, {len(batches)} found")
     if footer.removed != verdict.removed:

@@ -12,7 +12,7 @@ from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.reader import ArchiveFile, Batch
 from consumer.archive.tombstones import Tombstones
-from consumer.query.query import Query
+from consumer.query.query import Judge, Query
 
 
 class Job(NamedTuple):
@@ -39,7 +39,7 @@ class Moved(Read):
 
 
 def read_batch(job: Job) -> Read:
-    """Read one batch. Raises DeedboxError if the query's expression takes too long."""
+    """Read one batch. An event on which the query's expression takes too long is a fault of the batch, and ends nothing."""
     path, batch = job.path, job.batch
     try:
         with ArchiveFile(path) as archive:
@@ -52,7 +52,10 @@ def read_batch(job: Job) -> Read:
         return Moved([], f"{path}: {error.strerror}")
     except OSError as error:
         return Read([], _fault(path, batch, error.strerror or str(error)))
-    return Read([pair for pair in job.tombstones.kept(batch.header, events) if job.query.accepts(pair[1])])
+    faults: list[str] = []
+    accepts = Judge(job.query, faults.append)
+    kept = [pair for pair in job.tombstones.kept(batch.header, events) if accepts(pair[1], f"{path}: event {pair[0]}")]
+    return Read(kept, "; ".join(faults) or None)
 
 
 def _fault(path: Path, batch: Batch, reason: str) -> str:

@@ -121,4 +121,4 @@ class Cursor:
 
 
 def _shown(path: Path, gap: Gap) -> str:
-    return f"{path}: at {gap.offset}: {gap.kind}, {gap.size} bytes: {gap.reason}"
+    return f"{path}: at {gap.offset}: {gap}"

@@ -70,15 +70,16 @@ class Planned:
         return self._batches[at:until]
 
     def _shared(self, job: Job, batches: Sequence[Batch], reads: Sequence[Read]) -> Iterator[tuple[Job, Read]]:
-        if fault := next((read.fault for read in reads if read.fault), None):
+        if fault := next((read.fault for read in reads if read.fault and not read.events), None):
             yield job, Read([], fault)
             return
         held = {number for batch in batches for number in numbers_of(batch)}
         events = [pair for read in reads for pair in read.events]
         missing = len(set(numbers_of(job.batch)) - held)
-        fault = (
-            f"{self.path}: {missing} events from number {job.batch.header.first_event} on are gone" if missing else None
-        )
+        faults = [read.fault for read in reads if read.fault]  # of single events: the others are given out
+        if missing:
+            faults.append(f"{self.path}: {missing} events from number {job.batch.header.first_event} on are gone")
+        fault = "; ".join(faults) or None
         wanted = numbers_of(job.batch)
         yield job, Read([pair for pair in events if pair[0] in wanted], fault)
         for other in self._others(job, held):

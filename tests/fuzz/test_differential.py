@@ -80,12 +80,15 @@ def test_a_search_finds_what_a_filter_by_hand_finds(
         archives.grow()
         for number in range(QUERIES):
             query, tests = random_query(random)
-            descending = random.random() < 0.5
-            search = Search([archives.directory], query, descending)
-            expected = by_hand(archives.held, tests, descending)
+            descending, mode = random.random() < 0.5, random.choice(("hide", "show", "only"))
+            search = Search([archives.directory], query.showing(mode), descending)
+            everything = by_hand(archives.held, tests, descending)
+            expected = [one for one in everything if mode == "show" or bool(one[0].duplicate) == (mode == "only")]
             if random.random() < 0.3:
                 search.plan()
                 archives.move()
             assert list(search) == expected, f"seed {seed}, query {number}: {query}"
             assert search.faults == [], f"seed {seed}, query {number}"
+            hidden = len(everything) - len(expected) if mode == "hide" else 0
+            assert search.duplicates.hidden == hidden, f"seed {seed}, query {number}"
         archives.close()

@@ -109,17 +109,17 @@ def test_every_flipped_bit_of_the_head_leaves_the_batches(open_archive: Path) ->
 TABLE = [
     ("zero tail", lambda raw, at: raw + bytes(5000), [0, 1, 2], [("torn", "nothing but zeros")]),
     ("last batch zeroed", lambda raw, at: raw[: at[2]] + bytes(len(raw) - at[2]), [0, 1], [("torn", "nothing but zeros")]),
-    ("middle taken out", lambda raw, at: raw[: at[1]] + raw[at[2] :], [0, 2], [("missing", "batches before number 2 are missing")]),
+    ("middle taken out", lambda raw, at: raw[: at[1]] + raw[at[2] :], [0, 2], [("missing", "1 event before event 4")]),
     ("middle zeroed", lambda raw, at: raw[: at[1]] + bytes(at[2] - at[1]) + raw[at[2] :], [0, 2], [("damaged", "no part of an archive begins so")]),
     ("part of the middle taken out", lambda raw, at: raw[: at[1] + 120] + raw[at[2] :], [0, 2], [("damaged", "frame checksum")]),
     ("rubbish between", lambda raw, at: raw[: at[1]] + b"rubbish" * 9 + raw[at[1] :], [0, 1, 2], [("damaged", "72 75 62")]),
-    ("first batch taken out", lambda raw, at: raw[: at[0]] + raw[at[1] :], [1, 2], [("missing", "before number 1")]),
+    ("first batch taken out", lambda raw, at: raw[: at[0]] + raw[at[1] :], [1, 2], [("missing", "3 events before event 3")]),
     ("foreign file", lambda raw, at: b"\x1f\x8b\x08 a gzip, perhaps" * 20, [], [("torn", "1f 8b 08")]),
     ("shorter than anything", lambda raw, at: b"\x5d", [], [("torn", "1 bytes, a part begins with 16")]),
     ("empty file", lambda raw, at: b"", [], []),
     ("head alone", lambda raw, at: raw[: at[0]], [], []),
     ("batches swapped", lambda raw, at: raw[: at[0]] + raw[at[1] : at[2]] + raw[at[0] : at[1]] + raw[at[2] :], [1, 0, 2],
-     [("missing", "before number 1"), ("missing", "before number 0"), ("missing", "before number 2")]),
+     [("missing", "3 events before event 3"), ("missing", "the batch before event 0 is not"), ("missing", "1 event before event 4")]),
 ]  # fmt: skip
 
 

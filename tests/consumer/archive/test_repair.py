@@ -61,10 +61,12 @@ def test_a_sealed_archive_that_was_cut_at_its_end_is_not_complete_after_repair(
     """How much is lost is known from the head of the next archive, or from the ledger."""
     path = sealed[which]
     rewrite(path, path.read_bytes()[: offsets(path)[1] + cut])
-    assert deedbox("repair", tmp_path)[0] == 0
+    status, said = deedbox("repair", tmp_path)
+    assert (status, "4 events lost from event 2 on" in said) == (0, True)
     assert [(gap.first_event, gap.events) for gap in gaps(path)] == [(2, 4)]
     status, said = deedbox("verify", tmp_path)
-    assert (status, "lost before it was mended" in said) == (1, True)
+    assert (status, "before a repair, 4 events lost from event 2 on" in said) == (1, True)
+    assert "4 known to be lost" in said
     assert deedbox("repair", tmp_path)[1].startswith("nothing else to do")
 
 
@@ -91,7 +93,8 @@ def test_a_batch_that_was_taken_out_is_a_gap_after_repair_and_after_compact(seal
     assert deedbox("compact", tmp_path)[0] == 0
     assert [(gap.kind, gap.first_event, gap.events) for gap in gaps(path)] == [("missing", 2, 2)]
     status, said = deedbox("verify", tmp_path)
-    assert (status, "lost before it was mended: missing" in said) == (1, True)
+    assert (status, "before a repair, 2 events lost from event 2 on: missing" in said) == (1, True)
+    assert said.count("2 events before event 4") == 1, "one loss is named once"
 
 
 def test_a_second_repair_keeps_the_gap_of_the_first(sealed: list[Path], tmp_path: Path) -> None:
@@ -215,6 +218,6 @@ def test_two_repairs_of_one_archive_at_a_time_put_no_half_of_a_file_in_its_place
         with suppress(KeyboardInterrupt):
             said.append(repair_sealed(InterruptingDisk(ends_half_way), path).reason)
 
-    assert repair_sealed(InterruptingDisk(other), path).outcome == "mended"
+    assert repair_sealed(InterruptingDisk(other), path).outcome == "repaired"
     assert (verify_archive(path).state, verify_archive(path).events) == ("sealed", 6)
     assert said == ["another process repairs or compacts it, or deletes from it: try again when it has ended"]

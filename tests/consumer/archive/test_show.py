@@ -70,4 +70,4 @@ def test_what_holds_nothing_whole_cannot_be_mended(tmp_path: Path) -> None:
     foreign.write_bytes(b"foreign" * 100)
     said: list[str] = []
     assert not show_repairs([tmp_path], dry_run=False, say=said.append)
-    assert said[-1] == "not everything could be mended"
+    assert said[-1] == "not everything could be repaired"

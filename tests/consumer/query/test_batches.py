@@ -4,8 +4,9 @@ from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.listing import find_archives
 from consumer.query.batches import Job, Moved, numbers_of, read_batch
 from consumer.query.query import make_query
+from consumer.query.search import Search
 from tests.support.rewriting import rewrite
-from tests.support.shelves import shelf, some
+from tests.support.shelves import event, shelf, some
 
 
 def test_a_batch_that_moved_is_told_apart_from_a_damaged_one(tmp_path: Path) -> None:
@@ -31,3 +32,13 @@ def test_a_batch_that_moved_is_told_apart_from_a_damaged_one(tmp_path: Path) -> 
     assert isinstance(read_batch(job), Moved)
     path.unlink()
     assert read_batch(job) == Moved([], f"{path}: No such file or directory")
+
+
+def test_an_expression_that_times_out_costs_its_event_and_does_not_end_the_search(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    slow = event(1)._replace(body=b"a" * 40 + b"!")
+    one.append([event(0), slow, event(2)])
+    search = Search([tmp_path], make_query(match="(?:a|aa)+$|serial"))
+    assert [found.event.id for found in search] == ["id-0", "id-2"]
+    (fault,) = search.faults
+    assert "event 1: the expression" in fault
