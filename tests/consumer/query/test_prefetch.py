@@ -1,14 +1,15 @@
 """Tests named after the defects of the prefetching reader that this replaces."""
 
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.query.prefetch import epochs, scan
+from tests.support.processes import processes
 
 
 @pytest.fixture
@@ -35,8 +36,8 @@ def test_every_item_once_and_in_order(items: list[int], ahead: int) -> None:
 
 
 def test_processes_do_the_same_as_threads_and_as_nobody(threads: Executor) -> None:
-    with ProcessPoolExecutor(2) as processes:
-        answers = [list(scan(executor, square, range(50))) for executor in (None, threads, processes)]
+    with processes(2) as others:
+        answers = [list(scan(executor, square, range(50))) for executor in (None, threads, others)]
     assert answers == [[square(number) for number in range(50)]] * 3
 
 
@@ -47,8 +48,8 @@ def test_the_passes_are_numbered(threads: Executor) -> None:
     assert list(epochs(None, square, list, passes=3)) == []
 
 
-@pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
-def test_a_type_error_of_the_work_is_no_end_of_an_epoch(kind: type) -> None:
+@pytest.mark.parametrize("kind", [ThreadPoolExecutor, processes])
+def test_a_type_error_of_the_work_is_no_end_of_an_epoch(kind: Callable[[int], Executor]) -> None:
     """It took any TypeError for the end, and gave empty epochs at full speed."""
     with kind(2) as executor:
         found = scan(executor, fail_at_three, range(9), ahead=2)

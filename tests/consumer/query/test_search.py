@@ -5,7 +5,6 @@ import threading
 import tracemalloc
 from array import array
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from consumer.archive.tombstones import add_tombstones
 from consumer.query import Query, Search, search, search_async
 from consumer.query.batches import Job, Read, read_batch
 from consumer.query.query import make_query
+from tests.support.processes import processes
 from tests.support.rolling import Rolling, Unsynced
 from tests.support.shelves import START_US, event, shelf, some
 
@@ -146,7 +146,7 @@ def test_an_id_reads_its_batch_and_the_cost_is_explained(directory: Path) -> Non
 
 def test_workers_find_the_same(directory: Path) -> None:
     query = make_query(match="serial", where=["serial>100"])
-    with ProcessPoolExecutor(2) as executor:
+    with processes(2) as executor:
         assert list(search([directory], query, executor=executor)) == list(search([directory], query))
 
 
