@@ -27,6 +27,7 @@ PLAIN_S = (
     45.0  # after its last write a file is compressed; a reader that is stopped has lost what it had not read by then
 )
 SEED = 20261121
+KINDS = ("rename", "late", "copytruncate", "double", "gzip")
 QUIET_S = 20.0  # after which nothing more is expected
 OTHERS = ("app-error.log", "app.log.audit", "app.log.lock", "app2.log", "app-20200101.log.gz", "other.log.1")
 
@@ -48,11 +49,13 @@ class Writer:
         """Write and rotate for so long; then write a little more, and close."""
         began = time.monotonic()
         rotate_at = 1.0
+        kinds: list[str] = []
         while (now := time.monotonic() - began) < seconds:
             self._write(self._random.randint(1, 40))
             self._disturb()
             if now > rotate_at:
-                kind = self._random.choice(("rename", "late", "copytruncate", "double", "gzip"))
+                kinds = kinds or self._random.sample(KINDS, len(KINDS))  # each comes, however slow the machine is
+                kind = kinds.pop()
                 {
                     "rename": self._rename, "late": self._late, "copytruncate": self._copytruncate,
                     "double": self._double, "gzip": self._gzip,
