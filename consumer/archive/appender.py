@@ -61,7 +61,7 @@ class Appender:
                 await self.roll_if_due()
 
     async def probe(self, size: int = 0) -> None:
-        """Prove that the disk takes so many bytes, and at least a small write. Raises StorageFault."""
+        """Prove that the disk takes this number of bytes, and at least a small write. Raises StorageFault."""
         await self.run(lambda: self._shelf.probe(size))
 
     async def close(self) -> None:

@@ -57,7 +57,7 @@ def _rebuild(disk: Disk, path: Path, found: Survey) -> list[LostBytes]:
 
 
 def judge_sealed(path: Path, found: Survey) -> tuple[str, str]:
-    """What repair does with a sealed archive, and why if it does nothing: whole, mended or deferred."""
+    """The outcome of a repair of a sealed archive, and the reason if nothing is done: whole, repaired or deferred."""
     if path.is_symlink():
         return "deferred", "is a symbolic link: repair the file that it names"
     if newer := next((gap for gap in found.gaps if gap.kind == "newer"), None):

@@ -206,7 +206,7 @@ class Shelf:
             raise storage_fault(error, writer.path) from error
 
     def probe(self, size: int = 0) -> None:
-        """Prove that the disk takes so many bytes, and at least a small write. Raises StorageFault."""
+        """Prove that the disk takes this number of bytes, and at least a small write. Raises StorageFault."""
         size = max(size, PROBE_BYTES)
         self._check_space(size)
         path = self.settings.place.directory / f"{self.settings.instance}.probe"
