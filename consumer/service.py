@@ -93,7 +93,9 @@ class Service:
             BatchLimits(settings.batch.count, settings.batch.bytes, settings.batch.linger_s),
             settings.prefetch, claim.unclean, claim.unsettled, settings.broker.watchdog_s,
         )  # fmt: skip
-        recent = Recent(self._disk, self._place.directory, settings.instance, shelf.own, claim.settled_sequence)
+        recent = Recent(
+            self._disk, self._place.directory, settings.instance, shelf.own, shelf.keep_begins, claim.settled_sequence
+        )
         deduplicator = Deduplicator(DESCRIBERS[settings.archive.describe], recent)
         ingest = Ingest(Broker(settings.topology), appender, deduplicator, pace)
         stats = Stats(ingest, appender, self._place.directory)

@@ -79,7 +79,10 @@ class Claim:
 
     def _end(self, consumed: bool, settled: bool) -> None:
         unsettled = not settled if consumed else self.unsettled
-        self._note(running=False, unclean=0 if consumed else self.ledger.state.unclean, unsettled=unsettled)
+        begins = self.ledger.state.begins if unsettled else ()
+        self._note(
+            running=False, unclean=0 if consumed else self.ledger.state.unclean, unsettled=unsettled, begins=begins
+        )
 
     def check(self) -> None:
         """Prove that this process still has the instance. Raises Fatal if the lock file was removed or replaced.

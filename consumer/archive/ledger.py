@@ -25,6 +25,7 @@ class State:
 
     `committed`: the sequence of the newest archive that holds a committed batch; 0 if there was none yet.
     `unsettled`: an acknowledgement of an earlier life may not have reached the broker, which then delivers the message again.
+    `begins`: the places (sequence, event) at which generations of the consumer began, as far as events from before them may come again.
     """
 
     sequence: int = 0
@@ -33,6 +34,7 @@ class State:
     unclean: int = 0
     committed: int = 0
     unsettled: bool = False
+    begins: tuple[tuple[int, int], ...] = ()
 
 
 class Ledger:

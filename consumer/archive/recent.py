@@ -1,8 +1,8 @@
 """Recent: the archived events that the broker may deliver again, read back from the archives.
 
-A message comes again when it was archived and its acknowledgement did not reach the broker. Only the newest events of an instance
-can be in that state. What is read is bounded, so that a start and a reconnect cost the same after a year: per instance, by the window
-in the heads of its archives and by AGE_US before its newest event; in instances, by INSTANCES_MAX; in time, by IDLE_S.
+A message comes again when it was archived and its acknowledgement did not reach the broker. Only the newest events of a generation
+can be in that state (`unsettled` says which). What is read is bounded, so that a start and a reconnect cost the same after a year: in
+events, by EVENTS_MAX, of which our own are taken first; in instances, by INSTANCES_MAX; in time, by IDLE_S.
 Invariants: what is given is durable, by a seal, by a watermark or by a sync of ours; an instance whose ledger says that nothing
 of it comes again is skipped without opening an archive. Used by the writer thread alone.
 """
@@ -19,20 +19,15 @@ from codec.event import Event
 from consumer import log
 from consumer.archive import ledger as ledgers
 from consumer.archive import naming
-from consumer.archive.catalog import all_batches
 from consumer.archive.durable import Disk
-from consumer.archive.reader import Batch, events_or_none, open_archive
+from consumer.archive.reader import events_or_none, open_archive
+from consumer.archive.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, Place, Plan, plan
 from consumer.archive.watermark import durable_events, is_alive
 
 INSTANCES_MAX = 32  # other instances, those that were active last
 IDLE_S = 7 * 86_400.0  # another instance that was active before that is not read
-AGE_US = 30 * 60 * 1_000_000  # RabbitMQ closes a channel on which an acknowledgement is missing for this long
-WINDOW_MAX = 65_535  # the largest prefetch of AMQP
-
-_ALL_EVENTS = 1 << 64  # more than an archive holds
 
 Archived = tuple[str, Event]  # the text form of a position, and the event there
-Place = tuple[int, int]  # sequence and event
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +35,12 @@ class Own:
     """What our shelf says of the archives that it writes.
 
     `committed`: path of the open archive, and how many events of it are durable. `waiting`: archives that wait for recovery, and are not to be trusted.
+    `begins`: the places at which generations began, oldest first; the last one is that of the next event.
     """
 
     committed: tuple[Path, int] | None
     waiting: frozenset[Path]
+    begins: tuple[Place, ...] = ()
 
 
 @dataclass
@@ -63,40 +60,35 @@ class _Seen:
     pending: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Stretch:
-    """Batches of one archive, in order."""
-
-    path: Path
-    sequence: int
-    batches: list[Batch]
-
-    @property
-    def end(self) -> "Place":
-        """The last event."""
-        return self.sequence, _end(self.batches[-1]) - 1
-
-
 class Recent:
-    """The recent events of a directory. `after`: events of our own archives up to this sequence are known as acknowledged."""
+    """The recent events of a directory.
+
+    `keep`: keep the places at which our generations began, for later lives. `after`: events of our own archives up to this sequence are
+    known as acknowledged.
+    """
 
     def __init__(
-        self, disk: Disk, directory: Path, instance: str, own: Callable[[], Own], after: int = 0,
-        wall: Callable[[], float] = time.time,
+        self, disk: Disk, directory: Path, instance: str, own: Callable[[], Own],
+        keep: Callable[[tuple[Place, ...]], None], after: int = 0, wall: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._disk, self._directory, self._instance = disk, directory, instance
-        self._own, self._after, self._wall = own, after, wall
+        self._own, self._keep, self._after, self._wall = own, keep, after, wall
         self._seen: dict[str, _Seen] = {}
 
     def window(self) -> Iterator[Archived]:
-        """All that may come again, oldest first within an instance. For the begin of a generation."""
+        """All that may come again, oldest first within an instance. For the begin of a generation, before it archives anything."""
         self._seen.clear()
         others = self._others()
         paths = _archives_of(self._directory, {self._instance, *others})
-        after = (self._after, _ALL_EVENTS)
-        yield from _events(list(_plan(paths[self._instance], after, self._durable_own)), after)
+        after = (self._after, END_OF_ARCHIVE)
+        own = plan(paths[self._instance], self._own().begins, self._durable_own, after)
+        self._keep(own.begins)
+        yield from _events(own, after)
+        left = EVENTS_MAX - own.events
         for name, found in others.items():
-            yield from self._read_other(name, found, paths[name])
+            planned, since = self._plan_other(name, found, paths[name], left)
+            left -= planned.events
+            yield from _events(planned, since)
 
     def changed(self) -> Iterator[Archived]:
         """The same of other instances that archived something, or ended, since the last call; only what is new."""
@@ -104,7 +96,7 @@ class Recent:
         if changed:
             paths = _archives_of(self._directory, set(changed))
             for name, found in changed.items():
-                yield from self._read_other(name, found, paths[name])
+                yield from _events(*self._plan_other(name, found, paths[name], EVENTS_MAX))
 
     def _others(self) -> dict[str, _Instance]:
         """The other instances that were active last."""
@@ -131,17 +123,18 @@ class Recent:
         except OSError:
             return True  # unknown, and then its open archive is trusted up to the watermark only
 
-    def _read_other(self, name: str, found: _Instance, paths: dict[int, Path]) -> Iterator[Archived]:
-        """What is new of another instance; nothing of one whose last life ended with everything acknowledged."""
-        after = self._seen[name].upto if name in self._seen else (0, _ALL_EVENTS)
+    def _plan_other(self, name: str, found: _Instance, paths: dict[int, Path], events_max: int) -> tuple[Plan, Place]:
+        """What is new of another instance, and the last event that is not; nothing of one whose last life ended with everything acknowledged."""
+        after = self._seen[name].upto if name in self._seen else FIRST
         state = ledgers.read(self._directory / f"{name}.ledger")
         if state is not None and not (state.running or state.unsettled):
-            self._seen[name] = _Seen(found.files, max(after, (state.sequence, _ALL_EVENTS)))
-            return
+            self._seen[name] = _Seen(found.files, max(after, (state.sequence, END_OF_ARCHIVE)))
+            return Plan(), after
         pending = self._is_alive(name)
-        plan = list(_plan(paths, after, self._durable))
-        self._seen[name] = _Seen(found.files, max(after, plan[0].end) if plan else after, pending)
-        yield from _events(plan, after)
+        planned = plan(paths, state.begins if state else (), self._durable, after, events_max)
+        upto = max(after, planned.stretches[0].end) if planned.stretches else after
+        self._seen[name] = _Seen(found.files, upto, pending)
+        return planned, after
 
     def _durable(self, path: Path) -> int | None:
         try:
@@ -158,60 +151,9 @@ class Recent:
         return self._durable(path)
 
 
-def _plan(paths: dict[int, Path], after: Place, durable: Callable[[Path], int | None]) -> Iterator[_Stretch]:
-    """The recent batches of an instance, from its newest archive back; only heads, headers and footers are read.
-
-    `durable`: how many events of an open archive are durable, None for all of them. An archive that cannot be read is left
-    out: a redelivery of what it holds is then archived without a mark.
-    """
-    window = taken = 0
-    oldest_us: int | None = None
-    for sequence in sorted((one for one in paths if (one, _ALL_EVENTS) > after), reverse=True):
-        path = paths[sequence]
-        try:
-            found, head_window = _batches(path, durable(path) if naming.parse_open(path) else None)
-        except OSError as error:
-            log.emit("recovery_deferred", path=str(path), reason=str(error))
-            continue
-        window = max(window, min(head_window, WINDOW_MAX))
-        if found and oldest_us is None:
-            # Of the last batch and not the latest time: the clock may have been set back.
-            oldest_us = found[-1].header.last_arrived_us - AGE_US
-        recent = _newest(found, window - taken, oldest_us or 0)
-        taken += sum(batch.header.events for batch in recent)
-        if recent:
-            yield _Stretch(path, sequence, recent)
-        if found and (taken >= window or len(recent) < len(found)):
-            return
-
-
-def _newest(batches: list[Batch], events: int, oldest_us: int) -> list[Batch]:
-    """The last batches that hold `events` events and arrived after `oldest_us`, in order."""
-    at = len(batches)
-    while at and events > 0 and batches[at - 1].header.last_arrived_us >= oldest_us:
-        at -= 1
-        events -= batches[at].header.events
-    return batches[at:]
-
-
-def _batches(path: Path, durable: int | None) -> tuple[list[Batch], int]:
-    """The batches with the first `durable` events of an archive, without their frames; and the window that it was written with."""
-    if durable == 0:
-        return [], 0
-    with open_archive(path) as archive:
-        if archive.head is None:
-            return [], 0  # damaged: its window is unknown
-        found = all_batches(archive)
-        return [one for one in found if durable is None or _end(one) <= durable], archive.head.window
-
-
-def _end(batch: Batch) -> int:
-    return batch.header.first_event + batch.header.events
-
-
-def _events(plan: list[_Stretch], after: Place) -> Iterator[Archived]:
+def _events(planned: Plan, after: Place) -> Iterator[Archived]:
     """The events of planned batches that come later than `after`, oldest first, with their positions."""
-    for stretch in reversed(plan):
+    for stretch in reversed(planned.stretches):
         try:
             with open_archive(stretch.path) as archive:
                 id = archive.id

@@ -21,6 +21,7 @@ from consumer.archive.naming import OPEN_SUFFIX, ArchiveId
 from consumer.archive.probe import PROBE_BYTES, probe
 from consumer.archive.recent import Own
 from consumer.archive.rolling import Fill, RollPolicy, roll_reason
+from consumer.archive.unsettled import Place as EventPlace
 from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.errors import StorageFault
@@ -28,7 +29,7 @@ from consumer.errors import StorageFault
 
 @dataclass(frozen=True, slots=True)
 class ShelfSettings:
-    """`window`: how many events the broker may hold as unacked; a later life looks so far back for duplicates."""
+    """`window`: how many events the broker may hold as unacknowledged; so many of each generation are compared with what comes again."""
 
     instance: str
     place: Place
@@ -197,7 +198,18 @@ class Shelf:
     def own(self) -> Own:
         """What of our own open archives can be trusted."""
         committed = (self.writer.path, self.writer.fill.events) if self.writer else None
-        return Own(committed, frozenset(abandoned.path for abandoned in self._abandoned))
+        begins = (*self.ledger.state.begins, self._next_place())
+        return Own(committed, frozenset(abandoned.path for abandoned in self._abandoned), begins)
+
+    def _next_place(self) -> EventPlace:
+        """Where the next event may go, at the earliest; all that were archived are before it."""
+        writer = self.writer
+        return (writer.id.sequence, writer.fill.events) if writer else (self.ledger.state.sequence + 1, 0)
+
+    def keep_begins(self, begins: tuple[EventPlace, ...]) -> None:
+        """Keep the places at which generations began for later lives. On a disk that refuses, the next commit tries again."""
+        if begins != self.ledger.state.begins:
+            self._note(lambda: self.ledger.update(begins=begins))
 
     def _discard(self, writer: ArchiveWriter) -> None:
         try:

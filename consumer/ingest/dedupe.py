@@ -3,7 +3,7 @@
 After a lost connection or a crash the broker delivers the unacknowledged window again, flagged `redelivered`. An event of it that equals
 an archived one is archived too, and marked with the position of the first. Invariants: only redelivered messages are compared; an
 archived event stands for one redelivery, so that two equal messages are two unmarked events when both came twice; what is known
-is forgotten after KNOWN_S. Memory is bounded by the windows that are recalled.
+is forgotten after KNOWN_S. Memory is bounded by KNOWN_MAX.
 """
 
 import struct
@@ -21,7 +21,8 @@ from consumer.ingest.delivery import Delivery, Describe
 DELIVERY_COUNT_WARN = 5
 KNOWN_S = (
     30 * 60.0
-)  # after so long without an acknowledgement RabbitMQ has closed the channel, and its messages have come again
+)  # after this time without an acknowledgement RabbitMQ has closed the channel, and its messages have come again
+KNOWN_MAX = 8 * 65_535  # archived events that are known, at most; those that were learned first are forgotten first
 RECALL_SHARE = 0.1  # of the time, at most, is spent on asking the archives of other instances
 
 Archived = tuple[str, Event]  # the position of an archived event, and the event
@@ -54,6 +55,7 @@ class Deduplicator:
         self._describe, self._recent, self._clock = describe, recent, clock
         self._known: dict[bytes, dict[str, float]] = {}  # by fingerprint: positions, and when each is forgotten
         self._recall_at = 0.0
+        self._begun = clock()
         self.redelivered = self.marked = 0
         self.passed = False
         self.delivery_count_max = 0
@@ -62,10 +64,19 @@ class Deduplicator:
         """Begin a generation: recall what may come again in it."""
         self._known.clear()
         self._learn(self._recent.window())
+        self._begun = self._clock()
         self.passed = False
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether the generation has lasted so long that nothing from before it comes again.
+
+        New messages are no proof of that: the broker may return those of a dead channel later than it delivers new ones.
+        """
+        return self._clock() - self._begun >= KNOWN_S
+
     def events(self, deliveries: Sequence[Delivery]) -> list[Event]:
-        """The events of the deliveries, one each and in order. `passed` says whether new messages come again."""
+        """The events of the deliveries, one each and in order. `passed`: new messages follow those that came twice."""
         events = list(map(self._describe, deliveries))
         again = [index for index, delivery in enumerate(deliveries) if delivery[1]]
         if again:
@@ -109,6 +120,9 @@ class Deduplicator:
         }  # fmt: skip
         for position, event in archived:
             self._known.setdefault(fingerprint(event), {})[event.duplicate or position] = now + KNOWN_S
+        surplus = sum(map(len, self._known.values())) - KNOWN_MAX
+        while surplus > 0:
+            surplus -= len(self._known.pop(next(iter(self._known))))
 
 
 def delivery_count(header: bytes) -> int:

@@ -59,6 +59,17 @@ async def test_a_life_that_never_consumed_keeps_what_may_come_again(tmp_path: Pa
         claim.release()
 
 
+async def test_the_begins_of_generations_are_kept_until_a_clean_end(tmp_path: Path) -> None:
+    for settled, kept in ((False, ((3, 7),)), (True, ())):
+        claim = await take(tmp_path)
+        claim.ledger.update(begins=((3, 7),))
+        claim.end(consumed=True, settled=settled)
+        claim.release()
+        claim = await take(tmp_path)
+        assert claim.ledger.state.begins == kept
+        claim.release()
+
+
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(bytes(300))], ids=["gone", "zeros"])
 async def test_a_lost_ledger_says_nothing_of_what_may_come_again(
     tmp_path: Path, damage: Callable[[Path], None]

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from codec.event import Event
-from consumer.archive import naming, recovery
+from consumer.archive import naming, recovery, unsettled
 from consumer.archive import recent as recents
 from consumer.archive.durable import Disk
 from consumer.archive.reader import ArchiveFile
-from consumer.archive.recent import AGE_US, IDLE_S, INSTANCES_MAX, Own, Recent
+from consumer.archive.recent import IDLE_S, INSTANCES_MAX, Own, Recent
 from consumer.archive.shelf import Shelf
+from consumer.archive.unsettled import AGE_US
 from consumer.archive.watermark import watermark_path
 from consumer.archive.writer import Place
 from consumer.errors import StorageFault
@@ -21,7 +22,8 @@ NOTHING = Own(None, frozenset())
 
 
 def recent(directory: Path, disk: Disk | None = None, own: Shelf | None = None, after: int = 0) -> Recent:
-    return Recent(disk or Disk(), directory, "me", own.own if own else lambda: NOTHING, after)
+    own_state, keep = (own.own, own.keep_begins) if own else (lambda: NOTHING, lambda _begins: None)
+    return Recent(disk or Disk(), directory, "me", own_state, keep, after)
 
 
 def crashed(directory: Path, instance: str, first: int, count: int, step: int = 10, **policy: float) -> Shelf:
@@ -63,7 +65,8 @@ class Opened:
             opened.append(ArchiveFile(path))
             return opened[-1]
 
-        monkeypatch.setattr(recents, "open_archive", open_archive)
+        for module in (recents, unsettled):
+            monkeypatch.setattr(module, "open_archive", open_archive)
 
     @property
     def bytes(self) -> int:
@@ -127,7 +130,14 @@ def test_what_arrived_long_before_the_newest_event_does_not_come_again(tmp_path:
 def test_an_instance_that_was_idle_for_long_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Opened(monkeypatch)
     crashed(tmp_path, "a", 0, 10).roll("stop")
-    late = Recent(Disk(), tmp_path, "me", lambda: NOTHING, wall=lambda: os.stat(tmp_path).st_mtime + IDLE_S + 60)
+    late = Recent(
+        Disk(),
+        tmp_path,
+        "me",
+        lambda: NOTHING,
+        lambda _begins: None,
+        wall=lambda: os.stat(tmp_path).st_mtime + IDLE_S + 60,
+    )
     assert list(late.window()) == []
     assert opened.files == []
 
@@ -179,7 +189,7 @@ def test_events_after_our_last_commit_are_not_known(tmp_path: Path) -> None:
     one = crashed(tmp_path, "me", 0, 10)
     before = one.own()
     one.append(some(10, 10))
-    assert events(Recent(Disk(), tmp_path, "me", lambda: before).window()) == some(0, 10)
+    assert events(Recent(Disk(), tmp_path, "me", lambda: before, lambda _begins: None).window()) == some(0, 10)
 
 
 def test_an_open_archive_of_a_dead_instance_is_synced_before_it_is_trusted(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 from collections.abc import Iterable
 
+import pytest
+
 from codec.amqp import Field, encode_header
 from codec.event import Event
+from consumer.ingest import dedupe
 from consumer.ingest.dedupe import KNOWN_S, RECALL_SHARE, Deduplicator, fingerprint
 from consumer.ingest.delivery import Delivery, describe
 from tests.support.deliveries import delivery
@@ -117,6 +120,13 @@ def test_what_is_known_does_not_live_as_long_as_the_generation() -> None:
     made = archives.deduplicator()
     archives.now = KNOWN_S + 1
     assert marks(made.events([again(first)])) == [""]
+
+
+def test_what_is_known_is_bounded_and_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dedupe, "KNOWN_MAX", 3)
+    sent = [delivery(number, b"%d" % number) for number in range(5)]
+    found = archived(*sent).events([again(one) for one in sent])
+    assert marks(found) == ["", "", *(f"one-00000001:{number}" for number in (2, 3, 4))]
 
 
 def test_a_batch_that_another_instance_archived_while_we_run_is_marked() -> None:

@@ -1,0 +1,172 @@
+"""Unsettled: which archived events of one instance the broker may deliver again.
+
+When a generation of the consumer (one channel) ends without a clean stop, up to a window of its newest events is unacknowledged.
+The broker returns them when it notices that the channel is dead. That may be late: the next generations may have
+archived more than a window by then, and may have ended too. So the last window of each generation counts, and not the last window of the
+instance. `begins` are the places at which generations began to archive, in order; they are kept in the ledger.
+Invariants: only heads, headers and footers are read. What is taken is bounded: by a window for each of BEGINS_MAX generations, by a
+number of events, by AGE_US within a generation, and by AGE_US of consuming since the generation ended.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consumer import log
+from consumer.archive import naming
+from consumer.archive.catalog import all_batches
+from consumer.archive.reader import Batch, open_archive
+
+AGE_US = 30 * 60 * 1_000_000  # RabbitMQ closes a channel on which an acknowledgement is missing for this long
+WINDOW_MAX = 65_535  # the largest prefetch of AMQP
+BEGINS_MAX = 256  # generations that are remembered; the broker notices a dead connection within 30 s
+EVENTS_MAX = 4 * WINDOW_MAX  # events of all instances together
+
+Place = tuple[int, int]  # sequence and event
+FIRST: Place = (0, 0)
+END_OF_ARCHIVE = 1 << 64  # more events than an archive holds
+_LAST: Place = (END_OF_ARCHIVE, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Batches of one archive, in order."""
+
+    path: Path
+    sequence: int
+    batches: list[Batch]
+
+    @property
+    def end(self) -> Place:
+        """The last event."""
+        return self.sequence, end_of(self.batches[-1]) - 1
+
+
+@dataclass
+class Plan:
+    """What is to be read, newest first; and the begins that still separate generations whose events may come again."""
+
+    stretches: list[Stretch] = field(default_factory=list)
+    events: int = 0
+    begins: tuple[Place, ...] = ()
+
+
+def plan(
+    paths: dict[int, Path], begins: tuple[Place, ...], durable: Callable[[Path], int | None],
+    after: Place = FIRST, events_max: int = EVENTS_MAX,
+) -> Plan:  # fmt: skip
+    """The batches that hold what may come again, from the newest generation back.
+
+    `paths`: the archives by sequence. `durable`: how many events of an open archive are durable, None for all of them. `after`: the last
+    event that is known already. An archive that cannot be read is left out: a redelivery of what it holds is then archived without a mark.
+    """
+    found = Plan()
+    batches_of = _LastArchive(durable)
+    paths = {one: path for one, path in paths.items() if (one, END_OF_ARCHIVE) > after}
+    consumed_us, upper = 0, _LAST
+    for begin in (*sorted(set(begins), reverse=True)[:BEGINS_MAX], FIRST):
+        sequences = [one for one in paths if (one, END_OF_ARCHIVE) > begin and (one, 0) < upper]
+        if sequences and (consumed_us > AGE_US or found.events >= events_max):
+            break
+        if sequences:  # else the generation archived nothing, or it is gone, or known already
+            if upper != _LAST:
+                found.begins = (upper, *found.begins)
+            generation = _Generation(begin, upper, {one: paths[one] for one in sequences}, batches_of)
+            generation.add_last_window(found, events_max)
+            consumed_us += generation.consumed_us()
+        upper = begin
+    return found
+
+
+class _LastArchive:
+    """The batches of an archive; those of the last one are kept, because several generations may have written to it."""
+
+    def __init__(self, durable: Callable[[Path], int | None]) -> None:
+        self._durable = durable
+        self._path: Path | None = None
+        self._found: tuple[list[Batch], int] = [], 0
+
+    def of(self, path: Path) -> tuple[list[Batch], int] | None:
+        """The durable batches and the window that the archive was written with; None if it cannot be read."""
+        if path != self._path:
+            try:
+                self._found = _batches(path, self._durable(path) if naming.parse_open(path) else None)
+            except OSError as error:
+                log.emit("recovery_deferred", path=str(path), reason=str(error))
+                return None
+            self._path = path
+        return self._found
+
+
+@dataclass
+class _Generation:
+    """The events from `begin` up to `upper`, which belongs to the next generation."""
+
+    begin: Place
+    upper: Place
+    paths: dict[int, Path]
+    batches_of: _LastArchive
+    last_us: int | None = None
+
+    def add_last_window(self, found: Plan, events_max: int) -> None:
+        """Add the newest batches of the generation, as many as hold the window."""
+        window = taken = 0
+        for sequence in sorted(self.paths, reverse=True):
+            read = self._batches(sequence)
+            if read is None:
+                continue
+            batches, head_window = read
+            window = max(window, min(head_window, WINDOW_MAX))
+            if batches and self.last_us is None:
+                # Of the last batch and not the latest time: the clock may have been set back.
+                self.last_us = batches[-1].header.last_arrived_us
+            recent = self._newest(batches, sequence, min(window - taken, events_max - found.events))
+            taken += (count := sum(self._count(batch, sequence) for batch in recent))
+            found.events += count
+            if recent:
+                found.stretches.append(Stretch(self.paths[sequence], sequence, recent))
+            if batches and (taken >= window or len(recent) < len(batches)):
+                return
+
+    def _newest(self, batches: list[Batch], sequence: int, events: int) -> list[Batch]:
+        """The last batches that hold this number of events and arrived late enough, in order."""
+        oldest_us = (self.last_us or 0) - AGE_US
+        at = len(batches)
+        while at and events > 0 and batches[at - 1].header.last_arrived_us >= oldest_us:
+            at -= 1
+            events -= self._count(batches[at], sequence)
+        return batches[at:]
+
+    def consumed_us(self) -> int:
+        """From the first arrival of the generation to its last one: so long the broker has delivered to it, at least."""
+        for sequence in sorted(self.paths):
+            read = self._batches(sequence)
+            if read and read[0] and self.last_us is not None:
+                return max(self.last_us - read[0][0].header.first_arrived_us, 0)
+        return 0
+
+    def _batches(self, sequence: int) -> tuple[list[Batch], int] | None:
+        read = self.batches_of.of(self.paths[sequence])
+        return read and ([batch for batch in read[0] if self._count(batch, sequence) > 0], read[1])
+
+    def _count(self, batch: Batch, sequence: int) -> int:
+        """How many events of a batch belong to the generation: not all of a batch that was made of several when it was repacked."""
+        first = self.begin[1] if sequence == self.begin[0] else 0
+        end = self.upper[1] if sequence == self.upper[0] else END_OF_ARCHIVE
+        return min(end_of(batch), end) - max(batch.header.first_event, first)
+
+
+def _batches(path: Path, durable: int | None) -> tuple[list[Batch], int]:
+    """The batches with the first `durable` events of an archive, without their frames; and the window that it was written with."""
+    if durable == 0:
+        return [], 0
+    with open_archive(path) as archive:
+        if archive.head is None:
+            return [], 0  # damaged: its window is unknown
+        found = all_batches(archive)
+        return [one for one in found if durable is None or end_of(one) <= durable], archive.head.window
+
+
+def end_of(batch: Batch) -> int:
+    """The number after that of its last event."""
+    return batch.header.first_event + batch.header.events

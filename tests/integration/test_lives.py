@@ -1,0 +1,160 @@
+"""Any series of lives that are killed, and of late returns: each message is archived, and only once without a mark.
+
+Below the broker: the queue is played, the archives and the memory of what may come again are real.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codec.amqp import Field, encode_header
+from consumer.archive import naming, recovery
+from consumer.archive.durable import Disk
+from consumer.archive.ledger import Ledger
+from consumer.archive.recent import Recent
+from consumer.archive.rolling import RollPolicy
+from consumer.archive.shelf import Shelf, ShelfSettings
+from consumer.archive.writer import Place
+from consumer.ingest.dedupe import Deduplicator
+from consumer.ingest.delivery import Delivery, describe
+from tests.support import archives
+from tests.support.deliveries import delivery
+
+WINDOW = 8
+
+
+class Queue:
+    """Messages in order. The broker returns those of a dead channel when it notices, which may be after any number of steps."""
+
+    def __init__(self) -> None:
+        self.ready: list[Delivery] = []
+        self.dead: list[list[Delivery]] = []
+        self.published = 0
+
+    def publish(self, count: int) -> None:
+        for _ in range(count):
+            self.published += 1
+            self.ready.append(delivery(self.published, b"%d" % self.published))
+
+    def notice(self, index: int) -> None:
+        if self.dead:
+            returned = self.dead.pop(index % len(self.dead))
+            self.ready = [again(one) for one in returned] + self.ready
+
+
+def again(found: Delivery) -> Delivery:
+    return found._replace(redelivered=True, header=encode_header({"headers": (("x-delivery-count", Field("l", 1)),)}))
+
+
+class Life:
+    """A process from its start to its death: what it archives is durable, and its acknowledgements arrive or not."""
+
+    def __init__(self, directory: Path, queue: Queue) -> None:
+        disk, place = Disk(), Place(directory)
+        lock = disk.take(naming.lock_path(directory, "one"))
+        assert lock is not None
+        ledger = Ledger(disk, directory, "one")
+        list(recovery.recover_own(disk, place, ledger, "one"))
+        ledger.update(running=True)
+        self.shelf = Shelf(disk, ShelfSettings("one", place, RollPolicy(events_max=30), WINDOW), ledger)
+        recent = Recent(disk, directory, "one", self.shelf.own, self.shelf.keep_begins)
+        self.deduplicator = Deduplicator(describe, recent)
+        self.queue, self._disk, self._lock = queue, disk, lock
+        self.unacked: list[Delivery] = []
+        self.received = 0
+        self.deduplicator.begin()
+
+    def receive(self, count: int) -> None:
+        count = min(count, WINDOW - len(self.unacked))
+        self.unacked += self.queue.ready[:count]
+        del self.queue.ready[:count]
+
+    def archive(self, count: int) -> None:
+        batch = self.unacked[self.received :][:count]
+        if batch:
+            self.shelf.append(self.deduplicator.events(batch))
+            self.received += len(batch)
+
+    def acknowledge(self, count: int) -> None:
+        count = min(count, self.received)
+        del self.unacked[:count]
+        self.received -= count
+
+    def reconnect(self) -> None:
+        self._lose_channel()
+        self.deduplicator.begin()
+
+    def die(self) -> None:
+        self._lose_channel()
+        if self.shelf.writer is not None:
+            self.shelf.writer.abandon()
+        self._disk.close(self._lock)
+
+    def _lose_channel(self) -> None:
+        self.queue.dead.append(self.unacked)
+        self.unacked, self.received = [], 0
+
+
+STEPS: dict[str, Callable[[Life, int], None]] = {
+    "publish": lambda life, count: life.queue.publish(count),
+    "receive": Life.receive,
+    "archive": Life.archive,
+    "acknowledge": Life.acknowledge,
+    "notice": lambda life, index: life.queue.notice(index),
+    "reconnect": lambda life, _: life.reconnect(),
+    "cycle": lambda life, count: cycle(life, count),
+}
+
+
+def cycle(life: Life, count: int) -> None:
+    """What a life does most of the time."""
+    life.queue.publish(count)
+    life.receive(count)
+    life.archive(count)
+    life.acknowledge(count // 2)
+
+
+LIVES = st.lists(
+    st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(1, 10)), max_size=12), min_size=2, max_size=6
+)
+
+
+def run(directory: Path, lives: list[list[tuple[str, int]]]) -> tuple[Counter[bytes], int]:
+    """How often each message is archived without a mark, and how many were published."""
+    queue = Queue()
+    for steps in lives:
+        life = Life(directory, queue)
+        for name, count in steps:
+            STEPS[name](life, count)
+        life.die()
+    life = Life(directory, queue)
+    while queue.dead:
+        queue.notice(0)
+    while queue.ready or life.unacked:
+        life.receive(WINDOW)
+        life.archive(WINDOW)
+        life.acknowledge(WINDOW)
+    life.shelf.roll("stop")
+    life.die()
+    return Counter(event.body for event in archives.unmarked(directory)), queue.published
+
+
+@settings(max_examples=200, deadline=None)
+@given(LIVES)
+def test_after_any_series_of_kills_every_redelivery_of_an_archived_event_is_marked(
+    lives: list[list[tuple[str, int]]],
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        unmarked, published = run(Path(directory), lives)
+    assert unmarked == Counter({b"%d" % number: 1 for number in range(1, published + 1)})
+
+
+def test_what_a_dead_channel_returns_after_the_window_was_archived_anew_is_marked(tmp_path: Path) -> None:
+    """The first life dies with a window unacknowledged; the second archives another window and dies before it comes back."""
+    window = [("publish", WINDOW), ("receive", WINDOW), ("archive", WINDOW)]
+    unmarked, published = run(tmp_path, [window, window, window])
+    assert unmarked == Counter({b"%d" % number: 1 for number in range(1, published + 1)})
