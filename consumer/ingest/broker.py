@@ -79,6 +79,7 @@ class Session:
         self.messages_waiting = queue.declaration_result.message_count or 0
         self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.cancelled_by_broker = self.stalled = False
+        self.released = False  # the broker has taken every acknowledgement of the session
         self.reader = reader
         self._connection, self._wire, self._sink = connection, wire, sink
         self.topology = topology
@@ -144,16 +145,23 @@ class Session:
             await self._wire.basic_cancel(tag, nowait=True)
 
     async def release(self) -> None:
-        """Give back by nack what is not acknowledged, and close. Never raises: a connection that is gone is closed."""
+        """Give back by nack what is not acknowledged, and close. Never raises: a connection that is gone is closed.
+
+        `released` is true afterwards if the broker has answered after the last acknowledgement.
+        """
         await self.stop()
         try:
             async with asyncio.timeout(CLOSE_S_MAX):
-                if not self.ended.done():
+                if alive := not self.ended.done():
                     # Tag 0 means all, and those on their way too. A quorum queue counts the return of a message, by
                     # nack as by a closed channel; the nack makes the messages ready without waiting for the close.
                     await self._wire.basic_nack(0, multiple=True, requeue=True)
                 self.end("released")
                 self.reader.resume()
+                if alive:
+                    # A channel answers in order: after this answer the acknowledgements that were sent have arrived.
+                    await self._wire.basic_qos(prefetch_count=max(self.prefetch, 1))
+                    self.released = True
                 await self._connection.close()
         except (*LOST, asyncio.CancelledError) as error:
             raise_if_ours(error)

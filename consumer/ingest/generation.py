@@ -79,6 +79,7 @@ class Generation:
         self.session, self.batches = session, batches
         self.commits = 0  # acknowledged ones
         self.consumed = False
+        self.settled = False  # all that was received is archived, and the broker has taken its acknowledgement
         self._archive, self._deduplicator, self._pace = archive, deduplicator, pace
         self._acknowledged = True
         waits_s = (pace.retry_s, pace.retry_s_max)
@@ -88,18 +89,20 @@ class Generation:
         batches.flow = lambda on: (session.reader.resume if on else session.reader.pause)()
         session.ended.add_done_callback(lambda _: batches.discard())
 
-    @property
-    def settled(self) -> bool:
-        """Whether all that was received is archived and acknowledged; asked before the session is released.
-
-        Acknowledgements that were sent just before a connection was lost may not have reached the broker.
-        """
-        lost = self.session.ended.done() and self.commits > 0
-        return self._acknowledged and not self.batches.held and not lost
+    async def release(self) -> None:
+        """Give back what is not committed, and close the session. Sets `settled`."""
+        held = self.batches.held
+        await self.session.release()
+        # Acknowledgements that were sent just before a connection was lost may not have reached the broker.
+        arrived = self.session.released or not self.commits
+        self.settled = self._acknowledged and arrived and not held
 
     @property
     def passed(self) -> bool:
-        """Whether those that come again have come: new messages followed, or all that waited in the queue at the begin were received."""
+        """Whether redeliveries are reported: new messages followed them, or all that waited in the queue at the begin were received.
+
+        It proves nothing: messages of a dead channel may be returned later.
+        """
         return self._deduplicator.passed or self.batches.received >= self.session.messages_waiting
 
     async def run(self, prefetch: int, counters: Counters, stalled_before: bool) -> None:

@@ -147,10 +147,10 @@ class Ingest:
                 raise
             generation.session.end(error.what)
         finally:
-            self._learn(generation)
             if self._state != "paused":
                 self._say_end(generation)
-            await generation.session.release()
+            await generation.release()
+            self._learn(generation)
             self.generation = None
         return None
 
@@ -161,7 +161,7 @@ class Ingest:
         queue drops messages that were delivered too often: the next window is smaller.
         """
         self._consumed = self._consumed or generation.consumed
-        self.settled = generation.settled and (self.settled or generation.passed)
+        self.settled = generation.settled and (self.settled or self.deduplicator.forgotten)
         self._stalled = generation.session.stalled
         if generation.commits:
             self._narrow, self._retry_s, self._pause_s = 0, self._pace.retry_s, self._pace.retry_s

@@ -8,6 +8,7 @@ import aiormq
 import pytest
 
 from codec.amqp import stable_header
+from consumer.demo.relay import Relay
 from consumer.errors import Exit, Fatal, Retry
 from consumer.ingest import broker as brokers
 from consumer.ingest.broker import Broker, Session
@@ -120,6 +121,25 @@ async def test_what_is_not_acknowledged_is_given_back(opened: Open, taken: Taken
     await session.ack(1)
     await session.release()
     assert await ready(topology.url, topology.queue) == 3
+
+
+async def test_a_release_says_whether_the_acknowledgements_have_arrived(
+    taken: Taken, topology: Topology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without an answer of the broker it is unknown."""
+    monkeypatch.setattr(brokers, "CLOSE_S_MAX", 1.0)
+    with Relay(topology.url) as relay:
+        for muted in (True, False):
+            session = await Broker(replace(topology, url=relay.url)).open(taken.sink)
+            await session.consume(10)
+            await publish(topology, 1)
+            await taken.until(1)
+            if muted:
+                relay.mute()
+            assert await session.ack(taken.pop().tag)
+            await session.release()
+            assert session.released is not muted
+            relay.cut()
 
 
 async def test_after_stop_nothing_comes_and_what_came_can_be_acknowledged(
