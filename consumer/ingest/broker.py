@@ -84,22 +84,31 @@ class Session:
         self._connection, self._wire, self._sink = connection, wire, sink
         self.topology = topology
         self._tag = ""
+        self._requests = 0
+        self._one_request = asyncio.Lock()
+        self._stopped = False
         self.writer: asyncio.StreamWriter | None = None  # None: acknowledge through the library
         wire.on_consumer_cancel_callbacks.add(self._on_broker_cancel)
         wire.closing.add_done_callback(self._on_closed)
 
     async def consume(self, prefetch: int) -> None:
-        """Ask for deliveries, up to `prefetch` unacknowledged ones. A second time: with another window.
+        """Ask for deliveries, up to `prefetch` unacknowledged ones. A second time: with a wider window. After `stop`: nothing.
 
         Raises Retry or Fatal.
         """
-        async with faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
+        # One request at a time: between the cancel and the answer to consume, another request would make a second consumer.
+        async with self._one_request, faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
+            if prefetch <= self.prefetch:
+                return  # the other request was for more
             await self._cancel()
             await self._wire.basic_qos(prefetch_count=prefetch)
+            if self._stopped:
+                return
+            self._requests += 1
+            self._tag = f"deedbox-{self._requests:06d}"  # known before the answer, so that `stop` need not wait for it
+            self.prefetch = prefetch
             arguments = dict(self.topology.consumer_arguments) or None
-            reply = await self._wire.basic_consume(self.queue, self._from_library, arguments=arguments)
-        self._tag = reply.consumer_tag or ""
-        self.prefetch = prefetch
+            await self._wire.basic_consume(self.queue, self._from_library, arguments=arguments, consumer_tag=self._tag)
 
     async def ack(self, tag: int) -> bool:
         """Acknowledge everything up to `tag`; False if the generation has ended, and the messages come again."""
@@ -130,6 +139,7 @@ class Session:
 
     async def stop(self) -> None:
         """Ask for no more deliveries. Those on their way still come; what was delivered stays ours to acknowledge."""
+        self._stopped = True
         if not self.ended.done():
             try:
                 async with asyncio.timeout(CLOSE_S_MAX):

@@ -73,6 +73,40 @@ async def ready(url: str, queue: str) -> int:
         return (await channel.queue_declare(queue, passive=True)).message_count or 0
 
 
+async def consumers(url: str, queue: str) -> int:
+    async with aiormq.connect(url) as connection:
+        channel = await connection.channel()
+        return (await channel.queue_declare(queue, passive=True)).consumer_count or 0
+
+
+async def test_two_requests_for_a_window_at_once_leave_one_consumer_and_the_wider_window(
+    opened: Open, topology: Topology
+) -> None:
+    session = await opened(topology)
+    await session.consume(1)
+    await asyncio.gather(*(session.consume(prefetch) for prefetch in (2, 8, 4)))
+    await session.messages_ready()  # after its answer the broker has taken the cancels
+    assert (await consumers(topology.url, topology.queue), session.prefetch) == (1, 8)
+
+
+async def test_a_stop_while_a_window_is_asked_for_leaves_no_consumer(opened: Open, topology: Topology) -> None:
+    left, steps, done = [], 0, False
+    while not done:
+        session = await opened(topology)
+        asking = asyncio.create_task(session.consume(1))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        done = asking.done()
+        await session.stop()
+        await asking
+        await session._wire.basic_qos(prefetch_count=1)  # after its answer the broker has taken the cancel
+        left.append(await consumers(topology.url, topology.queue))
+        await session.release()
+        steps += 1 + steps // 2
+    assert len(left) > 3
+    assert set(left) == {0}
+
+
 @pytest.mark.parametrize("queue_type", ["quorum", "classic"])
 @pytest.mark.parametrize("exchange_type", ["topic", "fanout", "direct", "headers"])
 async def test_deliveries_of_every_exchange_and_queue_type_arrive_in_order(
