@@ -10,6 +10,7 @@ walks does not depend on what a writer does meanwhile.
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from consumer.archive import naming
@@ -19,25 +20,42 @@ WALKS_MAX = 4
 
 @dataclass
 class _Walk:
-    """What one walk saw: archives by path, and the directories that could not be read, with whether they were gone."""
+    """What one walk saw: archives by path, and the directories that could not be read, with whether they were gone.
 
+    `trees`: the real paths of the directory that was named and of those outside of it that links led to.
+    """
+
+    trees: list[str]
     archives: dict[str, naming.ArchiveId] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     vanished: bool = False
+
+    def leads_on(self, link: str) -> bool:
+        """Whether a link to a directory leads out of what is walked. One to a directory above would lead to what nobody named."""
+        real = os.path.realpath(link)
+        if any(_is_within(real, tree) for tree in self.trees) or _is_within(self.trees[0], real):
+            return False
+        self.trees.append(real)
+        return True
+
+
+def _is_within(inner: str, outer: str) -> bool:
+    return os.path.commonpath([inner, outer]) == outer
 
 
 def find_archives(paths: Sequence[Path]) -> list[Path]:
     """Archives below the paths, in order of instance and sequence; files that were named themselves are kept as they are.
 
-    A path comes once, also if several of `paths` lead to it. A directory that cannot be read is one of the results: opening it
-    gives the reason.
+    A file comes once, also if several of `paths` or links lead to it. Links to directories are followed, but not to a directory above.
+    A directory that cannot be read is one of the results: opening it gives the reason.
     """
     found: dict[str, Path] = {}
+    real = cache(os.path.realpath)  # asked once a directory
     for path in paths:
         if path.is_dir():
-            real = os.path.realpath(path)
             for place in _below(str(path)):
-                found.setdefault(real + place.removeprefix(str(path)), Path(place))
+                inside, name = os.path.split(place)
+                found.setdefault(f"{real(inside).rstrip('/')}/{name}", Path(place))
         else:
             found.setdefault(os.path.realpath(path), path)
     return list(found.values())
@@ -93,7 +111,7 @@ def _unexplained(walks: Sequence[_Walk]) -> dict[str, naming.ArchiveId]:
 
 
 def _walk(directory: str) -> _Walk:
-    walk = _Walk()
+    walk = _Walk([os.path.realpath(directory)])
     places = [directory]
     while places:
         place = places.pop()
@@ -109,8 +127,8 @@ def _walk(directory: str) -> _Walk:
 
 def _note(walk: _Walk, entry: "os.DirEntry[str]") -> bool:
     """Take an entry in; False for a directory, which is walked itself."""
-    if entry.is_dir(follow_symlinks=False):
-        return False
+    if entry.is_dir():
+        return entry.is_symlink() and not walk.leads_on(entry.path)
     id = id_of(Path(entry.name))
     # A name that is gone by now, or a link to nothing, is kept: opening it gives the reason.
     if id is not None and (entry.is_file() or not Path(entry).exists()):

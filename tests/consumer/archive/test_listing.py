@@ -131,3 +131,32 @@ def test_two_paths_that_lead_to_one_file_list_it_once(tmp_path: Path) -> None:
 def test_a_link_to_nothing_is_listed_so_that_its_reader_names_it(tmp_path: Path) -> None:
     (tmp_path / "one-00000001.kvp.zst.open").symlink_to(tmp_path / "nothing")
     assert find_archives([tmp_path]) == [tmp_path / "one-00000001.kvp.zst.open"]
+
+
+def test_archives_in_directories_that_links_lead_to_are_listed_once(tmp_path: Path) -> None:
+    """A folder that had been moved to another disk, with a link in its place, was left out in silence."""
+    one = shelf(tmp_path / "archive")
+    for at in range(2):
+        one.append(some(at, 1))
+        one.roll("test")
+    one.append(some(2, 1))
+    before = find_archives([tmp_path / "archive"])
+    folder = before[0].parent
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(tmp_path / "moved")
+    (tmp_path / "archive" / "newest").symlink_to(folder.name)
+    assert find_archives([tmp_path / "archive"]) == before
+    assert find_archives([tmp_path / "moved", tmp_path / "archive"])[2:] == before[2:]
+
+
+def test_links_that_lead_round_or_up_are_not_followed(tmp_path: Path) -> None:
+    inner, outer = tmp_path / "a" / "inner", tmp_path / "b"
+    inner.parent.mkdir()
+    shelf(inner).append(some(0, 1))
+    shelf(outer, instance="two").append(some(0, 1))
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "a" / "round").symlink_to(inner)
+    (inner / "out").symlink_to(outer)
+    (outer / "back").symlink_to(tmp_path / "a")
+    names = [path.name for path in find_archives([tmp_path / "a"])]
+    assert names == ["one-00000001.kvp.zst.open", "two-00000001.kvp.zst.open"]
