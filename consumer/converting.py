@@ -16,7 +16,7 @@ from consumer.archive.writer import Place
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.progress import progress
 from consumer.query.exports import Report, export
-from consumer.query.imports import events_of, format_of
+from consumer.query.imports import ARCHIVE, events_of, format_of
 from consumer.query.prefetch import workers
 from consumer.query.query import Query
 from consumer.query.search import Found, Search
@@ -58,6 +58,9 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
 def _check_format(path: Path, format: str) -> None:
     """Refuse a file that begins as another format does. Raises DeedboxError and OSError."""
     found = format_of(path)
+    if found == ARCHIVE:
+        what = f"{path}: is an archive of Deedbox; nothing of it was imported"
+        raise DeedboxError(what, "`deedbox export --format jsonl` writes files that can be imported")
     if found not in (None, format):
         what = f"{path}: begins as a {found} file, --format says {format}; nothing of it was imported"
         raise DeedboxError(what, f"use --format {found}")

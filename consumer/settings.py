@@ -133,7 +133,7 @@ def _inconsistencies(settings: Settings) -> Iterator[str]:
     if not _is_broker(settings.broker.url):
         yield "broker.url: expected amqp://user:password@host:port/vhost, or amqps://"
     if settings.archive.instance and not naming.is_instance(settings.archive.instance):
-        yield f"archive.instance: expected letters, digits, '.', '_' and '-', 64 at most, {settings.archive.instance!r} found"
+        yield f"archive.instance: expected {naming.INSTANCE_RULE}, {settings.archive.instance!r} found"
     if fault := naming.template_fault(settings.archive.name):
         yield f"archive.name: {fault}"
     if settings.roll.bytes and settings.roll.bytes < settings.batch.bytes // 64:

@@ -41,7 +41,9 @@ class Claim:
 
     @classmethod
     async def take(cls, disk: Disk, place: Place, instance: str) -> Self:
-        """Make the directory, wait for the lock, recover. Raises Fatal."""
+        """Make the directory, wait for the lock, recover. Raises Fatal, also for a name that no reader would take for an instance."""
+        if not naming.is_instance(instance):
+            raise Fatal(Exit.SETTINGS, f"{instance!r} is no name of an instance", f"use {naming.INSTANCE_RULE}")
         await asyncio.to_thread(_make_directory, disk, place.directory)
         _check_file_system(disk, place.directory)
         claim = cls(disk, place, instance, await _take_lock(disk, place.directory, instance))

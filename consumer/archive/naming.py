@@ -39,6 +39,9 @@ class ArchiveId:
         return f"{self.instance}-{self.sequence:08d}"
 
 
+INSTANCE_RULE = "letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
+
+
 def is_instance(name: str) -> bool:
     """Whether a name can be an instance: a file name of its own, without room for surprises."""
     return re.fullmatch(_INSTANCE, name) is not None

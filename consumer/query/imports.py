@@ -25,9 +25,11 @@ from codec.event import Event, check_duplicate, format_time
 from codec.foreign import Raw, Skipped, event_of
 from codec.limits import LINE_BYTES_MAX, PARSED_BYTES_MAX, check_event
 from codec.notification import describe_body
+from codec.parts import PREFIX, kind_of
 from codec.profiles import KEY_BYTES, RECORD_BYTES
 
 Read = Iterator[Event | Skipped]
+ARCHIVE = "archive"  # a file of ours, which is no format of an import
 MARK = "deedbox.event"  # under this name an export keeps what a format has no place for, as JSON
 _FIND_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 20
@@ -48,6 +50,8 @@ def format_of(path: Path) -> str | None:
     with _File(path) as raw:
         start = raw[:RECORD_BYTES]
         whole_records = len(raw) > 0 and len(raw) % RECORD_BYTES == 0
+    if kind_of(start[: PREFIX.size]) is not None:
+        return ARCHIVE
     if start.startswith(_SHOEBOX_MARKS):
         return "shoebox"
     if start.startswith(b"event: "):

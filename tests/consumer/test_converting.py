@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from consumer.archive.listing import find_archives
 from consumer.errors import Exit
 from tests.support.shelves import event, shelf, some
 
@@ -111,3 +112,28 @@ def test_a_line_that_is_not_json_is_not_imported_as_an_event(tmp_path: Path) -> 
     done = deedbox("import", tmp_path / "lines", "--format", "jsonl", "--dir", tmp_path / "archive")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (Exit.DAMAGED, f"{tmp_path / 'lines'}: 2 events, 1 gaps")
     assert done.stderr == f"deedbox: {tmp_path / 'lines'}: at 8: 8 bytes: damaged: not JSON\n"
+
+
+@pytest.mark.parametrize("instance", ["../elsewhere", "a b", "", "é"])
+def test_an_import_under_a_name_that_no_reader_finds_is_refused(tmp_path: Path, instance: str) -> None:
+    """The events went to archives that no listing knew, with status 0."""
+    arguments = ("--format", "theia", "--dir", tmp_path / "archive", "--instance", instance)
+    done = deedbox("import", FOREIGN / "theia.stream", *arguments)
+    assert (done.returncode, done.stdout) == (Exit.SETTINGS, "")
+    assert done.stderr.startswith(f"deedbox: {instance!r} is no name of an instance; use letters, digits")
+    assert not (tmp_path / "archive").exists()
+
+
+@pytest.mark.parametrize("format", ["jsonl", "theia"])
+def test_an_import_of_an_archive_is_one_error_and_archives_nothing(tmp_path: Path, format: str) -> None:
+    """Each line feed in the compressed bytes began another line that was not JSON."""
+    one = shelf(tmp_path / "archive")
+    one.append(some(0, 500))
+    one.roll("test")
+    (sealed,) = find_archives([tmp_path / "archive"])
+    done = deedbox("import", sealed, "--format", format, "--dir", tmp_path / "other")
+    assert (done.returncode, done.stdout) == (Exit.DAMAGED, "")
+    assert done.stderr == (
+        f"deedbox: {sealed}: is an archive of Deedbox; nothing of it was imported; "
+        "`deedbox export --format jsonl` writes files that can be imported\n"
+    )
