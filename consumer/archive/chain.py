@@ -1,8 +1,8 @@
 """From archive to archive: which are missing, which are there twice, which are not what they were when they were sealed.
 
 Three witnesses: each head names its direct predecessor and the archive that was sealed before it; the ledger names the newest
-archive with a committed batch and the newest sealed one; the watermark counts the committed events of the newest. Archives
-older than the oldest that is there are not missed, because retention deletes from the front.
+archive with a committed batch, the newest sealed one, and those that were not sealed; the watermark counts the committed events of the
+newest. Other archives older than the oldest that is there are not missed, because retention deletes sealed archives from the front.
 """
 
 from collections.abc import Iterator
@@ -29,17 +29,19 @@ class Chain:
 
     instances: list[Instance] = field(default_factory=list)
     _seen: dict[tuple[Path | None, str], dict[int, _Seen]] = field(default_factory=dict)
+    _missed: set[tuple[Path | None, naming.ArchiveId]] = field(default_factory=set)
 
     def check(self, verdict: Verdict) -> None:
         """Compare an archive with those before it and with its ledger and watermark, and note the faults."""
         if verdict.id is None:
             return
         instance = self._instance_of(verdict.path, verdict.id)
-        seen = self._seen.setdefault((instance.directory if instance else None, verdict.id.instance), {})
+        directory = instance.directory if instance else None
+        seen = self._seen.setdefault((directory, verdict.id.instance), {})
         if copy := seen.get(verdict.id.sequence):
             verdict.fault(0, f"archive {verdict.id} is there twice: the other one is {copy.path}")
             return
-        _check_before(verdict, seen)
+        self._missed |= {(directory, missed) for missed in _check_before(verdict, seen)}
         seen[verdict.id.sequence] = _Seen(verdict.path, verdict.events + verdict.lost)
         if instance is not None:
             _check_instance(verdict, seen[verdict.id.sequence], instance)
@@ -50,26 +52,33 @@ class Chain:
         return max(named, key=lambda one: len(one.directory.parts), default=None)
 
     def missing(self) -> Iterator[Verdict]:
-        """A verdict for each newest archive that is not there. Call it after the last archive."""
+        """A verdict for each named archive that is not there and that no head has missed. Call it after the last archive."""
         for one in self.instances:
-            newest = one.newest
-            if newest and newest.sequence not in self._seen.get((one.directory, one.name), {}):
-                verdict = Verdict(one.directory / str(newest), newest, state="missing")
-                verdict.fault(0, f"archive {newest} is missing: the ledger or the watermark says that it holds events")
-                yield verdict
+            seen = self._seen.get((one.directory, one.name), {})
+            for named in one.named:
+                if named.sequence not in seen and (one.directory, named) not in self._missed:
+                    verdict = Verdict(one.directory / str(named), named, state="missing")
+                    verdict.fault(
+                        0, f"archive {named} is missing: the ledger or the watermark says that it holds events"
+                    )
+                    yield verdict
 
 
-def _check_before(verdict: Verdict, seen: dict[int, _Seen]) -> None:
+def _check_before(verdict: Verdict, seen: dict[int, _Seen]) -> list[naming.ArchiveId]:
+    """Compare with the archives before, and give those that are missing."""
     assert verdict.id is not None, "see check"
     before, own = verdict.before, verdict.id
     named = naming.parse_sealed(Path(before.archive)) if before else None
+    missing = []
     sequences = {verdict.predecessor, named.sequence if named and named.instance == own.instance else 0}
     for sequence in sorted(sequences):
         if seen and min(seen) < sequence < own.sequence and sequence not in seen:
             missed = naming.ArchiveId(own.instance, sequence)
             verdict.fault(0, f"archive {missed} is missing: it held events when this one was opened")
+            missing.append(missed)
     if before and named and named.instance == own.instance and (found := seen.get(named.sequence)):
         _compare(verdict, found, before, "sealed before this one")
+    return missing
 
 
 def _check_instance(verdict: Verdict, found: _Seen, instance: Instance) -> None:

@@ -26,10 +26,12 @@ class Instance:
     mark: Watermark | None
 
     @property
-    def newest(self) -> naming.ArchiveId | None:
-        """The newest archive that is known to hold a committed batch."""
-        sequence = max(self.state.committed, self.mark.sequence if self.mark else 0)
-        return naming.ArchiveId(self.name, sequence) if sequence else None
+    def named(self) -> list[naming.ArchiveId]:
+        """The archives that are known to hold committed batches: the newest, the newest sealed one, and all that were not sealed."""
+        sealed = naming.parse_sealed(Path(self.state.previous.archive)) if self.state.previous else None
+        newest = max(self.state.committed, self.mark.sequence if self.mark else 0)
+        sequences = {newest, sealed.sequence if sealed else 0, *self.state.unsealed} - {0}
+        return [naming.ArchiveId(self.name, sequence) for sequence in sorted(sequences)]
 
     @property
     def sealed(self) -> Previous | None:

@@ -16,6 +16,7 @@ from consumer.archive import naming
 from consumer.archive.durable import Disk, read_regular
 from consumer.archive.watermark import read_watermark
 
+UNSEALED_MAX = 1000
 LEDGER_BYTES_MAX = 64 * 1024  # a longer one is none of ours, and cut off it cannot be read
 
 
@@ -25,6 +26,7 @@ class State:
 
     `committed`: the sequence of the newest archive that holds a committed batch; 0 if there was none yet.
     `unsettled`: an acknowledgement of an earlier life may not have reached the broker, which then delivers the message again.
+    `unsealed`: sequences of archives with a committed batch that are not known as sealed; the newest UNSEALED_MAX of them.
     `begins`: the places (sequence, event) at which generations of the consumer began, as far as events from before them may come again.
     """
 
@@ -34,6 +36,7 @@ class State:
     unclean: int = 0
     committed: int = 0
     unsettled: bool = False
+    unsealed: tuple[int, ...] = ()
     begins: tuple[tuple[int, int], ...] = ()
 
 
@@ -60,7 +63,8 @@ class Ledger:
 
     def note_committed(self, sequence: int) -> None:
         """An archive holds its first committed batch. Raises OSError, as `update` does."""
-        self.update(committed=max(self.state.committed, sequence), unclean=0)
+        unsealed = sorted({*self.state.unsealed, sequence})[-UNSEALED_MAX:]
+        self.update(committed=max(self.state.committed, sequence), unclean=0, unsealed=tuple(unsealed))
 
     def note_sealed(self, archive: naming.ArchiveId, name: str, sha256: str, events: int) -> None:
         """An archive is sealed: the next one names the last of them. Raises OSError, as `update` does."""
@@ -68,7 +72,8 @@ class Ledger:
         newest = last is None or archive.sequence >= last.sequence
         previous = Previous(name, sha256, events) if newest else self.state.previous
         sequence, committed = (max(known, archive.sequence) for known in (self.state.sequence, self.state.committed))
-        self.update(sequence=sequence, previous=previous, committed=committed)
+        unsealed = tuple(one for one in self.state.unsealed if one != archive.sequence)
+        self.update(sequence=sequence, previous=previous, committed=committed, unsealed=unsealed)
 
     def hold_sequence(self, sequence: int) -> None:
         """Count a sequence as used, in memory; its archive on the disk says so to later lives."""
@@ -82,7 +87,9 @@ class Ledger:
         mark = read_watermark(self._directory, self._instance)
         committed = max([state.committed, mark.sequence if mark else 0, *(archive.sequence for archive, _ in sealed)])
         sequence = max([state.sequence, committed, *(archive.sequence for archive, _ in found)])
-        return replace(state, sequence=sequence, committed=committed)
+        known = {archive.sequence for archive, _ in sealed}
+        unsealed = tuple(one for one in state.unsealed if one not in known)
+        return replace(state, sequence=sequence, committed=committed, unsealed=unsealed)
 
     def _archives(self) -> list[tuple[naming.ArchiveId, Path]]:
         """All archives of the instance that the directory shows, oldest first."""

@@ -17,7 +17,10 @@ from consumer.archive.verdict import Verdict
 from consumer.archive.verify import Mapped, verify
 from consumer.archive.writer import Place
 
-NOT_PROVED = "not proved: that no instance was removed with its ledger, and that nobody who may write here has rewritten archives and ledger"
+NOT_PROVED = (
+    "not proved: that no instance was removed with its ledger, that no sealed archive was removed from the front, "
+    "and that nobody who may write here has rewritten archives and ledger"
+)
 Say = Callable[[str], None]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
-from tests.support.disk import ShadowDisk
+from tests.support.disk import ShadowDisk, fail_on
 from tests.support.shelves import shelf, some
 
 ROOT = Path(__file__).parents[3]
@@ -55,6 +55,35 @@ def test_all_archives_of_an_instance_that_are_gone_are_missed(three: list[Path],
         path.unlink()
     status, said = verified(tmp_path)
     assert (status, "archive one-00000003 is missing" in said) == (Exit.DAMAGED, True)
+
+
+def test_an_oldest_archive_that_was_not_sealed_and_is_gone_is_missed(tmp_path: Path) -> None:
+    """Retention removes sealed archives from the front; an open one is not its business."""
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    one.append(some(0, 2))
+    fail_on(disk, "rename")
+    one.roll("count")
+    one.append(some(2, 2))
+    oldest = tmp_path / "one-00000001.kvp.zst.open"
+    assert verified(tmp_path)[0] == Exit.OK
+    oldest.unlink()
+    status, said = verified(tmp_path)
+    assert status == Exit.DAMAGED
+    assert said.count("archive one-00000001 is missing") == 1
+
+
+def test_a_newest_sealed_archive_that_is_gone_is_missed_although_the_open_one_is_there(
+    three: list[Path], tmp_path: Path
+) -> None:
+    one = shelf(tmp_path)
+    one.append(some(20, 2))
+    assert verified(tmp_path)[0] == Exit.OK
+    for path in three:
+        path.unlink()
+    status, said = verified(tmp_path)
+    assert (status, said.count("is missing")) == (Exit.DAMAGED, 1)
+    assert "archive one-00000003 is missing: the ledger or the watermark says that it holds events" in said
 
 
 def test_a_newest_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_path: Path) -> None:

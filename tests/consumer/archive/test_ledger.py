@@ -4,8 +4,9 @@ import pytest
 
 from codec.archive import Previous
 from codec.watermark import Watermark
+from consumer.archive import naming
 from consumer.archive.durable import Disk
-from consumer.archive.ledger import Ledger, State
+from consumer.archive.ledger import LEDGER_BYTES_MAX, UNSEALED_MAX, Ledger, State
 from consumer.archive.watermark import publish_watermark
 
 
@@ -47,3 +48,15 @@ def test_a_lost_ledger_is_known_again_from_the_watermark(tmp_path: Path) -> None
     publish_watermark(Disk(), tmp_path, "one", Watermark(7, 3, 900))
     state = Ledger(Disk(), tmp_path, "one").state
     assert (state.committed, state.sequence) == (7, 7)
+
+
+def test_the_archives_that_were_not_sealed_are_named_and_bounded(tmp_path: Path) -> None:
+    one = Ledger(Disk(), tmp_path, "one")
+    one.update(unsealed=tuple(range(3, UNSEALED_MAX + 3)))
+    one.note_committed(UNSEALED_MAX + 3)
+    assert one.state.unsealed == tuple(range(4, UNSEALED_MAX + 4))
+    archive = naming.ArchiveId("one", UNSEALED_MAX)
+    one.note_sealed(archive, str(naming.sealed_name(naming.TEMPLATE, archive, 0, 0).name), "", 1)
+    assert UNSEALED_MAX not in one.state.unsealed
+    assert Ledger(Disk(), tmp_path, "one").state.unsealed == one.state.unsealed
+    assert one.path.stat().st_size < LEDGER_BYTES_MAX // 2
