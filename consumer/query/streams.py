@@ -57,6 +57,7 @@ class Streams:
         self.known: dict[Key, Stream] = {}
         self.leaving: list[Stream] = []
         self.tree = Tree([path.absolute() for path in paths])
+        self._by_head: dict[Path, ArchiveId | None] = {}
         self._looked_at = -LOOK_S
 
     def look(self, everywhere: bool = False) -> None:
@@ -70,7 +71,7 @@ class Streams:
             self._forget()
 
     def _offer(self, path: Path) -> None:
-        id = naming.parse_sealed(path) or naming.parse_open(path)
+        id = naming.parse_sealed(path) or naming.parse_open(path) or self._named(path)
         if id is None or self._was_read(path, id):
             return
         stream = self._stream(Key(*self.tree.home(path, id.instance), id.instance))
@@ -83,6 +84,19 @@ class Streams:
         if other is not None and _are_different(other, path):
             stream = self._stream(Key(path.parent, _UNKNOWN, id.instance))
         stream.waiting[id.sequence] = path
+
+    def _named(self, path: Path) -> ArchiveId | None:
+        """Which archive a file is that was named itself and has another name: its head says it. None for a fault, which is reported once."""
+        if path not in self._by_head:
+            self._by_head[path] = None
+            try:
+                with ArchiveFile(path) as archive:
+                    self._by_head[path] = archive.id
+                    fault = "" if archive.id else f"{path}: is no archive"
+            except OSError as error:
+                fault = f"{path}: {error.strerror or error}"
+            self.tree.faults += [fault] if fault else []
+        return self._by_head[path]
 
     def _was_read(self, path: Path, id: ArchiveId) -> bool:
         """Whether an archive was read before anything said that its instance writes to a directory above it."""

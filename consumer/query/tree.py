@@ -2,7 +2,7 @@
 
 Role: a follower asks again and again for archives that are new; almost every directory of an archive is finished and never changes. Invariants:
 a directory is read when it is new or its time of change is another one, and until that time has stood still for `SETTLE_S`,
-because two changes may have one time; memory holds directories and names of instances, and no archives.
+because two changes may have one time; a directory is read under one path, also if several paths or links lead to it; memory holds directories and names of instances, and no archives.
 """
 
 import os
@@ -44,6 +44,7 @@ class Tree:
         self.faults: list[str] = []
         self.roots = [root for root in roots if not any(other in root.parents for other in roots)]
         self._directories: dict[Path, Directory] = {}
+        self._paths: dict[tuple[int, int], Path] = {}  # of several paths of a directory, the one under which it is read
 
     def look(self, everywhere: bool) -> list[Path]:
         """Archives in directories that changed: in the roots and where archives are written, or in all directories."""
@@ -79,6 +80,8 @@ class Tree:
             if known is not None and known.file != file:
                 self.forget(path)  # another directory has its name
                 known = None
+            if self._paths.setdefault(file, path) != path:
+                return []
             if known is None or known.changed_ns != stat.st_mtime_ns:
                 return self._read(path, known, Directory(file, stat.st_mtime_ns, monotonic()))
             return [] if known.settled else self._read(path, known, Directory(file, known.changed_ns, known.changed_at))
@@ -107,7 +110,7 @@ class Tree:
                 if archive is not None:
                     archives.append(path / entry.name)
                     instances.add(archive.instance)
-                elif entry.is_dir(follow_symlinks=False):
+                elif entry.is_dir() and not (entry.is_symlink() and self._leads_up(path / entry.name)):
                     inside.append(path / entry.name)
                 owners.update(_owner(entry.name, archive))
         fresh.inside, fresh.owners, fresh.instances = tuple(sorted(inside)), frozenset(owners), frozenset(instances)
@@ -117,9 +120,16 @@ class Tree:
         self._directories[path] = fresh
         return sorted(archives)
 
+    def _leads_up(self, link: Path) -> bool:
+        """Whether a link leads to a directory above one that was named, and with that to what nobody named."""
+        real = link.resolve()
+        return any(root.resolve().is_relative_to(real) for root in self.roots)
+
     def forget(self, path: Path) -> None:
         """Look at a directory and all below it as if for the first time."""
         known = self._directories.pop(path, None)
+        if known is not None and self._paths.get(known.file) == path:
+            del self._paths[known.file]
         for inner in known.inside if known else ():
             self.forget(inner)
 

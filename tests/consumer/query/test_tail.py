@@ -427,3 +427,21 @@ def test_archives_that_were_read_are_forgotten(tmp_path: Path, tail: Tail) -> No
     tail.streams.look(everywhere=True)
     list(tail.read())
     assert (tail.streams.known, tail.streams.leaving) == ({}, [])
+
+
+def test_a_file_that_is_no_archive_is_named_once(tmp_path: Path) -> None:
+    """It was left out in silence."""
+    (tmp_path / "events.jsonl").write_text("{}\n")
+    os.mkfifo(tmp_path / "pipe")
+    tail = Tail([tmp_path / "events.jsonl", tmp_path / "pipe"])
+    assert tail.newest(10) == []
+    assert ids(tail.read()) == []
+    assert tail.faults == [f"{tmp_path / 'events.jsonl'}: is no archive", f"{tmp_path / 'pipe'}: is not a regular file"]
+
+
+def test_an_archive_under_another_name_is_read_if_it_is_named_itself(tmp_path: Path) -> None:
+    one = shelf(tmp_path / "archive")
+    one.append(some(0, 3))
+    one.roll("test")
+    copied = shutil.copy(find_archives([tmp_path])[0], tmp_path / "copy")
+    assert ids(Tail([copied]).newest(10)) == named(0, 3)

@@ -75,3 +75,33 @@ def test_a_directory_that_cannot_be_read_is_named_once_and_stays_known(
 def test_a_path_inside_of_another_is_looked_at_once(tmp_path: Path) -> None:
     shelf(tmp_path).append(some(0, 1))
     assert len(Tree([tmp_path, tmp_path / "x", tmp_path]).look(everywhere=True)) == 1
+
+
+def test_a_directory_that_several_paths_and_links_lead_to_is_read_once(tmp_path: Path) -> None:
+    """`tail DIR LINK` printed every event twice, and a folder that was replaced by a link was left out in silence."""
+    home = tmp_path / "home"
+    one = shelf(home)
+    one.append(some(0, 1))
+    one.roll("test")
+    (folder,) = (path for path in home.iterdir() if path.is_dir())
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(tmp_path / "moved")
+    (home / "newest").symlink_to(folder.name)
+    (home / "up").symlink_to(tmp_path)
+    (home / "round").symlink_to(home)
+    (tmp_path / "link").symlink_to(home)
+    tree = Tree([home, tmp_path / "link"])
+    (found,) = tree.look(everywhere=True)
+    assert found.parent == folder
+    assert tree.home(found, "one")[0] == home
+    one.append(some(1, 1))
+    assert len(tree.look(everywhere=False)) == 1
+
+
+def test_a_directory_that_was_renamed_is_read_under_its_new_path(tmp_path: Path) -> None:
+    shelf(tmp_path / "b").append(some(0, 1))
+    tree = Tree([tmp_path])
+    assert len(tree.look(everywhere=True)) == 1
+    (tmp_path / "b").rename(tmp_path / "a")
+    found = [path for _ in range(2) for path in tree.look(everywhere=True)]
+    assert [path.parent for path in found] == [tmp_path / "a"]
