@@ -46,7 +46,7 @@ class Filters:
         Parameter(
             negative=(),
             help="A condition on a field of a JSON body, or on headers.NAME or properties.NAME: payload.size>=10. "
-            "Operators: = != < <= > >=; != also holds where the field is missing. Repeatable.",
+            "Operators: = != and, with a number or a time, < <= > >=; != also holds where the field is missing. Repeatable.",
         ),
     ] = ()
     duplicates: Marked = "hide"

@@ -1,10 +1,12 @@
 """Patterns for routing keys, as a topic exchange matches them. Pure.
 
 A key is a list of words between dots. In a pattern, `*` is one word and `#` is any number of words, also none; everything else is the word
-itself. An empty key has no words. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
+itself. A broker takes a wildcard inside of a word literally; here it is an error, because nobody means that. An empty key has no words. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
 """
 
 from dataclasses import dataclass
+
+from consumer.errors import Exit, Fatal
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +17,16 @@ class Topic:
 
     @classmethod
     def parse(cls, pattern: str) -> "Topic":
-        """The pattern of a text such as `compute.#`. Every text is a pattern."""
-        return cls(tuple(_words(pattern)))
+        """The pattern of a text such as `compute.#`. Raises Fatal for a wildcard inside of a word, which would only match itself."""
+        words = _words(pattern)
+        for word in words:
+            if word not in ("*", "#") and ("*" in word or "#" in word):
+                raise Fatal(
+                    Exit.SETTINGS,
+                    f"--routing-key {pattern!r}: in {word!r} a wildcard is part of a word",
+                    "* is exactly one whole word between dots, # any number of words: user.*, user.#",
+                )
+        return cls(tuple(words))
 
     def matches(self, key: str) -> bool:
         """Whether a topic exchange would route the key by this pattern. The time grows with the product of both lengths at most."""

@@ -2,7 +2,7 @@
 
 import re
 import time
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 from codec.errors import CodecError
 from codec.event import EPOCH, TIME_US_MAX, TIME_US_MIN, format_time, parse_time
@@ -18,7 +18,7 @@ _DAY = timedelta(days=1)
 
 
 def parse_when(text: str, now_us: int, zone: tzinfo = UTC, end: bool = False) -> int:
-    """Microseconds since 1970 of an ISO 8601 date or instant (`zone` where it names none), or of `15m`: so long ago.
+    """Microseconds since 1970 of an ISO 8601 date or instant (`zone` where it names none), or of `15m`: that long before now.
 
     `end`: the last microsecond of what was named, for the end of a range: of a day, a minute, a second, or a part of one.
     Raises Fatal for what is neither.
@@ -32,13 +32,22 @@ def parse_when(text: str, now_us: int, zone: tzinfo = UTC, end: bool = False) ->
             raise ValueError(text)
         instant = datetime.fromisoformat(text)
         if end and text == named["day"]:
-            return parse_time((instant + _DAY).replace(tzinfo=zone).isoformat()) - 1  # a day may have 23 or 25 hours
+            return _end_of_day(instant, zone)
         found = parse_time((instant if instant.tzinfo else instant.replace(tzinfo=zone)).isoformat())
     except (ValueError, OverflowError, CodecError) as error:
         raise Fatal(
-            Exit.SETTINGS, f"{text!r} is no time", "write 2026-11-21T16:15:00Z, 2026-11-21, or 15m for so long ago"
+            Exit.SETTINGS,
+            f"{text!r} is no time",
+            "write an ISO 8601 time or day of the years 1 to 9999, 2026-11-21T16:15:00Z or 2026-11-21, or how long ago: 90s, 15m, 2h, 7d or 4w",
         ) from error
     return min(found + (_width_us(named) - 1 if end else 0), TIME_US_MAX)
+
+
+def _end_of_day(day: datetime, zone: tzinfo) -> int:
+    """The last microsecond of a day, which may have 23 or 25 hours."""
+    if day.date() == date.max:
+        return TIME_US_MAX
+    return parse_time((day + _DAY).replace(tzinfo=zone).isoformat()) - 1
 
 
 def _width_us(named: re.Match[str]) -> int:

@@ -2,7 +2,8 @@
 
 A field is looked for in the JSON body; one that begins with `headers.` or `properties.` in the delivery first, and one that begins with
 `body.` also without that word. A body that is not a JSON object has no fields, and a field that is not there fulfils `!=` only.
-A notification in the oslo envelope is looked into. Numbers are compared as numbers and times as times; everything else as text.
+A notification in the oslo envelope is looked into. `<`, `<=`, `>` and `>=` take a number or a time. Numbers are compared
+as numbers and times as times; everything else as text.
 """
 
 import json
@@ -87,7 +88,26 @@ def _split(text: str, example: str) -> tuple[tuple[str, ...], str, str]:
             f"{text!r} has the operator {match['sign']!r}, which is none of = != < <= > >=",
             "put a space before a value that begins with one of =!<>~; --match takes regular expressions",
         )
-    return tuple(match["path"].strip().split(".")), match["sign"], match["value"].strip()
+    value = match["value"].strip()
+    if match["sign"] not in ("=", "!=") and not _has_order(value):
+        raise Fatal(
+            Exit.SETTINGS,
+            f"{text!r} compares with {value!r}, which is no number and no time",
+            f"with {match['sign']} write a number or an ISO 8601 time: {example}, timestamp>=2026-11-21; texts have only = and !=",
+        )
+    return tuple(match["path"].strip().split(".")), match["sign"], value
+
+
+def _has_order(value: str) -> bool:
+    """Whether a value is a number or a time."""
+    try:
+        return not Decimal(value).is_nan()
+    except InvalidOperation:
+        pass  # no number
+    try:
+        return _TIME.fullmatch(value) is not None and parse_when(value, 0) is not None
+    except DeedboxError:
+        return False
 
 
 def _sources(path: tuple[str, ...], text: str) -> tuple[Source, ...]:

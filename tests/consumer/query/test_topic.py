@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.errors import Fatal
 from consumer.query.topic import Topic
 
 WORDS = st.lists(st.sampled_from(["a", "b", ""]), max_size=6)
@@ -54,3 +55,12 @@ def test_every_pattern_matches_what_its_definition_says(pattern: list[str], word
 
 def test_a_pattern_of_many_hashes_ends() -> None:
     assert not Topic.parse(".".join(["#", "a"] * 30)).matches(".".join(["a"] * 120) + ".b")
+
+
+@pytest.mark.parametrize("pattern", ["us*.x", "a.b#", "##", "a.**", "*#"])
+def test_a_wildcard_inside_of_a_word_is_an_error_that_says_what_is_expected(pattern: str) -> None:
+    """It was taken literally, and every answer was empty."""
+    with pytest.raises(
+        Fatal, match=r"a wildcard is part of a word; .* is exactly one whole word between dots, # any number"
+    ):
+        Topic.parse(pattern)

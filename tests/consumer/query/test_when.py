@@ -4,7 +4,7 @@ from datetime import UTC, timedelta, timezone
 
 import pytest
 
-from codec.event import parse_time
+from codec.event import TIME_US_MAX, parse_time
 from consumer.errors import Fatal
 from consumer.query.when import LocalZone, parse_when, show_when
 
@@ -81,3 +81,16 @@ def test_instants_are_shown_in_a_zone() -> None:
     assert show_when(NOW + 5, UTC) == "2026-11-21T16:15:00.000005Z"
     assert show_when(parse_time("0001-01-01T00:00:00Z"), timezone(timedelta(hours=-2))) == "0001-01-01T00:00:00.000000Z"
     assert show_when(-1, EAST) == "1970-01-01T01:59:59.999999+02:00"
+
+
+def test_the_last_day_of_the_calendar_has_an_end() -> None:
+    assert parse_when("9999-12-31", 0, end=True) == TIME_US_MAX
+
+
+@pytest.mark.parametrize("text", ["yesterday", "15 minutes", "0000-01-01", "1y"])
+def test_an_error_says_which_times_are_accepted(text: str) -> None:
+    accepted = "2026-11-21T16:15:00Z or 2026-11-21, or how long ago: 90s, 15m, 2h, 7d or 4w"
+    with pytest.raises(
+        Fatal, match=f"'{text}' is no time; write an ISO 8601 time or day of the years 1 to 9999, {accepted}"
+    ):
+        parse_when(text, 0)

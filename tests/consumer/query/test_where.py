@@ -160,3 +160,19 @@ def test_integers_of_more_than_64_bits_are_exact() -> None:
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"n":9999999999999999999', b"\xff9999999999999999999", b"\xed\xa0"])
 def test_what_no_parser_reads_is_none(body: bytes) -> None:
     assert loads(body) is None
+
+
+@pytest.mark.parametrize("value", ["abc", "", "nan", "10MB", "2026-13-45", "1,5"])
+@pytest.mark.parametrize("sign", ["<", "<=", ">", ">="])
+def test_an_order_that_no_value_can_have_is_an_error_that_says_what_is_expected(sign: str, value: str) -> None:
+    """`payload.size>=abc` was never true, and the answer was empty."""
+    with pytest.raises(Fatal, match=r"is no number and no time; with .* write a number or an ISO 8601 time"):
+        parse_condition(f"payload.size{sign}{value}")
+    with pytest.raises(Fatal, match="is no number and no time"):
+        parse_header(f"size{sign}{value}")
+
+
+@pytest.mark.parametrize("value", ["-1.5e3", "inf", "2026", "2026-11-21", "2026-11-21 16:15", "2026-11-21T16:15:00.5Z"])
+def test_numbers_and_times_have_an_order(value: str) -> None:
+    assert parse_condition(f"a>={value}").value == value
+    assert parse_condition("a=abc").holds({"a": "abc"})
