@@ -61,7 +61,8 @@ class OpenFile:
         self.until: float | None = None
         self.done = False
         self._start = position.start if position else self.offset
-        self._ahead = b""  # read, and not given out
+        self._ahead = b""  # read, and not given out; it begins at `_taken`
+        self._taken = self.offset
         self._size = found.st_size  # at the last look
         self._head = os.pread(fd, MARK_BYTES, 0)
         size = min(self.offset, MARK_BYTES)
@@ -118,7 +119,7 @@ class OpenFile:
 
     def rest(self) -> list[Line]:
         """What stands after the last line feed of a file that will not grow any more."""
-        return self._cut(self._ahead, len(self._ahead), True) if self._ahead else []
+        return self._take(self._cut(self._ahead, len(self._ahead), True)) if self._ahead else []
 
     def move_to(self, fd: int) -> None:
         """Go on in a copy, or nowhere if `fd` is -1: the content that was being read is not in this file any more."""
@@ -146,7 +147,7 @@ class OpenFile:
             found += self._cut(text, len(text) + 1, True)
         if not found and len(rest) > PIECE_BYTES:
             found = self._cut(rest, len(rest), False)
-        return found
+        return self._take(found)
 
     def _cut(self, text: bytes, size: int, ended: bool) -> list[Line]:
         """`text` as one line or in pieces. `size` bytes of the file stand for it; what has no end yet waits with its rest."""
@@ -164,13 +165,17 @@ class OpenFile:
         return (self.offset - self._start) // PIECE_BYTES
 
     def _give(self, text: bytes, size: int, piece: int | None, last: bool) -> Line:
-        self._advance(size)
+        self.offset += size
         return Line(text, self.generation, self._start, self.offset, piece, last)
 
-    def _advance(self, size: int) -> None:
-        taken, self._ahead = self._ahead[:size], self._ahead[size:]
-        self.offset += size
-        self._tail = (self._tail + taken[-MARK_BYTES:])[-MARK_BYTES:]
+    def _take(self, lines: list[Line]) -> list[Line]:
+        """Drop from what was read ahead the bytes of lines that were given out: once for all, because each time copies the rest."""
+        if lines:
+            size = self.offset - self._taken
+            taken, self._ahead = self._ahead[:size], self._ahead[size:]
+            self._tail = (self._tail + taken[-MARK_BYTES:])[-MARK_BYTES:]
+            self._taken = self.offset
+        return lines
 
 
 def holds(fd: int, position: Position) -> bool:

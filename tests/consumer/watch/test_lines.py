@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -127,3 +128,23 @@ def test_a_file_is_known_by_what_was_seen_of_it_before_it_is_read(path: Path) ->
     path.write_bytes(b"other\nlines\n")
     assert file.changed()
     file.close()
+
+
+def test_the_time_to_read_grows_with_the_bytes_and_not_with_their_square(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line copied all that was read ahead."""
+    monkeypatch.setattr(lines, "READ_BYTES", 8 << 20)
+
+    def seconds(count: int) -> float:
+        path.write_bytes(b"a line\n" * count)
+        best = 60.0
+        for _ in range(3):
+            file = opened(path)
+            began = process_time()
+            assert len(file.read(count, 8 << 20)) == count
+            best = min(best, process_time() - began)
+            file.close()
+        return best
+
+    assert seconds(80_000) < 24 * seconds(10_000)
