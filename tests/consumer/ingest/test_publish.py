@@ -22,17 +22,37 @@ async def test_what_publish_returns_is_in_the_queue(url: str, name: str) -> None
             assert first.body == b"0"
 
 
-async def test_what_the_library_cancels_is_not_confirmed() -> None:
-    class Closing:
-        closing = asyncio.get_running_loop().create_future()
+async def test_many_messages_are_few_writes(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write for each woke the broker for each: 500 messages took a second."""
+    writes: list[int] = []
+    write = asyncio.StreamWriter.write
 
-        async def basic_publish(self, *_: object, **__: object) -> None:
-            raise asyncio.CancelledError
+    def count(writer: asyncio.StreamWriter, raw: bytes) -> None:
+        writes.append(len(raw))
+        write(writer, raw)
 
-    publisher = Publisher("amqp://nowhere/")
-    publisher._channel = Closing()  # type: ignore[assignment]
-    with pytest.raises(ConnectionError, match="before everything was confirmed"):
-        await publisher.publish([Message("", "q", b"x")])
+    async with aiormq.connect(url) as connection, Publisher(url) as publisher:
+        channel = await connection.channel()
+        await channel.queue_declare(name, auto_delete=True)
+        monkeypatch.setattr(asyncio.StreamWriter, "write", count)
+        await publisher.publish([Message("", name, b"x" * 100)] * 1000, mandatory=True)
+        monkeypatch.undo()
+        assert (await channel.queue_delete(name)).message_count == 1000
+    assert len(writes) <= 20
+    assert max(writes) < 1 << 20
+
+
+async def test_what_the_library_cancels_is_not_confirmed(url: str) -> None:
+    async with Publisher(url) as publisher:
+        channel = publisher._channel
+        assert channel is not None
+        publishing = asyncio.create_task(publisher.publish([Message("", "no such queue", b"x" * (8 << 20))]))
+        while not channel.confirmations:
+            await asyncio.sleep(0)
+        for confirmation in channel.confirmations.values():
+            confirmation.cancel()
+        with pytest.raises(ConnectionError, match="before everything was confirmed"):
+            await publishing
 
 
 async def test_a_message_that_no_queue_takes_is_an_error_if_it_must_be_taken(url: str) -> None:
