@@ -2,7 +2,8 @@
 
 Role: an event becomes one record or several slices, and records become events again. Invariants: a key is unique and
 never cut; each value is JSON of its own; slices end between whole characters and whole escapes, so that their `msg`
-texts joined, and their escaped texts joined and then decoded, both give the original.
+texts joined, and their escaped texts joined and then decoded, both give the original. In profile `wire`, an id that the
+key holds as it is, and a time of arrival that is the event's time, are not repeated in the value.
 Sources: FORMAT.md "Records"; linux/tools/hv/hv_kvp_daemon.c and drivers/hv/hv_kvp.c for the limits of the host.
 """
 
@@ -50,11 +51,11 @@ def encode(event: Event, incarnation: str, profile: Profile = WIRE) -> list[byte
         f"|{key_field(event.type, limits[1], ascii_only)}|{key_field(event.id, limits[2], ascii_only)}|"
     ).encode()
     encoding, quoted = _quoted_body(event.body, ascii_only)
-    envelope = b'{"name":%b%b%b%b%b%b%b' % (
-        quote(event.id, ascii_only),
+    envelope = b"{%b%b%b%b%b%b%b" % (
+        b"" if _in_key(event.id, profile) else b'"name":%b,' % quote(event.id, ascii_only),
         _front(event.type, ascii_only),
         format_time(event.time_us).encode(),
-        _origin(event.arrived_us, event.exchange, event.routing_key, ascii_only),
+        _origin(_arrived(event, profile), event.exchange, event.routing_key, ascii_only),
         quote(event.header.decode("latin-1"), ascii_only),
         _marks(event, ascii_only),
         encoding,
@@ -76,7 +77,7 @@ def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[byte
     pieces: list[bytes] = []
     head = f"{PREFIX}|{archive}.".encode()
     kinds: dict[str, tuple[bytes, bytes]] = {}
-    origins: dict[tuple[int, str, str], bytes] = {}
+    origins: dict[tuple[int | None, str, str], bytes] = {}
     stamps: dict[int, bytes] = {}
     dumps, search = orjson.dumps, _KEY_SPECIAL.search
     for ordinal, event in enumerate(events, first):
@@ -87,12 +88,13 @@ def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[byte
             pieces += encode(event, f"{archive}.{ordinal}")
             continue
         key_type, front = kinds.get(kind) or kinds.setdefault(kind, (key_field(kind, _TYPE_MAX).encode(), _front(kind)))
-        origin = origins.get((arrived_us, exchange, routing_key))
+        arrived = None if arrived_us == time_us else arrived_us
+        origin = origins.get((arrived, exchange, routing_key))
         if origin is None:
-            origin = origins[arrived_us, exchange, routing_key] = _origin(arrived_us, exchange, routing_key)
+            origin = origins[arrived, exchange, routing_key] = _origin(arrived, exchange, routing_key)
         stamp = stamps.get(time_us) or stamps.setdefault(time_us, format_time(time_us).encode())
         encoding, text = _quoted_body(body)
-        envelope = b'{"name":%b%b%b%b%b%b' % (quoted, front, stamp, origin, dumps(header.decode("latin-1")), encoding)
+        envelope = b"{%b%b%b%b%b" % (front, stamp, origin, dumps(header.decode("latin-1")), encoding)
         key = b"%b%d|%b|%b|" % (head, ordinal, key_type, quoted[1:-1])
         if len(envelope) + len(text) + _MSG_BYTES < VALUE_BYTES:
             value = b'%b,"msg":%b}' % (envelope, text)
@@ -110,16 +112,26 @@ _ZEROS = [bytes(size) for size in range(VALUE_BYTES + 1)]  # 2 MB: a slice of on
 _ZERO_SLICE = [b"0" + bytes(size)[1:] for size in range(KEY_BYTES + 1)]  # the only slice, and the padding of its key
 
 
+def _in_key(id: str, profile: Profile) -> bool:
+    """Whether the value leaves the id out, because the key holds it as it is."""
+    return profile.compact and key_field(id, profile.field_units[2], profile.ascii_only) == id
+
+
+def _arrived(event: Event, profile: Profile) -> int | None:
+    """The time of arrival; None if the value leaves it out, because it is the event's time."""
+    return None if profile.compact and event.arrived_us == event.time_us else event.arrived_us
+
+
 def _front(kind: str, ascii_only: bool = False) -> bytes:
-    """From the name to the event's time."""
-    return b',"type":%b,"ts":"' % quote(kind, ascii_only)
+    """From the type to the event's time."""
+    return b'"type":%b,"ts":"' % quote(kind, ascii_only)
 
 
-def _origin(arrived_us: int, exchange: str, routing_key: str, ascii_only: bool = False) -> bytes:
+def _origin(arrived_us: int | None, exchange: str, routing_key: str, ascii_only: bool = False) -> bytes:
     """From the event's time to its header. All deliveries of one read from the socket share their time of arrival."""
-    return b'","arrived":"%b","exchange":%b,"routing_key":%b,"header":' % (
-        format_time(arrived_us).encode(), quote(exchange, ascii_only), quote(routing_key, ascii_only),
-    )  # fmt: skip
+    arrived = b"" if arrived_us is None else b'"arrived":"%b",' % format_time(arrived_us).encode()
+    names = quote(exchange, ascii_only), quote(routing_key, ascii_only)
+    return b'",%b"exchange":%b,"routing_key":%b,"header":' % (arrived, *names)
 
 
 def _marks(event: Event, ascii_only: bool) -> bytes:
@@ -163,18 +175,19 @@ def _slices(
 def _envelope(event: Event, encoding: bytes, profile: Profile) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """The members of the first slice but `msg`, open at the end; and (name, escaped text) of those that are too long."""
     ascii_only = profile.ascii_only
-    texts = [(b"name", event.id), (b"type", event.type), (b"exchange", event.exchange),
+    texts = [(b"type", event.type), (b"exchange", event.exchange),
              (b"routing_key", event.routing_key), (b"header", event.header.decode("latin-1"))]  # fmt: skip
-    members, spilled = [], []
+    if not _in_key(event.id, profile):
+        texts.insert(0, (b"name", event.id))
+    members, spilled = [b'"ts":"%b"' % format_time(event.time_us).encode()], []
+    if (arrived_us := _arrived(event, profile)) is not None:
+        members.append(b'"arrived":"%b"' % format_time(arrived_us).encode())
     for name, value in texts:
         quoted = quote(value, ascii_only)
         if len(quoted) - 2 > profile.inline_units:
             spilled.append((name, quoted[1:-1]))
         else:
             members.append(b'"%b":%b' % (name, quoted))
-    members.insert(
-        0, b'"ts":"%b","arrived":"%b"' % (format_time(event.time_us).encode(), format_time(event.arrived_us).encode())
-    )
     tags = _tags(event, ascii_only)
     if len(tags) > profile.inline_units:
         spilled.append((b"tags", quote(tags.decode(), ascii_only)[1:-1]))
@@ -213,7 +226,7 @@ def decode_pieces(pieces: Iterable[bytes]) -> Iterator[Event]:
             if "msg_i" in members:
                 yield _joined(members, key, (pair for _, pair in stream))
             else:
-                yield _event(members, decode_body(members["msg"], members.get("encoding")))
+                yield _event(members, key, decode_body(members["msg"], members.get("encoding")))
         except CodecError as error:
             raise type(error)(error.reason, index * RECORD_BYTES) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -240,7 +253,7 @@ def _joined(first: dict[str, object], key: bytes, stream: Iterable[tuple[bytes, 
             body.add(_str(members["msg"]))
     if index != count - 1:
         raise Truncated(f"{index + 1} of {count} slices")
-    return _event(first | others.joined(), body.joined())
+    return _event(first | others.joined(), key, body.joined())
 
 
 def _str(value: object) -> str:
@@ -249,12 +262,22 @@ def _str(value: object) -> str:
     return value
 
 
+_KEY_FIELDS = 5
 _parse_time = lru_cache(maxsize=4096)(parse_time)  # arrivals are shared by many, and often are the event's time too
 _new_event = tuple.__new__
 
 
-def _event(members: dict[str, object], body: bytes) -> Event:
-    name, kind, exchange, routing_key = members["name"], members["type"], members["exchange"], members["routing_key"]
+def _id_in(key: bytes) -> str:
+    """The id in a key, which is the event's id if the value has none. Raises Corrupt."""
+    fields = key.split(b"|")
+    if len(fields) != _KEY_FIELDS or b"%" in fields[3]:
+        raise Corrupt(f"neither the value nor the key {key!r} holds the id")
+    return fields[3].decode()
+
+
+def _event(members: dict[str, object], key: bytes, body: bytes) -> Event:
+    name = members["name"] if "name" in members else _id_in(key)
+    kind, exchange, routing_key = members["type"], members["exchange"], members["routing_key"]
     header, tags = members["header"], members.get("tags", ())
     texts = type(name) is type(kind) is type(exchange) is type(routing_key) is type(header) is str
     if not texts or not isinstance(header, str):
@@ -262,8 +285,8 @@ def _event(members: dict[str, object], body: bytes) -> Event:
     return _new_event(
         Event,
         (
-            name, kind, _parse_time(_str(members["ts"])), _parse_time(_str(members["arrived"])), exchange, routing_key,
-            header.encode("latin-1"), body, members.get("redelivered") is True,
+            name, kind, _parse_time(_str(members["ts"])), _parse_time(_str(members.get("arrived", members["ts"]))),
+            exchange, routing_key, header.encode("latin-1"), body, members.get("redelivered") is True,
             check_duplicate(members["duplicate"]) if "duplicate" in members else "",
             tuple(map(_str, tags)) if isinstance(tags, list) else (),
         ),

@@ -3,7 +3,7 @@
 Pure. Invariant: a batch is within the limits of FORMAT.md. Events that do not fit into one batch become several, in order.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from xxhash import xxh3_64_intdigest
@@ -31,16 +31,18 @@ class Encoded(NamedTuple):
     events: Sequence[Event]
 
 
-def encode_batches(events: Sequence[Event], slot: Slot, level: int, min_match: int = 0) -> Iterator[Encoded]:
+def encode_batches(
+    events: Sequence[Event], slot: Slot, level: int, tuning: Mapping[int, int] | None = None
+) -> Iterator[Encoded]:
     """One batch, or as many as the limits demand. Raises TooLarge for an event that no archive takes."""
     records = b"".join(kvp.encode_batch(events, slot.archive, slot.first_event))
     if len(records) <= container.raw_max(len(events)) or len(events) == 1:
-        yield _encode(events, slot, container.compress(records, level, min_match), len(records))
+        yield _encode(events, slot, container.compress(records, level, tuning), len(records))
         return
     del records
     middle = len(events) // 2
     for part in (events[:middle], events[middle:]):
-        for encoded in encode_batches(part, slot, level, min_match):
+        for encoded in encode_batches(part, slot, level, tuning):
             yield encoded
             slot = Slot(slot.archive, slot.number + 1, slot.first_event + encoded.header.events, encoded.header.check)
 

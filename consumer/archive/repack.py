@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codec.archive import TUNED_FOR_RECORDS
 from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.durable import Disk
@@ -17,13 +18,13 @@ from consumer.archive.rewriting import Change, Unfit, grouped, remove_leftovers,
 from consumer.archive.tombstones import Tombstones
 
 FRAME_RAW = 1000 * RECORD_BYTES  # larger frames are hardly smaller, and one event of them costs more to read
-LEVEL, MIN_MATCH = 12, 6  # records differ in long stretches: short matches cost more than they save
+LEVEL = 12
 FREE_BYTES_MIN = 64 << 20  # left to ingest, beside the copy
 
 
 @dataclass(frozen=True, slots=True)
 class Repacked:
-    """What was done with an archive. `outcome`: repacked, busy, or unreadable; `saved`: bytes."""
+    """What was done with an archive. `outcome`: repacked, unfit (it stays as it is, for now or until it is repaired), or unreadable; `saved`: bytes."""
 
     path: Path
     outcome: str
@@ -40,7 +41,7 @@ def repack(disk: Disk, paths: Sequence[Path]) -> Iterator[Repacked]:
                 if pays(path):
                     yield Repacked(path, "repacked", _repack(disk, path))
             except Unfit as error:
-                yield Repacked(path, "busy", reason=str(error))
+                yield Repacked(path, "unfit", reason=str(error))
             except OSError as error:
                 yield Repacked(path, "unreadable", reason=error.strerror or str(error))
 
@@ -48,7 +49,7 @@ def repack(disk: Disk, paths: Sequence[Path]) -> Iterator[Repacked]:
 def _repack(disk: Disk, path: Path) -> int:
     if disk.free_bytes(path.parent) < path.stat().st_size + FREE_BYTES_MIN:
         raise Unfit(f"less than {FREE_BYTES_MIN >> 20} MiB would be free: free space")
-    return rewrite(disk, path, Change(Tombstones(), FRAME_RAW, LEVEL, MIN_MATCH))
+    return rewrite(disk, path, Change(Tombstones(), FRAME_RAW, LEVEL, TUNED_FOR_RECORDS))
 
 
 def pays(path: Path) -> bool:

@@ -8,7 +8,7 @@ would rewrite an archive, one does. A reader that has the old file open reads on
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,7 +36,7 @@ class Change:
     tombstones: Tombstones
     frame_raw: int
     level: int
-    min_match: int = 0
+    tuning: Mapping[int, int] | None = None
 
 
 def grouped(batches: Sequence[Batch], frame_raw: int) -> Iterator[list[Batch]]:
@@ -166,7 +166,7 @@ def _write_group(
         index.add(container.decode_batch_header(raw), kept)
     else:
         slot = Slot(str(archive.id), number, header.first_event, index.link)
-        for batch in encode_batches(kept, slot, change.level, change.min_match):
+        for batch in encode_batches(kept, slot, change.level, change.tuning):
             disk.append(fd, batch.raw)
             index.add(batch.header, batch.events)
     return sum(map(is_removed, kept))

@@ -88,7 +88,10 @@ MEMBERS = st.fixed_dictionaries(
 
 @given(st.lists(MEMBERS, max_size=3))
 def test_any_json_in_a_record_is_an_event_or_a_codec_error(values: list[dict[str, object]]) -> None:
-    raw = b"".join(b"k|0".ljust(512, b"\0") + json.dumps(value).encode()[:2047].ljust(2048, b"\0") for value in values)
+    raw = b"".join(
+        b"DEEDBOX|a-1.0|t|x|0".ljust(512, b"\0") + json.dumps(value).encode()[:2047].ljust(2048, b"\0")
+        for value in values
+    )
     try:
         list(kvp.decode(raw))
     except CodecError:
@@ -109,9 +112,43 @@ def test_a_plain_event_is_one_readable_record() -> None:
     key, value = parts(kvp.encode(PLAIN, "host-00000001.7")[0])
     assert key == "DEEDBOX|host-00000001.7|a.type|id-1|0"
     assert json.loads(value) == {
-        "name": "id-1", "type": "a.type", "ts": "2025-11-21T16:15:00.123456Z", "arrived": "2025-11-21T16:15:00.200000Z",
+        "type": "a.type", "ts": "2025-11-21T16:15:00.123456Z", "arrived": "2025-11-21T16:15:00.200000Z",
         "exchange": "exchange", "routing_key": "key", "header": "\0\0", "msg": '{"a": 1}',
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("id", ["", "id-1", "é", "a~b", "x" * 200])
+def test_an_id_that_the_key_holds_is_not_repeated(id: str) -> None:
+    (record,) = kvp.encode(PLAIN._replace(id=id), "i")
+    assert "name" not in json.loads(parts(record)[1])
+    assert next(kvp.decode(record)).id == id
+
+
+@pytest.mark.parametrize("id", ["a|b", "100%", "a\nb", "\udcff", "x" * 201, "é" * 101])
+def test_an_id_that_the_key_encodes_or_shortens_is_in_the_value(id: str) -> None:
+    (record,) = kvp.encode(PLAIN._replace(id=id), "i")
+    assert json.loads(parts(record)[1])["name"] == id
+    assert next(kvp.decode(record)).id == id
+
+
+def test_a_time_of_arrival_equal_to_the_events_time_is_not_repeated() -> None:
+    event = PLAIN._replace(arrived_us=PLAIN.time_us)
+    (record,) = kvp.encode(event, "i")
+    assert "arrived" not in json.loads(parts(record)[1])
+    assert list(kvp.decode(record)) == [event]
+
+
+def test_the_profile_for_hosts_repeats_both_in_the_value() -> None:
+    """Other readers of a pool look only at the value."""
+    (record,) = kvp.encode(PLAIN._replace(arrived_us=PLAIN.time_us), "i", kvp.HOST)
+    assert json.loads(parts(record)[1]).keys() >= {"name", "arrived"}
+
+
+@pytest.mark.parametrize("key", [b"k", b"DEEDBOX|i|t|0", b"DEEDBOX|i|t|a|b|0", b"DEEDBOX|i|t|a%7Cb|0"])
+def test_a_record_without_an_id_in_value_and_key_is_damaged(key: bytes) -> None:
+    record = kvp.encode(PLAIN, "i")[0]
+    with pytest.raises(Corrupt, match="holds the id"):
+        list(kvp.decode(key.ljust(512, b"\0") + record[512:]))
 
 
 def test_a_duplicate_names_the_position_of_the_first() -> None:

@@ -165,7 +165,7 @@ events = {}
 for at in range(0, len(raw), 2560):
     key, value = (raw[at + a : at + b].rstrip(b"\\0").decode() for a, b in ((0, 512), (512, 2560)))
     members = json.loads(value)
-    event = events.setdefault(key.rpartition("|")[0], {"parts": {}})
+    event = events.setdefault(key.rpartition("|")[0], {"parts": {}, "name": key.split("|")[3]})
     event["parts"].setdefault(members.get("of", "msg"), []).append(members.pop("msg"))
     event.update(members)
 for event in events.values():

@@ -65,7 +65,7 @@ class RacedDisk(Disk):
 def test_the_half_file_of_another_process_never_replaces_an_archive(sealed: Path) -> None:
     disk = RacedDisk()
     (done,) = repack(disk, [sealed])
-    assert (done.outcome, done.reason) == ("busy", "another process rewrites it: try again when that has ended")
+    assert (done.outcome, done.reason) == ("unfit", "another process rewrites it: try again when that has ended")
     assert archives.events(sealed) == some(0, 8)
     fresh = next(sealed.rglob("*.compacting"))
     assert fresh.read_bytes() == b"half"
