@@ -47,6 +47,14 @@ class Claim:
         await asyncio.to_thread(_make_directory, disk, place.directory)
         _check_file_system(disk, place.directory)
         claim = cls(disk, place, instance, await _take_lock(disk, place.directory, instance))
+        if claim.ledger.state.sequence >= naming.SEQUENCE_MAX:
+            claim.release()
+            what = (
+                f"archive directory {place.directory}: a file has the last sequence that instance {instance!r} can have"
+            )
+            raise Fatal(
+                Exit.DIRECTORY, what, f"move *{instance}-{naming.SEQUENCE_MAX}.kvp.zst* away: Deedbox did not make it"
+            )
         await asyncio.to_thread(claim._recover)
         return claim
 

@@ -7,6 +7,7 @@ durably; if it is lost, the directory and the watermark show what they can.
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import orjson
@@ -20,6 +21,9 @@ UNSEALED_MAX = 1000
 LEDGER_BYTES_MAX = 64 * 1024  # a longer one is none of ours, and cut off it cannot be read
 
 
+Sequence = Annotated[int, msgspec.Meta(ge=0, le=naming.SEQUENCE_MAX)]
+
+
 @dataclass(frozen=True, slots=True)
 class State:
     """`unclean`: how many lives in a row ended without a clean stop and without a commit.
@@ -30,14 +34,14 @@ class State:
     `begins`: the places (sequence, event) at which generations of the consumer began, as far as events from before them may come again.
     """
 
-    sequence: int = 0
+    sequence: Sequence = 0
     previous: Previous | None = None
     running: bool = False
     unclean: int = 0
-    committed: int = 0
+    committed: Sequence = 0
     unsettled: bool = False
-    unsealed: tuple[int, ...] = ()
-    begins: tuple[tuple[int, int], ...] = ()
+    unsealed: tuple[Sequence, ...] = ()
+    begins: tuple[tuple[Sequence, Sequence], ...] = ()
 
 
 class Ledger:

@@ -20,12 +20,15 @@ TAIL = "{first}-{last}-{instance}-{sequence}" + SUFFIX
 TEMPLATE = "%Y%m%d/" + TAIL
 DIRECTORIES_MAX = 5  # between the archive directory and a sealed archive: tombstones are looked for so far above it
 
+SEQUENCE_MAX = 10**18 - 1  # fits into every field that holds one; a longer number is no sequence of ours
+
 _INSTANCE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _TIME = r"\d{8}T\d{6}\.\d{6}Z"
 _SEALED = re.compile(
-    rf"(?P<first>{_TIME})-(?P<last>{_TIME})-(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,}})\.kvp\.zst\Z"
+    rf"(?P<first>{_TIME})-(?P<last>{_TIME})-(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,18}})\.kvp\.zst\Z",
+    re.ASCII,
 )
-_OPEN = re.compile(rf"(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,}})\.kvp\.zst\.open")
+_OPEN = re.compile(rf"(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,18}})\.kvp\.zst\.open", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -15,6 +15,7 @@ import pytest
 from codec.amqp import Field, encode_header
 from consumer import service
 from consumer.archive.durable import is_held
+from consumer.archive.naming import SEQUENCE_MAX
 from consumer.archive.verify import verify
 from consumer.errors import Exit
 from consumer.health import Health
@@ -48,6 +49,33 @@ def publish(publisher: WirePublisher, exchange: str, bodies: list[bytes], header
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "consumer", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=os.environ | environ)
+
+
+def test_a_file_with_a_sequence_that_is_too_large_does_not_keep_from_starting(
+    url: str, name: str, publisher: WirePublisher, directory: Path
+) -> None:
+    directory.mkdir()
+    foreign = [directory / f"one-{number}.kvp.zst.open" for number in (99999999999999999999, 2**64 - 1, 2**64, 2**63)]
+    for path in foreign:
+        path.touch()
+    (directory / "one.ledger").write_bytes(b'{"sequence":99999999999999999999}')
+    arguments = ("--url", url, "--queue", name, "--exchange", name, "--instance", "one")
+    with Deedbox(directory, *arguments) as running:
+        running.wait_for("consuming")
+        publish(publisher, name, [b"1"])
+        running.wait_until(lambda: archives.count(directory) == 1, "archived")
+        assert running.stop() == 0
+    assert all(path.exists() for path in foreign)
+    (path,) = directory.rglob("*.kvp.zst")
+    assert path.name.endswith("-one-00000001.kvp.zst")
+
+
+def test_a_file_with_the_last_sequence_is_a_clear_error(directory: Path) -> None:
+    directory.mkdir()
+    (directory / f"one-{SEQUENCE_MAX}.kvp.zst.open").write_bytes(b"x")
+    done = run("run", "--url", "amqp://127.0.0.1:1/", "--queue", "q", "--dir", str(directory), "--instance", "one")
+    assert done.returncode == Exit.DIRECTORY
+    assert "a file has the last sequence that instance 'one' can have" in done.stdout + done.stderr
 
 
 def test_sigterm_commits_what_is_held_and_seals(

@@ -9,7 +9,7 @@ from consumer.archive import naming
 from consumer.archive.naming import ArchiveId
 
 instances = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", fullmatch=True)
-ids = st.builds(ArchiveId, instances, st.integers(0, 10**9))
+ids = st.builds(ArchiveId, instances, st.integers(0, 10**9) | st.integers(0, naming.SEQUENCE_MAX))
 times = st.integers(0, TIME_US_MAX)
 
 
@@ -25,6 +25,17 @@ def test_every_open_name_is_read_back(archive: ArchiveId) -> None:
     name = naming.open_name(archive)
     assert naming.parse_open(Path(name)) == archive
     assert naming.parse_sealed(Path(name)) is None
+
+
+@given(instances, st.integers(naming.SEQUENCE_MAX + 1, 10**40), times)
+def test_a_name_with_a_sequence_that_no_field_holds_is_not_ours(instance: str, sequence: int, time_us: int) -> None:
+    archive = ArchiveId(instance, sequence)
+    assert naming.parse_open(Path(naming.open_name(archive))) is None
+    assert naming.parse_sealed(Path(naming.sealed_name(naming.TEMPLATE, archive, time_us, time_us))) is None
+
+
+def test_digits_of_other_scripts_are_no_digits() -> None:
+    assert naming.parse_open(Path("host-\u0660\u0660\u0660\u0660\u0660\u0660\u0660\u0661.kvp.zst.open")) is None
 
 
 def test_names_are_those_of_the_design() -> None:
