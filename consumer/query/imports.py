@@ -24,7 +24,7 @@ from codec.errors import CodecError
 from codec.event import Event, check_duplicate, format_time
 from codec.foreign import Raw, Skipped, event_of
 from codec.limits import LINE_BYTES_MAX, PARSED_BYTES_MAX, check_event
-from codec.notification import describe_body
+from codec.notification import Described, describe_body
 from codec.parts import PREFIX, kind_of
 from codec.profiles import KEY_BYTES, RECORD_BYTES
 
@@ -98,8 +98,7 @@ class _File:
         return -1
 
 
-def _described(body: bytes, headers: list[tuple[str, str]]) -> Event:
-    said = describe_body(body)
+def _described(body: bytes, headers: list[tuple[str, str]], said: Described) -> Event:
     time_us = time.time_ns() // 1000 if said.time_us is None else said.time_us
     return event_of(body, id=said.id, type=said.type, time_us=time_us, headers=headers)
 
@@ -111,7 +110,12 @@ def _shoebox(raw: Raw) -> Read:
             continue
         ours = dict(found.metadata).get(MARK)
         try:
-            yield _described(found.payload, list(found.metadata)) if ours is None else _restored(found.payload, ours)
+            said = describe_body(found.payload)
+            yield (
+                _described(found.payload, list(found.metadata), said)
+                if ours is None
+                else _restored(found.payload, ours)
+            )
         except (CodecError, msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
             yield Skipped(found.offset, len(found.payload), f"damaged: {MARK}: {error}")
 
@@ -195,10 +199,14 @@ def _event_of(line: _Line) -> Read:
     except CodecError as error:
         yield Skipped(at, size, f"{'torn' if last else 'damaged'}: {error.reason}")
         return
-    if event is None and not _is_json(text):
-        yield Skipped(at, size, "torn: not JSON, and no line feed after it" if last else "damaged: not JSON")
+    if event is not None:
+        yield event
+        return
+    said = describe_body(text)
+    if any(said) or _is_json(text):  # what says something was parsed
+        yield _described(text, [], said)
     else:
-        yield _described(text, []) if event is None else event
+        yield Skipped(at, size, "torn: not JSON, and no line feed after it" if last else "damaged: not JSON")
 
 
 def _is_json(line: bytes) -> bool:

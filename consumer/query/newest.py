@@ -13,11 +13,13 @@ from pathlib import Path
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.catalog import Entry, Wanted, look_up
+from consumer.archive.reader import Batch
 from consumer.errors import DeedboxError
 from consumer.query.query import Query
 from consumer.query.search import Found, read_events
 
-_Key = tuple[int, str, int, int, int]  # arrival, instance, sequence, number of the event, and a serial
+_Key = tuple[float, str, int, float, float]  # arrival, instance, sequence, number of the event, and a serial
+_ANY = float("inf")
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,18 @@ class Candidate:
     entry: Entry | None = None
 
     @property
-    def last_us(self) -> float:
-        """No event of it arrived later than this."""
+    def bound(self) -> _Key:
+        """No event of it has a higher key."""
         last = naming.last_arrival_us(self.path)
-        return float("inf") if last is None or self.entry is not None else last
+        return _ANY if last is None or self.entry is not None else last, *self._id, _ANY, _ANY
+
+    def batch_bound(self, batch: Batch) -> _Key:
+        """No event of the batch has a higher key."""
+        return batch.header.last_arrived_us, *self._id, batch.header.first_event + batch.header.events, _ANY
+
+    @property
+    def _id(self) -> tuple[str, int]:
+        return self.id.instance, self.id.sequence
 
 
 class Newest:
@@ -46,15 +56,15 @@ class Newest:
 
     def of(self, candidates: Sequence[Candidate]) -> list[Found]:
         """The newest events of these archives."""
-        for candidate in sorted(candidates, key=lambda one: (one.last_us, one.id), reverse=True):
-            if not self._may_hold(candidate.last_us):
+        for candidate in sorted(candidates, key=lambda one: one.bound, reverse=True):
+            if not self._may_hold(candidate.bound):
                 break
             self._take(candidate)
         return [found for _, found in sorted(self._heap)]
 
-    def _may_hold(self, last_us: float) -> bool:
-        """Whether an event of this arrival would be one of the newest."""
-        return len(self._heap) < self._count or (self._count > 0 and last_us >= self._heap[0][0][0])
+    def _may_hold(self, bound: _Key) -> bool:
+        """Whether an event with this key would be one of the newest."""
+        return len(self._heap) < self._count or (self._count > 0 and bound > self._heap[0][0])
 
     def _take(self, candidate: Candidate) -> None:
         try:
@@ -65,8 +75,8 @@ class Newest:
         if not entry.path.name.endswith(naming.OPEN_SUFFIX):
             self.faults += entry.faults  # the end of an open one is on its way, or was never whole
         batches = [batch for batch in entry.batches if self._wanted.spans(batch.header)]
-        for batch in sorted(batches, key=lambda one: one.header.last_arrived_us, reverse=True):
-            if not self._may_hold(batch.header.last_arrived_us):
+        for batch in sorted(batches, key=candidate.batch_bound, reverse=True):
+            if not self._may_hold(candidate.batch_bound(batch)):
                 return
             read = read_events(entry.path, batch, entry.tombstones, Query())
             self.faults += [read.fault] if read.fault else []
@@ -76,14 +86,15 @@ class Newest:
         for key, found in self._found(id, events):
             if len(self._heap) < self._count:
                 heapq.heappush(self._heap, (key, found))
-            elif self._heap and key > self._heap[0][0]:
+            else:
                 heapq.heapreplace(self._heap, (key, found))
 
     def _found(self, id: naming.ArchiveId, events: Sequence[tuple[int, Event]]) -> Iterator[tuple[_Key, Found]]:
         for number, event in reversed(events):
-            if self._may_hold(event.arrived_us) and self._accepts(event, f"{id}:{number}"):
+            key = (event.arrived_us, id.instance, id.sequence, number, self._serial + 1)
+            if self._may_hold(key) and self._accepts(event, f"{id}:{number}"):
                 self._serial += 1
-                yield (event.arrived_us, id.instance, id.sequence, number, self._serial), Found(event, f"{id}:{number}")
+                yield key, Found(event, f"{id}:{number}")
 
 
 def shown(path: Path, error: Exception) -> str:

@@ -9,6 +9,7 @@ import pytest
 from codec import cloudinit, shoebox
 from codec.event import Event, parse_time
 from codec.foreign import Skipped, headers_of
+from consumer.query import imports
 from consumer.query.imports import events_of
 from tests.support.shelves import event
 
@@ -138,3 +139,13 @@ def test_a_pipe_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not a regular file"):
         found(tmp_path / "pipe", "jsonl")
     os.close(fd)
+
+
+def test_a_notification_is_not_parsed_once_more_to_prove_that_it_is_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That took a fifth of the time of an import."""
+    path = tmp_path / "notifications"
+    path.write_bytes(b'{"event_type":"a.b","message_id":"1"}\n' * 3)
+    monkeypatch.setattr(imports, "json", None)
+    assert [found.type for found in imports.events_of(path, "jsonl")] == ["a.b"] * 3

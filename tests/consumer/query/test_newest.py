@@ -7,8 +7,11 @@ from hypothesis import strategies as st
 from consumer.archive.catalog import Wanted
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_open, parse_sealed
+from consumer.query import newest as module
 from consumer.query.newest import Candidate, Newest
-from tests.support.shelves import START_US, event, shelf
+from consumer.query.search import read_events
+from consumer.query.tail import Tail
+from tests.support.shelves import START_US, event, shelf, some
 
 # instance, arrivals of the batches, and whether the archive is sealed after it
 BATCHES = st.lists(
@@ -69,3 +72,19 @@ def test_old_archives_are_not_opened(tmp_path: Path) -> None:
         "one-00000004:0", "one-00000005:0",
     ]  # fmt: skip
     assert newest.faults == []
+
+
+def test_of_archives_whose_last_events_arrived_at_one_time_only_those_are_read_that_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Archives of imports often end at one time. Every batch that ended then was read, of all archives."""
+    for instance in ("a", "b", "c"):
+        one = shelf(tmp_path, instance=instance)
+        for first in (0, 5, 10):
+            one.append([event._replace(arrived_us=START_US) for event in some(first, 5)])
+        one.roll("test")
+    read: list[Path] = []
+    monkeypatch.setattr(module, "read_events", lambda path, *rest: [read.append(path), read_events(path, *rest)][1])
+    found = Tail([tmp_path]).newest(7)
+    assert [one.position for one in found] == [f"c-00000001:{number}" for number in range(8, 15)]
+    assert len(read) == 2
