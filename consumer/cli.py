@@ -90,7 +90,12 @@ def watch(
     url: Annotated[str | None, Parameter(help="The broker, amqp:// or amqps://.")] = None,
     exchange: Annotated[str | None, Parameter(help="The exchange to publish to; empty: a queue by its name.")] = None,
     routing_key: Annotated[str | None, Parameter(help="The routing key.")] = None,
-    state: Annotated[str | None, Parameter(help="Remember in this file what was published, and go on there.")] = None,
+    state: Annotated[
+        str | None,
+        Parameter(
+            help="Remember in this file what was published, and go on there. Without it, lines that were not published at the end are not published later."
+        ),
+    ] = None,
     from_start: Annotated[bool, Parameter(negative=(), help="Publish also what the files hold already.")] = False,
     backend: Annotated[
         Literal["inotify", "polling"] | None, Parameter(help="How to learn of changes; the better one by default.")

@@ -2,19 +2,20 @@
 
 Invariants: a file is read only if its history explains it: it has the watched name; or it had it, as renames that were seen
 or its inode with the checksum of what was read of it prove; or it is a copy that begins with exactly what was read; or, where
-renames were not seen (while nobody looked, by polling, after a loss), the same rotation named it after a file that is proven.
+renames were not seen (while nobody looked, by polling, after a loss), the same rotation named it after a file that is proven,
+or a rotation named it and it was written after the file that was read last, which is not there any more.
 A compressed file is never read, nor one that is watched itself. `positions` never passes what was confirmed.
 """
 
 import os
-import stat
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 
 from consumer import log
 from consumer.watch.lines import Line, OpenFile, Position, holds
-from consumer.watch.renames import Change, History, inserted, is_compressed, successors
+from consumer.watch.paths import changed_ns, inode_of, open_file, size_of
+from consumer.watch.renames import Change, History, inserted, is_compressed, rotations, successors
 
 LINGER_S = 10.0  # how long a file that lost its name is read after it last grew: its writer may not know yet
 TRIES = 3  # to open a file whose name a rotation is changing
@@ -42,6 +43,7 @@ class Follower:
         self._history = History(path)
         self._blind = False  # renames may not have been seen
         self._unseen = bool(start)  # so that files may have come and gone
+        self._gone: Position | None = None  # of the newest file that was read before, if it is not there any more
         for position in start or ():
             self._resume(position)
         self._at_end = start is None and not from_start
@@ -83,25 +85,25 @@ class Follower:
 
     def _rotated(self) -> bool:
         named = self._named
-        return named is not None and named.inode != _inode(self.path)
+        return named is not None and named.inode != inode_of(self.path)
 
     def _look_on(self) -> None:
         """The file that had the name, those that had it in between, and the one that has it now: in this order."""
         self._release_name()
         for name in self._history.former:
-            if not self._foreign(name) and (fd := _open(name)) is not None:
+            if not self._foreign(name) and (fd := open_file(name)) is not None:
                 self._adopt_rotated(fd)
             self._history.opened(name)
         if self._unseen:
             for inode in self._successors():
                 if (fd := self._open_inode(inode)) is not None:
                     self._adopt_rotated(fd)
-            self._unseen = False
+            self._unseen, self._gone = False, None
         self._take_name()
 
     def _release_name(self) -> None:
         """Let the file linger that has lost its name, to another one or because it was removed."""
-        named, inode = self._named, _inode(self.path)
+        named, inode = self._named, inode_of(self.path)
         if named is None or named.inode == inode:
             return
         if inode is not None:
@@ -111,14 +113,14 @@ class Follower:
 
     def _take_name(self) -> None:
         """Read the file that has the name now, from its beginning; go on in it if it had the name before."""
-        inode = _inode(self.path)
+        inode = inode_of(self.path)
         if inode is None or self._named is not None:
             return  # renamed, and nothing has taken its name yet
         back = next((file for file in self._files if file.inode == inode and file.fd >= 0 and not file.done), None)
         if back is not None:
             back.until = None
             self._files.sort(key=lambda file: file.until is None)
-        elif (fd := _open(self.path)) is not None:
+        elif (fd := open_file(self.path)) is not None:
             self._files.append(OpenFile(fd, at_end=self._at_end))
 
     def _adopt_rotated(self, fd: int) -> None:
@@ -133,7 +135,7 @@ class Follower:
             path = self._beside().get(inode)
             if path is None or self._foreign(path):
                 return None
-            if (fd := _open(path)) is not None:
+            if (fd := open_file(path)) is not None:
                 if os.fstat(fd).st_ino == inode:
                     return fd
                 os.close(fd)
@@ -153,17 +155,20 @@ class Follower:
         for _ in range(TRIES):  # a rotation may be changing names
             path = self._beside().get(position.inode)
             fd = None if path is None else self._proven(path, position)
-            named = fd is not None and os.fstat(fd).st_ino == _inode(self.path)
+            named = fd is not None and os.fstat(fd).st_ino == inode_of(self.path)
             if fd is None:
                 fd = self._copy_of(position)
             if fd is not None:
                 file = OpenFile(fd, position)
                 self._files.append(file) if named else self._linger(file)
+                self._gone = None
                 return
+        self._gone = position
         if path == self.path:
-            log.emit("file_truncated", path=str(path), size=_size(path), position=position.offset)
+            log.emit("file_truncated", path=str(path), size=size_of(path), position=position.offset)
         else:
-            log.emit("file_gone", path=str(self.path), position=position.offset)
+            unread = max(position.size - position.offset, 0)
+            log.emit("file_gone", path=str(self.path), position=position.offset, unread=unread)
 
     def _restart(self, file: OpenFile) -> None:
         """What was read of a file is not in it any more: read it from its beginning, and what is left of before from a copy."""
@@ -186,7 +191,7 @@ class Follower:
                         found.setdefault(entry.inode(), Path(entry.path))
         except FileNotFoundError:
             return found
-        if (inode := _inode(self.path)) is not None:
+        if (inode := inode_of(self.path)) is not None:
             found[inode] = self.path
         return found
 
@@ -195,7 +200,7 @@ class Follower:
         seen = position.offset or position.head
         if path != self.path and (self._foreign(path) or not (seen or inserted(self.path.name, path.name))):
             return None
-        fd = _open(path)
+        fd = open_file(path)
         if fd is None:
             return None
         if holds(fd, position):
@@ -210,7 +215,7 @@ class Follower:
             path for inode, path in self._beside().items()
             if (position.offset or position.head) and path != self.path and inode not in held and inserted(self.path.name, path.name)
         ]  # fmt: skip
-        for path in sorted(copies, key=_changed_ns, reverse=True):
+        for path in sorted(copies, key=changed_ns, reverse=True):
             if (fd := self._proven(path, position)) is not None:
                 return fd
         return None
@@ -219,15 +224,19 @@ class Follower:
         """The inodes of files that the rotation has named after the newest one that is proven, the oldest first."""
         beside = self._beside()
         inodes = {path.name: inode for inode, path in beside.items()}
+        if self._gone is not None:
+            since = self._gone.changed_ns
+            return self._changed_since(since, inodes, rotations(self.path.name, inodes)) if since else []
         for file in reversed(self._files):
             path = beside.get(file.inode)
             if file.until is not None and file.fd >= 0 and path is not None and path != self.path:
-                times = {
-                    name: _changed_ns(path.with_name(name)) for name in successors(self.path.name, path.name, inodes)
-                }
                 since = os.fstat(file.fd).st_mtime_ns
-                return [inodes[name] for name in sorted(times, key=lambda name: times[name]) if times[name] >= since]
+                return self._changed_since(since, inodes, successors(self.path.name, path.name, inodes))
         return []
+
+    def _changed_since(self, since: int, inodes: Mapping[str, int], names: Iterable[str]) -> list[int]:
+        times = {name: changed_ns(self.path.with_name(name)) for name in names}
+        return [inodes[name] for name in sorted(times, key=lambda name: times[name]) if times[name] >= since]
 
     # Their lines
 
@@ -263,36 +272,3 @@ class Follower:
         for file in list(files):
             file.close()
             self._files.remove(file)
-
-
-def _open(path: Path) -> int | None:
-    """Open a file; None if it is not there or is none. A pipe is not waited for. Raises OSError."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    if stat.S_ISREG(os.fstat(fd).st_mode):
-        return fd
-    os.close(fd)
-    return None
-
-
-def _inode(path: Path) -> int | None:
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return None
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _changed_ns(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0

@@ -21,7 +21,8 @@ class Position(NamedTuple):
 
     `start`: where the line begins that `offset` is in; equal to `offset` except between two pieces. `mark`: a checksum of the
     first `head` bytes, which were seen and need not have been read, and of the last MARK_BYTES before `offset`.
-    `generation`: one life of the content, new after each truncation.
+    `generation`: one life of the content, new after each truncation. `size`, `changed_ns`: of the file when it was last looked
+    at, with the time of its last write; 0 if they are unknown.
     """
 
     inode: int
@@ -30,6 +31,8 @@ class Position(NamedTuple):
     head: int
     mark: int
     generation: str
+    size: int = 0
+    changed_ns: int = 0
 
 
 class Line(NamedTuple):
@@ -63,7 +66,7 @@ class OpenFile:
         self._start = position.start if position else self.offset
         self._ahead = b""  # read, and not given out; it begins at `_taken`
         self._taken = self.offset
-        self._size = found.st_size  # at the last look
+        self._size, self._changed_ns = found.st_size, found.st_mtime_ns  # at the last look
         self._head = os.pread(fd, MARK_BYTES, 0)
         size = min(self.offset, MARK_BYTES)
         self._tail = os.pread(fd, size, self.offset - size)
@@ -84,13 +87,16 @@ class OpenFile:
         self._confirmed = (self.offset, self._start, self._tail)
 
     def _position(self, offset: int, start: int, tail: bytes) -> Position:
-        return Position(self.inode, offset, start, len(self._head), _checksum(self._head, tail), self.generation)
+        mark = _checksum(self._head, tail)
+        size = max(offset, self._size)
+        return Position(self.inode, offset, start, len(self._head), mark, self.generation, size, self._changed_ns)
 
     def changed(self) -> bool:
         """Look at the file: whether it does not hold any more what was seen of it. Raises OSError."""
         if self.fd < 0:
             return False
-        size = os.fstat(self.fd).st_size
+        found = os.fstat(self.fd)
+        size = found.st_size
         ahead = self._ahead[:MARK_BYTES]
         if (
             size < max(self.offset + len(self._ahead), self._size)
@@ -98,7 +104,7 @@ class OpenFile:
             or os.pread(self.fd, len(ahead), self.offset) != ahead
         ):
             return True
-        self._size, self._head = size, os.pread(self.fd, MARK_BYTES, 0)
+        self._size, self._changed_ns, self._head = size, found.st_mtime_ns, os.pread(self.fd, MARK_BYTES, 0)
         return False
 
     def read(self, count: int, size: int) -> list[Line]:

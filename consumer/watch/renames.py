@@ -80,3 +80,14 @@ def successors(name: str, rotated: str, others: Iterable[str]) -> list[str]:
     )
     pattern = re.compile(numbers + re.escape(suffix))
     return [other for other in others if other != rotated and pattern.fullmatch(other)]
+
+
+def rotations(name: str, others: Iterable[str]) -> list[str]:
+    """Those of `others` that only a rotation of `name` can have named: a number after it, or a date after it or before its suffix.
+
+    `app.log`: `app.log.1`, `app.log-20261121.2`, `app-20261121.log`. Not `app-2.log`, which may be the log of another program.
+    """
+    stem, suffix = re.escape(PurePath(name).stem), re.escape(PurePath(name).suffix)
+    date = r"[._-][0-9]{4}-?[0-9]{2}-?[0-9]{2}[0-9._T-]*"
+    pattern = re.compile(rf"{re.escape(name)}(\.[0-9]+|{date})|{stem}{date}{suffix}")
+    return [other for other in others if pattern.fullmatch(other)]

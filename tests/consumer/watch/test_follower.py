@@ -297,6 +297,53 @@ def restart(path: Path, follower: Follower, **options: Collection[Path]) -> Foll
     return Follower(path, stored, **options)
 
 
+def test_a_file_that_was_compressed_while_stopped_is_reported_with_what_was_not_read(
+    app: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, object]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: told.append({"event": event, **fields}))
+    follower = Follower(app)
+    add(app, b"one\ntwo\n")
+    follower.look()
+    assert [line.text for line in follower.read(1)] == [b"one"]
+    follower.confirm()
+    app.unlink()
+    app.with_name("app.log.1.gz").write_bytes(b"packed\n")
+    app.write_bytes(b"three\n")
+    follower = restart(app, follower)
+    assert texts(follower) == [b"three"]
+    assert told == [
+        {"event": "file_gone", "path": str(app), "position": len(b"before\none\n"), "unread": len(b"two\n")}
+    ]
+    follower.close()
+
+
+@pytest.mark.parametrize("scheme", [("app.log.2", "app.log.1"), ("app-20261119.log", "app-20261120.log")])
+def test_files_that_were_rotated_while_stopped_are_read_although_the_last_known_one_was_compressed(
+    app: Path, scheme: tuple[str, str]
+) -> None:
+    """They were left out in silence: nothing named the rotation any more."""
+    others = ("app.log.9", "app-20200101.log", "app.log.8", "app-20200102.log")
+    for name in others:
+        app.with_name(name).write_bytes(b"older than what was read\n")
+        os.utime(app.with_name(name), ns=(5, 5))
+    follower = Follower(app)
+    add(app, b"one\n")
+    assert texts(follower) == [b"one"]
+    app.rename(app.with_name("app.log.3"))
+    app.with_name("app.log.3").unlink()
+    for at, (name, line) in enumerate(zip(scheme, (b"two\n", b"three\n"), strict=True)):
+        app.with_name(name).write_bytes(line)
+        os.utime(app.with_name(name), ns=((1 << 61) + at,) * 2)
+    for name in (*OTHERS, "app-2.log", "app.log-error.1"):
+        app.with_name(name).write_bytes(b"of another log\n")
+        os.utime(app.with_name(name), ns=(1 << 61, 1 << 61))
+    app.write_bytes(b"four\n")
+    follower = restart(app, follower)
+    assert texts(follower) == [b"two", b"three", b"four"]
+    follower.close()
+
+
 OTHERS = ("app-error.log", "app.log.gz", "app.log.1.gz", "app-20261121.log.xz", "app.log.2.zst", "app.log.bz2", "app.log.audit", "app.log.lock", "app2.log", "apple.log", "app.log-error")  # fmt: skip
 
 

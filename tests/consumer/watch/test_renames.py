@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.watch.renames import Change, History, inserted, is_compressed, successors
+from consumer.watch.renames import Change, History, inserted, is_compressed, rotations, successors
 
 LOG = Path("/d/app.log")
 
@@ -90,3 +90,25 @@ def test_a_name_is_opened_again_if_a_rotation_gave_it_to_another_file_meanwhile(
     history.opened(one)
     history.note([Change(LOG, None)])
     assert history.former == []
+
+
+def test_only_a_rotation_can_have_given_these_names() -> None:
+    given = [
+        "app.log.1",
+        "app.log.12",
+        "app.log-20261121",
+        "app.log.2026-11-21.1",
+        "app-20261121.log",
+        "app.log-2026112107",
+    ]
+    others = [
+        "app.log",
+        "app-2.log",
+        "app.log.audit",
+        "app.log.1.bak",
+        "app2.log",
+        "app-error.log",
+        "app.log-1.log",
+        "app.log.1.gz",
+    ]
+    assert rotations("app.log", given + others) == given
