@@ -4,6 +4,7 @@ Invariants: one process at a time has a state; the generation of a file is store
 the same line has the same message id in every life. Raises DeedboxError where a person can help.
 """
 
+import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,12 +16,20 @@ from consumer.archive.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.watch.lines import Position
 
+FORMAT = 1
+
 
 class Remembered(msgspec.Struct, frozen=True):
     """The content of the state file: positions by path, the oldest file of a path first."""
 
     files: dict[str, list[Position]]
-    format: int = 1
+    format: int = FORMAT
+
+
+class _Format(msgspec.Struct, frozen=True):
+    """The format of a state file, whatever else is in it."""
+
+    format: int
 
 
 class WatchState:
@@ -31,9 +40,10 @@ class WatchState:
         self.known: dict[str, list[Position]] = {}
         self._lock: int | None = None
         if path is not None:
+            # The lock and the new content stand beside the file, not beside a link to it.
+            self._path = path = Path(os.path.realpath(path))
             self._lock = self._take(path)
-            if path.exists():
-                self.known = dict(_load(path).files)
+            self.known = _load(path)
 
     def _take(self, path: Path) -> int:
         try:
@@ -99,9 +109,18 @@ class WatchState:
             self._lock = None
 
 
-def _load(path: Path) -> Remembered:
+def _load(path: Path) -> dict[str, list[Position]]:
+    remedy = "repair it, or remove it to begin at the end of the files"
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Remembered)
+        raw = path.read_bytes()
+        found = msgspec.json.decode(raw, type=_Format).format
+        if found == FORMAT:
+            return dict(msgspec.json.decode(raw, type=Remembered).files)
+    except FileNotFoundError:
+        return {}
     except (OSError, msgspec.MsgspecError) as error:
-        remedy = "repair it, or remove it to begin at the end of the files"
         raise DeedboxError(f"{path}: {error}", remedy) from error
+    raise DeedboxError(
+        f"{path}: has format {found}, expected {FORMAT}",
+        "use the version of Deedbox that wrote it, or name another state file",
+    )

@@ -39,6 +39,30 @@ def test_a_state_that_cannot_be_read_is_said(tmp_path: Path, text: str) -> None:
         WatchState(Disk(), tmp_path / "state")
 
 
+@pytest.mark.parametrize("text", ['{"format": 2, "files": {}}', '{"format": 2, "positions": []}'])
+def test_a_state_of_another_format_is_refused_and_kept(tmp_path: Path, text: str) -> None:
+    """It was read as one of this format, and replaced."""
+    (tmp_path / "state").write_text(text)
+    with pytest.raises(DeedboxError, match="has format 2, expected 1; use the version of Deedbox that wrote it"):
+        WatchState(Disk(), tmp_path / "state")
+    assert (tmp_path / "state").read_text() == text
+
+
+def test_two_links_to_one_state_are_one_state(tmp_path: Path) -> None:
+    """Each had a lock of its own, and the first one that stored replaced its link."""
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("first", "second"):
+        (tmp_path / name).symlink_to(tmp_path / "elsewhere" / "state")
+    state = WatchState(Disk(), tmp_path / "first")
+    state.store({"/log": [position(1)]})
+    with pytest.raises(Fatal, match="belongs to another process"):
+        WatchState(Disk(), tmp_path / "second")
+    state.close()
+    state = WatchState(Disk(), tmp_path / "second")
+    assert state.known == {"/log": [position(1)]}
+    state.close()
+
+
 def test_a_state_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(DeedboxError, match="make the state file writable"):
         WatchState(Disk(), tmp_path / "missing" / "state")
