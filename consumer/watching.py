@@ -169,6 +169,7 @@ class Watching:
             before = self.published
             try:
                 async with Publisher(self._target.url, self._target.context) as publisher:
+                    await publisher.find(self._target.exchange, self._target.routing_key)
                     while not self._stopping.is_set():
                         await self._round(publisher)
                 return

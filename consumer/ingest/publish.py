@@ -110,6 +110,24 @@ class Publisher:
         known = [error for error in errors if not isinstance(error, asyncio.CancelledError)]
         raise known[0] if known else ConnectionError("the channel was closed before everything was confirmed")
 
+    async def find(self, exchange: str, routing_key: str) -> None:
+        """Make sure that there is an exchange to publish to, or the queue that the default exchange leads to.
+
+        Raises Retry if there is none: it may be made later.
+        """
+        assert self._connection is not None, "entered"
+        channel = await self._connection.channel()  # one of its own: the broker closes it if the answer is no
+        try:
+            if exchange:
+                await channel.exchange_declare(exchange, passive=True)
+            else:
+                await channel.queue_declare(routing_key, passive=True)
+            await channel.close()
+        except aiormq.exceptions.ChannelNotFoundEntity as error:
+            raise Retry(text_of(error)) from error
+        except (aiormq.exceptions.ChannelAccessRefused, aiormq.exceptions.ChannelLockedResource):
+            return  # it is there; whether messages may be published to it, the first one finds out
+
     async def delete(self, queue: str, exchange: str) -> None:
         """Remove a queue and an exchange."""
         assert self._channel is not None, "entered"

@@ -121,6 +121,29 @@ async def test_a_broker_that_is_not_there_is_waited_for_and_no_line_is_lost(
         assert [message.body for message in await received(queue, name, 1)] == [b"one"]
 
 
+@pytest.mark.parametrize("missing", ["exchange", "queue"])
+async def test_a_missing_exchange_or_queue_is_reported_before_there_is_a_line(
+    url: str, name: str, tmp_path: Path, missing: str
+) -> None:
+    """It was reported when the first line could not be published, perhaps weeks later."""
+    path = tmp_path / "log"
+    where = ("--exchange", name) if missing == "exchange" else ("--routing-key", name)
+    with Watch(tmp_path / "watch.log", str(path), "--url", url, *where) as watch:
+        failed = await asyncio.to_thread(watch.wait_for, "publish_failed")
+        assert f"NOT_FOUND - no {missing} '{name}'" in str(failed["reason"])
+        async with aiormq.connect(url) as connection:
+            channel = await connection.channel()
+            await channel.queue_declare(name)
+            if missing == "exchange":
+                await channel.exchange_declare(name, exchange_type="fanout")
+                await channel.queue_bind(name, name)
+            path.write_bytes(b"one\n")
+            assert [message.body for message in await received(channel, name, 1)] == [b"one"]
+            await channel.queue_delete(name)
+            await channel.exchange_delete(name)
+        assert await asyncio.to_thread(watch.stop) == 0
+
+
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 async def test_the_command_ends_as_the_service_does(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, sign: signal.Signals
@@ -323,6 +346,8 @@ async def test_an_error_on_the_way_out_does_not_stand_in_for_the_cancellation(
         async def __aenter__(self) -> "FailsToClose":
             entered.set()
             return self
+
+        async def find(self, *_: str) -> None: ...
 
         async def __aexit__(self, *_: object) -> None:
             raise ConnectionError("closed already")

@@ -96,6 +96,17 @@ async def test_a_message_that_is_too_large_is_refused(new_node: NewNode) -> None
                 await publisher.publish([Message("", "any", b"x" * size) for size in (5, 1001, 5)])
 
 
+async def test_a_queue_of_another_connection_is_found_and_can_be_published_to(url: str, name: str) -> None:
+    async with aiormq.connect(url) as connection, Publisher(url) as publisher:
+        channel = await connection.channel()
+        with pytest.raises(Retry, match="no queue"):
+            await publisher.find("", name)
+        await channel.queue_declare(name, exclusive=True)
+        await publisher.find("", name)
+        await publisher.publish([Message("", name, b"x")], mandatory=True)
+        assert (await channel.queue_delete(name)).message_count == 1
+
+
 async def test_what_was_made_is_removed(url: str, name: str) -> None:
     async with aiormq.connect(url) as connection:
         channel = await connection.channel()
