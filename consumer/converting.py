@@ -9,6 +9,7 @@ from pathlib import Path
 from codec.event import Event
 from codec.foreign import Skipped
 from consumer.archive.claim import Claim
+from consumer.archive.counted import counted
 from consumer.archive.durable import Disk
 from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
@@ -46,7 +47,8 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
                 complain(f"{path}: {error.strerror or error}")
                 told = Exit.DAMAGED
                 continue
-            say(f"{path}: {found.count} events{f', {found.gaps} gaps' if found.gaps else ''}")
+            skipped = f", {counted(found.gaps, 'part')} skipped" if found.gaps else ""
+            say(f"{path}: {counted(found.count, 'event')}{skipped}")
             told = Exit.DAMAGED if found.gaps else told
     finally:
         shelf.roll("stop")
@@ -143,7 +145,7 @@ def _tell(report: Report, out: Path, seconds: float, say: Say, complain: Say) ->
         say(f"and {len(report.files) - 10} more below {out}")
     for name, count in report.unheld.items():
         if count:
-            complain(f"the format has no place for {name}: {count} events")
+            complain(f"the format has no place for {name}: {counted(count, 'event')}")
     if report.left_out:
-        complain(f"{report.left_out} events were left out, because the format cannot hold their bodies")
-    say(f"{report.events} events in {len(report.files)} files, {seconds:.1f} s")
+        complain(f"left out: {counted(report.left_out, 'event')}, because the format cannot hold their bodies")
+    say(f"{counted(report.events, 'event')} in {counted(len(report.files), 'file')}, {seconds:.1f} s")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from codec.event import Event, format_time
 from consumer.archive.compact import compact
+from consumer.archive.counted import counted
 from consumer.archive.duplicates import Duplicates, Mode
 from consumer.archive.durable import Disk
 from consumer.errors import Exit
@@ -72,10 +73,13 @@ def delete(paths: Sequence[Path], text: str, terminal: Terminal, *, dry_run: boo
         now = format_time(time.time_ns() // 1000)
         hidden = sum(hide(Disk(), one, name, now) for one in hits)
         terminal.say(
-            f"{hidden} deleted: hidden from now on; `deedbox undelete` shows them again, until `deedbox compact` takes them "
-            "out of sealed archives for good"
+            f"{counted(hidden, 'event')} deleted: hidden from now on; `deedbox undelete` takes that back, until `deedbox compact` "
+            "takes deleted events out of sealed archives for good"
         )
-    return _status(faults, count > 0, f"no event has the {name}", terminal.complain)
+    missing = f"no event has the {name}"
+    if not count and any(find_named(paths, name, "deleted", [])):
+        missing = f"the event with the {name} is deleted already; `deedbox undelete` shows it again"
+    return _status(faults, count > 0, missing, terminal.complain)
 
 
 def undelete(paths: Sequence[Path], text: str, terminal: Terminal) -> Exit:
@@ -85,8 +89,10 @@ def undelete(paths: Sequence[Path], text: str, terminal: Terminal) -> Exit:
     hidden = list(find_named(paths, name, "deleted", faults))
     shown = sum(show_again(Disk(), hits, name) for hits in hidden)
     if shown:
-        terminal.say(f"{shown} undeleted")
+        terminal.say(f"{counted(shown, 'event')} undeleted: shown again")
     missing = f"no deleted event has the {name}; what `deedbox compact` has taken out is gone"
+    if not shown and any(find_named(paths, name, "shown", [])):
+        missing = f"the event with the {name} is not deleted"
     return _status(faults, shown > 0, missing, terminal.complain)
 
 
@@ -95,7 +101,8 @@ def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
     told = Exit.OK
     for done in compact(Disk(), paths):
         reason = f": {done.reason}" if done.reason else ""
-        say(f"{done.outcome}: {done.path}: {done.events} events, {_change(done.saved)}{reason}")
+        did = "" if done.outcome == "unreadable" else f": {counted(done.events, 'event')}, {_change(done.saved)}"
+        say(f"{done.outcome}: {done.path}{did}{reason}")
         told = Exit.DAMAGED if done.outcome in ("damaged", "unreadable") else told
     say("nothing else to do")
     return told
@@ -121,9 +128,10 @@ def _status(faults: Sequence[str], found: bool, missing: str, complain: Say) -> 
     for fault in faults:
         complain(fault)
     if not found:
-        complain(missing)
-        return Exit.NOT_FOUND
-    return Exit.DAMAGED if faults else Exit.OK
+        complain(f"{missing}, as far as everything could be read" if faults else missing)
+    if faults:
+        return Exit.DAMAGED  # what could not be read may hold the event
+    return Exit.OK if found else Exit.NOT_FOUND
 
 
 def _change(saved: int) -> str:

@@ -12,7 +12,7 @@ class Exit(IntEnum):
     OK = 0
     DAMAGED = 1  # cat, search, tail, import, export, verify, repair, health: it ran, and what it looked at is not whole or not well
     SETTINGS = 2  # the command line or a setting
-    NOT_FOUND = 3  # get, delete, undelete: no event has this id or position
+    NOT_FOUND = 3  # get, delete, undelete: everything was read, and no event has this id or position
     ACCESS = 10  # the broker refuses user or password, or permissions lack
     VHOST = 11  # the broker has no such virtual host
     QUEUE = 12  # the queue exists with other arguments

@@ -49,7 +49,8 @@ def show_search(paths: Sequence[Path], query: Query, answer: Answer, say: Say, c
     if answer.limit is not None and answer.limit < 0:
         raise Fatal(Exit.SETTINGS, f"--limit {answer.limit}", "name a number from 0 on")
     search = Search(paths, query, answer.order == "desc")
-    amount = search.plan() if answer.limit is None or query.match or query.where else 0
+    planned = search.plan()  # also for no events at all: a path that cannot be read is a fault
+    amount = planned if answer.limit is None or query.match or query.where else 0
     with workers(amount, answer.workers) as search.executor:
         found = islice(search, None if answer.limit is None else min(answer.limit, sys.maxsize))
         if answer.count:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from consumer.archive import naming
 from consumer.archive.durable import Disk, held
-from consumer.archive.listing import find_archives
+from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reader import ArchiveFile, Batch, events_or_none, open_archive
 from consumer.archive.rewriting import Change, Unfit, remove_leftovers, rewrite
 from consumer.archive.tombstones import SUFFIX, Tombstones, is_removed
@@ -37,6 +37,9 @@ def compact(disk: Disk, paths: Sequence[Path], level: int = 1) -> Iterator[Compa
             with open_archive(path) as archive:
                 waiting = _waiting(archive, Tombstones.of(archive))
                 here, id = archive.path, archive.id
+                if id is None and id_of(here) is None:
+                    yield Compaction(here, "unreadable", reason="is no archive")
+                    continue
         except OSError as error:
             yield Compaction(path, "unreadable", reason=error.strerror or str(error))
             continue

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 
 from consumer.archive import naming, recovery
+from consumer.archive.counted import counted
 from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
@@ -78,14 +79,14 @@ class Sum:
 
     def line(self) -> str:
         """The last line."""
-        signed = f" but for {self.acknowledged} acknowledged faults" if self.acknowledged else ""
-        answer = f"complete{signed}" if self.complete else f"NOT complete, {self.faults} faults{signed}"
+        signed = f" but for {counted(self.acknowledged, 'acknowledged fault')}" if self.acknowledged else ""
+        answer = f"complete{signed}" if self.complete else f"NOT complete, {counted(self.faults, 'fault')}{signed}"
         if not (self.archives or self.faults or self.acknowledged):
             answer = "nothing found"
         gone = f", {self.deleted} deleted and hidden, {self.removed} removed" if self.deleted or self.removed else ""
         gone += f", {self.lost} known to be lost" if self.lost else ""
         return (
-            f"{answer}: {self.archives} archives, {self.events} events, {self.duplicates} marked as duplicates{gone}, "
+            f"{answer}: {counted(self.archives, 'archive')}, {counted(self.events, 'event')}, {self.duplicates} marked as duplicates{gone}, "
             f"{_mib(self.size)}; {NOT_PROVED}"
         )
 
@@ -131,7 +132,9 @@ def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
 def _say_finding(finding: Finding, dry_run: bool, say: Say) -> None:
     word = f"would be {finding.outcome}" if dry_run and finding.outcome not in ("held", "deferred") else finding.outcome
     to = f" -> {finding.sealed.path}" if finding.sealed else ""
-    say(f"{word}: {finding.path}{to}: {finding.events} events{': ' + finding.reason if finding.reason else ''}")
+    say(
+        f"{word}: {finding.path}{to}: {counted(finding.events, 'event')}{': ' + finding.reason if finding.reason else ''}"
+    )
     for loss in finding.lost:
         say(f"        {finding.path}: {loss}")
     for gap in finding.gaps if not finding.lost else ():

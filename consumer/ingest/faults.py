@@ -29,7 +29,7 @@ class faults:  # noqa: N801 -- used as a statement: `async with faults(...)`
             case aiormq.exceptions.ChannelPreconditionFailed():
                 raise Fatal(
                     self._exit,
-                    f"{self._what} exists otherwise: {text_of(error)}",
+                    f"{self._what} exists with other settings: {text_of(error)}",
                     "change the settings to what exists, or take it as it is (broker.declare: none for the queue, queue for the exchange)",
                 ) from error
             case aiormq.exceptions.ChannelNotFoundEntity():

@@ -68,6 +68,8 @@ class _File:
         self._flush()
         self._disk.sync(self._fd)
         target = self._path if name is None else self._path.with_name(name)
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, "exists, and no file is ever replaced", str(target))
         self._disk.rename(self._part, target)
         return target
 

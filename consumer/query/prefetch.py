@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Generic, TypeVar
 
+from consumer.errors import Exit, Fatal
+
 PAYS_BYTES = 32 << 20  # compressed; below, to start processes costs more than they save
 WORKERS_MAX = 8
 T = TypeVar("T")
@@ -61,6 +63,8 @@ class _Numbered(Generic[T, R]):
 @contextmanager
 def workers(amount_bytes: int, wanted: int | None = None) -> Iterator[Executor | None]:
     """As many processes as were `wanted`, or as pay for so much to read: none, or one a core."""
+    if wanted is not None and wanted < 0:
+        raise Fatal(Exit.SETTINGS, f"--workers {wanted}", "name a number from 0 on; 0 reads in this process alone")
     cores = len(os.sched_getaffinity(0))
     pays = min(cores, WORKERS_MAX) if cores > 1 and amount_bytes >= PAYS_BYTES else 0
     count = pays if wanted is None else min(wanted, 8 * cores)

@@ -75,7 +75,7 @@ def test_cat_verify_and_repair_of_whole_archives(directory: Path) -> None:
     lines = deedbox("cat", str(directory)).stdout.splitlines()
     assert [orjson.loads(line)["id"] for line in lines] == [f"id-{n}" for n in range(2000)]
     verified = deedbox("verify", str(directory))
-    assert (verified.returncode, verified.stdout.splitlines()[-1][:32]) == (0, "complete: 1 archives, 2000 event")
+    assert (verified.returncode, verified.stdout.splitlines()[-1][:31]) == (0, "complete: 1 archive, 2000 event")
     assert deedbox("repair", str(directory)).stdout == "nothing else to do\n"
 
 

@@ -26,7 +26,7 @@ def deedbox(*arguments: object) -> subprocess.CompletedProcess[str]:
 def test_files_are_archived_and_whole(tmp_path: Path, name: str, format: str, count: int) -> None:
     done = deedbox("import", FOREIGN / name, "--format", format, "--dir", tmp_path)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (Exit.OK, f"{FOREIGN / name}: {count} events")
-    assert f"complete: 1 archives, {count} events" in deedbox("verify", tmp_path).stdout
+    assert f"complete: 1 archive, {count} events" in deedbox("verify", tmp_path).stdout
 
 
 def test_a_damaged_file_gives_what_is_whole_and_a_line_for_each_gap(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_damaged_file_gives_what_is_whole_and_a_line_for_each_gap(tmp_path: Pa
     (tmp_path / "damaged").write_bytes(raw + b"noise" + raw[:-3])
     done = deedbox("import", tmp_path / "damaged", "--format", "shoebox", "--dir", tmp_path / "archive")
     assert done.returncode == Exit.DAMAGED
-    assert done.stdout.splitlines()[-1].endswith("damaged: 5 events, 2 gaps")
+    assert done.stdout.splitlines()[-1].endswith("damaged: 5 events, 2 parts skipped")
     assert [line.split(": ")[2] for line in done.stderr.splitlines()] == ["at 222", "at 398"]
     assert deedbox("search", tmp_path / "archive", "--count").stdout == "5\n"
 
@@ -50,8 +50,8 @@ def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> N
     one.append([*some(0, 5), event(5)._replace(body=b"\xff")])
     done = deedbox("export", tmp_path / "archive", "--format", "theia", "--out", tmp_path / "out", "--type", "type.?")
     assert done.returncode == Exit.DAMAGED
-    assert "5 events in 1 files" in done.stdout
-    assert "the format has no place for content: 1 events" in done.stderr
+    assert "5 events in 1 file," in done.stdout
+    assert "the format has no place for content: 1 event\n" in done.stderr
     whole = deedbox("export", tmp_path / "archive", "--format", "jsonl", "--out", tmp_path / "out", "--type", "type.1")
     assert (whole.returncode, whole.stderr) == (Exit.OK, "")
     lines = (tmp_path / "out" / "events.jsonl").read_bytes().splitlines()
@@ -110,7 +110,10 @@ def test_a_file_of_another_format_is_not_reported_as_damage(tmp_path: Path, name
 def test_a_line_that_is_not_json_is_not_imported_as_an_event(tmp_path: Path) -> None:
     (tmp_path / "lines").write_bytes(b'{"a":1}\nnot json\n{"a":2}\n')
     done = deedbox("import", tmp_path / "lines", "--format", "jsonl", "--dir", tmp_path / "archive")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (Exit.DAMAGED, f"{tmp_path / 'lines'}: 2 events, 1 gaps")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        Exit.DAMAGED,
+        f"{tmp_path / 'lines'}: 2 events, 1 part skipped",
+    )
     assert done.stderr == f"deedbox: {tmp_path / 'lines'}: at 8: 8 bytes: damaged: not JSON\n"
 
 
@@ -137,3 +140,17 @@ def test_an_import_of_an_archive_is_one_error_and_archives_nothing(tmp_path: Pat
         f"deedbox: {sealed}: is an archive of Deedbox; nothing of it was imported; "
         "`deedbox export --format jsonl` writes files that can be imported\n"
     )
+
+
+def test_a_second_export_of_lines_names_the_file_that_exists(tmp_path: Path) -> None:
+    """The error named a file that was only made for the moment."""
+    shelf(tmp_path / "archive").append(some(0, 3))
+    arguments = ("export", tmp_path / "archive", "--format", "shoebox-json", "--out", tmp_path / "out")
+    assert deedbox(*arguments).returncode == Exit.OK
+    (made,) = (tmp_path / "out").iterdir()
+    again = deedbox(*arguments)
+    assert (again.returncode, again.stderr) == (
+        Exit.DAMAGED,
+        f"deedbox: {made}: exists, and no file is ever replaced\n",
+    )
+    assert list((tmp_path / "out").iterdir()) == [made]

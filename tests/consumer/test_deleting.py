@@ -40,7 +40,7 @@ def test_an_event_without_an_id_is_fetched_and_deleted_by_its_position(directory
     found = deedbox("get", "one-00000001:3", directory, "--format", "raw")
     assert (found.returncode, found.stdout.startswith('{"serial":3,')) == (Exit.OK, True)
     for position in ("one-00000001:3", "one-00000002:4"):
-        assert deedbox("delete", position, directory).stdout.startswith("1 deleted")
+        assert deedbox("delete", position, directory).stdout.startswith("1 event deleted")
         gone = deedbox("get", position, directory)
         assert (gone.returncode, gone.stderr) == (Exit.NOT_FOUND, f"deedbox: no event has the position '{position}'\n")
     assert count(directory) == 18
@@ -64,7 +64,7 @@ def test_several_events_are_deleted_only_when_that_is_confirmed(directory: Path)
     assert "one-00000001:5: id 'twice'" in asked.stderr
     assert "2 events have the id 'twice': nothing is deleted" in asked.stderr
     assert count(directory) == 20
-    assert deedbox("delete", "twice", directory, "--yes").stdout.startswith("2 deleted")
+    assert deedbox("delete", "twice", directory, "--yes").stdout.startswith("2 events deleted")
     assert count(directory) == 18
 
 
@@ -73,9 +73,9 @@ def test_a_deleted_event_can_be_shown_again_until_it_is_compacted(directory: Pat
     for name in ("id-2", "twice", "id-12", "one-00000001:4"):
         assert deedbox("delete", name, directory, "--yes").returncode == Exit.OK
     assert count(directory) == 15
-    assert deedbox("undelete", "twice", directory).stdout == "2 undeleted\n"
-    assert deedbox("undelete", "one-00000001:4", directory).stdout == "1 undeleted\n"
-    assert deedbox("undelete", "id-12", directory).stdout == "1 undeleted\n"
+    assert deedbox("undelete", "twice", directory).stdout == "2 events undeleted: shown again\n"
+    assert deedbox("undelete", "one-00000001:4", directory).stdout == "1 event undeleted: shown again\n"
+    assert deedbox("undelete", "id-12", directory).stdout == "1 event undeleted: shown again\n"
     assert ids(deedbox("get", "twice", directory).stdout) == ["twice", "twice"]
     assert "compacted: " in deedbox("compact", directory).stdout
     for name in ("id-2", "one-00000001:2", "twice", "id-7", "nothing"):
@@ -92,15 +92,17 @@ def test_an_event_that_was_deleted_while_its_archive_was_open_is_shown_again_aft
     deedbox("delete", "id-1", tmp_path)
     one.roll("test")
     deedbox("delete", "id-2", tmp_path)
-    assert [deedbox("undelete", id, tmp_path).stdout for id in ("id-1", "id-2")] == ["1 undeleted\n"] * 2
+    assert [deedbox("undelete", id, tmp_path).stdout for id in ("id-1", "id-2")] == [
+        "1 event undeleted: shown again\n"
+    ] * 2
     assert count(tmp_path) == 3
 
 
 def test_a_copy_is_deleted_and_shown_again_with_its_original(directory: Path, tmp_path: Path) -> None:
     shutil.copytree(directory, tmp_path / "copy")
-    assert deedbox("delete", "id-2", tmp_path).stdout.startswith("1 deleted")
+    assert deedbox("delete", "id-2", tmp_path).stdout.startswith("1 event deleted")
     assert (count(directory), count(tmp_path / "copy")) == (19, 19)
-    assert deedbox("undelete", "one-00000001:2", tmp_path).stdout == "1 undeleted\n"
+    assert deedbox("undelete", "one-00000001:2", tmp_path).stdout == "1 event undeleted: shown again\n"
     assert (count(directory), count(tmp_path / "copy")) == (20, 20)
 
 
@@ -109,3 +111,35 @@ def test_an_archive_that_cannot_be_read_is_named_beside_what_is_found(directory:
     done = deedbox("get", "id-2", directory)
     assert (done.returncode, ids(done.stdout), "two-00000001" in done.stderr) == (Exit.DAMAGED, ["id-2"], True)
     assert len(find_archives([directory])) == 3
+
+
+def test_a_second_deletion_and_a_needless_undeletion_say_how_things_are(directory: Path) -> None:
+    """Both said that there is no such event."""
+    assert deedbox("delete", "id-7", directory).returncode == Exit.OK
+    again = deedbox("delete", "id-7", directory)
+    assert again.returncode == Exit.NOT_FOUND
+    assert (
+        again.stderr == "deedbox: the event with the id 'id-7' is deleted already; `deedbox undelete` shows it again\n"
+    )
+    needless = deedbox("undelete", "id-8", directory)
+    assert (needless.returncode, needless.stderr) == (
+        Exit.NOT_FOUND,
+        "deedbox: the event with the id 'id-8' is not deleted\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["get", "delete", "undelete"])
+def test_what_could_not_be_read_may_hold_the_event(directory: Path, command: str) -> None:
+    """Status 3 said that there is no such event, also if an archive could not be read."""
+    done = deedbox(command, "elsewhere", directory, directory / "missing")
+    assert (done.returncode, done.stdout) == (Exit.DAMAGED, "")
+    assert done.stderr.splitlines()[0] == f"deedbox: {directory / 'missing'}: No such file or directory"
+    assert done.stderr.endswith(", as far as everything could be read\n")
+
+
+def test_compaction_of_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
+    """It said that there is nothing else to do."""
+    (tmp_path / "events.jsonl").write_text("{}\n")
+    done = deedbox("compact", tmp_path / "events.jsonl")
+    assert done.returncode == Exit.DAMAGED
+    assert done.stdout.startswith(f"unreadable: {tmp_path / 'events.jsonl'}: is no archive\n")

@@ -3,8 +3,8 @@ from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 
 def test_an_error_says_what_and_what_to_do() -> None:
     assert (
-        str(Fatal(Exit.QUEUE, "queue 'a' exists otherwise", "change the settings"))
-        == "queue 'a' exists otherwise; change the settings"
+        str(Fatal(Exit.QUEUE, "queue 'a' exists with other settings", "change the settings"))
+        == "queue 'a' exists with other settings; change the settings"
     )
     assert str(Retry("no answer")) == "no answer"
 

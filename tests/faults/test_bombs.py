@@ -150,7 +150,7 @@ def test_lines_without_an_end_are_skipped_in_linear_time(tmp_path: Path, packed:
     ended = run("import", tmp_path / "lines", "--format", "jsonl", "--dir", tmp_path / "archive")
     assert ended.status == 1
     assert "at 104857601: 314572800 bytes: damaged: line of 314572800 bytes, 201326592 at most" in ended.error
-    assert "1 events, 2 gaps" in ended.error
+    assert "1 event, 2 parts skipped" in ended.error
     assert ended.rss < 650 * MIB
     assert ended.seconds < 30
     assert [event.body for event in archives.events(tmp_path / "archive")] == [b'{"a":1}']

@@ -24,7 +24,7 @@ def test_verify_ends_with_the_sum(tmp_path: Path) -> None:
     said: list[str] = []
     assert show_verdicts([tmp_path], said.append)
     assert said[0].startswith("ok      sealed             3 events")
-    assert said[-1].startswith("complete: 1 archives, 3 events, 0 marked as duplicates")
+    assert said[-1].startswith("complete: 1 archive, 3 events, 0 marked as duplicates")
 
 
 def test_verify_of_nothing_proves_nothing(tmp_path: Path) -> None:
