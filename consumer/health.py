@@ -72,6 +72,16 @@ def health_path(directory: Path, instance: str) -> Path:
     return directory / f"{instance}.health"
 
 
+def _others(path: Path) -> str:
+    """Which instances have run in the directory of a health file that does not exist."""
+    names = sorted(other.stem for other in path.parent.glob("*.health"))
+    return (
+        f"others have: {', '.join(names[:10])}; name one with --instance"
+        if names
+        else "name the --dir and --instance of `run`"
+    )
+
+
 def judge(path: Path, now: Instant) -> tuple[bool, str]:
     """Whether the service is well, and a line that says why."""
     try:
@@ -79,7 +89,7 @@ def judge(path: Path, now: Instant) -> tuple[bool, str]:
         age_s, unacked_age_s = now.since(Instant(**state["at"])), float(state["unacked_age_s"])
         text = f"{state['state']}, {state['archived']} archived, {state['held']} held, oldest {unacked_age_s} s"
     except FileNotFoundError:
-        return False, f"{path} does not exist: the service has not run here"
+        return False, f"{path} does not exist: no service of this instance has run in {path.parent}; {_others(path)}"
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         return False, f"{path} cannot be read: {error!r}"
     if state["state"] == "stopped":

@@ -41,7 +41,7 @@ def _event(level: str, fields: str, meaning: str, do: str = "Nothing.", repeats:
 
 
 CATALOGUE = {
-    "started": _event("info", "version instance directory queue unclean", "The service runs. `unclean`: lives that ended without a stop or a commit."),
+    "started": _event("info", "version instance directory queue unclean", "The service has its directory, and connects next; what recovery did comes before it. `unclean`: lives that ended without a stop or a commit."),
     "connecting": _event("info", "broker attempt", "Opening a connection to the broker."),
     "connect_failed": _event("warning", "broker reason wait_s", "No connection; it is tried again after `wait_s`.", "If it lasts: is the broker up, is the address right?"),
     "declared": _event("info", "queue exchange bindings created messages consumers", "The queue, the exchange and the bindings that were made or found. `created`: which of queue and exchange were missing before. Other bindings of the queue are not known: AMQP does not tell them.", "If `created` has a name that should have been there: is it spelled right?"),
@@ -79,7 +79,7 @@ CATALOGUE = {
     "stats": _event("info", "state events_per_s bytes_per_s archived acked held held_bytes unacked_age_s batch_mean sync_p50_ms sync_p99_ms loop_lag_ms free_bytes redelivered marked generation open_archive last_roll log_lines_lost", "Every ten seconds, what the service does.", "Watch it.", repeats=True),
     "draining": _event("info", "signal held", "Asked to stop: no new deliveries, what is held is committed."),
     "drain_deadline": _event("warning", "returned", "The drain took too long; what was left has been given back.", "Is the disk slow? Raise service.drain_s."),
-    "stopped": _event("info", "archived acked returned", "The service has ended."),
+    "stopped": _event("info", "archived acked returned", "The service has ended; `failed` comes after it if a failure was the reason."),
     "failed": _event("error", "exit reason do", "The service cannot go on.", "As `do` says."),
     "watching": _event("info", "files exchange backend", "New lines of these files are published."),
     "watch_stopped": _event("info", "published held", "`watch` has ended. `held` lines were read and not confirmed. With a state they are published at the next start; without one they are not, nor is what was not read yet."),

@@ -11,7 +11,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from yarl import URL
@@ -41,7 +41,7 @@ def load(
             key, value = _resolve(name, raw)
             said[key] = _convert(key, value)
         except ValueError as fault:
-            faults.append(f"{origin}: {fault}")
+            faults.append(f"{origin.removesuffix(f' {name}')}: {fault}")  # the fault names the setting
     settings = _build(said)
     faults += [] if faults else list(_inconsistencies(settings))
     if faults:
@@ -115,6 +115,8 @@ def _convert(key: str, value: object) -> object:
         return msgspec.convert(value, hint, strict=not isinstance(value, str))
     except msgspec.MsgspecError as error:
         shown = "" if key in _SECRETS else f", {value!r} found"
+        if get_origin(hint) is Literal:
+            raise ValueError(f"{key}: expected {' or '.join(map(repr, get_args(hint)))}{shown}") from error
         raise ValueError(f"{key}: {str(error)[:1].lower()}{str(error)[1:]}{shown}") from error
 
 

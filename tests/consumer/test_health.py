@@ -52,7 +52,7 @@ def test_a_file_that_says_nothing_is_not_well(tmp_path: Path, raw: bytes) -> Non
 
 
 def test_where_nothing_ran_nothing_is_well(tmp_path: Path) -> None:
-    assert "has not run here" in judge(tmp_path / "one.health", Instant.now())[1]
+    assert judge(tmp_path / "one.health", Instant.now())[1].endswith("name the --dir and --instance of `run`")
 
 
 async def test_a_directory_that_refuses_stops_nothing(tmp_path: Path) -> None:
@@ -90,3 +90,13 @@ async def test_a_delivery_that_is_held_too_long_is_not_well(tmp_path: Path) -> N
     assert judge(path, now) == (
         False, "a delivery is held for 61 s without being archived (consuming, 5 archived, 1 held, oldest 61.0 s)",
     )  # fmt: skip
+
+
+async def test_the_name_of_another_instance_is_an_answer_that_names_those_that_have_run(tmp_path: Path) -> None:
+    """It said that the service has not run here."""
+    await written(tmp_path)
+    well, why = judge(health_path(tmp_path, "two"), Instant.now())
+    assert not well
+    assert why.endswith(
+        f"no service of this instance has run in {tmp_path}; others have: one; name one with --instance"
+    )

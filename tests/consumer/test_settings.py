@@ -131,3 +131,10 @@ def test_an_empty_list_in_the_environment_is_an_error() -> None:
     """It was a list of one empty key: the queue was bound so that nothing arrived, in silence."""
     with pytest.raises(Fatal, match=r"DEEDBOX_BROKER__BINDING_KEYS: broker.binding_keys: names separated by commas"):
         load(None, {"DEEDBOX_BROKER__BINDING_KEYS": ""}, {}, [])
+
+
+def test_a_wrong_choice_lists_the_choices_and_names_the_setting_once() -> None:
+    with pytest.raises(Fatal) as raised:
+        load(None, {}, {}, ["broker.declare=everything"])
+    expected = "settings: --set: broker.declare: expected 'queue' or 'all' or 'none', 'everything' found"
+    assert raised.value.what == expected
