@@ -25,6 +25,7 @@ app = cyclopts.App(
     version=version("deedbox"),
     version_flags=["--version"],
     help_format="plaintext",
+    default_parameter=Parameter(show_default=lambda value: None if value in ((), "", False) else value),
 )
 
 add_to(app)
@@ -137,6 +138,7 @@ def cat(
     format: Annotated[
         Literal["jsonl", "table", "raw", "kvp"], Parameter(help="JSON lines, a table, bodies, or KVP records.")
     ] = "jsonl",
+    limit: Annotated[int | None, Parameter(help="Maximum number of events. Default: no limit.")] = None,
     local: Local = False,
 ) -> int:
     """Print events in the order of the archives. What cannot be read is named on standard error, and the status is 1.
@@ -145,7 +147,7 @@ def cat(
     """
     from consumer.reading import cat_all
 
-    return cat_all(paths, filters.query(local), format, zone_of(local), complain)
+    return cat_all(paths, filters.query(local), format, zone_of(local), complain, limit)
 
 
 @app.command

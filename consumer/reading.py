@@ -71,8 +71,12 @@ def report_hidden(duplicates: Duplicates, complain: Say) -> None:
         complain(report)
 
 
-def cat_all(paths: Sequence[Path], query: Query, format: str, zone: tzinfo, complain: Say) -> Exit:
+def cat_all(
+    paths: Sequence[Path], query: Query, format: str, zone: tzinfo, complain: Say, limit: int | None = None
+) -> Exit:
     """Print what the query accepts, in the order of the archives; DAMAGED if something could not be read."""
+    if limit is not None and limit < 0:
+        raise Fatal(Exit.SETTINGS, f"--limit {limit}", "name a number from 0 on")
     out = sys.stdout.buffer
     in_zone = format == "table" or (zone is not UTC and format == "jsonl")
     shown = Printer(out, format, zone).encode if in_zone else format
@@ -80,7 +84,7 @@ def cat_all(paths: Sequence[Path], query: Query, format: str, zone: tzinfo, comp
     duplicates = Duplicates(query.duplicates)
     everything = query == Query(duplicates=query.duplicates)
     chosen = None if everything else Choice(query.wanted, Judge(query, faults.append))
-    damaged = cat_archives(list(paths), shown, out, complain, chosen, duplicates)
+    damaged = cat_archives(list(paths), shown, out, complain, chosen, duplicates, limit)
     report_hidden(duplicates, complain)
     return max(_told(faults, complain), Exit.DAMAGED if damaged else Exit.OK)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,14 +46,17 @@ def cat_archives(
     complain: Callable[[str], None],
     chosen: Choice | None = None,
     duplicates: Duplicates | None = None,
+    limit: int | None = None,
 ) -> bool:
-    """Print the chosen events, or all, in one of FORMATS or as `format` encodes them; whether something could not be read.
+    """Print the chosen events, or all, up to `limit`, in one of FORMATS or as `format` encodes them; whether something could not be read.
 
     `duplicates` counts the events that are hidden because they are marked; without it they are hidden, and nothing is counted.
     """
     damaged = False
-    printing = _Printing(format, out, chosen, duplicates or Duplicates())
+    printing = _Printing(format, out, chosen, duplicates or Duplicates(), limit)
     for entry in entries(paths, Wanted()):
+        if printing.left == 0:
+            break
         if entry.identity is None:
             complain(entry.faults[0])
             damaged = True
@@ -72,6 +76,8 @@ def _cat(archive: ArchiveFile, tombstones: Tombstones, printing: "_Printing", co
         complain(f"{archive.path}: at 0: empty file")
         return True
     for part in archive.parts():
+        if printing.left == 0:
+            break
         if isinstance(part, Batch):
             try:
                 printing.print(archive, part, tombstones)
@@ -84,19 +90,20 @@ def _cat(archive: ArchiveFile, tombstones: Tombstones, printing: "_Printing", co
     return damaged
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Printing:
-    """How events are printed, and which."""
+    """How events are printed, and which; `left`: how many more, None for no limit."""
 
     format: str | Encode
     out: BinaryIO
     chosen: Choice | None
     duplicates: Duplicates
+    left: int | None = None
 
     def print(self, archive: ArchiveFile, batch: Batch, tombstones: Tombstones) -> None:
         """Print the events of a batch. Raises CodecError."""
         chosen = self.chosen
-        whole = self.format == "kvp" and chosen is None and not tombstones.within(batch.header)
+        whole = self.format == "kvp" and chosen is None and self.left is None and not tombstones.within(batch.header)
         if whole and not self._hides(batch):
             self.out.writelines(batch.records())
             return
@@ -106,7 +113,13 @@ class _Printing:
         kept = ((f"{name}:{number}", event) for number, event in tombstones.kept(batch.header, batch.events()))
         encode = FORMATS[self.format] if isinstance(self.format, str) else self.format
         accepted = (one for one in kept if chosen is None or chosen.accepts(one[1], one[0]))
-        self.out.writelines(encode(event, place) for place, event in accepted if self.duplicates.shows(event))
+        shown = (encode(event, place) for place, event in accepted if self.duplicates.shows(event))
+        if self.left is None:
+            self.out.writelines(shown)
+            return
+        lines = list(islice(shown, self.left))
+        self.left -= len(lines)
+        self.out.writelines(lines)
 
     def _hides(self, batch: Batch) -> bool:
         """Whether an event of the batch is not to be printed because of its mark, or the absence of one. Raises CodecError."""

@@ -106,3 +106,12 @@ def test_health_without_a_service_is_status_one(tmp_path: Path) -> None:
 
 def test_the_version_is_shown() -> None:
     assert deedbox("--version").stdout.strip() == "0.1.0"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_no_default_that_means_nothing(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    app([command, "--help"], result_action="return_value")
+    shown = "".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "[default:()]" not in shown
+    assert "[default:None]" not in shown
+    assert "[default:]" not in shown

@@ -292,3 +292,18 @@ def test_a_negative_number_of_workers_is_refused(directory: Path) -> None:
     done = deedbox("search", directory, "--workers", -1)
     assert (done.returncode, done.stdout) == (Exit.SETTINGS, "")
     assert done.stderr == "deedbox: --workers -1; name a number from 0 on; 0 reads in this process alone\n"
+
+
+@pytest.mark.parametrize("format", ["jsonl", "kvp", "raw"])
+def test_cat_ends_at_its_limit(directory: Path, format: str) -> None:
+    def shown(*options: object) -> str:
+        return deedbox("cat", directory, "--format", format, *options).stdout
+
+    size = {
+        "jsonl": lambda text: text.count("\n"),
+        "raw": lambda text: text.count("\n"),
+        "kvp": lambda text: len(text) // 2560,
+    }
+    assert size[format](shown("--limit", 3)) == 3
+    assert shown().startswith(shown("--limit", 3))
+    assert shown("--limit", 0) == ""
