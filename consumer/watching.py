@@ -11,7 +11,7 @@ import signal
 import socket
 import ssl
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,10 +218,15 @@ class Watching:
             if self._tries >= TRIES:
                 await self._set_aside(str(refused))
             raise
+        finally:
+            self._release(frozenset(publisher.confirmed))
         self._tries = 0
-        self.published += len(lines)
-        for _ in lines:
-            self.held.popleft()
+
+    def _release(self, confirmed: Collection[int]) -> None:
+        """Hold the lines no more that were confirmed: a full queue may take some of a batch each time, and never all."""
+        self.published += len(confirmed)
+        if confirmed:
+            self.held = deque(line for number, line in enumerate(self.held) if number not in confirmed)
 
     async def _set_aside(self, reason: str) -> None:
         line = self.held[0]

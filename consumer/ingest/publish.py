@@ -49,6 +49,9 @@ class Publisher:
         self._url, self._context = url, context
         self._connection: AbstractConnection | None = None
         self._channel: Channel | None = None
+        self.confirmed: list[
+            int
+        ] = []  # of the last `publish`: the numbers of the messages that were confirmed, from 0 on
 
     async def __aenter__(self) -> Self:
         """Raises Fatal for what a person must change, Retry for what time may."""
@@ -78,18 +81,20 @@ class Publisher:
         """Publish all and wait until every one is confirmed; says how many that were. Order is kept.
 
         Many messages go to the socket in one write: a write for each would wake the broker for each, which costs both sides
-        several times as much as the messages do. After an error, leave the context: the broker may not have all that was sent.
+        several times as much as the messages do. After an error, `confirmed` says what the broker has; leave the context then.
         `mandatory`: a message that no queue takes is an error; else the broker confirms it, and drops it. Raises Refused if
         the broker will never take one of them, Fatal if the user may not publish here, and what the library raises.
         """
         assert self._channel is not None, "entered"
         sent: list[_Sent] = []
+        self.confirmed = []
         try:
             for group in _groups(messages):
                 sent += await _send(self._channel, group, mandatory)
                 await _settled(sent[-IN_FLIGHT_MAX - 1 : -IN_FLIGHT_MAX])
             await _settled(sent)
         finally:
+            self.confirmed = [number for number, message in enumerate(sent) if message.is_confirmed]
             for message in sent:
                 self._channel.message_id_delivery_tag.pop(message.id, None)
         self._raise_first([error for message in sent if (error := message.error) is not None])
@@ -142,6 +147,11 @@ class _Sent(NamedTuple):
     confirmation: asyncio.Future[Any]
 
     @property
+    def is_confirmed(self) -> bool:
+        """Whether the broker has it."""
+        return self.confirmation.done() and self.error is None
+
+    @property
     def error(self) -> BaseException | None:
         """Why it is not confirmed, if that is known."""
         if not self.confirmation.done():
@@ -150,9 +160,9 @@ class _Sent(NamedTuple):
 
 
 async def _settled(sent: Sequence[_Sent]) -> None:
-    """Wait until all of these are confirmed, or one is not. Does not raise its error."""
+    """Wait until it is known of each of these whether it is confirmed. After the channel is closed, none is."""
     if sent:
-        await asyncio.wait([message.confirmation for message in sent], return_when=asyncio.FIRST_EXCEPTION)
+        await asyncio.wait([message.confirmation for message in sent])
 
 
 def _groups(messages: Iterable[Message]) -> Iterator[list[Message]]:

@@ -319,6 +319,26 @@ async def test_a_busy_file_starves_no_other_and_a_directory_stops_none(
     assert found.index(b"quiet") <= 500
 
 
+async def test_a_full_queue_that_rejects_gets_every_line_once(url: str, name: str, tmp_path: Path) -> None:
+    """Each attempt published the whole batch: the queue took its first lines again and again, and never the others."""
+    path = tmp_path / "log"
+    lines = [b"%d" % number for number in range(300)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    full = {"x-max-length": 100, "x-overflow": "reject-publish"}
+    found: list[bytes] = []
+    async with aiormq.connect(url) as connection:
+        channel = await connection.channel()
+        await channel.queue_declare(name, arguments=full)
+        with Watch(tmp_path / "watch.log", str(path), "--url", url, "--routing-key", name, "--from-start") as watch:
+            await asyncio.to_thread(watch.wait_for, "publish_failed")
+            while len(found) < 300:
+                found += [message.body for message in await received(channel, name, 1)]
+            await asyncio.to_thread(watch.wait_until, lambda: confirmed(watch, path), "all is confirmed")
+            assert watch.stop() == 0
+        assert (await channel.queue_delete(name)).message_count == 0
+    assert sorted(found) == sorted(lines)
+
+
 async def test_a_state_that_cannot_be_written_ends_it(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
 ) -> None:
