@@ -21,25 +21,25 @@ def replayed(messages: int, size: int, rate: int) -> tuple[float, float, float, 
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     port = int(server.stdout.readline())
-    with tempfile.TemporaryDirectory() as directory, cores(1):
-        arguments = (
-            "--url",
-            f"amqp://guest:guest@127.0.0.1:{port}/",
-            "--queue",
-            "q",
-            "--set",
-            "broker.queue_type=classic",
-        )
-        with Deedbox(Path(directory) / "archive", *arguments) as deedbox:
-            deedbox.wait_for("consuming")
-            assert deedbox.process is not None
-            used = contestants.cpu_s(deedbox.process.pid)
-            seconds, p50, p99 = map(float, server.stdout.readline().split())
-            used = contestants.cpu_s(deedbox.process.pid) - used
-            peak = peak_mb(deedbox.process.pid)
-            deedbox.stop()
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        cores(1),
+        Deedbox(Path(directory) / "archive", *_arguments(port)) as deedbox,
+    ):
+        deedbox.wait_for("consuming")
+        assert deedbox.process is not None
+        used = contestants.cpu_s(deedbox.process.pid)
+        seconds, p50, p99 = map(float, server.stdout.readline().split())
+        used = contestants.cpu_s(deedbox.process.pid) - used
+        peak = peak_mb(deedbox.process.pid)
+        deedbox.stop()
     server.wait()
     return messages / seconds, p50, p99, used / messages * 1e6, peak
+
+
+def _arguments(port: int) -> tuple[str, ...]:
+    """The replay server answers only what a consumer must ask: nothing is declared."""
+    return ("--url", f"amqp://guest:guest@127.0.0.1:{port}/", "--queue", "q", "--set", "broker.declare=none")
 
 
 def capacity(messages: int) -> None:
@@ -87,8 +87,7 @@ def stalled() -> None:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert server.stdout is not None
         port = int(server.stdout.readline())
-        arguments = ("--url", f"amqp://guest:guest@127.0.0.1:{port}/", "--queue", "q", "--set", "broker.queue_type=classic",
-                     "--set", "archive.free_bytes_min=0", "--set", "service.stats_s=0.1")  # fmt: skip
+        arguments = (*_arguments(port), "--set", "archive.free_bytes_min=0", "--set", "service.stats_s=0.1")
         with Deedbox(disk / "archive", *arguments, log=Path(directory) / "log") as deedbox:
             deedbox.wait_for("started")
             subprocess.run(["fsfreeze", "-f", disk], check=True)
