@@ -55,7 +55,7 @@ class Repacker:
 
 
 def _sealed_below(directory: Path) -> list[Path]:
-    return [path for path in find_archives([directory]) if parse_sealed(path)]
+    return [path for path in find_archives([directory]) if parse_sealed(path) and not path.is_symlink()]
 
 
 async def _run(path: Path) -> tuple[int, str]:

@@ -12,7 +12,7 @@ from consumer.archive import naming
 from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reader import ArchiveFile, Batch, events_or_none, open_archive
-from consumer.archive.rewriting import Change, Unfit, remove_leftovers, rewrite
+from consumer.archive.rewriting import IS_LINK, Change, Unfit, remove_leftovers, rewrite
 from consumer.archive.tombstones import SUFFIX, Tombstones, is_removed
 from consumer.errors import DeedboxError
 
@@ -21,7 +21,7 @@ _ASIDE = (naming.DAMAGED_SUFFIX, naming.TORN_SUFFIX)
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What was done with a file. `outcome`: compacted, open, damaged, unreadable, or aside for what repair kept of it."""
+    """What was done with a file. `outcome`: compacted, open, damaged, unreadable, refused, or aside for what repair kept of it."""
 
     path: Path
     outcome: str
@@ -48,6 +48,9 @@ def compact(disk: Disk, paths: Sequence[Path], level: int = 1) -> Iterator[Compa
             continue
         if here.name.endswith(naming.OPEN_SUFFIX):
             yield Compaction(here, "open", waiting, reason="the events are hidden; compact it when it is sealed")
+            continue
+        if here.is_symlink():
+            yield Compaction(here, "refused", waiting, reason=IS_LINK)
             continue
         lock = here.parent / f"{id}{SUFFIX}.lock"
         with held(disk, lock) as free:

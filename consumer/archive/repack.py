@@ -14,7 +14,7 @@ from consumer.archive import naming
 from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, open_archive
-from consumer.archive.rewriting import Change, Unfit, grouped, remove_leftovers, rewrite
+from consumer.archive.rewriting import IS_LINK, Change, Unfit, grouped, remove_leftovers, rewrite
 from consumer.archive.tombstones import Tombstones
 
 FRAME_RAW = 1000 * RECORD_BYTES  # larger frames are hardly smaller, and one event of them costs more to read
@@ -38,7 +38,9 @@ def repack(disk: Disk, paths: Sequence[Path]) -> Iterator[Repacked]:
         if not path.name.endswith(naming.OPEN_SUFFIX):
             try:
                 remove_leftovers(disk, path)
-                if pays(path):
+                if pays(path) and path.is_symlink():
+                    yield Repacked(path, "refused", reason=IS_LINK)
+                elif pays(path):
                     yield Repacked(path, "repacked", _repack(disk, path))
             except Unfit as error:
                 yield Repacked(path, "unfit", reason=str(error))

@@ -22,6 +22,7 @@ from consumer.archive.recovery import digest
 from consumer.archive.tombstones import Tombstones, is_removed, removed
 from consumer.archive.writer import Index
 
+IS_LINK = "is a symbolic link, and would become a file of its own: name the file itself"
 _FRESH, _OLD = ".compacting", ".uncompacted"
 
 
@@ -57,6 +58,8 @@ def grouped(batches: Sequence[Batch], frame_raw: int) -> Iterator[list[Batch]]:
 
 def rewrite(disk: Disk, path: Path, change: Change) -> int:
     """Rewrite an archive durably; gives how many bytes that saved. Raises Unfit and OSError, and then the archive is as it was."""
+    if path.is_symlink():
+        raise Unfit(IS_LINK)
     with _fresh_file(disk, path) as (fd, fresh), ArchiveFile(path) as archive:
         parts = [_without_frame(part) for part in archive.parts()]  # every frame is compared with its checksum
         if reason := damage(parts):

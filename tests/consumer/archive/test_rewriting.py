@@ -1,5 +1,7 @@
 import errno
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.repack import repack
 from consumer.archive.verify import verify
+from consumer.errors import Exit
 from tests.support import archives
 from tests.support.disk import PowerCut, ShadowDisk
 from tests.support.shelves import shelf, some
@@ -72,3 +75,32 @@ def test_the_half_file_of_another_process_never_replaces_an_archive(sealed: Path
     disk.close(disk.other)
     assert [done.outcome for done in repack(Disk(), [sealed])] == ["repacked"]
     assert archives.events(sealed) == some(0, 8)
+
+
+@pytest.mark.parametrize("command", [("compact",), ("compact", "--repack"), ("repair",)], ids=" ".join)
+def test_an_archive_that_is_a_symbolic_link_is_not_replaced_by_a_file(
+    sealed: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    (archive,) = find_archives([sealed])
+    here = tmp_path / "here"
+    here.mkdir()
+    link = here / archive.name
+    link.symlink_to(archive)
+    assert deedbox("delete", "id-1", str(here)).returncode == Exit.OK
+    if command == ("repair",):
+        damaged = bytearray(archive.read_bytes())
+        damaged[len(damaged) // 2] ^= 0xFF
+        archive.chmod(0o644)
+        archive.write_bytes(damaged)
+    before = archive.read_bytes()
+    done = deedbox(*command, str(here))
+    assert done.returncode == Exit.DAMAGED
+    assert "is a symbolic link" in done.stdout
+    assert link.is_symlink()
+    assert archive.read_bytes() == before
+    assert [path.name for path in here.iterdir() if ".kvp.zst" in path.name] == [link.name]
+
+
+def deedbox(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "consumer", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
