@@ -92,6 +92,7 @@ class PlayedSession:
         self.end("released")
 
     async def messages_ready(self) -> int:
+        self._broker.asked += 1
         return len(self._broker.waiting)
 
     def end(self, reason: str) -> None:
@@ -110,6 +111,7 @@ class PlayedBroker:
         self.consume_fault: DeedboxError | None = None
         self.silent = self.gone_for_good = self.lost_in_release = False
         self.undelivered = 0
+        self.asked = 0  # how often the length of the queue was asked for
         self.generation = 0
         self.delivery_limit: int | None = 20
         self.sessions: list[PlayedSession] = []
@@ -352,9 +354,10 @@ async def test_messages_that_wait_undelivered_are_a_stall_and_the_second_time_th
 
 
 async def test_an_empty_queue_is_no_stall(said: list[str]) -> None:
-    running = ingest(PlayedBroker(), PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01))
+    broker = PlayedBroker()
+    running = ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01))
     task = asyncio.create_task(running.run())
-    await asyncio.sleep(0.1)
+    await until(lambda: broker.asked >= 3)
     await running.stop()
     await task
     assert "stalled" not in said
@@ -458,10 +461,12 @@ async def test_after_a_lost_connection_a_message_near_its_limit_is_not_asked_for
 
 
 async def test_a_queue_to_which_nothing_ever_comes_is_reported_once(said: list[str]) -> None:
-    running = ingest(PlayedBroker(), PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01))
+    broker = PlayedBroker()
+    running = ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01))
     task = asyncio.create_task(running.run())
     await until(lambda: "nothing_delivered" in said)
-    await asyncio.sleep(0.05)
+    asked = broker.asked
+    await until(lambda: broker.asked >= asked + 3)
     await running.stop()
     await task
     assert said.count("nothing_delivered") == 1
