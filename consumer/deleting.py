@@ -101,7 +101,11 @@ def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
     told = Exit.OK
     for done in compact(Disk(), paths):
         reason = f": {done.reason}" if done.reason else ""
-        did = "" if done.outcome in ("unreadable", "refused") else f": {counted(done.events, 'event')}, {_change(done.saved)}"
+        did = (
+            ""
+            if done.outcome in ("unreadable", "refused")
+            else f": {counted(done.events, 'event')}, {_change(done.saved)}"
+        )
         say(f"{done.outcome}: {done.path}{did}{reason}")
         told = Exit.DAMAGED if done.outcome in ("damaged", "unreadable", "refused") else told
     say("nothing else to do")
