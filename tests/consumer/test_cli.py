@@ -101,7 +101,7 @@ def test_config_shows_what_is_in_force_and_its_default() -> None:
 
 def test_health_without_a_service_is_status_one(tmp_path: Path) -> None:
     done = deedbox("health", "--dir", str(tmp_path))
-    assert (done.returncode, "has not run here" in done.stdout) == (1, True)
+    assert (done.returncode, "no service of this instance has run in" in done.stdout) == (1, True)
 
 
 def test_the_version_is_shown() -> None:
