@@ -36,7 +36,9 @@ class Claim:
         self.deferred: list[Path] = []
         self.settled_sequence = 0
         self.unclean = self.ledger.state.unclean + self.ledger.state.running
-        self.unsettled = self.ledger.state.running or self.ledger.state.unsettled or self.ledger.lost
+        state = self.ledger.state
+        lost = self.ledger.lost and state.sequence > 0  # without a ledger and an archive, it is the first life
+        self.unsettled = state.running or state.unsettled or lost
         self._disk, self._place, self._instance, self._lock = disk, place, instance, lock
 
     @classmethod

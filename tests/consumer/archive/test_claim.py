@@ -83,6 +83,13 @@ async def test_a_lost_ledger_says_nothing_of_what_may_come_again(
     claim.release()
 
 
+async def test_before_the_first_life_of_an_instance_nothing_can_come_again(tmp_path: Path) -> None:
+    shelf(tmp_path, instance="other").append(some(0, 2))
+    claim = await take(tmp_path)
+    assert not claim.unsettled
+    claim.release()
+
+
 async def test_a_second_claim_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "LOCK_S_MAX", 0.0)
     first = await take(tmp_path)
