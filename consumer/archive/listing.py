@@ -31,7 +31,7 @@ class _Walk:
     vanished: bool = False
 
     def leads_on(self, link: str) -> bool:
-        """Whether a link to a directory leads out of what is walked. One to a directory above would lead to what nobody named."""
+        """Whether a link to a directory leads out of what is walked. A link to a directory above is not followed: it would add archives that no path names."""
         real = os.path.realpath(link)
         if any(_is_within(real, tree) for tree in self.trees) or _is_within(self.trees[0], real):
             return False

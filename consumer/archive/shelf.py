@@ -29,7 +29,7 @@ from consumer.errors import StorageFault
 
 @dataclass(frozen=True, slots=True)
 class ShelfSettings:
-    """`window`: how many events the broker may hold as unacknowledged; so many of each generation are compared with what comes again."""
+    """`window`: how many events the broker may hold as unacknowledged; the newest events of each generation, up to this number, are compared with what comes again."""
 
     instance: str
     place: Place

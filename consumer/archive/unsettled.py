@@ -138,7 +138,7 @@ class _Generation:
         return batches[at:]
 
     def consumed_us(self) -> int:
-        """From the first arrival of the generation to its last one: so long the broker has delivered to it, at least."""
+        """The time from the first arrival of the generation to its last one: the broker delivered to it at least this long."""
         for sequence in sorted(self.paths):
             read = self._batches(sequence)
             if read and read[0] and self.last_us is not None:

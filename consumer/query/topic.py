@@ -1,7 +1,7 @@
 """Patterns for routing keys, as a topic exchange matches them. Pure.
 
 A key is a list of words between dots. In a pattern, `*` is one word and `#` is any number of words, also none; everything else is the word
-itself. A broker takes a wildcard inside of a word literally; here it is an error, because nobody means that. An empty key has no words. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
+itself. A broker takes a wildcard inside a word literally. Here it is an error, because the pattern would match only itself. An empty key has no words. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
 """
 
 from dataclasses import dataclass

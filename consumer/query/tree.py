@@ -121,7 +121,7 @@ class Tree:
         return sorted(archives)
 
     def _leads_up(self, link: Path) -> bool:
-        """Whether a link leads to a directory above one that was named, and with that to what nobody named."""
+        """Whether a link leads to a directory above one that was named, and so to archives that no path names."""
         real = link.resolve()
         return any(root.resolve().is_relative_to(real) for root in self.roots)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def open_file(path: Path) -> int | None:
-    """Open a file; None if it is not there or is none. A pipe is not waited for. Raises OSError."""
+    """Open a file; None if it does not exist or is no regular file. A pipe is not waited for. Raises OSError."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
