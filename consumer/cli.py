@@ -1,12 +1,14 @@
 """The command line: one small function a command. What fails is one line on standard error and an exit status."""
 
 import asyncio
+import signal
 import sys
 import traceback
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Literal
 
 import cyclopts
@@ -212,9 +214,15 @@ def _damaged(damaged: bool) -> int:
     return Exit.DAMAGED if damaged else Exit.OK
 
 
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    """End as at Ctrl-C: a command removes the files that it has begun."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Entry point of `deedbox`."""
     open_streams()
+    signal.signal(signal.SIGTERM, _terminate)  # `run` and `watch` have handlers of their own
     status = _status(lambda: app(exit_on_error=False, print_error=False, result_action="return_value"))
     try:
         sys.stdout.flush()
@@ -233,7 +241,7 @@ def _status(command: Callable[[], object]) -> int:
         return Exit.SETTINGS
     except DeedboxError as error:
         complain(str(error))
-        return error.exit if isinstance(error, Fatal) else Exit.INTERNAL
+        return error.exit if isinstance(error, Fatal) else Exit.DAMAGED
     except OutputLost as error:
         discard_output()
         if error.closed_early:
@@ -250,7 +258,7 @@ def _status(command: Callable[[], object]) -> int:
         complain(f"{error.filename or 'a file'}: {error.strerror or error}")
         return Exit.DAMAGED
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
     except Exception:  # noqa: BLE001 -- a defect of Deedbox: its place in the code is needed to repair it
         traceback.print_exc()
         complain("this is a defect of Deedbox; please report it with the lines above")

@@ -10,7 +10,7 @@ class Exit(IntEnum):
     """Exit statuses of `deedbox`, one for each thing that an operator mends in a different way."""
 
     OK = 0
-    DAMAGED = 1  # cat, search, tail, import, export, verify, repair, health: it ran, and what it looked at is not whole or not well
+    DAMAGED = 1  # it ran, and what it looked at is not whole or not well, or could not be read or written
     SETTINGS = 2  # the command line or a setting
     NOT_FOUND = 3  # get, delete, undelete: everything was read, and no event has this id or position
     ACCESS = 10  # the broker refuses user or password, or permissions lack

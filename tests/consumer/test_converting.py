@@ -1,7 +1,9 @@
 """`import` and `export` as a person runs them."""
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import orjson
@@ -62,6 +64,34 @@ def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> N
     nothing = deedbox("export", tmp_path / "nothere", "--format", "jsonl", "--out", tmp_path / "other")
     assert (nothing.returncode, "nothing is there" in nothing.stderr) == (Exit.SETTINGS, True)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_an_export_that_is_ended_leaves_no_file(tmp_path: Path, sign: signal.Signals) -> None:
+    """SIGTERM left its unfinished file."""
+    one = shelf(tmp_path / "archive")
+    one.append([event(serial)._replace(body=b"x" * 5000) for serial in range(50)])
+    out = tmp_path / "out"
+    command = ["export", tmp_path / "archive", "--format", "jsonl", "--out", out, "--match", r"(x+x+)+(?=y)\1z"]
+    with subprocess.Popen([sys.executable, "-m", "consumer", *map(str, command)], stderr=subprocess.PIPE) as exporting:
+        while not list(out.glob("*.part")):  # each event takes until the time limit of the expression
+            assert exporting.poll() is None
+            time.sleep(0.01)
+        exporting.send_signal(sign)
+        assert exporting.wait(60) == 128 + sign
+        assert exporting.stderr is not None
+        assert b"Traceback" not in exporting.stderr.read()
+    assert list(out.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_more_is_no_defect_of_deedbox(tmp_path: Path) -> None:
+    """An import had the status of a defect."""
+    lines = tmp_path / "lines"
+    lines.write_bytes(b"".join(b'{"n":"%064x"}\n' % (serial * 7919**9) for serial in range(5000)))
+    command = [sys.executable, "-m", "consumer", "import", lines, "--format", "jsonl", "--dir", tmp_path / "archive"]
+    limited = ["sh", "-c", 'ulimit -f 20; exec "$@"', "sh", *map(str, command)]
+    done = subprocess.run(limited, check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (Exit.DAMAGED, 1)
 
 
 def test_a_file_that_cannot_be_read_keeps_no_other_from_being_archived(tmp_path: Path) -> None:
