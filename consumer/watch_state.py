@@ -42,6 +42,8 @@ class WatchState:
         if path is not None:
             # The lock and the new content stand beside the file, not beside a link to it.
             self._path = path = Path(os.path.realpath(path))
+            if path.exists() and not path.is_file():
+                raise DeedboxError(f"{path}: is not a regular file", "name another state file")
             self._lock = self._take(path)
             self.known = _load(path)
 

@@ -7,13 +7,16 @@ proof of what it counts: its checksum covers the beginning of the file and the b
 
 import os
 import secrets
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+import msgspec
 from xxhash import xxh3_64_intdigest
 
 READ_BYTES = 1 << 20
 PIECE_BYTES = 8 << 20  # half of what RabbitMQ 4 takes by default: headers need room, and a limit may be lower
 MARK_BYTES = 1024
+
+Unsigned = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Position(NamedTuple):
@@ -25,13 +28,13 @@ class Position(NamedTuple):
     at, with the time of its last write; 0 if they are unknown.
     """
 
-    inode: int
-    offset: int
-    start: int
-    head: int
-    mark: int
+    inode: Unsigned
+    offset: Unsigned
+    start: Unsigned
+    head: Unsigned
+    mark: Unsigned
     generation: str
-    size: int = 0
+    size: Unsigned = 0
     changed_ns: int = 0
 
 

@@ -115,3 +115,11 @@ def test_help_shows_no_default_that_means_nothing(command: str, capsys: pytest.C
     assert "[default:()]" not in shown
     assert "[default:None]" not in shown
     assert "[default:]" not in shown
+
+
+def test_a_state_that_cannot_be_used_is_no_defect_of_deedbox(tmp_path: Path) -> None:
+    """It had the status of a defect."""
+    log = tmp_path / "log"
+    log.write_bytes(b"")
+    done = deedbox("watch", str(log), "--exchange", "x", "--state", str(tmp_path / "missing" / "state"))
+    assert (done.returncode, "make the state file writable" in done.stderr + done.stdout) == (1, True)

@@ -84,16 +84,6 @@ def test_an_export_that_is_ended_leaves_no_file(tmp_path: Path, sign: signal.Sig
     assert list(out.iterdir()) == []
 
 
-def test_a_disk_that_takes_no_more_is_no_defect_of_deedbox(tmp_path: Path) -> None:
-    """An import had the status of a defect."""
-    lines = tmp_path / "lines"
-    lines.write_bytes(b"".join(b'{"n":"%064x"}\n' % (serial * 7919**9) for serial in range(5000)))
-    command = [sys.executable, "-m", "consumer", "import", lines, "--format", "jsonl", "--dir", tmp_path / "archive"]
-    limited = ["sh", "-c", 'ulimit -f 20; exec "$@"', "sh", *map(str, command)]
-    done = subprocess.run(limited, check=False, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr.count("\n")) == (Exit.DAMAGED, 1)
-
-
 def test_a_file_that_cannot_be_read_keeps_no_other_from_being_archived(tmp_path: Path) -> None:
     done = deedbox(
         "import", tmp_path / "nothere", FOREIGN / "theia.stream", "--format", "theia", "--dir", tmp_path / "archive"

@@ -48,6 +48,30 @@ def test_a_state_of_another_format_is_refused_and_kept(tmp_path: Path, text: str
     assert (tmp_path / "state").read_text() == text
 
 
+@pytest.mark.parametrize("kind", ["pipe", "device", "directory"])
+def test_a_state_that_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    """A pipe hung, and a lock file was left beside a device."""
+    path = Path("/dev/null") if kind == "device" else tmp_path / "state"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    with pytest.raises(DeedboxError, match="is not a regular file; name another state file"):
+        WatchState(Disk(), path)
+    assert not path.with_name(path.name + ".lock").exists()
+
+
+def test_a_position_before_the_begin_of_a_file_is_no_state(tmp_path: Path) -> None:
+    """The kernel refused it, as an error of the watched file."""
+    state = WatchState(Disk(), tmp_path / "state")
+    state.store({"/log": [position(1)]})
+    state.close()
+    raw = (tmp_path / "state").read_bytes()
+    (tmp_path / "state").write_bytes(raw.replace(b"[7,1,", b"[7,-1,"))
+    with pytest.raises(DeedboxError, match=r"`int` >= 0.*; repair it"):
+        WatchState(Disk(), tmp_path / "state")
+
+
 def test_two_links_to_one_state_are_one_state(tmp_path: Path) -> None:
     """Each had a lock of its own, and the first one that stored replaced its link."""
     (tmp_path / "elsewhere").mkdir()
