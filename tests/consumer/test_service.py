@@ -375,6 +375,36 @@ def test_sighup_during_recovery_does_not_end_the_service(url: str, name: str, di
         assert deedbox.stop() == 0
 
 
+def test_only_the_writer_thread_touches_what_changes_in_the_shelf(
+    url: str, name: str, publisher: WirePublisher, directory: Path
+) -> None:
+    """The loop read it while its thread wrote it."""
+    arguments = (
+        "--url",
+        url,
+        "--queue",
+        name,
+        "--exchange",
+        name,
+        "--set",
+        "service.stats_s=0.1",
+        "--set",
+        "roll.age_s=0.3",
+    )
+    with Deedbox(directory, *arguments, altered="shelf_of_one_thread") as deedbox:
+        deedbox.wait_for("consuming")
+        for count in range(1, 4):
+            publish(publisher, name, [b"x"] * 10)
+            deedbox.wait_until(
+                lambda: any(line["archived"] == 10 * count for line in deedbox.lines("stats")), "archived"
+            )  # noqa: B023 -- it is called at once
+            assert deedbox.process is not None
+            deedbox.process.send_signal(signal.SIGHUP)
+            deedbox.wait_for("archive_sealed", count)
+        assert deedbox.stop() == 0
+    assert archives.count(directory) == 30
+
+
 def test_a_broker_that_takes_no_cancel_does_not_hold_up_the_drain(url: str, name: str, directory: Path) -> None:
     arguments = ("--url", url, "--queue", name, "--set", "service.drain_s=0.5")
     with Deedbox(directory, *arguments, altered="cancel_that_hangs") as deedbox:

@@ -4,20 +4,26 @@ For what a real disk or a real message does not do on demand. Everything else is
 """
 
 import asyncio
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from codec import kvp
 from codec.event import Event
+from consumer.archive.appender import Appender
 from consumer.archive.claim import Claim
 from consumer.archive.durable import Disk
+from consumer.archive.shelf import Shelf
 from consumer.cli import main
 from consumer.ingest.broker import Session
 
 SYNC_S = 1.0
 DEFECT = b"a body that meets a defect"
+TOUCHED = 99
+CHANGING = {"writer", "ledger", "last_roll", "_abandoned"}
 
 
 def slow_sync() -> None:
@@ -69,11 +75,30 @@ def cancel_that_hangs() -> None:
     Session.consume = consume_then_hang  # type: ignore[method-assign]
 
 
+def shelf_of_one_thread() -> None:
+    """Once a shelf has a writer thread, the process ends if another thread touches what changes in it."""
+    owned: set[int] = set()
+    begin, get = Appender.__init__, Shelf.__getattribute__
+
+    def begin_owned(appender: Appender, shelf: Shelf) -> None:
+        begin(appender, shelf)
+        owned.add(id(shelf))
+
+    def guarded(shelf: Shelf, name: str) -> Any:
+        if name in CHANGING and id(shelf) in owned and threading.current_thread().name != "writer":
+            os._exit(TOUCHED)
+        return get(shelf, name)
+
+    Appender.__init__ = begin_owned  # type: ignore[method-assign]
+    Shelf.__getattribute__ = guarded  # type: ignore[method-assign]
+
+
 ALTERATIONS: dict[str, Callable[[], None]] = {
     "slow_sync": slow_sync,
     "defect": defect,
     "slow_recovery": slow_recovery,
     "cancel_that_hangs": cancel_that_hangs,
+    "shelf_of_one_thread": shelf_of_one_thread,
 }
 
 if __name__ == "__main__":
