@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from yarl import URL
 
-DELIVERY_LIMIT = 20  # of quorum queues, by default, from RabbitMQ 4.0 on
+# RabbitMQ 4 sets 20 by default, and a policy may set less. The smallest limit with which a message may be returned once.
+ASSUMED_DELIVERY_LIMIT = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,10 @@ class Topology:
     def delivery_limit(self) -> int | None:
         """How often the queue lets a message come back before it drops it; None if it has no limit.
 
-        AMQP does not tell the arguments of a queue, nor its policies: without an argument of ours, a quorum queue is
-        taken to have the limit of 20 that RabbitMQ 4 sets. A message of a classic queue is never counted.
+        AMQP tells a client neither the arguments of a queue nor its policies. Without an argument of ours, a small limit is
+        assumed. A message of a classic queue is never counted.
         """
-        limit = self.all_queue_arguments().get("x-delivery-limit", DELIVERY_LIMIT)
+        limit = self.all_queue_arguments().get("x-delivery-limit", ASSUMED_DELIVERY_LIMIT)
         return limit if isinstance(limit, int) and limit >= 0 else None
 
     @property

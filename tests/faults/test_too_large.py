@@ -15,6 +15,7 @@ import pytest
 from consumer.archive.verify import verify
 from tests.support import archives
 from tests.support.mounts import small_ext4
+from tests.support.nodes import NewNode
 from tests.support.process import Deedbox
 from tests.support.wire import WirePublisher
 
@@ -107,6 +108,31 @@ def test_a_message_larger_than_the_limit_of_a_file_is_archived_when_the_limit_is
         assert deedbox.process is not None
         resource.prlimit(deedbox.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         archived_and_stopped(deedbox, large)
+
+
+@NEEDS_ROOT
+def test_a_delivery_limit_that_only_a_policy_sets_is_not_reached_by_three_lives_on_a_full_disk(
+    new_node: NewNode, name: str, disk: Path
+) -> None:
+    """AMQP does not tell it: a limit of 20 was assumed, each life returned the message, and the queue dropped it."""
+    with new_node() as node:
+        node.control("set_policy", "small", ".*", '{"delivery-limit":2}', "--apply-to", "queues")
+        publisher = WirePublisher(node.url)
+        flags = ("--url", node.url, "--queue", name, "--exchange", name, "--set", "archive.free_bytes_min=0")
+        with Deedbox(disk / "archive", *flags, log=disk.parent / "log-0") as deedbox:
+            deedbox.wait_for("consuming")
+            filler = leave_free(disk, 0)
+            publish(publisher, name, [b"one"])
+            deedbox.wait_for("paused")
+            assert deedbox.stop() == 0
+        for life in (1, 2):
+            with Deedbox(disk / "archive", *flags, log=disk.parent / f"log-{life}") as deedbox:
+                deedbox.wait_for("paused")
+                if life == 2:
+                    filler.unlink()
+                    deedbox.wait_until(lambda: bodies(disk / "archive") == {b"one"}, "archived")
+                assert deedbox.stop() == 0
+        publisher.close()
 
 
 @NEEDS_ROOT

@@ -19,7 +19,7 @@ def test_the_type_of_a_queue_is_an_argument(kind: str, arguments: dict[str, obje
 
 @pytest.mark.parametrize(
     ("arguments", "limit"),
-    [({}, 20), ({"x-delivery-limit": 5}, 5), ({"x-delivery-limit": 0}, 0), ({"x-delivery-limit": -1}, None)],
+    [({}, 3), ({"x-delivery-limit": 5}, 5), ({"x-delivery-limit": 0}, 0), ({"x-delivery-limit": -1}, None)],
 )
 def test_the_delivery_limit_is_the_one_that_is_declared_and_otherwise_assumed(
     arguments: dict[str, object], limit: int | None
