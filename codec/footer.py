@@ -43,7 +43,11 @@ class LostBytes:
 
     def __str__(self) -> str:
         """The loss, as every report shows it."""
-        count = "an unknown number of events" if self.events is None else f"{self.events} events"
+        count = (
+            "an unknown number of events"
+            if self.events is None
+            else f"{self.events} event{'' if self.events == 1 else 's'}"
+        )
         place = "" if self.first_event is None else f" from event {self.first_event} on"
         size = f", {self.bytes} bytes" if self.bytes else ""
         return f"{count} lost{place}: {self.kind}{size}: {self.reason}"

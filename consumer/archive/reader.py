@@ -17,6 +17,7 @@ from codec.footer import decode_footer, footer_size, frame_sizes
 from codec.parts import FOOTER, PREFIX, check_of, frame_bytes, kind_of
 from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
+from consumer.archive.counted import counted
 from consumer.archive.durable import open_regular
 from consumer.archive.found import Batch, Gap, Part, Seal
 from consumer.archive.listing import find_again
@@ -35,7 +36,7 @@ def _missing(after: int, header: BatchHeader) -> str:
     count = header.first_event - after
     if count <= 0:
         return f"the batch before event {header.first_event} is not the one that was written there"
-    return f"{count} event{'s' if count > 1 else ''} before event {header.first_event}"
+    return f"{counted(count, 'event')} before event {header.first_event}"
 
 
 class ArchiveFile:

@@ -12,6 +12,7 @@ from codec.footer import LostBytes
 from consumer.archive import naming
 from consumer.archive.acknowledged import settle
 from consumer.archive.chain import Chain
+from consumer.archive.counted import counted
 from consumer.archive.instances import find_instances
 from consumer.archive.listing import sorted_archives
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, events_or_none, open_archive
@@ -119,7 +120,7 @@ def _verify_gaps(verdict: Verdict, batches: list[Batch], gaps: list[tuple[int, G
             continue
         last = batches[before - 1].header if before else None
         lost = 0 if after is None else max(after - (last.first_event + last.events if last else 0), 0)
-        count = f", {lost} event{'s' if lost > 1 else ''} lost" if lost and gap.kind != "missing" else ""
+        count = f", {counted(lost, 'event')} lost" if lost and gap.kind != "missing" else ""
         verdict.lost += lost
         verdict.fault(gap.offset, f"{gap}{count}")
 
