@@ -8,7 +8,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import aiofiles
+import aiofiles.os
 import orjson
 
 from consumer import log
@@ -57,14 +57,18 @@ class Health:
         """Say how things are now. A disk that refuses is no reason to stop: the file goes stale, and that says it."""
         raw = orjson.dumps(state | {"at": asdict(Instant.now())}).ljust(FILE_BYTES - 1) + b"\n"
         try:
-            async with aiofiles.open(self.path, "r+b", opener=_open) as file:
-                await file.write(raw)
+            await _write(self.path, raw)
         except OSError as error:
             log.emit("recovery_deferred", path=str(self.path), reason=str(error))
 
 
-def _open(path: str, flags: int) -> int:
-    return open_regular(Path(path), flags | os.O_CREAT)
+@aiofiles.os.wrap
+def _write(path: Path, raw: bytes) -> None:
+    fd = open_regular(path, os.O_WRONLY | os.O_CREAT)
+    try:
+        os.pwrite(fd, raw, 0)
+    finally:
+        os.close(fd)
 
 
 def health_path(directory: Path, instance: str) -> Path:

@@ -141,8 +141,8 @@ class Disk:
 
         Raises FileNotFoundError, or OSError with ESTALE: then another process has removed, replaced or written it.
         """
-        own, named = os.fstat(fd), os.stat(path, follow_symlinks=False)
-        if not os.path.samestat(own, named):
+        own, named = os.fstat(fd), os.lstat(path)
+        if own.st_ino != named.st_ino or own.st_dev != named.st_dev:
             reason = "another file has its name now"
         elif own.st_nlink != 1:
             reason = f"it has {own.st_nlink} names, 1 expected"

@@ -8,7 +8,6 @@ directories. After the first error the writer is broken for good: a sync that fa
 import errno
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -63,18 +62,25 @@ class Tally:
     """Names with counts, as many as a footer takes."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
+        self.counts: dict[str, int] = {}
         self.complete = True
 
     def add(self, names: Sequence[str]) -> None:
         """Count the names; new ones past the limit are left out, and `complete` says so."""
-        for original, count in Counter(names).items():
-            name = _utf8(original)
-            self.complete = self.complete and name == original  # an escaped name is not the name
-            if name in self.counts or (len(self.counts) < NAMES_MAX and len(name) <= NAME_CHARACTERS_MAX):
-                self.counts[name] += count
+        counts = self.counts
+        for name in names:
+            if name in counts:
+                counts[name] += 1
             else:
-                self.complete = False
+                self._add_unknown(name)
+
+    def _add_unknown(self, original: str) -> None:
+        name = _utf8(original)
+        self.complete = self.complete and name == original  # an escaped name is not the name
+        if name in self.counts or (len(self.counts) < NAMES_MAX and len(name) <= NAME_CHARACTERS_MAX):
+            self.counts[name] = self.counts.get(name, 0) + 1
+        else:
+            self.complete = False
 
 
 def _utf8(name: str) -> str:
@@ -122,7 +128,7 @@ class Index:
         """Footer and seek table."""
         footer = Footer(
             len(self.rows), self.events, self.records, self.raw, self.link,
-            dict(self.types.counts), dict(self.tags.counts), self.types.complete and self.tags.complete,
+            self.types.counts, self.tags.counts, self.types.complete and self.tags.complete,
             bounded(gaps), rewritten_from, removed,
         )  # fmt: skip
         raw = encode_footer(footer, self.rows, self.words)

@@ -7,9 +7,9 @@ The reasons are the bound on held bytes, a rest after a read, and a full buffer 
 import asyncio
 
 REST_S = 0.003
-REST_S_MAX = 0.05
-REST_MESSAGES = 5
-BUSY_GAP_S = 0.0004
+REST_S_MAX = 0.06
+REST_MESSAGES = 6
+BUSY_GAP_S = 0.0005
 
 
 class Gate(asyncio.ReadTransport):
