@@ -80,7 +80,13 @@ OWNERS = {
     "pyarrow": {"consumer/query/parquet.py"},
     "regex": {"consumer/query/query.py"},
     "rich": {"consumer/progress.py"},
-    "signal": {"consumer/service.py", "consumer/watching.py", "consumer/demo/node.py", "consumer/demo/show.py"},
+    "signal": {
+        "consumer/cli.py",
+        "consumer/service.py",
+        "consumer/watching.py",
+        "consumer/demo/node.py",
+        "consumer/demo/show.py",
+    },
     "subprocess": {"consumer/demo/packages.py", "consumer/demo/node.py", "consumer/demo/show.py"},
 }
 CALLS = {
