@@ -117,7 +117,9 @@ def _walk(directory: str) -> _Walk:
         place = places.pop()
         try:
             with os.scandir(place) as entries:
-                places += [entry.path for entry in entries if not _note(walk, entry)]
+                # In order of the names, so that of two links to one place the same one is followed each time.
+                ordered = sorted(entries, key=lambda entry: entry.name)
+            places += [entry.path for entry in ordered if not _note(walk, entry)]
         except FileNotFoundError:
             walk.vanished = True
         except OSError:

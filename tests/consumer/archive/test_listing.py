@@ -1,5 +1,6 @@
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -133,8 +134,19 @@ def test_a_link_to_nothing_is_listed_so_that_its_reader_names_it(tmp_path: Path)
     assert find_archives([tmp_path]) == [tmp_path / "one-00000001.kvp.zst.open"]
 
 
-def test_archives_in_directories_that_links_lead_to_are_listed_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reverse", [False, True])
+def test_archives_in_directories_that_links_lead_to_are_listed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reverse: bool
+) -> None:
     """A folder that had been moved to another disk, with a link in its place, was left out in silence."""
+    scan = os.scandir
+
+    @contextmanager
+    def in_order(path: str) -> Iterator[Iterator[os.DirEntry[str]]]:
+        with scan(path) as entries:  # a file system gives names in any order
+            yield iter(sorted(entries, key=lambda entry: entry.name, reverse=reverse))
+
+    monkeypatch.setattr(os, "scandir", in_order)
     one = shelf(tmp_path / "archive")
     for at in range(2):
         one.append(some(at, 1))
