@@ -97,17 +97,14 @@ def undelete(paths: Sequence[Path], text: str, terminal: Terminal) -> Exit:
 
 
 def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
-    """Take deleted events out of sealed archives, and report it; DAMAGED if an archive must be repaired first."""
+    """Take deleted events out of sealed archives, and report it; DAMAGED if an archive is as it was although it holds deleted events."""
     told = Exit.OK
     for done in compact(Disk(), paths):
         reason = f": {done.reason}" if done.reason else ""
-        did = (
-            ""
-            if done.outcome in ("unreadable", "refused")
-            else f": {counted(done.events, 'event')}, {_change(done.saved)}"
-        )
+        did = f": {counted(done.events, 'event')}" if done.events else ""
+        did += f", {_change(done.saved)}" if done.outcome == "compacted" else ""
         say(f"{done.outcome}: {done.path}{did}{reason}")
-        told = Exit.DAMAGED if done.outcome in ("damaged", "unreadable", "refused") else told
+        told = Exit.DAMAGED if done.outcome in ("busy", "damaged", "unreadable", "refused") else told
     say("nothing else to do")
     return told
 

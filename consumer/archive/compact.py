@@ -12,16 +12,16 @@ from consumer.archive import naming
 from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reader import ArchiveFile, Batch, events_or_none, open_archive
-from consumer.archive.rewriting import IS_LINK, Change, Unfit, remove_leftovers, rewrite
+from consumer.archive.rewriting import IS_LINK, Busy, Change, Unfit, remove_leftovers, rewrite
 from consumer.archive.tombstones import SUFFIX, Tombstones, is_removed
-from consumer.errors import DeedboxError
 
+IN_USE = "another process deletes from it or compacts it: try again when that has ended"
 _ASIDE = (naming.DAMAGED_SUFFIX, naming.TORN_SUFFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What was done with a file. `outcome`: compacted, open, damaged, unreadable, refused, or aside for what repair kept of it."""
+    """What was done with a file. `outcome`: compacted, open, busy, damaged, unreadable, refused, or aside for what repair kept of it."""
 
     path: Path
     outcome: str
@@ -31,7 +31,7 @@ class Compaction:
 
 
 def compact(disk: Disk, paths: Sequence[Path], level: int = 1) -> Iterator[Compaction]:
-    """Rewrite the archives below the paths that hold deleted events. Raises OSError and DeedboxError."""
+    """Rewrite the archives below the paths that hold deleted events. Raises OSError."""
     for path in find_archives(list(paths)):
         try:
             with open_archive(path) as archive:
@@ -54,9 +54,7 @@ def compact(disk: Disk, paths: Sequence[Path], level: int = 1) -> Iterator[Compa
             continue
         lock = here.parent / f"{id}{SUFFIX}.lock"
         with held(disk, lock) as free:
-            if not free:
-                raise DeedboxError(f"{lock}: another process deletes or compacts", "try again when it has ended")
-            yield _compact(disk, here, level)
+            yield _compact(disk, here, level) if free else Compaction(here, "busy", waiting, reason=IN_USE)
         for aside in sorted(here.parent.glob(f"*{id}*")):
             if aside.suffix in _ASIDE:
                 yield Compaction(aside, "aside", reason="may hold deleted events too: remove it when nobody needs it")
@@ -82,6 +80,8 @@ def _compact(disk: Disk, path: Path, level: int) -> Compaction:
         waiting = _waiting(archive, tombstones)
     try:
         saved = rewrite(disk, path, Change(tombstones, 0, level))
+    except Busy as error:
+        return Compaction(path, "busy", waiting, reason=str(error))
     except Unfit as error:
         return Compaction(path, "damaged", waiting, reason=str(error))
     return Compaction(path, "compacted", waiting, saved)

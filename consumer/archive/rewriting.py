@@ -30,6 +30,13 @@ class Unfit(Exception):
     """An archive that must not be rewritten, or cannot be now. The text is the reason."""
 
 
+class Busy(Unfit):
+    """Another process rewrites the archive."""
+
+    def __init__(self) -> None:
+        super().__init__("another process rewrites it: try again when that has ended")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a rewriting changes: deleted events go; batches are merged to frames of up to `frame_raw` bytes of records (0: none are)."""
@@ -85,7 +92,7 @@ def _fresh_file(disk: Disk, path: Path) -> Iterator[tuple[int, Path]]:
     try:
         fd = disk.create(fresh)
     except FileExistsError:
-        raise Unfit("another process rewrites it: try again when that has ended") from None
+        raise Busy from None
     try:
         yield fd, fresh
     finally:
@@ -107,7 +114,7 @@ def _prove_own(disk: Disk, fd: int, fresh: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ESTALE):
             raise
-        raise Unfit("another process rewrites it: try again when that has ended") from error
+        raise Busy from error
 
 
 def remove_leftovers(disk: Disk, path: Path) -> None:

@@ -81,7 +81,7 @@ class Publisher:
         """Publish all and wait until every one is confirmed; says how many that were. Order is kept.
 
         Many messages go to the socket in one write: a write for each would wake the broker for each, which costs both sides
-        several times as much as the messages do. After an error, `confirmed` says what the broker has; leave the context then.
+        several times as much as the messages do. Message ids must differ: by them the library finds a message that was returned. After an error, `confirmed` says what the broker has; leave the context then.
         `mandatory`: a message that no queue takes is an error; else the broker confirms it, and drops it. Raises Refused if
         the broker will never take one of them, Fatal if the user may not publish here, and what the library raises.
         """

@@ -9,7 +9,6 @@ from consumer.archive.reader import ArchiveFile
 from consumer.archive.repair import repair_sealed
 from consumer.archive.tombstones import add_tombstones, is_removed
 from consumer.archive.verify import verify
-from consumer.errors import DeedboxError
 from tests.support import archives
 from tests.support.shelves import shelf, some
 
@@ -84,12 +83,18 @@ def test_a_tombstone_of_an_event_that_is_not_there_shows(directory: Path) -> Non
     assert "event 199" in next(iter(verify([directory]))).faults[0]
 
 
-def test_two_at_a_time_are_refused(directory: Path) -> None:
-    with (
-        held(Disk(), find_archives([directory])[0].parent / "one-00000001.deleted.lock"),
-        pytest.raises(DeedboxError, match="another process"),
-    ):
-        list(compact(Disk(), [directory]))
+def test_an_archive_that_another_process_holds_is_busy_and_the_others_are_compacted(directory: Path) -> None:
+    """It ended the command before the others were reached, or was called damaged."""
+    delete(directory, 3, number=1)
+    first, second = find_archives([directory])
+    raw = first.read_bytes()
+    with held(Disk(), first.parent / "one-00000001.deleted.lock"):
+        done = list(compact(Disk(), [directory]))
+    assert [(one.path, one.outcome) for one in done] == [(first, "busy"), (second, "compacted")]
+    with held(Disk(), first.with_name(first.name + ".compacting")):  # as a process that rewrites it holds its new file
+        (again,) = compact(Disk(), [directory])
+    assert (again.outcome, "another process rewrites it" in again.reason) == ("busy", True)
+    assert first.read_bytes() == raw
 
 
 def test_a_crash_at_any_step_leaves_a_whole_archive(directory: Path) -> None:
