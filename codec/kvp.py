@@ -226,7 +226,12 @@ def decode_pieces(pieces: Iterable[bytes]) -> Iterator[Event]:
             if "msg_i" in members:
                 yield _joined(members, key, (pair for _, pair in stream))
             else:
-                yield _event(members, key, decode_body(members["msg"], members.get("encoding")))
+                msg = members["msg"]
+                if isinstance(msg, str) and "encoding" not in members:
+                    body = msg.encode()  # the common case, without another call
+                else:
+                    body = decode_body(msg, members.get("encoding"))
+                yield _event(members, key, body)
         except CodecError as error:
             raise type(error)(error.reason, index * RECORD_BYTES) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -269,23 +274,24 @@ _new_event = tuple.__new__
 
 def _id_in(key: bytes) -> str:
     """The id in a key, which is the event's id if the value has none. Raises Corrupt."""
-    fields = key.split(b"|")
-    if len(fields) != _KEY_FIELDS or b"%" in fields[3]:
+    fields = key.decode().split("|")
+    if len(fields) != _KEY_FIELDS or "%" in fields[3]:
         raise Corrupt(f"neither the value nor the key {key!r} holds the id")
-    return fields[3].decode()
+    return fields[3]
 
 
 def _event(members: dict[str, object], key: bytes, body: bytes) -> Event:
     name = members["name"] if "name" in members else _id_in(key)
-    kind, exchange, routing_key = members["type"], members["exchange"], members["routing_key"]
+    kind, exchange, routing_key, ts = members["type"], members["exchange"], members["routing_key"], members["ts"]
     header, tags = members["header"], members.get("tags", ())
-    texts = type(name) is type(kind) is type(exchange) is type(routing_key) is type(header) is str
-    if not texts or not isinstance(header, str):
+    texts = type(name) is type(kind) is type(exchange) is type(routing_key) is type(header) is type(ts) is str
+    if not texts or not isinstance(header, str) or not isinstance(ts, str):
         raise Corrupt("a member that should be text is not")
+    time_us = _parse_time(ts)
     return _new_event(
         Event,
         (
-            name, kind, _parse_time(_str(members["ts"])), _parse_time(_str(members.get("arrived", members["ts"]))),
+            name, kind, time_us, _parse_time(_str(members["arrived"])) if "arrived" in members else time_us,
             exchange, routing_key, header.encode("latin-1"), body, members.get("redelivered") is True,
             check_duplicate(members["duplicate"]) if "duplicate" in members else "",
             tuple(map(_str, tags)) if isinstance(tags, list) else (),

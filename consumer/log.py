@@ -19,7 +19,6 @@ from io import FileIO
 from typing import BinaryIO
 
 import orjson
-import structlog
 
 LINES_MAX = 10_000
 REPEAT_S = 10.0  # the same event about the same thing within this time is counted
@@ -187,6 +186,8 @@ def _json(line: dict[str, object]) -> bytes:
 
 
 def _console() -> Callable[[dict[str, object]], bytes]:
+    import structlog  # a third of the start of every command, and needed only by a person at a console
+
     renderer = structlog.dev.ConsoleRenderer(colors=True, timestamp_key="time", pad_event_to=18, sort_keys=False)
     return lambda line: (str(renderer(None, "", dict(line))) + "\n").encode("utf-8", "backslashreplace")
 
