@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 import regex
 
@@ -56,6 +57,14 @@ class Query:
             and (not self.where or self._fulfils(event))
         )
 
+    @cached_property
+    def _exactly(self) -> bool:
+        return any(condition.reads_long_numbers for condition in self.where)
+
+    @cached_property
+    def _reads_delivery(self) -> bool:
+        return any(condition.reads_delivery for condition in self.where)
+
     def _matches(self, pattern: "regex.Pattern[str]", event: Event) -> bool:
         try:
             found = pattern.search(event.body.decode("utf-8", "surrogateescape"), timeout=MATCH_S_MAX)
@@ -67,8 +76,8 @@ class Query:
         return found is not None
 
     def _fulfils(self, event: Event) -> bool:
-        body = loads(event.body)
-        delivery = show_header(event.header) if any(condition.reads_delivery for condition in self.where) else None
+        body = loads(event.body, self._exactly)
+        delivery = show_header(event.header) if self._reads_delivery else None
         return all(condition.holds(body, delivery) for condition in self.where)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import TypeVar
 
 import orjson
@@ -24,6 +25,7 @@ Source = tuple[str, tuple[str, ...]]  # `body`, `headers` or `properties`, and t
 
 _CONDITION = re.compile(r"(?P<path>[^=!<>]*?[^=!<>~\s])\s*(?P<sign>[=!<>~]*[=!<>][=!<>~]*)(?P<value>.*)", re.DOTALL)
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")  # may have more than 64 bits, and is then a float for orjson
+_LONG = 1 << 63
 _DIGITS_MAX = 4300
 _INDEX = re.compile(r"[0-9]{1,9}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
@@ -32,7 +34,7 @@ _SIGNS = {
     "<=": lambda order: order <= 0, ">": lambda order: order > 0, ">=": lambda order: order >= 0,
 }  # fmt: skip
 _MISSING = object()
-T = TypeVar("T", Decimal, int, str)
+T = TypeVar("T", Decimal | int, int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,22 @@ class Condition:
         """Whether headers or properties are needed."""
         return any(place != "body" for place, _ in self.sources)
 
+    @property
+    def reads_long_numbers(self) -> bool:
+        """Whether an integer of more than 64 bits must be exact. A shorter value compares with a rounded one in the same way."""
+        number = _number(self.value)
+        return number is not None and not number.is_nan() and abs(number) >= _LONG
+
     def holds(self, body: object, delivery: Mapping[str, object] | None = None) -> bool:
         """Whether an event fulfils it: its decoded body, and its headers and properties under these names."""
-        places = {**(delivery or {}), "body": body}
+        places = {"body": body} if delivery is None else {**delivery, "body": body}
         found = _MISSING
         for place, path in self.sources:
             if found is _MISSING:
                 found = _field(places.get(place), path)
         if found is _MISSING and isinstance(body, dict) and isinstance(inner := body.get("oslo.message"), str):
-            found = next((_field(loads(inner), path) for place, path in self.sources if place == "body"), _MISSING)
+            whole = loads(inner, self.reads_long_numbers)
+            found = next((_field(whole, path) for place, path in self.sources if place == "body"), _MISSING)
         if found is _MISSING:
             return self.sign == "!="
         order = compare(found, self.value)
@@ -129,10 +138,15 @@ def _sources(path: tuple[str, ...], text: str) -> tuple[Source, ...]:
     return (place, inner), ("body", path)
 
 
-def loads(body: bytes | str) -> object:
-    """A JSON value, with exact integers; None for what is none. What Python writes as JSON is read too: NaN and lone surrogates."""
+def loads(body: bytes | str, exact: bool = True) -> object:
+    """A JSON value; None for what is none. What Python writes as JSON is read too: NaN and lone surrogates.
+
+    `exact`: integers of more than 64 bits are not rounded, which takes as long as all the rest.
+    """
     try:
-        if not _LONG_NUMBER.search(body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body):
+        if not exact or not _LONG_NUMBER.search(
+            body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
+        ):
             return orjson.loads(body)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
         pass  # the parser of the standard library reads more
@@ -165,7 +179,7 @@ def compare(found: object, wanted: str) -> int | None:
     if isinstance(found, bool) or found is None:
         return 0 if {True: "true", False: "false", None: "null"}[found] == wanted.lower() else None
     if isinstance(found, int | float | Decimal):
-        return _compare_numbers(Decimal(found) if isinstance(found, int) else Decimal(str(found)), wanted)
+        return _compare_numbers(found, wanted)
     if not isinstance(found, str):
         return None
     if _TIME.fullmatch(found) and _TIME.fullmatch(wanted):
@@ -176,15 +190,24 @@ def compare(found: object, wanted: str) -> int | None:
     return _sign(found, wanted)
 
 
-def _compare_numbers(found: Decimal, wanted: str) -> int | None:
+def _compare_numbers(found: int | float | Decimal, wanted: str) -> int | None:
     """The same for numbers. NaN is equal to NaN, as a person means it, and cannot be compared with anything else."""
+    number = _number(wanted)
+    if number is None:
+        return None
+    exact = found if isinstance(found, int) else Decimal(str(found))
+    nans = (number.is_nan(), isinstance(exact, Decimal) and exact.is_nan())
+    if any(nans):
+        return 0 if all(nans) else None
+    return _sign(exact, number)
+
+
+@lru_cache(maxsize=64)  # the few values of a query, compared with a field of every event
+def _number(text: str) -> Decimal | None:
     try:
-        number = Decimal(wanted)
+        return Decimal(text)
     except InvalidOperation:
         return None
-    if found.is_nan() or number.is_nan():
-        return 0 if found.is_nan() and number.is_nan() else None
-    return _sign(found, number)
 
 
 def _sign(left: T, right: T) -> int:
