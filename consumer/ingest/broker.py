@@ -106,7 +106,7 @@ class Session:
                 return
             self._requests += 1
             self._tag = f"deedbox-{self._requests:06d}"  # known before the answer, so that `stop` need not wait for it
-            self.prefetch = prefetch
+            self.prefetch = self.reader.window = prefetch
             arguments = dict(self.topology.consumer_arguments) or None
             await self._wire.basic_consume(self.queue, self._from_library, arguments=arguments, consumer_tag=self._tag)
 

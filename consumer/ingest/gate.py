@@ -56,13 +56,15 @@ class Gate(asyncio.ReadTransport):
             self._socket.resume_reading()
 
 
-def rest_s(gap_s: float) -> float:
-    """How long to rest after a read, if messages come `gap_s` apart.
+def rest_s(gap_s: float, window: int) -> float:
+    """How long to rest after a read, if messages come `gap_s` apart and at most `window` are sent before the first ack.
 
     As long as a few messages take, so that they share one wake, one write and one sync. From 1,000 messages a second on they
     share one anyway, and the rest is short. A message that comes alone is not followed by a rest, so it and the next one
-    wait for nothing.
+    wait for nothing. In a small window the broker itself waits for the acks of these messages: a rest for more than a part of
+    the window would make the gaps longer, and they the next rest.
     """
-    if gap_s > REST_S_MAX:
+    messages = min(REST_MESSAGES, window // 4)
+    if not messages or gap_s > REST_S_MAX:
         return 0.0
-    return min(max(REST_MESSAGES * (gap_s - BUSY_GAP_S), REST_S), REST_S_MAX)
+    return min(max(messages * (gap_s - BUSY_GAP_S), REST_S), REST_S_MAX)

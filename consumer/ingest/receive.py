@@ -166,6 +166,7 @@ class Splitter:
 
 Sink = Callable[[list[Delivery], bool], None]  # deliveries, and whether the socket held no more
 FULL_READ_BYTES = 1 << 16
+WINDOW_MAX = 65_535  # basic.qos has 16 bits
 
 
 class DeliveryReader(asyncio.StreamReader):
@@ -181,6 +182,7 @@ class DeliveryReader(asyncio.StreamReader):
         self._clock = loop.time
         self._splitter = Splitter()
         self._last_beat = self._clock()
+        self.window = WINDOW_MAX  # how many deliveries the broker sends before the first ack
         self.last_content = 0.0  # loop time at which a part of a delivery came
         self._last_drained = 0.0
         self._ended = False
@@ -202,7 +204,7 @@ class DeliveryReader(asyncio.StreamReader):
             drained = len(data) < FULL_READ_BYTES
             self._sink(deliveries, drained)
             if drained:
-                self._rest(rest_s((now - self._last_drained) / len(deliveries)))
+                self._rest(rest_s((now - self._last_drained) / len(deliveries), self.window))
                 self._last_drained = now
         if deliveries or not others:  # also a part of a large body: that connection lives
             self.last_content = now

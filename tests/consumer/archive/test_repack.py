@@ -1,13 +1,10 @@
-import random
-import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from codec import archive as container
-from codec.amqp import encode_header
-from codec.event import Event, format_time
+from codec.event import Event
 from consumer.archive import recovery
 from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.compact import compact
@@ -18,12 +15,12 @@ from consumer.archive.repack import pays, repack
 from consumer.archive.tombstones import add_tombstones
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
-from consumer.demo.notifications import notifications
 from consumer.query.query import Query, make_query
 from consumer.query.search import Search, search
 from consumer.query.tail import Tail
 from tests.support import archives
-from tests.support.shelves import START_US, event, shelf, some
+from tests.support.mixes import notification_mix, small_mix
+from tests.support.shelves import event, shelf, some
 
 NOW = "2026-11-21T16:15:00.000000Z"
 
@@ -52,40 +49,6 @@ def directory(tmp_path: Path) -> Path:
     one_by_one(tmp_path / "archive", some(0, 40))
     one_by_one(tmp_path / "archive", some(40, 20))
     return tmp_path / "archive"
-
-
-def notification_mix() -> Iterator[Event]:
-    """2,300 B, as a compute cloud sends them."""
-    now, dice = START_US, random.Random(3)
-    for found in notifications(3000):
-        now += dice.randrange(1_000, 900_000)
-        header = encode_header({"content_type": "application/json", "delivery_mode": 2, "message_id": found.message_id})
-        yield Event(found.message_id, found.event_type, now, now, "nova", found.routing_key, header, found.body)
-
-
-def small_mix() -> Iterator[Event]:
-    """415 B: a notification with the members that every one has, of twenty instances of five tenants."""
-    now, dice = START_US, random.Random(3)
-    instances, tenants = [_uuid(dice) for _ in range(20)], [_uuid(dice).replace("-", "") for _ in range(5)]
-    for _ in range(6000):
-        now += dice.randrange(1_000, 900_000)
-        id, kind, instance = (
-            _uuid(dice),
-            dice.choice(["compute.instance.update", "compute.instance.exists"]),
-            dice.randrange(20),
-        )
-        text = (
-            f'{{"message_id":"{id}","event_type":"{kind}","publisher_id":"compute.host-{instance % 7}","priority":"INFO",'
-            f'"timestamp":"{format_time(now - dice.randrange(3000))}","_context_request_id":"req-{_uuid(dice)}",'
-            f'"payload":{{"instance_id":"{instances[instance]}","tenant_id":"{tenants[instance % 5]}","state":"active"'
-        )
-        body = (text + f',"pad":"{"-" * (415 - len(text) - 11)}"}}}}').encode()
-        header = encode_header({"content_type": "application/json", "delivery_mode": 2, "message_id": id})
-        yield Event(id, kind, now, now, "nova", "notifications.info", header, body)
-
-
-def _uuid(dice: random.Random) -> str:
-    return str(uuid.UUID(int=dice.getrandbits(128)))
 
 
 @pytest.mark.parametrize(("mix", "limit"), [(notification_mix, 1.25), (small_mix, 1.25)])
