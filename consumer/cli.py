@@ -16,7 +16,7 @@ from cyclopts import Parameter
 
 from consumer import log, settings
 from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
-from consumer.cli_reading import Local, Paths, Workers, add_to, complain
+from consumer.cli_reading import Local, OnePath, Paths, Workers, add_to, complain
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.output import OutputLost, discard_output, open_streams
 from consumer.sections import Settings
@@ -86,7 +86,7 @@ def _logged(loaded: Settings, serve: Callable[[], Exit]) -> Exit:
 
 @app.command
 def watch(
-    files: Annotated[list[Path], Parameter(help="The files, which need not be there yet.")],
+    files: Annotated[list[OnePath], Parameter(help="The files, which need not be there yet.")],
     /,
     *,
     config: Config = None,

@@ -1,6 +1,7 @@
 """The commands that find, follow and convert events; `cli` has the others."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +15,18 @@ Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines,
 Local = Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")]
 Workers = Annotated[int | None, Parameter(help="Processes that decode ahead. Default: chosen automatically.")]
 Named = Annotated[str, Parameter(help="The id of an event, or its position, such as a1-00000007:41.")]
-Paths = Annotated[list[Path], Parameter(help="Archives, or directories of them.")]
+
+
+def _path(_: object, tokens: Sequence[cyclopts.Token]) -> Path:
+    if not (text := tokens[0].value):
+        raise cyclopts.CoercionError(
+            msg="An empty path was given. Is a variable of the shell empty? Write . for this directory."
+        )
+    return Path(text)
+
+
+OnePath = Annotated[Path, Parameter(converter=_path)]
+Paths = Annotated[list[OnePath], Parameter(help="Archives, or directories of them.")]
 
 
 def complain(text: str) -> None:
@@ -108,14 +120,14 @@ def compact(
 
 
 def import_(
-    paths: Annotated[list[Path], Parameter(help="Files, or directories of them.")],
+    paths: Annotated[list[OnePath], Parameter(help="Files, or directories of them.")],
     /,
     *,
     format: Annotated[
         Literal["shoebox", "theia", "cloudinit", "jsonl"],
         Parameter(help="What wrote them; shoebox and jsonl also read gzip files."),
     ],
-    dir: Annotated[Path, Parameter(help="The directory of the archives.")],
+    dir: Annotated[OnePath, Parameter(help="The directory of the archives.")],
     instance: Annotated[str, Parameter(help="The name of the writer; unique in the directory.")] = "import",
 ) -> int:
     """Archive the events of other systems' files. What is no event is named on standard error, and the status is 1."""
@@ -132,7 +144,7 @@ def export(
         Literal["shoebox", "shoebox-json", "theia", "cloudinit", "jsonl", "parquet"],
         Parameter(help="The format of the files; parquet needs the extra parquet."),
     ],
-    out: Annotated[Path, Parameter(help="The directory for the files; none is ever replaced.")],
+    out: Annotated[OnePath, Parameter(help="The directory for the files; none is ever replaced.")],
     filters: Filtered = NO_FILTERS,
 ) -> int:
     """Write events as files of other systems. Losses are reported; status 1 if an event was left out.

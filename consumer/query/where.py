@@ -104,7 +104,14 @@ def _split(text: str, example: str) -> tuple[tuple[str, ...], str, str]:
             f"{text!r} compares with {value!r}, which is no number and no time",
             f"with {match['sign']} write a number or an ISO 8601 time: {example}, timestamp>=2026-11-21; texts have only = and !=",
         )
-    return tuple(match["path"].strip().split(".")), match["sign"], value
+    path = match["path"].strip()
+    if path.startswith("."):
+        raise Fatal(
+            Exit.SETTINGS,
+            f"{text!r} names no field: it begins with a dot",
+            f"write {path[1:] or 'a field'} without the dot, or body.{path} for a name that begins with one",
+        )
+    return tuple(path.split(".")), match["sign"], value
 
 
 def _has_order(value: str) -> bool:

@@ -14,7 +14,7 @@ from time import monotonic
 
 from consumer import log
 from consumer.watch.lines import Line, OpenFile, Position, holds
-from consumer.watch.paths import changed_ns, inode_of, open_file, size_of
+from consumer.watch.paths import changed_ns, inode_of, kind_of, open_file, size_of
 from consumer.watch.renames import Change, History, inserted, is_compressed, rotations, successors
 
 LINGER_S = 10.0  # how long a file that lost its name is read after it last grew: its writer may not know yet
@@ -47,7 +47,7 @@ class Follower:
         for position in start or ():
             self._resume(position)
         self._at_end = start is None and not from_start
-        self._look_on()
+        self._look_first(bool(start))
         self._at_end = False
 
     @property
@@ -82,6 +82,15 @@ class Follower:
         self._unseen |= self._blind and self._rotated()
         self._look_on()
         self._blind = False
+
+    def _look_first(self, resumed: bool) -> None:
+        """A name that cannot be looked at stops no other file; if positions of it are stored, they must not be given up."""
+        try:
+            self._look_on()
+        except OSError as error:
+            if resumed:
+                raise
+            log.emit("watch_failed", reason=f"{self.path}: {error.strerror or error}")
 
     def _rotated(self) -> bool:
         named = self._named
@@ -122,6 +131,8 @@ class Follower:
             self._files.sort(key=lambda file: file.until is None)
         elif (fd := open_file(self.path)) is not None:
             self._files.append(OpenFile(fd, at_end=self._at_end))
+        elif (kind := kind_of(self.path)) is not None:
+            log.emit("watch_failed", reason=f"{self.path} is {kind}; a regular file is expected")
 
     def _adopt_rotated(self, fd: int) -> None:
         if os.fstat(fd).st_ino in {file.inode for file in self._files}:

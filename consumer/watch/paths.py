@@ -17,6 +17,17 @@ def open_file(path: Path) -> int | None:
     return None
 
 
+def kind_of(path: Path) -> str | None:
+    """What has this name, if it is no regular file; None if it is one, or if there is nothing. Raises OSError."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    if stat.S_ISREG(mode):
+        return None
+    return "a directory" if stat.S_ISDIR(mode) else "a pipe" if stat.S_ISFIFO(mode) else "no regular file"
+
+
 def inode_of(path: Path) -> int | None:
     """The inode of the file that has this name; None if there is none. Raises OSError."""
     try:

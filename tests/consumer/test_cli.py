@@ -62,6 +62,10 @@ def test_the_commands_are_those_of_the_design(capsys: pytest.CaptureFixture[str]
         (["verify"], "PATHS"),
         (["run", "--set", "broker.quee=x"], "the nearest known one is 'broker.queue'"),
         (["cat", "--format", "xml", "x"], "xml"),
+        (["search", ""], "An empty path was given"),
+        (["delete", "id", "x", ""], "An empty path was given"),
+        (["import", "x", "--format", "jsonl", "--dir", ""], "An empty path was given"),
+        (["watch", ""], "An empty path was given"),
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], says: str) -> None:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import re
 import signal
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiormq
@@ -204,6 +205,29 @@ def test_a_second_process_with_the_same_state_is_refused(url: str, name: str, tm
             assert second.process is not None
             assert second.process.wait(60) == 16
         assert first.state.read_bytes() == state
+
+
+def make_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"), [(Path.mkdir, "is a directory"), (os.mkfifo, "is a pipe"), (make_loop, "Too many levels")]
+)
+async def test_a_name_that_can_be_no_file_is_reported_and_stops_no_other(
+    url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, make: Callable[[Path], None], says: str
+) -> None:
+    make(tmp_path / "no-file")
+    log_file = tmp_path / "log"
+    log_file.touch()
+    arguments = (str(tmp_path / "no-file"), str(log_file), "--url", url, "--routing-key", name)
+    with Watch(tmp_path / "watch.log", *arguments) as watch:
+        watch.wait_for("watching")
+        log_file.write_bytes(b"line\n")
+        (message,) = await received(queue, name, 1)
+        assert message.body == b"line"
+        assert watch.stop() == 0
+    assert any(says in str(line["reason"]) for line in watch.lines("watch_failed"))
 
 
 def test_a_wrong_url_is_refused_without_its_password(tmp_path: Path) -> None:

@@ -81,6 +81,14 @@ def test_an_unknown_operator_is_an_error(text: str) -> None:
         parse_condition(text)
 
 
+@pytest.mark.parametrize("text", [".n=5", ".=1", ". = 1"])
+def test_a_field_that_begins_with_a_dot_is_an_error(text: str) -> None:
+    """As other tools write it; the answer was empty."""
+    with pytest.raises(Fatal, match="begins with a dot"):
+        parse_condition(text)
+    assert parse_condition("body..n=5").holds({".n": 5})
+
+
 def test_a_value_after_a_space_may_begin_with_an_operator() -> None:
     assert parse_condition("a= ~b").holds({"a": "~b"})
     assert parse_condition("a~b=1").holds({"a~b": 1})

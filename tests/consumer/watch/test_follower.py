@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -136,6 +136,17 @@ def test_a_file_that_is_made_later_is_read_from_its_start(tmp_path: Path) -> Non
     assert texts(follower) == []
     add(tmp_path / "later", b"one\n")
     assert texts(follower) == [b"one"]
+    follower.close()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_watched_name_that_is_no_file_is_reported(
+    tmp_path: Path, said: list[str], make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "log")
+    follower = Follower(tmp_path / "log")
+    assert texts(follower) == []
+    assert set(said) == {"watch_failed"}
     follower.close()
 
 
