@@ -1,6 +1,7 @@
 """The real broker of the tests: one private node for the session, names of their own for every test."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -16,6 +17,12 @@ from tests.support.wire import WirePublisher
 os.environ.pop("PYTHONUNBUFFERED", None)
 
 _SERVER = pytest.StashKey[str]()
+
+
+def pytest_configure() -> None:
+    """A shell that runs the tests in the background has interrupts ignored, and commands would inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

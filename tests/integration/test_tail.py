@@ -44,11 +44,6 @@ def service(directory: Path, url: str, queue: str, instance: str) -> Deedbox:
     return Deedbox(directory, "--url", url, "--queue", queue, "--instance", instance, *flags, log=log)
 
 
-def heed_interrupts() -> None:
-    """A shell that runs the tests in the background has them ignored, and that is inherited."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_a_busy_archive_is_followed_through_rolls_a_kill_and_a_new_instance(
     url: str, name: str, tmp_path: Path
 ) -> None:
@@ -57,9 +52,7 @@ def test_a_busy_archive_is_followed_through_rolls_a_kill_and_a_new_instance(
     first.wait_for("consuming")
     with out.open("wb") as file:
         command = [sys.executable, "-m", "consumer", "tail", "-f", "-n", str(MESSAGES), str(directory)]
-        following = subprocess.Popen(
-            command, stdout=file, stderr=subprocess.PIPE, env=os.environ, preexec_fn=heed_interrupts
-        )
+        following = subprocess.Popen(command, stdout=file, stderr=subprocess.PIPE, env=os.environ)
     publishing = threading.Thread(target=publish, args=(url, name), daemon=True)
     publishing.start()
     first.wait_for("archive_sealed", 1)
