@@ -30,6 +30,7 @@ from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.delivery import DESCRIBERS
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
+from consumer.ingest.window import unacknowledged_max
 from consumer.repacking import Repacker
 from consumer.sections import Settings
 from consumer.stats import Stats
@@ -111,7 +112,13 @@ class Service:
     def _shelf_settings(self) -> ShelfSettings:
         settings, roll = self._settings, self._settings.roll
         policy = RollPolicy(roll.bytes, roll.age_s, roll.events, roll.align_s)
-        return ShelfSettings(settings.instance, self._place, policy, settings.prefetch, settings.archive.free_bytes_min)
+        return ShelfSettings(
+            settings.instance,
+            self._place,
+            policy,
+            unacknowledged_max(settings.prefetch),
+            settings.archive.free_bytes_min,
+        )
 
     def _on_signal(self, sign: signal.Signals) -> None:
         if self._signal.done():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from consumer import log
-from consumer.archive import naming, recovery
+from consumer.archive import naming, orphans
 from consumer.archive.durable import PURPOSE_BYTES, Disk, read_regular
 from consumer.archive.filesystem import complaint
 from consumer.archive.ledger import Ledger
@@ -36,9 +36,7 @@ class Claim:
         self.deferred: list[Path] = []
         self.settled_sequence = 0
         self.unclean = self.ledger.state.unclean + self.ledger.state.running
-        state = self.ledger.state
-        lost = self.ledger.lost and state.sequence > 0  # without a ledger and an archive, it is the first life
-        self.unsettled = state.running or state.unsettled or lost
+        self.unsettled = self.ledger.state.running or self.ledger.state.unsettled
         self._disk, self._place, self._instance, self._lock = disk, place, instance, lock
 
     @classmethod
@@ -49,19 +47,16 @@ class Claim:
         await asyncio.to_thread(_make_directory, disk, place.directory)
         _check_file_system(disk, place.directory)
         claim = cls(disk, place, instance, await _take_lock(disk, place.directory, instance))
-        if claim.ledger.state.sequence >= naming.SEQUENCE_MAX:
+        try:
+            claim.ledger.check_sequence()
+        except Fatal:
             claim.release()
-            what = (
-                f"archive directory {place.directory}: a file has the last sequence that instance {instance!r} can have"
-            )
-            raise Fatal(
-                Exit.DIRECTORY, what, f"move *{instance}-{naming.SEQUENCE_MAX}.kvp.zst* away: Deedbox did not make it"
-            )
+            raise
         await asyncio.to_thread(claim._recover)
         return claim
 
     def _recover(self) -> None:
-        for finding in recovery.recover_own(self._disk, self._place, self.ledger, self._instance):
+        for finding in orphans.recover_own(self._disk, self._place, self.ledger, self._instance):
             report(finding)
             if finding.outcome in ("deferred", "held"):
                 self.deferred.append(finding.path)
@@ -75,7 +70,7 @@ class Claim:
         `disk`: one of the calling thread, because its list of directories that wait for their sync is of one thread.
         """
         try:
-            for finding in recovery.recover_others(disk, self._place, self._instance):
+            for finding in orphans.recover_others(disk, self._place, self._instance):
                 report(finding)
         except OSError as error:
             log.emit("recovery_deferred", path=str(self._place.directory), reason=str(error))
@@ -143,7 +138,7 @@ async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
     deadline = time.monotonic() + LOCK_S_MAX
     try:
         while (fd := disk.take(path, "running")) is None:
-            if purpose_of(path) == recovery.RECOVERING:  # of large archives, which takes as long as it takes
+            if purpose_of(path) == orphans.RECOVERING:  # of large archives, which takes as long as it takes
                 deadline = time.monotonic() + LOCK_S_MAX
                 log.emit("recovery_awaited", path=str(path))
             if time.monotonic() > deadline:

@@ -40,7 +40,8 @@ class Instance:
 
     def committed_events(self, archive: naming.ArchiveId) -> int:
         """How many events of an archive are known to be committed, at least."""
-        return self.mark.events if self.mark and self.mark.sequence == archive.sequence else 0
+        marked = self.mark.events if self.mark and self.mark.sequence == archive.sequence else 0
+        return max(marked, self.state.committed_events(archive.sequence))
 
 
 def find_instances(directory: Path) -> list[Instance]:

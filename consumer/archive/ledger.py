@@ -16,8 +16,10 @@ from codec.archive import Previous
 from consumer.archive import naming
 from consumer.archive.durable import Disk, read_regular
 from consumer.archive.watermark import read_watermark
+from consumer.errors import Exit, Fatal
 
 UNSEALED_MAX = 1000
+ABANDONED_MAX = 100
 LEDGER_BYTES_MAX = 64 * 1024  # a longer one is none of ours, and cut off it cannot be read
 
 
@@ -32,6 +34,8 @@ class State:
     `unsettled`: an acknowledgement of an earlier life may not have reached the broker, which then delivers the message again.
     `unsealed`: sequences of archives with a committed batch that are not known as sealed; the newest UNSEALED_MAX of them.
     `begins`: the places (sequence, event) at which generations of the consumer began, as far as events from before them may come again.
+    `abandoned`: archives that a failing disk ended, with the number of their committed events (sequence, events), until they are
+    sealed; the newest ABANDONED_MAX of them.
     """
 
     sequence: Sequence = 0
@@ -42,6 +46,11 @@ class State:
     unsettled: bool = False
     unsealed: tuple[Sequence, ...] = ()
     begins: tuple[tuple[Sequence, Sequence], ...] = ()
+    abandoned: tuple[tuple[Sequence, Sequence], ...] = ()
+
+    def committed_events(self, sequence: int) -> int:
+        """How many events of an abandoned archive were committed; 0 for any other."""
+        return dict(self.abandoned).get(sequence, 0)
 
 
 class Ledger:
@@ -77,11 +86,28 @@ class Ledger:
         previous = Previous(name, sha256, events) if newest else self.state.previous
         sequence, committed = (max(known, archive.sequence) for known in (self.state.sequence, self.state.committed))
         unsealed = tuple(one for one in self.state.unsealed if one != archive.sequence)
-        self.update(sequence=sequence, previous=previous, committed=committed, unsealed=unsealed)
+        abandoned = tuple(one for one in self.state.abandoned if one[0] != archive.sequence)
+        self.update(
+            sequence=sequence, previous=previous, committed=committed, unsealed=unsealed, abandoned=abandoned
+        )  # fmt: skip
 
-    def hold_sequence(self, sequence: int) -> None:
-        """Count a sequence as used, in memory; its archive on the disk says so to later lives."""
-        self.state = replace(self.state, sequence=sequence)
+    def note_abandoned(self, sequence: int, events: int) -> None:
+        """An archive with this number of committed events waits for recovery. Raises OSError, as `update` does."""
+        abandoned = dict(self.state.abandoned) | {sequence: events}
+        self.update(abandoned=tuple(sorted(abandoned.items()))[-ABANDONED_MAX:])
+
+    def next_sequence(self) -> int:
+        """Take the next sequence. In memory: its archive on the disk says to later lives that it is used. Raises Fatal if there is none."""
+        self.check_sequence()
+        self.state = replace(self.state, sequence=self.state.sequence + 1)
+        return self.state.sequence
+
+    def check_sequence(self) -> None:
+        """Raise Fatal if no sequence is left: readers would not find an archive with a longer number."""
+        if self.state.sequence >= naming.SEQUENCE_MAX:
+            what = f"archive directory {self._directory}: a file has the last sequence that instance {self._instance!r} can have"
+            do = f"move away the *{self._instance}-*.kvp.zst* with the largest number: Deedbox did not make it"
+            raise Fatal(Exit.DIRECTORY, what, do)
 
     def _load(self, state: State) -> State:
         """The state of the ledger, with what the directory shows."""
@@ -93,7 +119,9 @@ class Ledger:
         sequence = max([state.sequence, committed, *(archive.sequence for archive, _ in found)])
         known = {archive.sequence for archive, _ in sealed}
         unsealed = tuple(one for one in state.unsealed if one not in known)
-        return replace(state, sequence=sequence, committed=committed, unsealed=unsealed)
+        # The directory knows of a life that the ledger does not know, or not to its end: nothing says how that life ended.
+        unsettled = state.unsettled or sequence > state.sequence
+        return replace(state, sequence=sequence, committed=committed, unsealed=unsealed, unsettled=unsettled)
 
     def _archives(self) -> list[tuple[naming.ArchiveId, Path]]:
         """All archives of the instance that the directory shows, oldest first."""

@@ -6,8 +6,6 @@ Invariants: no whole batch is given up, and no byte is thrown away: torn ends go
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from operator import eq
@@ -19,8 +17,7 @@ from codec.errors import CodecError
 from codec.footer import LostBytes
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held, open_regular
-from consumer.archive.ledger import Ledger
+from consumer.archive.durable import Disk, open_regular
 from consumer.archive.losses import Expected, losses
 from consumer.archive.reader import ArchiveFile, Gap, events_or_none
 from consumer.archive.stretch import Stretch, is_zeros
@@ -28,8 +25,6 @@ from consumer.archive.survey import Survey, survey
 from consumer.archive.tombstones import is_removed
 from consumer.archive.watermark import read_watermark
 from consumer.archive.writer import Index, Place, Sealed, publish
-
-RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +66,7 @@ def recover(disk: Disk, place: Place, path: Path, given_up: Abandoned | None = N
         surveyed = survey(path, _known_bytes(found, given_up))
         if surveyed.file != (found.st_dev, found.st_ino):
             return Finding(path, "deferred", reason="replaced by another file while it was read")
-        return _mend(disk, place, fd, surveyed)
+        return _mend(disk, place, fd, surveyed, given_up.events if given_up else 0)
     except (OSError, CodecError) as error:  # CodecError: with a foreign archive, its footer may be too large
         return Finding(path, "deferred", reason=str(error))
     finally:
@@ -85,16 +80,16 @@ def _known_bytes(found: os.stat_result, given_up: Abandoned | None) -> int | Non
     return given_up.committed
 
 
-def _mend(disk: Disk, place: Place, fd: int, found: Survey) -> Finding:
+def _mend(disk: Disk, place: Place, fd: int, found: Survey, committed: int) -> Finding:
     if newer := next((gap for gap in found.gaps if gap.kind == "newer"), None):
         return Finding(found.path, "deferred", found.events, found.gaps, reason=newer.reason)
     if not found.batches:
         return _set_empty_aside(disk, found)
     if found.damaged and found.seal is None:
-        return _rebuild_open(disk, place, found)
+        return _rebuild_open(disk, place, found, committed)
     if found.seal is None:
         _cut_torn_tail(disk, fd, found)
-        disk.append(fd, _index(found).encode_end(len(found.head_raw), _lost(found)))
+        disk.append(fd, _index(found).encode_end(len(found.head_raw), _lost(found, committed)))
     disk.sync(fd)  # also where the end was there already: nobody knows whether it was synced
     sealed = _publish(disk, place, fd, found)
     return Finding(found.path, "sealed", found.events, found.gaps, sealed)
@@ -147,12 +142,13 @@ def _index(found: Survey) -> Index:
     return index
 
 
-def _lost(found: Survey) -> list[LostBytes]:
-    """The gaps of an open archive that may have been acknowledged, for the footer."""
+def _lost(found: Survey, committed: int) -> list[LostBytes]:
+    """The gaps of an open archive that may have been acknowledged, for the footer. `committed`: events that are known to have been."""
     assert found.id is not None, "an open archive has a name"
     mark = read_watermark(found.path.parent, found.id.instance)
-    counted = mark is not None and mark.sequence == found.id.sequence
-    return losses(found, Expected(mark.events, exact=False) if mark and counted else None, sealed=False)
+    if mark is not None and mark.sequence == found.id.sequence:
+        committed = max(committed, mark.events)
+    return losses(found, Expected(committed, exact=False) if committed else None, sealed=False)
 
 
 def _publish(disk: Disk, place: Place, fd: int, found: Survey) -> Sealed:
@@ -217,11 +213,11 @@ def _head_of(found: Survey) -> Head:
     return Head(found.id.instance, found.id.sequence, found.batches[0].header.first_arrived_us, "")
 
 
-def _rebuild_open(disk: Disk, place: Place, found: Survey) -> Finding:
+def _rebuild_open(disk: Disk, place: Place, found: Survey, committed: int) -> Finding:
     target = _target(place, found)
     if not _is_rebuilt(target, found):  # else a repair ended after this step, and before the next
         fresh = found.path.with_name(found.path.name + ".mending")
-        rebuild(disk, found, fresh, _lost(found))
+        rebuild(disk, found, fresh, _lost(found, committed))
         disk.make_directory(target.parent)
         disk.rename(fresh, target)
     disk.rename(found.path, found.path.with_name(found.path.name + naming.DAMAGED_SUFFIX))
@@ -246,55 +242,3 @@ def free_name(wanted: Path) -> Path:
         number += 1
         name = wanted.with_name(f"{wanted.name}.{number}")
     return name
-
-
-def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iterator[Finding]:
-    """Recover the open archives of one instance whose lock the caller holds, oldest first, and note them in its ledger."""
-    _finish_seals(disk, place, ledger)
-    paths = orphans(place.directory, instance)
-    if paths:
-        _note(ledger.update)  # the sequences that the directory shows: an empty archive takes its own along
-    for path in paths:
-        finding = recover(disk, place, path)
-        if finding.sealed is not None:
-            _note(partial(note_sealed, ledger, finding.sealed))
-        yield finding
-
-
-def _finish_seals(disk: Disk, place: Place, ledger: Ledger) -> None:
-    """Archives that a dead life renamed and did not note: their directories are synced before anything else is, and the
-    newest is noted in the ledger. A disk that refuses keeps them on its list of directories that wait."""
-    for _, path in ledger.not_noted:
-        above = [parent for parent in path.parents if place.directory in (parent, *parent.parents)]
-        disk.unsynced |= dict.fromkeys(above)
-    with suppress(OSError):
-        disk.sync_waiting()
-        for archive, path in ledger.not_noted[-1:]:
-            ledger.note_sealed(archive, path.name, digest(path), survey(path).end)
-
-
-def note_sealed(ledger: Ledger, sealed: Sealed) -> None:
-    """Note an archive in the ledger of its instance. Raises OSError."""
-    ledger.note_sealed(sealed.archive, sealed.path.name, sealed.sha256, sealed.events)
-
-
-def _note(step: Callable[[], None]) -> None:
-    """The ledger helps and decides nothing: on a disk that refuses, recovery goes on without it."""
-    with suppress(OSError):
-        step()
-
-
-def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:
-    """Recover the open archives of all other instances of the directory that are dead."""
-    instances = {archive.instance for path in orphans(place.directory) if (archive := naming.parse_open(path))}
-    for instance in sorted(instances - {own}):
-        with held(disk, naming.lock_path(place.directory, instance), RECOVERING) as free:
-            if free:
-                yield from recover_own(disk, place, Ledger(disk, place.directory, instance), instance)
-
-
-def orphans(directory: Path, instance: str | None = None) -> list[Path]:
-    """Open archives, of one instance or of all, oldest first."""
-    paths = directory.glob("*" + naming.OPEN_SUFFIX)
-    found = [(archive, path) for path in paths if (archive := naming.parse_open(path))]
-    return [path for archive, path in sorted(found) if instance in (None, archive.instance)]

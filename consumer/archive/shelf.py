@@ -13,7 +13,7 @@ from codec.archive import Head
 from codec.event import Event
 from codec.watermark import Watermark
 from consumer import log
-from consumer.archive import recovery
+from consumer.archive import orphans, recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_again
@@ -25,6 +25,9 @@ from consumer.archive.unsettled import Place as EventPlace
 from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.errors import StorageFault
+
+RECOVERY_SHARE = 0.1  # of the time, at most, goes into recoveries that fail again and again
+QUICK_S = 0.1  # a shorter one may be tried again at any time
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,7 @@ class Shelf:
     last_roll: str = ""
     writer: ArchiveWriter | None = None
     _abandoned: list[recovery.Abandoned] = field(default_factory=list)
+    _recover_at: float = 0.0
 
     def append(self, events: Sequence[Event]) -> Receipt:
         """Make the events durable. Raises StorageFault when neither the open archive nor a new one takes them."""
@@ -125,13 +129,11 @@ class Shelf:
         self.guard()
         self.recover_abandoned()
         state = self.ledger.state
+        # Taken before the attempt, because whatever is in the way of this name would be in the way again.
         head = Head(
-            self.settings.instance, state.sequence + 1, int(self.wall() * 1_000_000), self.boot_id,
+            self.settings.instance, self.ledger.next_sequence(), int(self.wall() * 1_000_000), self.boot_id,
             window=self.settings.window, previous=state.previous, predecessor=state.committed,
         )  # fmt: skip
-        # In memory only until it is sealed: until then the open file itself keeps the number. Counted before the
-        # attempt, because whatever is in the way of this name would be in the way again.
-        self.ledger.hold_sequence(state.sequence + 1)
         self.writer = ArchiveWriter(self.disk, self.settings.place, head, self.clock, self.wall)
         log.emit("archive_opened", archive=str(self.writer.id))
         return self.writer
@@ -139,23 +141,35 @@ class Shelf:
     def _abandon(self, writer: ArchiveWriter, fault: StorageFault) -> None:
         self.writer = None
         self._abandoned.append(recovery.Abandoned(writer.path, writer.committed, writer.file, writer.fill.events))
+        if writer.fill.events:
+            self._note(lambda: self.ledger.note_abandoned(writer.id.sequence, writer.fill.events))
         writer.abandon()
         log.emit("archive_abandoned", archive=str(writer.id), reason=fault.reason, detail=fault.what)
 
     def recover_abandoned(self) -> None:
-        """Mend the archives that failed in this life, as far as the disk allows; the others stay for later."""
+        """Recover the archives that failed in this life, as far as the disk allows; the others stay for later."""
+        began = self.clock()
+        if began < self._recover_at:
+            return
         for entry in list(self._abandoned):
-            finding = recovery.recover(self.disk, self.settings.place, entry.path, entry)
-            report(finding)
-            if finding.outcome in ("sealed", "repaired", "empty", "gone"):
-                self._abandoned.remove(entry)
-                report_lost(entry, finding)
-            if finding.sealed is not None:
-                self._note_sealed(finding.sealed)
+            self._recover(entry)
+        took_s = self.clock() - began
+        if self._abandoned and took_s > QUICK_S:
+            # Each of them is read from its beginning: on a disk that takes no footer there are more of them all the time.
+            self._recover_at = began + took_s / RECOVERY_SHARE
+
+    def _recover(self, entry: recovery.Abandoned) -> None:
+        finding = recovery.recover(self.disk, self.settings.place, entry.path, entry)
+        report(finding)
+        if finding.outcome in ("sealed", "repaired", "empty", "gone"):
+            self._abandoned.remove(entry)
+            report_lost(entry, finding)
+        if finding.sealed is not None:
+            self._note_sealed(finding.sealed)
 
     def adopt(self, path: Path) -> None:
         """An archive of an earlier life that could not be mended at the start: it is tried again."""
-        self._abandoned.append(recovery.Abandoned(path))
+        self._abandoned.append(orphans.left_behind(path, self.ledger))
 
     def due(self) -> str | None:
         """Why the open archive should be sealed now, if it should."""
@@ -230,7 +244,7 @@ class Shelf:
 
     def _note_sealed(self, sealed: Sealed) -> None:
         self.on_sealed(sealed.path)
-        self._note(lambda: recovery.note_sealed(self.ledger, sealed))
+        self._note(lambda: orphans.note_sealed(self.ledger, sealed))
 
     def _note(self, step: Callable[[], None]) -> None:
         """Keep in the ledger what is only a help: if the disk refuses now, the next life finds it in the archives."""

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import orjson
 
-from consumer.archive import naming, recovery
+from consumer.archive import naming
 from consumer.archive.counted import counted
 from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
-from consumer.archive.recovery import Finding
+from consumer.archive.orphans import left_behind, note_sealed
+from consumer.archive.recovery import Finding, recover
 from consumer.archive.repair import judge_sealed, losses_of, repair_sealed
 from consumer.archive.survey import survey
 from consumer.archive.verdict import Verdict
@@ -149,9 +150,9 @@ def _repair(disk: Disk, path: Path) -> Finding:
         if not free:
             return Finding(path, "held", reason="its owner lives")
         ledger = Ledger(disk, path.parent, archive.instance)
-        finding = recovery.recover(disk, Place(path.parent), path)
+        finding = recover(disk, Place(path.parent), path, left_behind(path, ledger))
         if sealed := finding.sealed:
-            recovery.note_sealed(ledger, sealed)
+            note_sealed(ledger, sealed)
         return finding
 
 

@@ -5,7 +5,8 @@ The broker returns them when it notices that the channel is dead. That may be la
 archived more than a window by then, and may have ended too. So the last window of each generation counts, and not the last window of the
 instance. `begins` are the places at which generations began to archive, in order; they are kept in the ledger.
 Invariants: only heads, headers and footers are read. What is taken is bounded: by a window for each of BEGINS_MAX generations, by a
-number of events, by AGE_US within a generation, and by AGE_US of consuming since the generation ended.
+number of events, and by AGE_US of consuming since the generation ended. The time of arrival bounds nothing within a generation, because the
+clock may be set while it consumes.
 """
 
 from collections.abc import Callable
@@ -18,9 +19,11 @@ from consumer.archive.catalog import all_batches
 from consumer.archive.reader import Batch, open_archive
 
 AGE_US = 30 * 60 * 1_000_000  # RabbitMQ closes a channel on which an acknowledgement is missing for this long
-WINDOW_MAX = 65_535  # the largest prefetch of AMQP
+WINDOW_MAX = (
+    65_535 + 65_535 // 3 + 1
+)  # the largest prefetch of AMQP, and what was delivered before the window was widened to it
 BEGINS_MAX = 256  # generations that are remembered; the broker notices a dead connection within 30 s
-EVENTS_MAX = 4 * WINDOW_MAX  # events of all instances together
+EVENTS_MAX = 262_140  # events of all instances together
 
 Place = tuple[int, int]  # sequence and event
 FIRST: Place = (0, 0)
@@ -129,10 +132,9 @@ class _Generation:
                 return
 
     def _newest(self, batches: list[Batch], sequence: int, events: int) -> list[Batch]:
-        """The last batches that hold this number of events and arrived late enough, in order."""
-        oldest_us = (self.last_us or 0) - AGE_US
+        """The last batches that hold this number of events, in order."""
         at = len(batches)
-        while at and events > 0 and batches[at - 1].header.last_arrived_us >= oldest_us:
+        while at and events > 0:
             at -= 1
             events -= self._count(batches[at], sequence)
         return batches[at:]

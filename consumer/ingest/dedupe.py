@@ -23,7 +23,7 @@ KNOWN_S = (
     30 * 60.0
 )  # after this time without an acknowledgement RabbitMQ has closed the channel, and its messages have come again
 KNOWN_MAX = 8 * 65_535  # archived events that are known, at most; those that were learned first are forgotten first
-RECALL_SHARE = 0.1  # of the time, at most, is spent on asking the archives of other instances
+RECALL_SHARE = 0.1  # of the time, at most, is spent on asking the archives of other instances in vain
 
 Archived = tuple[str, Event]  # the position of an archived event, and the event
 
@@ -93,12 +93,17 @@ class Deduplicator:
             for index in again
             if not self._known_again(events, index, key := fingerprint(deliveries[index]))
         ]
-        if missing and (began := self._clock()) >= self._recall_at:
-            self._learn(self._recent.changed())
-            ended = self._clock()
+        if missing and self._clock() >= self._recall_at:
+            self._recall(events, missing)
+
+    def _recall(self, events: list[Event], missing: Sequence[tuple[int, bytes]]) -> None:
+        """Ask the archives of other instances. Only if the answer was of no use, the next question waits."""
+        began = self._clock()
+        self._learn(self._recent.changed())
+        ended = self._clock()
+        found = [self._known_again(events, index, key) for index, key in missing]
+        if not any(found):
             self._recall_at = ended + (ended - began) * (1 / RECALL_SHARE - 1)
-            for index, key in missing:
-                self._known_again(events, index, key)
 
     def _known_again(self, events: list[Event], index: int, key: bytes) -> bool:
         """Mark an event if an archived one is known that stands for it, which then stands for no other."""

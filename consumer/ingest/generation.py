@@ -19,6 +19,7 @@ from consumer.ingest.broker import Session
 from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Deduplicator
 from consumer.ingest.holding import Holding
 from consumer.ingest.loop import Receipt, archive_batches
+from consumer.ingest.window import wider
 
 WATCH_S = 1.0
 SYNC_SAMPLES = 4096
@@ -197,7 +198,7 @@ class Generation:
         prefetch = self.session.prefetch
         if self._window_is_held() and not self.batches.blocked and prefetch < self._pace.prefetch:
             # After an unclean end the window is small, and what is set aside is in it.
-            await self.session.consume(min(4 * prefetch, self._pace.prefetch))
+            await self.session.consume(wider(prefetch, self._pace.prefetch))
 
     def _on_stall(self, messages: int, idle_s: float, again: bool) -> None:
         queue = self.session.queue

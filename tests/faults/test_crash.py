@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from codec.event import Event
-from consumer.archive import naming, recovery
+from consumer.archive import naming, orphans
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
@@ -55,7 +55,7 @@ STEPS = range(1, steps() + 1)
 def recovered(directory: Path) -> list[Event]:
     """What the next life finds."""
     ledger = Ledger(Disk(), directory, "one")
-    findings = list(recovery.recover_own(Disk(), Place(directory), ledger, "one"))
+    findings = list(orphans.recover_own(Disk(), Place(directory), ledger, "one"))
     assert all(finding.outcome in ("sealed", "empty") for finding in findings)
     assert not list(directory.glob("*.open"))
     return archives.events(directory)
@@ -189,7 +189,7 @@ def test_a_process_killed_at_any_step_and_a_power_cut_in_the_next_life_lose_noth
     disk.fail_at, disk.unsynced = 0, {}
     ledger = Ledger(disk, before, "one")
     assert all(
-        finding.outcome in ("sealed", "empty") for finding in recovery.recover_own(disk, Place(before), ledger, "one")
+        finding.outcome in ("sealed", "empty") for finding in orphans.recover_own(disk, Place(before), ledger, "one")
     )
     shelf(before, disk).append(some(50, 1))
     _release(before)

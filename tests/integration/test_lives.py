@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.amqp import Field, encode_header
-from consumer.archive import naming, recovery
+from consumer.archive import naming, orphans
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.recent import Recent
@@ -58,7 +58,7 @@ class Life:
         lock = disk.take(naming.lock_path(directory, "one"))
         assert lock is not None
         ledger = Ledger(disk, directory, "one")
-        list(recovery.recover_own(disk, place, ledger, "one"))
+        list(orphans.recover_own(disk, place, ledger, "one"))
         ledger.update(running=True)
         self.shelf = Shelf(disk, ShelfSettings("one", place, RollPolicy(events_max=30), WINDOW), ledger)
         recent = Recent(disk, directory, "one", self.shelf.own, self.shelf.keep_begins)

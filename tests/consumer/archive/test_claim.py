@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from consumer.archive import claim as claims
-from consumer.archive import naming, recovery
+from consumer.archive import naming, orphans, recovery
 from consumer.archive.claim import Claim, purpose_of
 from consumer.archive.durable import Disk
-from consumer.archive.recovery import RECOVERING
+from consumer.archive.orphans import RECOVERING
 from consumer.archive.shelf import Shelf
 from consumer.archive.writer import Place
 from consumer.errors import Exit, Fatal
@@ -20,8 +20,8 @@ from tests.support.disk import ShadowDisk
 from tests.support.shelves import shelf, some
 
 
-async def take(directory: Path, disk: Disk | None = None) -> Claim:
-    return await Claim.take(disk or Disk(), Place(directory), "one")
+async def take(directory: Path, disk: Disk | None = None, instance: str = "one") -> Claim:
+    return await Claim.take(disk or Disk(), Place(directory), instance)
 
 
 async def test_a_claim_makes_the_directory_and_counts_lives_that_did_not_end(tmp_path: Path) -> None:
@@ -78,6 +78,36 @@ async def test_a_lost_ledger_says_nothing_of_what_may_come_again(
     one = shelf(tmp_path)
     one.append(some(0, 2))
     damage(one.ledger.path)
+    claim = await take(tmp_path)
+    assert claim.unsettled
+    claim.release()
+
+
+async def test_a_ledger_that_another_instance_made_anew_says_nothing_of_what_may_come_again(tmp_path: Path) -> None:
+    """The new ledger of a dead instance looked like that of one which had stopped cleanly."""
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    one.writer.abandon()
+    one.ledger.path.unlink()
+    (await take(tmp_path, instance="two")).release()
+    assert one.ledger.path.exists()
+    claim = await take(tmp_path)
+    assert claim.unsettled
+    claim.release()
+
+
+async def test_a_ledger_that_could_not_note_the_last_life_says_nothing_of_what_may_come_again(tmp_path: Path) -> None:
+    """A disk without inodes took the batches, and the ledger still named the clean stop of the life before."""
+    claim = await take(tmp_path)
+    claim.end(consumed=True, settled=True)
+    claim.release()
+    ended = claim.ledger.path.read_bytes()
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    one.writer.abandon()
+    one.ledger.path.write_bytes(ended)
     claim = await take(tmp_path)
     assert claim.unsettled
     claim.release()
@@ -178,14 +208,14 @@ async def test_recovery_of_another_instance_says_so_in_its_lock(
     assert other.writer is not None
     other.writer.abandon()
     purposes: list[str] = []
-    recover_own = recovery.recover_own
+    recover_own = orphans.recover_own
 
     def recover(*arguments: Any) -> Iterator[recovery.Finding]:
         if arguments[3] == "two":
             purposes.append(purpose_of(naming.lock_path(tmp_path, "two")))
         return recover_own(*arguments)
 
-    monkeypatch.setattr(recovery, "recover_own", recover)
+    monkeypatch.setattr(orphans, "recover_own", recover)
     (await take(tmp_path)).release()
     assert purposes == [RECOVERING]
 

@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 
 from codec.event import Event
-from consumer.archive import naming, recovery
+from consumer.archive import recovery
 from consumer.archive.durable import Disk
-from consumer.archive.ledger import Ledger
-from consumer.archive.listing import find_archives
 from consumer.archive.recovery import Abandoned, Finding
 from consumer.archive.repair import repair_sealed
 from consumer.archive.verify import verify
@@ -150,23 +148,6 @@ def test_a_full_disk_defers_and_the_next_attempt_succeeds(orphan: Path, call: st
     assert faults(orphan.parent) == []
 
 
-def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(tmp_path: Path) -> None:
-    """A free lock of the instance means that it is dead; its ledger then knows its last archive."""
-    dead, alive = shelf(tmp_path, instance="dead"), shelf(tmp_path, instance="alive")
-    for one in (dead, alive):
-        one.append(some(0, 1))
-        assert one.writer is not None
-        one.writer.abandon()
-    lock = Disk().take(naming.lock_path(tmp_path, "alive"))
-    findings = list(recovery.recover_others(Disk(), Place(tmp_path), own="me"))
-    assert [finding.path.name for finding in findings] == ["dead-00000001.kvp.zst.open"]
-    previous = Ledger(Disk(), tmp_path, "dead").state.previous
-    assert previous is not None
-    assert previous.sha256 == recovery.digest(find_archives([tmp_path / "20251121"])[0])
-    assert lock is not None
-    Disk().close(lock)
-
-
 def test_a_sealed_archive_that_was_damaged_is_rebuilt_and_kept(orphan: Path) -> None:
     sealed = recover(orphan).sealed
     assert sealed is not None
@@ -246,25 +227,6 @@ def test_bytes_that_were_kept_are_never_replaced_by_others(orphan: Path) -> None
     recover(orphan)
     assert aside.read_bytes() == b"kept before"
     assert aside.with_name(aside.name + ".2").read_bytes() == raw[last:-5]
-
-
-def test_an_empty_orphan_takes_its_sequence_along(tmp_path: Path) -> None:
-    (tmp_path / "one-00000041.kvp.zst.open").touch()
-    ledger = Ledger(Disk(), tmp_path, "one")
-    assert [finding.outcome for finding in recovery.recover_own(Disk(), Place(tmp_path), ledger, "one")] == ["empty"]
-    assert Ledger(Disk(), tmp_path, "one").state.sequence == 41
-
-
-def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
-    for serial in range(3):
-        one = shelf(tmp_path)
-        one.append(some(serial, 1))
-        assert one.writer is not None
-        one.writer.abandon()
-    disk = ShadowDisk(tmp_path)
-    disk.replace = lambda path, raw: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))  # type: ignore[method-assign]
-    findings = recovery.recover_own(disk, Place(tmp_path), Ledger(disk, tmp_path, "one"), "one")
-    assert [finding.outcome for finding in findings] == ["sealed"] * 3
 
 
 def test_a_head_that_says_something_else_writes_nothing_outside(orphan: Path) -> None:

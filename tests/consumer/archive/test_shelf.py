@@ -11,11 +11,12 @@ from consumer.archive import recovery
 from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
+from consumer.archive.naming import SEQUENCE_MAX
 from consumer.archive.reader import ArchiveFile
-from consumer.archive.recovery import digest
+from consumer.archive.recovery import Finding, digest
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
-from consumer.errors import StorageFault
+from consumer.errors import Exit, Fatal, StorageFault
 from tests.support import archives
 from tests.support.disk import ShadowDisk, fail_on
 from tests.support.shelves import shelf, some
@@ -325,3 +326,36 @@ def test_after_a_defect_in_the_middle_of_an_append_nothing_of_it_is_sealed(
     one.recover_abandoned()
     assert [verdict.faults for verdict in verify([tmp_path])] == [[], []]
     assert len(archives.events(tmp_path)) == 4
+
+
+def test_without_a_sequence_left_no_archive_is_opened(tmp_path: Path) -> None:
+    """Its name had a digit too many, and no reader found the events that were acknowledged."""
+    tmp_path.joinpath(f"one-{SEQUENCE_MAX - 1}.kvp.zst.open").touch()
+    one = shelf(tmp_path, events_max=3)
+    one.append(some(0, 3))
+    with pytest.raises(Fatal, match="move away") as caught:
+        one.append(some(3, 3))
+    assert caught.value.exit is Exit.DIRECTORY
+    assert archives.events(tmp_path) == some(0, 3)
+
+
+def test_recoveries_that_fail_again_and_again_take_a_tenth_of_the_time_at_most(tmp_path: Path) -> None:
+    """On a disk that takes no footer, each archive that waits was read again at each new one and at each probe."""
+    now, recovered = 0.0, 0
+    one = shelf(tmp_path)
+    for number in range(14):
+        one.adopt(tmp_path / f"one-{number + 1:08d}.kvp.zst.open")
+
+    def recover(_disk: Disk, _place: Place, path: Path, _entry: recovery.Abandoned) -> Finding:
+        nonlocal now, recovered
+        now, recovered = now + 0.06, recovered + 1
+        return Finding(path, "deferred", reason="File too large")
+
+    one.clock = lambda: now
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recovery, "recover", recover)
+        while now < 1000:
+            now += 0.01
+            one.recover_abandoned()
+    assert recovered * 0.06 <= 110
+    assert recovered > 14

@@ -103,7 +103,7 @@ def test_a_begin_before_which_nothing_was_archived_is_not_kept(generations: Gene
     generations.archive(0, 10)
     generations.shelf.roll("stop")
     for _ in range(300):
-        generations.shelf.ledger.hold_sequence(generations.shelf.ledger.state.sequence + 1)
+        generations.shelf.ledger.next_sequence()
         generations.begin()
         generations.begins = list(generations.plan().begins)
     assert len(generations.begins) == 1

@@ -139,7 +139,19 @@ def test_a_batch_that_another_instance_archived_while_we_run_is_marked() -> None
     assert archives.asked == 1
 
 
-def test_asking_other_instances_takes_a_tenth_of_the_time_at_most() -> None:
+def test_after_an_answer_of_use_the_next_question_does_not_wait() -> None:
+    """Two instances that died within a second: the archives of the second one were not asked for."""
+    archives = Archives()
+    archives.takes_s = 1.0
+    made = archives.deduplicator()
+    for number, name in enumerate(("first", "second")):
+        found = delivery(number, b"%d" % number)
+        archives.news = [(f"{name}-00000001:0", describe(found))]
+        assert marks(made.events([again(found)])) == [f"{name}-00000001:0"]
+    assert archives.asked == 2
+
+
+def test_asking_other_instances_in_vain_takes_a_tenth_of_the_time_at_most() -> None:
     archives = Archives()
     archives.takes_s = 0.25
     made = archives.deduplicator()

@@ -1,0 +1,78 @@
+"""Open archives of lives that have ended: find them, recover them, and note them in the ledger of their instance.
+
+Invariants: the caller holds the lock of the instance, or takes it; archives are recovered oldest first. The ledger helps and decides nothing:
+on a disk that refuses it, recovery goes on without it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from consumer.archive import naming
+from consumer.archive.durable import Disk, held
+from consumer.archive.ledger import Ledger
+from consumer.archive.recovery import Abandoned, Finding, digest, recover
+from consumer.archive.survey import survey
+from consumer.archive.writer import Place, Sealed
+
+RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one
+
+
+def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iterator[Finding]:
+    """Recover the open archives of one instance whose lock the caller holds, oldest first, and note them in its ledger."""
+    _finish_seals(disk, place, ledger)
+    paths = orphans(place.directory, instance)
+    if paths:
+        _note(ledger.update)  # the sequences that the directory shows: an empty archive takes its own along
+    for path in paths:
+        finding = recover(disk, place, path, left_behind(path, ledger))
+        if finding.sealed is not None:
+            _note(partial(note_sealed, ledger, finding.sealed))
+        yield finding
+
+
+def left_behind(path: Path, ledger: Ledger) -> Abandoned:
+    """What the ledger knows of an open archive."""
+    archive = naming.parse_open(path)
+    return Abandoned(path, events=ledger.state.committed_events(archive.sequence) if archive else 0)
+
+
+def _finish_seals(disk: Disk, place: Place, ledger: Ledger) -> None:
+    """Archives that a dead life renamed and did not note: their directories are synced before anything else is, and the
+    newest is noted in the ledger. A disk that refuses keeps them on its list of directories that wait."""
+    for _, path in ledger.not_noted:
+        above = [parent for parent in path.parents if place.directory in (parent, *parent.parents)]
+        disk.unsynced |= dict.fromkeys(above)
+    with suppress(OSError):
+        disk.sync_waiting()
+        for archive, path in ledger.not_noted[-1:]:
+            found = survey(path)
+            original = found.footer.rewritten_from if found.footer else None  # it may have been repacked since
+            ledger.note_sealed(archive, path.name, original or digest(path), found.end)
+
+
+def note_sealed(ledger: Ledger, sealed: Sealed) -> None:
+    """Note an archive in the ledger of its instance. Raises OSError."""
+    ledger.note_sealed(sealed.archive, sealed.path.name, sealed.sha256, sealed.events)
+
+
+def _note(step: Callable[[], None]) -> None:
+    with suppress(OSError):
+        step()
+
+
+def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:
+    """Recover the open archives of all other instances of the directory that are dead."""
+    instances = {archive.instance for path in orphans(place.directory) if (archive := naming.parse_open(path))}
+    for instance in sorted(instances - {own}):
+        with held(disk, naming.lock_path(place.directory, instance), RECOVERING) as free:
+            if free:
+                yield from recover_own(disk, place, Ledger(disk, place.directory, instance), instance)
+
+
+def orphans(directory: Path, instance: str | None = None) -> list[Path]:
+    """Open archives, of one instance or of all, oldest first."""
+    paths = directory.glob("*" + naming.OPEN_SUFFIX)
+    found = [(archive, path) for path in paths if (archive := naming.parse_open(path))]
+    return [path for archive, path in sorted(found) if instance in (None, archive.instance)]
