@@ -31,6 +31,7 @@ from consumer.sections import Settings
 from consumer.watch.backends import Backend, choose
 from consumer.watch.follower import Follower
 from consumer.watch.lines import Line
+from consumer.watch.paths import directories_of
 from consumer.watch_state import WatchState
 
 LOOK_S = 0.5
@@ -58,7 +59,7 @@ class Watching:
     ) -> None:
         absolute = [path.absolute() for path in paths]
         self._target, self._state, self._backend = target, state, backend
-        self._directories = {path.parent for path in absolute}
+        self._paths = absolute
         self._arm()  # before a file is opened, so that no rename is missed
         self._backend.changes()
         self._followers = [
@@ -132,7 +133,7 @@ class Watching:
 
     def _arm(self) -> None:
         try:
-            self._backend.arm({directory for directory in self._directories if directory.is_dir()})
+            self._backend.arm(set().union(*map(directories_of, self._paths)))
         except OSError as error:  # no more watches to be had: the files are looked at every LOOK_S
             log.emit("watch_failed", reason=str(error))
 

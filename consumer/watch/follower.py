@@ -2,23 +2,23 @@
 
 Invariants: a file is read only if its history explains it: it has the watched name; or it had it, as renames that were seen
 or its inode with the checksum of what was read of it prove; or it is a copy that begins with exactly what was read; or, where
-renames were not seen (while nobody looked, by polling, after a loss), the same rotation named it after a file that is proven,
+renames were not seen (while nobody looked, by polling, after a loss, of a symbolic link), the same rotation named it after a file that is proven,
 or a rotation named it and it was written after the file that was read last, which is not there any more.
 A compressed file is never read, nor one that is watched itself. `positions` never passes what was confirmed.
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
 from consumer import log
-from consumer.watch.lines import Line, OpenFile, Position, holds
-from consumer.watch.paths import changed_ns, inode_of, kind_of, open_file, size_of
-from consumer.watch.renames import Change, History, inserted, is_compressed, rotations, successors
+from consumer.watch.lines import Line, OpenFile, Position
+from consumer.watch.neighbours import TRIES, Neighbours
+from consumer.watch.paths import inode_of, kind_of, open_file, size_of
+from consumer.watch.renames import Change, History
 
 LINGER_S = 10.0  # how long a file that lost its name is read after it last grew: its writer may not know yet
-TRIES = 3  # to open a file whose name a rotation is changing
 BATCH_LINES = 500
 BATCH_BYTES = 8 << 20
 
@@ -38,7 +38,7 @@ class Follower:
         watched: Collection[Path] = (),
     ) -> None:
         self.path = path
-        self._watched = {*watched, path}
+        self._beside = Neighbours(path, watched)
         self._files: list[OpenFile] = []  # the oldest first; the last one has the name
         self._history = History(path)
         self._blind = False  # renames may not have been seen
@@ -53,6 +53,10 @@ class Follower:
     @property
     def _named(self) -> OpenFile | None:
         return self._files[-1] if self._files and self._files[-1].until is None else None
+
+    @property
+    def _held(self) -> set[int]:
+        return {file.inode for file in self._files}
 
     def positions(self) -> list[Position]:
         """Up to where each file has been confirmed, the oldest first."""
@@ -77,6 +81,7 @@ class Follower:
         """
         self._blind |= changes is None
         self._history.note(changes or ())
+        self._blind |= self.path.is_symlink()  # it may lead through other directories, and where it leads may change
         for file in [file for file in self._files if file.changed()]:
             self._restart(file)
         self._unseen |= self._blind and self._rotated()
@@ -100,12 +105,12 @@ class Follower:
         """The file that had the name, those that had it in between, and the one that has it now: in this order."""
         self._release_name()
         for name in self._history.former:
-            if not self._foreign(name) and (fd := open_file(name)) is not None:
+            if not self._beside.is_foreign(name) and (fd := open_file(name)) is not None:
                 self._adopt_rotated(fd)
             self._history.opened(name)
         if self._unseen:
             for inode in self._successors():
-                if (fd := self._open_inode(inode)) is not None:
+                if (fd := self._beside.open_inode(inode)) is not None:
                     self._adopt_rotated(fd)
             self._unseen, self._gone = False, None
         self._take_name()
@@ -135,40 +140,25 @@ class Follower:
             log.emit("watch_failed", reason=f"{self.path} is {kind}; a regular file is expected")
 
     def _adopt_rotated(self, fd: int) -> None:
-        if os.fstat(fd).st_ino in {file.inode for file in self._files}:
+        if os.fstat(fd).st_ino in self._held:
             os.close(fd)
         else:
             self._linger(OpenFile(fd))
 
-    def _open_inode(self, inode: int) -> int | None:
-        """Open a file of the directory by its inode, although a rotation may be changing its name."""
-        for _ in range(TRIES):
-            path = self._beside().get(inode)
-            if path is None or self._foreign(path):
-                return None
-            if (fd := open_file(path)) is not None:
-                if os.fstat(fd).st_ino == inode:
-                    return fd
-                os.close(fd)
-        return None
-
     def _linger(self, file: OpenFile, seconds: float | None = None) -> None:
         file.until = monotonic() + (LINGER_S if seconds is None else seconds)
         self._files.insert(len(self._files) - (self._named is not None), file)
-
-    def _foreign(self, path: Path) -> bool:
-        return is_compressed(path.name) or path in self._watched
 
     # What was read before
 
     def _resume(self, position: Position) -> None:
         """Go on in the file that a position is of, under the name that it has now, or in a copy of it."""
         for _ in range(TRIES):  # a rotation may be changing names
-            path = self._beside().get(position.inode)
-            fd = None if path is None else self._proven(path, position)
+            path = self._beside.files().get(position.inode)
+            fd = None if path is None else self._beside.proven(path, position)
             named = fd is not None and os.fstat(fd).st_ino == inode_of(self.path)
             if fd is None:
-                fd = self._copy_of(position)
+                fd = self._beside.copy_of(position, self._held)
             if fd is not None:
                 file = OpenFile(fd, position)
                 self._files.append(file) if named else self._linger(file)
@@ -186,68 +176,22 @@ class Follower:
         log.emit("file_truncated", path=str(self.path), size=os.fstat(file.fd).st_size, position=file.offset)
         fresh = OpenFile(os.dup(file.fd))
         fresh.until = file.until
-        copy = self._copy_of(file.position)
+        copy = self._beside.copy_of(file.position, self._held)
         self._unseen |= copy is not None
         file.move_to(-1 if copy is None else copy)
         file.until = 0.0 if copy is None else monotonic() + LINGER_S  # a copy is also what proves the next ones
         self._files.insert(self._files.index(file) + 1, fresh)
 
-    def _beside(self) -> dict[int, Path]:
-        """The files of the directory by inode; of those with several names, the one that is followed."""
-        found: dict[int, Path] = {}
-        try:
-            with os.scandir(self.path.parent) as entries:
-                for entry in entries:
-                    if entry.is_file(follow_symlinks=False):
-                        found.setdefault(entry.inode(), Path(entry.path))
-        except FileNotFoundError:
-            return found
-        if (inode := inode_of(self.path)) is not None:
-            found[inode] = self.path
-        return found
-
-    def _proven(self, path: Path, position: Position) -> int | None:
-        """Open a file that holds what a position counts. One of which nothing was seen must have a name of the rotation."""
-        seen = position.offset or position.head
-        if path != self.path and (self._foreign(path) or not (seen or inserted(self.path.name, path.name))):
-            return None
-        fd = open_file(path)
-        if fd is None:
-            return None
-        if holds(fd, position):
-            return fd
-        os.close(fd)
-        return None
-
-    def _copy_of(self, position: Position) -> int | None:
-        """Open the newest copy of what was read: `copytruncate` makes one, with the lines that were not read yet."""
-        held = {file.inode for file in self._files}
-        copies = [
-            path for inode, path in self._beside().items()
-            if (position.offset or position.head) and path != self.path and inode not in held and inserted(self.path.name, path.name)
-        ]  # fmt: skip
-        for path in sorted(copies, key=changed_ns, reverse=True):
-            if (fd := self._proven(path, position)) is not None:
-                return fd
-        return None
-
     def _successors(self) -> list[int]:
         """The inodes of files that the rotation has named after the newest one that is proven, the oldest first."""
-        beside = self._beside()
-        inodes = {path.name: inode for inode, path in beside.items()}
         if self._gone is not None:
-            since = self._gone.changed_ns
-            return self._changed_since(since, inodes, rotations(self.path.name, inodes)) if since else []
+            return self._beside.rotated(self._gone.changed_ns) if self._gone.changed_ns else []
         for file in reversed(self._files):
-            path = beside.get(file.inode)
-            if file.until is not None and file.fd >= 0 and path is not None and path != self.path:
-                since = os.fstat(file.fd).st_mtime_ns
-                return self._changed_since(since, inodes, successors(self.path.name, path.name, inodes))
+            if file.until is not None and file.fd >= 0:
+                found = self._beside.successors(file.inode, os.fstat(file.fd).st_mtime_ns)
+                if found is not None:
+                    return found
         return []
-
-    def _changed_since(self, since: int, inodes: Mapping[str, int], names: Iterable[str]) -> list[int]:
-        times = {name: changed_ns(self.path.with_name(name)) for name in names}
-        return [inodes[name] for name in sorted(times, key=lambda name: times[name]) if times[name] >= since]
 
     # Their lines
 

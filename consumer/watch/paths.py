@@ -5,6 +5,24 @@ import stat
 from pathlib import Path
 
 
+def names_of(path: Path) -> list[Path]:
+    """The path, and the name of its target if it is a symbolic link. Raises OSError."""
+    if not path.is_symlink():
+        return [path]
+    target = Path(os.path.realpath(path))
+    if target.parent == Path(os.path.realpath(path.parent)):
+        target = path.with_name(target.name)  # one directory has one name
+    return [path, target]
+
+
+def directories_of(path: Path) -> set[Path]:
+    """The directories in which a rotation may rename the file of a path: its own, and that of its target. Only those that are there."""
+    try:
+        return {name.parent for name in names_of(path) if name.parent.is_dir()}
+    except OSError:
+        return set()  # a name that cannot be looked at: the look says so
+
+
 def open_file(path: Path) -> int | None:
     """Open a file; None if it does not exist or is no regular file. A pipe is not waited for. Raises OSError."""
     try:

@@ -574,3 +574,32 @@ def test_a_copy_of_a_file_of_which_nothing_was_read_yet_is_read(app: Path, stopp
         follower = restart(app, follower)
     assert texts(follower, []) == [b"one", b"two", b"three"]
     follower.close()
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+@pytest.mark.parametrize("dated", [True, False])
+def test_the_target_of_a_link_may_be_rotated_twice_between_two_looks(
+    tmp_path: Path, stopped: bool, dated: bool
+) -> None:
+    """The file in the middle was lost in silence: the renames of the directory of the target are not seen."""
+    real, link = tmp_path / "real", tmp_path / "links" / "app.log"
+    real.mkdir()
+    link.parent.mkdir()
+    names = [real / f"app-2026-11-2{day}.log" for day in (6, 7, 8)] if dated else [real / "app.log"]
+    link.symlink_to(names[0])
+    names[0].write_bytes(b"one\n")
+    follower = Follower(link, from_start=True)
+    assert texts(follower, []) == [b"one"]
+    add(names[0], b"more\n")
+    for number, line in enumerate((b"two\n", b"three\n"), 1):
+        if dated:
+            link.unlink()
+            link.symlink_to(names[number])
+        else:
+            names[0].rename(real / f"app.log.{3 - number}")
+        link.write_bytes(line)
+    if stopped:
+        follower = restart(link, follower)
+    assert texts(follower, []) == [b"more", b"two", b"three"]
+    assert texts(follower, []) == []
+    follower.close()

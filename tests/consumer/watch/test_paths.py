@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from consumer.watch.paths import changed_ns, inode_of, open_file, size_of
+from consumer.watch.paths import changed_ns, directories_of, inode_of, names_of, open_file, size_of
 
 
 def test_a_file_that_is_not_there_is_an_answer(tmp_path: Path) -> None:
@@ -23,3 +23,18 @@ def test_a_pipe_and_a_directory_are_not_opened_and_not_waited_for(tmp_path: Path
     before = len(os.listdir("/proc/self/fd"))
     assert [open_file(path) for path in (tmp_path, tmp_path / "pipe", Path("/dev/null"))] == [None, None, None]
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_link_has_the_name_of_its_target_too(tmp_path: Path) -> None:
+    real, links = tmp_path / "real", tmp_path / "links"
+    real.mkdir()
+    links.mkdir()
+    (links / "log").symlink_to(real / "app.log")
+    (links / "same").symlink_to("other")
+    (tmp_path / "again").symlink_to(links)
+    assert names_of(real / "app.log") == [real / "app.log"]
+    assert names_of(links / "log") == [links / "log", real / "app.log"]
+    assert names_of(tmp_path / "again" / "same") == [tmp_path / "again" / "same", tmp_path / "again" / "other"]
+    assert directories_of(links / "log") == {real, links}
+    assert directories_of(tmp_path / "missing" / "log") == set()
+    assert directories_of(tmp_path / ("x" * 300)) == set()
