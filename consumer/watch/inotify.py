@@ -56,26 +56,34 @@ class Inotify:
         self._missed = True  # whether there may have been changes that were not seen
 
     def arm(self, directories: Collection[Path]) -> bool:
-        """Watch these directories and no others; whether one is watched that was not before. Raises OSError."""
+        """Watch these directories and no others; whether one is watched that was not before.
+
+        Raises OSError if one could not be watched, after the others. Of one that is not watched, `changes` says that some were missed.
+        """
         with self._lock:
             if self._closed:
                 return False
             for path in list(self._watches):
                 if path not in directories or _file(path) != self._files[path]:
                     self._forget(path)  # not wanted any more, or another directory has its name
-            fresh = False
-            for path in directories:
-                if path not in self._watches:
-                    fresh |= self._add(path)
-            self._missed |= fresh
-            return fresh
+            failures: list[OSError] = []
+            missing = [path for path in directories if path not in self._watches]
+            fresh = [path for path in missing if self._add(path, failures)]
+            self._missed |= bool(fresh or failures)
+            for failure in failures:
+                if not isinstance(failure, PermissionError):  # a directory that may not be read is only looked at
+                    raise failure
+            return bool(fresh)
 
-    def _add(self, path: Path) -> bool:
+    def _add(self, path: Path, failures: list[OSError]) -> bool:
         try:
             self._files[path] = _file(path)
             self._watches[path] = self._kernel.add_watch(path, self._mask)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
+        except (FileNotFoundError, NotADirectoryError):
             return False  # gone again; its parent tells when it is back
+        except OSError as failure:
+            failures.append(failure)
+            return False
         return True
 
     def _forget(self, path: Path) -> None:

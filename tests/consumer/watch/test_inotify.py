@@ -1,9 +1,13 @@
+import errno
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from asyncinotify import Inotify as Kernel
+from asyncinotify import Mask, Watch
 
 from consumer.watch.backends import EVERYWHERE
 from consumer.watch.inotify import Inotify
@@ -128,3 +132,32 @@ def test_renames_that_are_not_asked_for_are_not_kept_for_ever(
         (tmp_path / "a").touch()
         (tmp_path / "a").unlink()
     assert kernel.changes() is None
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
+def test_renames_of_a_directory_that_cannot_be_watched_are_said_to_be_missed(
+    kernel: Inotify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """The list of renames was empty, as if nothing had been renamed: of two rotations the file in the middle was lost."""
+    refused, other = tmp_path / "refused", tmp_path / "other"
+    refused.mkdir()
+    other.mkdir()
+    add_watch = Kernel.add_watch
+
+    def refuse(self: Kernel, path: Path, mask: Mask) -> Watch:
+        if path == refused:
+            raise OSError(code, os.strerror(code), str(path))
+        return add_watch(self, path, mask)
+
+    monkeypatch.setattr(Kernel, "add_watch", refuse)
+    for _ in range(2):
+        with suppress(OSError):
+            kernel.arm([refused, other])
+        assert kernel.changes() is None
+    (other / "file").touch()
+    assert kernel.dirty(1) == {other}
+    monkeypatch.undo()
+    assert kernel.arm([refused, other])
+    assert kernel.changes() is None
+    assert not kernel.arm([refused, other])
+    assert kernel.changes() == []
