@@ -8,14 +8,15 @@ A compressed file is never read, nor one that is watched itself. `positions` nev
 """
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
 from consumer import log
 from consumer.watch.lines import Line, OpenFile, Position
 from consumer.watch.neighbours import TRIES, Neighbours
-from consumer.watch.paths import inode_of, kind_of, open_file, size_of
+from consumer.watch.paths import inode_of, kind_of, open_file, report, size_of
 from consumer.watch.renames import Change, History
 
 LINGER_S = 10.0  # how long a file that lost its name is read after it last grew: its writer may not know yet
@@ -95,7 +96,7 @@ class Follower:
         except OSError as error:
             if resumed:
                 raise
-            log.emit("watch_failed", reason=f"{self.path}: {error.strerror or error}")
+            report(self.path, error)
 
     def _rotated(self) -> bool:
         named = self._named
@@ -105,15 +106,22 @@ class Follower:
         """The file that had the name, those that had it in between, and the one that has it now: in this order."""
         self._release_name()
         for name in self._history.former:
-            if not self._beside.is_foreign(name) and (fd := open_file(name)) is not None:
-                self._adopt_rotated(fd)
-            self._history.opened(name)
+            if self._beside.is_foreign(name) or self._adopt(partial(self._open_former, name)):
+                self._history.opened(name)
         if self._unseen:
-            for inode in self._successors():
-                if (fd := self._beside.open_inode(inode)) is not None:
-                    self._adopt_rotated(fd)
-            self._unseen, self._gone = False, None
+            self._look_for_unseen()
         self._take_name()
+
+    def _look_for_unseen(self) -> None:
+        """Files may have come and gone. What cannot be opened is tried again, and keeps no other file from being read."""
+        try:
+            inodes = self._successors()
+        except OSError as error:
+            report(self.path, error)
+            return
+        adopted = [self._adopt(partial(self._beside.open_inode, inode)) for inode in inodes]
+        if all(adopted):
+            self._unseen, self._gone = False, None
 
     def _release_name(self) -> None:
         """Let the file linger that has lost its name, to another one or because it was removed."""
@@ -139,11 +147,22 @@ class Follower:
         elif (kind := kind_of(self.path)) is not None:
             log.emit("watch_failed", reason=f"{self.path} is {kind}; a regular file is expected")
 
-    def _adopt_rotated(self, fd: int) -> None:
-        if os.fstat(fd).st_ino in self._held:
+    def _adopt(self, opening: Callable[[], int | None]) -> bool:
+        """Read a file that had the name in between, if it is not open already; whether nothing is left to be tried again."""
+        try:
+            fd = opening()
+        except OSError as error:
+            report(self.path, error)
+            return False
+        if fd is not None and os.fstat(fd).st_ino in self._held:
             os.close(fd)
-        else:
+        elif fd is not None:
             self._linger(OpenFile(fd))
+        return True
+
+    def _open_former(self, path: Path) -> int | None:
+        """Open a file that had the name. One that is open already may be closed to others since."""
+        return None if inode_of(path) in self._held else open_file(path)
 
     def _linger(self, file: OpenFile, seconds: float | None = None) -> None:
         file.until = monotonic() + (LINGER_S if seconds is None else seconds)
@@ -212,7 +231,7 @@ class Follower:
         try:
             lines = file.read(count, size)
         except OSError as error:
-            log.emit("watch_failed", reason=f"{self.path}: {error.strerror or error}")
+            report(self.path, error)
             return
         yield from lines
         if file.until is None:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from consumer.watch.lines import Position, holds
-from consumer.watch.paths import changed_ns, inode_of, names_of, open_file
+from consumer.watch.paths import changed_ns, inode_of, names_of, open_file, report
 from consumer.watch.renames import inserted, is_compressed, rotations, successors
 
 TRIES = 3  # to open a file whose name a rotation is changing
 
 
 class Neighbours:
-    """Of `path`. `watched`: the paths that are followed by themselves. Methods raise OSError."""
+    """Of `path`. `watched`: the paths that are followed by themselves. Methods raise OSError, unless they say otherwise."""
 
     def __init__(self, path: Path, watched: Collection[Path]) -> None:
         self._path = path
@@ -54,16 +54,25 @@ class Neighbours:
     def copy_of(self, position: Position, held: Collection[int]) -> int | None:
         """Open the newest copy of what was read: `copytruncate` makes one, with the lines that were not read yet.
 
-        `held`: inodes of files that are open already.
+        `held`: inodes of files that are open already. Raises nothing: what cannot be read is reported and is no copy.
         """
-        copies = [
-            path for inode, path in self.files().items()
-            if (position.offset or position.head) and path != self._path and inode not in held and self._is_named_after(path)
-        ]  # fmt: skip
-        for path in sorted(copies, key=changed_ns, reverse=True):
-            if (fd := self.proven(path, position)) is not None:
-                return fd
+        for path in self._perhaps_copies(position, held):
+            try:
+                if (fd := self.proven(path, position)) is not None:
+                    return fd
+            except OSError as error:
+                report(path, error)
         return None
+
+    def _perhaps_copies(self, position: Position, held: Collection[int]) -> list[Path]:
+        if not (position.offset or position.head):
+            return []
+        try:
+            others = [path for inode, path in self.files().items() if inode not in held and path != self._path]
+            return sorted(filter(self._is_named_after, others), key=changed_ns, reverse=True)
+        except OSError as error:
+            report(self._path, error)
+            return []
 
     def _is_named_after(self, path: Path) -> bool:
         return any(path.parent == base.parent and inserted(base.name, path.name) for base in self._bases())

@@ -4,6 +4,8 @@ import os
 import stat
 from pathlib import Path
 
+from consumer import log
+
 
 def names_of(path: Path) -> list[Path]:
     """The path, and the name of its target if it is a symbolic link. Raises OSError."""
@@ -68,3 +70,8 @@ def changed_ns(path: Path) -> int:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
+
+
+def report(path: Path, error: OSError) -> None:
+    """Log that a file could not be looked at: the one that the error names, or else `path`."""
+    log.emit("watch_failed", reason=f"{error.filename or path}: {error.strerror or error}")

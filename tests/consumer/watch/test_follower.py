@@ -603,3 +603,62 @@ def test_the_target_of_a_link_may_be_rotated_twice_between_two_looks(
     assert texts(follower, []) == [b"more", b"two", b"three"]
     assert texts(follower, []) == []
     follower.close()
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
+    """Files that may not be read: the tests may run as a user who may read everything."""
+    paths: set[Path] = set()
+    open_any = os.open
+
+    def opened(path: Path, flags: int, *arguments: int) -> int:
+        if path in paths:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return open_any(path, flags, *arguments)
+
+    monkeypatch.setattr(os, "open", opened)
+    return paths
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_rotated_file_that_may_not_be_read_any_more_keeps_no_other_from_being_read(
+    app: Path, closed: set[Path], said: list[str], seen: bool
+) -> None:
+    """The new file was not read for as long as the rotated one could not be opened, although it was open already."""
+    follower = Follower(app)
+    add(app, b"one\n")
+    assert texts(follower) == [b"one"]
+    first, second = app.with_name("app.log.2"), app.with_name("app.log.1")
+    add(app, b"two\n")
+    app.rename(first)
+    app.write_bytes(b"three\n")
+    app.rename(second)
+    app.write_bytes(b"four\n")
+    closed |= {first, second}
+    assert texts(follower, [Change(app, first), Change(app, second)] if seen else None) == [b"two", b"four"]
+    assert said == ["file_rotated", "watch_failed"]
+    closed.clear()
+    assert texts(follower, []) == [b"three"]
+    assert texts(follower, []) == []
+    assert said == ["file_rotated", "watch_failed"]
+    follower.close()
+
+
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_file_that_may_not_be_read_is_no_copy_of_a_truncated_one_and_leaks_nothing(
+    app: Path, closed: set[Path], said: list[str], stopped: bool
+) -> None:
+    """Each look left a descriptor open, and the truncated file was never read from its beginning."""
+    app.with_name("app.log.1").write_bytes(b"older\n")
+    closed.add(app.with_name("app.log.1"))
+    follower = Follower(app)
+    os.truncate(app, 0)
+    descriptors = len(os.listdir("/proc/self/fd"))
+    if stopped:
+        follower = restart(app, follower)
+    add(app, b"one\n")
+    assert texts(follower) == [b"one"]
+    assert texts(follower) == []
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert sorted(set(said)) == ["file_truncated", "watch_failed"]
+    follower.close()
