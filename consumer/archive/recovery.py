@@ -191,7 +191,8 @@ def rebuild(disk: Disk, found: Survey, fresh: Path, lost: list[LostBytes], origi
         disk.append(fd, head_raw)
         with ArchiveFile(found.path) as archive:
             for batch in found.batches:
-                disk.append(fd, archive.read(batch.offset, batch.size))
+                frame = archive.read(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
+                disk.append(fd, container.encode_batch_header(batch.header) + frame)
         index = _index(replace(found, head_raw=head_raw))
         disk.append(fd, index.encode_end(len(head_raw), lost, original or digest(found.path), _removed(found)))
         disk.sync(fd)

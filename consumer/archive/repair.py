@@ -17,9 +17,14 @@ from consumer.archive.listing import find_archives
 from consumer.archive.losses import Expected, losses
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import Finding, free_name, rebuild
-from consumer.archive.survey import Survey, survey
+from consumer.archive.survey import Survey, survey, with_indexed
 from consumer.archive.tombstones import LEVELS_MAX, SUFFIX
 from consumer.archive.watermark import read_watermark
+
+NOTHING_LEFT = (
+    "holds no whole batch, so that nothing of it can be kept: look for a copy; if there is none, move the file out of the "
+    "directory, and sign the missing archive off with verify --acknowledge"
+)
 
 
 def repair_sealed(disk: Disk, path: Path) -> Finding:
@@ -37,13 +42,14 @@ def repair_sealed(disk: Disk, path: Path) -> Finding:
             found = survey(path)
             outcome, reason = judge_sealed(path, found)
             if outcome == "repaired":
+                found = with_indexed(found)
                 lost = _rebuild(disk, path, found)
                 return Finding(path, outcome, found.events, found.gaps, lost=lost)
     return Finding(path, outcome, found.events, [] if outcome == "whole" else found.gaps, reason=reason)
 
 
 def losses_of(found: Survey) -> list[LostBytes]:
-    """The events that a repair of a sealed archive cannot keep, as far as it can be known."""
+    """The events that a repair of a sealed archive cannot keep, as far as it can be known. `found`: `with_indexed`."""
     return losses(found, _expected(found, _named(found)), sealed=True)
 
 
@@ -64,8 +70,8 @@ def judge_sealed(path: Path, found: Survey) -> tuple[str, str]:
         return "deferred", newer.reason
     if found.whole:
         return "whole", ""
-    if not found.batches:
-        return "deferred", "holds no whole batch"
+    if not with_indexed(found).batches:
+        return "deferred", NOTHING_LEFT
     return (
         ("repaired", "") if found.id else ("deferred", "neither its name nor its head names an instance and a sequence")
     )

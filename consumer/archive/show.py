@@ -14,7 +14,7 @@ from consumer.archive.listing import find_archives
 from consumer.archive.orphans import left_behind, note_sealed
 from consumer.archive.recovery import Finding, recover
 from consumer.archive.repair import judge_sealed, losses_of, repair_sealed
-from consumer.archive.survey import survey
+from consumer.archive.survey import survey, with_indexed
 from consumer.archive.verdict import Verdict
 from consumer.archive.verify import Mapped, verify
 from consumer.archive.writer import Place
@@ -160,6 +160,8 @@ def _foresee(path: Path) -> Finding:
     found = survey(path)
     if naming.parse_open(path) is None:
         outcome, reason = judge_sealed(path, found)
+        if outcome == "repaired":
+            found = with_indexed(found)
         lost = losses_of(found) if outcome == "repaired" else []
         return Finding(path, outcome, found.events, found.gaps, reason=reason, lost=lost)
     if is_held(path):

@@ -3,9 +3,11 @@
 Invariant: a survey changes nothing, and never raises for the content of a file.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from codec import archive as container
 from codec.errors import CodecError
 from codec.footer import Footer, IndexRow, decode_footer
 from codec.parts import FOOTER, PREFIX, frame_bytes, kind_of
@@ -15,7 +17,10 @@ from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a file holds. `footer`: also if only the seek table after it is damaged; `counted`: how many events it indexes."""
+    """What a file holds. `footer`: also if only the seek table after it is damaged; `counted`: how many events it indexes.
+
+    `rows`: the index of the footer, and `footer_at` where the footer begins.
+    """
 
     path: Path
     size: int
@@ -28,6 +33,8 @@ class Survey:
     footer: Footer | None = None
     counted: int | None = None
     footer_begun: bool = False
+    rows: Sequence[IndexRow] = ()
+    footer_at: int = 0
 
     @property
     def events(self) -> int:
@@ -81,7 +88,42 @@ def survey(path: Path, committed: int | None = None) -> Survey:
         begun = bool(gaps) and kind_of(archive.read(gaps[-1].offset, PREFIX.size)) == FOOTER
         return Survey(
             path, archive.size, archive.id, archive.head_raw, batches, gaps, seal, archive.file, footer, counted, begun,
+            rows, seal.offset if seal else gaps[-1].offset if gaps else archive.size,
         )  # fmt: skip
+
+
+def with_indexed(found: Survey) -> Survey:
+    """The same with the batches whose header is damaged and whose frame is not: the index of the footer has a copy of each header.
+
+    Gaps that consist of such batches are left out.
+    """
+    known = {batch.offset for batch in found.batches}
+    at = found.footer_at - sum(container.BATCH_HEADER_BYTES + row.header.compressed for row in found.rows)
+    restored = []
+    with ArchiveFile(found.path) as archive:
+        for row in found.rows:
+            batch = Batch(at, row.header)
+            if at not in known and _is_whole(archive, batch):
+                restored.append(batch)
+            at += batch.size
+    gaps = [
+        gap
+        for gap in found.gaps
+        if not gap.size or gap.size != sum(one.size for one in restored if _is_within(one, gap))
+    ]
+    batches = sorted([*found.batches, *restored], key=lambda batch: batch.offset)
+    return replace(found, batches=batches, gaps=gaps)
+
+
+def _is_whole(archive: ArchiveFile, batch: Batch) -> bool:
+    try:
+        return bool(archive.with_frame(batch).events())
+    except CodecError:
+        return False
+
+
+def _is_within(batch: Batch, gap: Gap) -> bool:
+    return gap.offset <= batch.offset and batch.offset + batch.size <= gap.offset + gap.size
 
 
 def _end_of(archive: ArchiveFile, at: int) -> tuple[Footer, list[IndexRow]] | None:

@@ -221,3 +221,31 @@ def test_two_repairs_of_one_archive_at_a_time_put_no_half_of_a_file_in_its_place
     assert repair_sealed(InterruptingDisk(other), path).outcome == "repaired"
     assert (verify_archive(path).state, verify_archive(path).events) == ("sealed", 6)
     assert said == ["another process repairs or compacts it, or deletes from it: try again when it has ended"]
+
+
+@pytest.mark.parametrize("damaged", [(0,), (1,), (0, 1), (0, 1, 2)], ids=str)
+def test_a_batch_whose_header_is_damaged_and_whose_frame_is_whole_is_kept(
+    sealed: list[Path], tmp_path: Path, damaged: tuple[int, ...]
+) -> None:
+    """The index has a copy of each header, by which `search` found the events that `repair` threw away."""
+    raw = bytearray(sealed[0].read_bytes())
+    for number in damaged:
+        at = offsets(sealed[0])[number] + 20
+        raw[at : at + 4] = b"XXXX"
+    rewrite(sealed[0], bytes(raw))
+    status, said = deedbox("repair", tmp_path)
+    assert (status, said.splitlines()[0].split(":")[0]) == (0, "repaired")
+    assert archives.events(tmp_path) == some(0, 12)
+    assert deedbox("verify", tmp_path)[0] == 0
+    assert gaps(find_archives([tmp_path])[0]) == []
+
+
+def test_of_an_archive_without_a_whole_batch_repair_says_what_to_do(sealed: list[Path], tmp_path: Path) -> None:
+    rewrite(sealed[1], sealed[1].read_bytes()[: offsets(sealed[1])[0] + 10])
+    status, said = deedbox("repair", tmp_path)
+    assert status == 1
+    assert "move the file out of the directory" in said
+    sealed[1].rename(tmp_path.parent / f"{tmp_path.name}-{sealed[1].name}")
+    assert deedbox("verify", tmp_path)[0] == 1
+    assert deedbox("verify", "--acknowledge", "--reason", "no copy", tmp_path)[0] == 0
+    assert deedbox("verify", tmp_path)[0] == 0
