@@ -13,7 +13,7 @@ from consumer.archive.counted import counted
 from consumer.archive.duplicates import Duplicates, Mode
 from consumer.archive.durable import Disk
 from consumer.errors import Exit
-from consumer.query.named import Hits, Name, find_named, hide, show_again
+from consumer.query.named import Hits, Name, find_named, hide, show_again, with_marked
 from consumer.query.show import Printer
 
 Say = Callable[[str], None]
@@ -56,38 +56,51 @@ def show_event(paths: Sequence[Path], text: str, format: str, mode: Mode, compla
 
 
 def delete(paths: Sequence[Path], text: str, terminal: Terminal, *, dry_run: bool = False, yes: bool = False) -> Exit:
-    """Hide the named events, durably; NOT_FOUND if there is none. Several are hidden only with `yes`.
+    """Hide the named events, durably; NOT_FOUND if there is none. Several with one id are hidden only with `yes`.
 
+    What is marked as a duplicate of an event goes with it: it holds the same bytes.
     Raises Fatal for an empty id, DeedboxError and OSError.
     """
     name = Name.parse(text)
     faults: list[str] = []
-    hits = list(find_named(paths, name, "kept", faults))
+    hits = with_marked(paths, name, "kept", faults)
     count = sum(len(one.events) for one in hits)
     if dry_run:
         for position, event in _positions(hits):
             terminal.say(f"would be deleted: {_shown(position, event)}")
-    elif count > 1 and not yes:
+    elif count > 1 and name.position is None and not yes:
         return _refuse(name, count, hits, terminal.complain)
     elif count:
         now = format_time(time.time_ns() // 1000)
-        hidden = sum(hide(Disk(), one, name, now) for one in hits)
+        hidden = sum(hide(Disk(), one, now) for one in hits)
         terminal.say(
             f"{counted(hidden, 'event')} deleted: hidden from now on; `deedbox undelete` takes that back, until `deedbox compact` "
             "takes deleted events out of sealed archives for good"
         )
+        _tell_marked(name, hits, terminal.say)
     missing = f"no event has the {name}"
     if not count and any(find_named(paths, name, "deleted", [])):
         missing = f"the event with the {name} is deleted already; `deedbox undelete` shows it again"
     return _status(faults, count > 0, missing, terminal.complain)
 
 
+def _tell_marked(name: Name, hits: Sequence[Hits], say: Say) -> None:
+    """Say which events went with the one at a position, or that the first one stays."""
+    for position, event in _positions(hits):
+        if name.position is not None and event.duplicate == name.text:
+            say(f"deleted with it: {position}, which is marked as a duplicate of it")
+        elif name.position is not None and event.duplicate:
+            say(
+                f"not deleted: {event.duplicate}, the first of the equal events; {position} is marked as a duplicate of it"
+            )
+
+
 def undelete(paths: Sequence[Path], text: str, terminal: Terminal) -> Exit:
     """Show deleted events again; NOT_FOUND if none is deleted. Raises Fatal for an empty id, DeedboxError and OSError."""
     name = Name.parse(text)
     faults: list[str] = []
-    hidden = list(find_named(paths, name, "deleted", faults))
-    shown = sum(show_again(Disk(), hits, name) for hits in hidden)
+    hidden = with_marked(paths, name, "deleted", faults)
+    shown = sum(show_again(Disk(), hits) for hits in hidden)
     if shown:
         terminal.say(f"{counted(shown, 'event')} undeleted: shown again")
     missing = f"no deleted event has the {name}; what `deedbox compact` has taken out is gone"

@@ -57,8 +57,9 @@ class Name:
 
 @dataclass(frozen=True)
 class Hits:
-    """Events of one archive by their numbers, and the entries of its copies that hold them."""
+    """Events of one archive by their numbers, the entries of its copies that hold them, and the name that found them."""
 
+    name: Name
     archive: str
     events: dict[int, Event]
     copies: list[Entry]
@@ -77,7 +78,7 @@ def find_named(
     """
     for copies in copies_of(paths, name.wanted, proven):
         everywhere = Tombstones.union(entry.tombstones for entry in copies)
-        hits = Hits(copies[0].id, {}, [])
+        hits = Hits(name, copies[0].id, {}, [])
         for entry in copies:
             faults += entry.faults
             hidden = everywhere if which == "shown" else entry.tombstones
@@ -86,6 +87,32 @@ def find_named(
                 hits.copies.append(entry)
         if hits.events:
             yield hits
+
+
+def with_marked(paths: Sequence[Path], name: Name, which: Which, faults: list[str]) -> list[Hits]:
+    """The same; if a position names the first of equal events, also those that are marked with it, because they hold the same bytes."""
+    found = list(find_named(paths, name, which, faults))
+    if name.position is None:
+        return found  # marked events have the id of the first
+    places: tuple[Which, ...] = ("kept", "deleted")  # a marked event may have come after the first was deleted
+    firsts = [one for place in places for hits in find_named(paths, name, place, []) for one in hits.events.values()]
+    ids = {first.id for first in firsts if not first.duplicate}
+    for position in sorted({position for id in ids for position in _marked_with(paths, id, name.text, faults)}):
+        found += find_named(paths, Name.parse(position), which, faults)
+    faults[:] = dict.fromkeys(faults)
+    return found
+
+
+def _marked_with(paths: Sequence[Path], id: str, first: str, faults: list[str]) -> Iterator[str]:
+    """The positions of the events with this id that are marked with the position of the first."""
+    wanted = Wanted(ids=frozenset({id}))
+    for copies in copies_of(paths, wanted, proven=True):
+        for entry in copies:
+            faults += entry.faults
+            for batch in entry.batches:
+                read = read_events(entry.path, batch, Tombstones(), Query(wanted))
+                faults += [read.fault] if read.fault else []
+                yield from (f"{entry.id}:{number}" for number, event in read.events if event.duplicate == first)
 
 
 def _events(entry: Entry, hidden: Tombstones, name: Name, deleted: bool, faults: list[str]) -> dict[int, Event]:
@@ -105,20 +132,20 @@ def _events(entry: Entry, hidden: Tombstones, name: Name, deleted: bool, faults:
     return found
 
 
-def hide(disk: Disk, hits: Hits, name: Name, now: str) -> int:
+def hide(disk: Disk, hits: Hits, now: str) -> int:
     """Hide the events in every copy, because each has its own tombstones. Gives how many. Raises DeedboxError and OSError."""
     for entry in hits.copies:
         with open_archive(entry.path) as archive:
-            add_tombstones(disk, archive, sorted(hits.events), name.text, now)
+            add_tombstones(disk, archive, sorted(hits.events), hits.name.text, now)
     return len(hits.events)
 
 
-def show_again(disk: Disk, hits: Hits, name: Name) -> int:
+def show_again(disk: Disk, hits: Hits) -> int:
     """Show deleted events again, in every copy. Gives how many. Raises DeedboxError and OSError."""
     shown = [0]
     for entry in hits.copies:
         with open_archive(entry.path) as archive:
-            shown.append(remove_tombstones(disk, archive, partial(_still_there, archive.path, name)))
+            shown.append(remove_tombstones(disk, archive, partial(_still_there, archive.path, hits.name)))
     return max(shown)
 
 

@@ -1,5 +1,6 @@
 """`get`, `delete`, `undelete` and `compact` as a person runs them."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -143,3 +144,51 @@ def test_compaction_of_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
     done = deedbox("compact", tmp_path / "events.jsonl")
     assert done.returncode == Exit.DAMAGED
     assert done.stdout.startswith(f"unreadable: {tmp_path / 'events.jsonl'}: is no archive\n")
+
+
+@pytest.fixture
+def doubled(tmp_path: Path) -> Path:
+    """Event 1 came twice: the second is in another archive, and marked. Neither has an id."""
+    one = shelf(tmp_path / "archive")
+    first = some(1, 1)[0]._replace(id="")
+    one.append([*some(0, 1), first])
+    one.roll("test")
+    one.append([first._replace(redelivered=True, duplicate="one-00000001:1"), *some(2, 1)])
+    one.roll("test")
+    return tmp_path / "archive"
+
+
+def test_what_is_marked_as_a_duplicate_goes_with_the_first_that_a_position_names(doubled: Path) -> None:
+    """The first was deleted and the marked one stayed, hidden by its mark only, and its bytes stayed after `compact`."""
+    dry = deedbox("delete", "one-00000001:1", doubled, "--dry-run").stdout
+    assert re.findall(r"would be deleted: (\S+):", dry) == ["one-00000001:1", "one-00000002:0"]
+    done = deedbox("delete", "one-00000001:1", doubled)
+    assert (done.returncode, done.stdout.startswith("2 events deleted")) == (Exit.OK, True)
+    assert "deleted with it: one-00000002:0, " in done.stdout
+    assert deedbox("get", "one-00000002:0", doubled).returncode == Exit.NOT_FOUND
+    assert deedbox("undelete", "one-00000001:1", doubled).stdout == "2 events undeleted: shown again\n"
+    assert deedbox("get", "one-00000002:0", doubled).returncode == Exit.OK
+    assert deedbox("delete", "one-00000001:1", doubled).returncode == Exit.OK
+    assert deedbox("compact", doubled).stdout.count("compacted: ") == 2
+    assert ids(deedbox("cat", doubled, "--duplicates", "show").stdout) == ["id-0", "id-2"]
+
+
+def test_the_deletion_of_a_marked_event_says_that_the_first_stays(doubled: Path) -> None:
+    done = deedbox("delete", "one-00000002:0", doubled)
+    assert (done.returncode, done.stdout.startswith("1 event deleted")) == (Exit.OK, True)
+    assert "not deleted: one-00000001:1, the first" in done.stdout
+    again = deedbox("delete", "one-00000001:1", doubled)
+    assert (again.returncode, again.stdout.startswith("1 event deleted")) == (Exit.OK, True)
+
+
+def test_a_duplicate_that_came_after_the_deletion_of_the_first_is_deleted_by_a_second_one(doubled: Path) -> None:
+    assert deedbox("delete", "one-00000001:1", doubled).returncode == Exit.OK
+    assert deedbox("undelete", "one-00000002:0", doubled).returncode == Exit.OK
+    again = deedbox("delete", "one-00000001:1", doubled)
+    assert (again.returncode, again.stdout.startswith("1 event deleted")) == (Exit.OK, True)
+
+
+def test_a_duplicate_in_an_archive_that_cannot_be_read_is_not_passed_over(doubled: Path) -> None:
+    (doubled / "two-00000001.kvp.zst.open").write_bytes(b"no archive")
+    done = deedbox("delete", "one-00000001:1", doubled)
+    assert (done.returncode, "two-00000001" in done.stderr) == (Exit.DAMAGED, True)

@@ -49,8 +49,8 @@ def test_a_position_leads_to_its_event_in_every_batch(directory: Path) -> None:
 def test_what_is_compacted_between_two_looks_is_not_shown_again(directory: Path) -> None:
     name = Name.parse("id-3")
     (hits,) = named(directory, "id-3", "kept")
-    assert hide(Disk(), hits, name, NOW) == 1
+    assert hide(Disk(), hits, NOW) == 1
     (deleted,) = named(directory, "id-3", "deleted")
     assert [done.outcome for done in compact(Disk(), [directory])] == ["compacted"]
-    assert show_again(Disk(), deleted, name) == 0
+    assert show_again(Disk(), deleted) == 0
     assert next(iter(directory.rglob("*.deleted"))).read_bytes() != b""
