@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 
@@ -39,6 +40,7 @@ class WatchState:
         self._disk, self._path = disk, path
         self.known: dict[str, list[Position]] = {}
         self._lock: int | None = None
+        self._storing = Lock()  # a store that was cancelled goes on in its thread
         if path is not None:
             # The lock and the new content stand beside the file, not beside a link to it.
             self._path = path = Path(os.path.realpath(path))
@@ -60,16 +62,21 @@ class WatchState:
 
     def store(self, positions: Mapping[str, Sequence[Position]]) -> None:
         """Remember up to where the files of these paths are published. Durable."""
-        fresh = {path: list(files) for path, files in positions.items() if self.known.get(path) != list(files)}
-        if not fresh:
-            return
-        self.known |= fresh
-        if self._path is not None:
-            try:
-                self._disk.replace(self._path, msgspec.json.encode(Remembered(self.known)))
-            except OSError as error:
-                # Not a fault of the broker: without it the same lines would be published again and again.
-                raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
+        with self._storing:
+            fresh = {path: list(files) for path, files in positions.items() if self.known.get(path) != list(files)}
+            if not fresh:
+                return
+            known = self.known | fresh
+            if self._path is not None:
+                self._replace(self._path, msgspec.json.encode(Remembered(known)))
+            self.known = known
+
+    def _replace(self, path: Path, raw: bytes) -> None:
+        try:
+            self._disk.replace(path, raw)
+        except OSError as error:
+            # Not a fault of the broker: without it the same lines would be published again and again.
+            raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
 
     def knows(self, path: str, positions: Sequence[Position]) -> bool:
         """Whether each of these files is remembered in this life of its content, at whatever offset."""

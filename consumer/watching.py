@@ -15,7 +15,6 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -35,7 +34,7 @@ from consumer.watch.paths import directories_of
 from consumer.watch_state import WatchState
 
 LOOK_S = 0.5
-STORE_S = 0.5  # a crash publishes so much again
+STORE_S = 0.5  # between two stores: a crash publishes so much again
 WAIT_S_MIN, WAIT_S_MAX = 0.5, 30.0
 TRIES = 3  # of a message that the broker refuses, before it is set aside
 HEARTBEAT_S = 10
@@ -52,7 +51,7 @@ class Target:
 
 
 class Watching:
-    """Two tasks: one looks at the files, the other reads, publishes and stores."""
+    """Three tasks: one looks at the files, one reads and publishes, one stores."""
 
     def __init__(
         self, paths: Sequence[Path], target: Target, state: WatchState, backend: Backend, from_start: bool = False
@@ -73,8 +72,6 @@ class Watching:
         self._tries = 0
         self.published = 0
         self._turn = 0
-        self._due: set[Follower] = set()  # whose confirmed positions are not stored yet
-        self._store_at = 0.0
         self._sending = False
         self._files = asyncio.Lock()  # one task at a time uses the followers
         self._looked = asyncio.Event()
@@ -93,14 +90,14 @@ class Watching:
         cannot be stored.
         """
         log.emit("watching", files=len(self._followers), exchange=self._target.exchange, backend=self._backend.name)
-        looking, publishing = asyncio.create_task(self._keep_looking()), asyncio.create_task(self._keep_publishing())
-        stopping = asyncio.create_task(self._stopping.wait())
-        tasks: list[asyncio.Task[Any]] = [looking, publishing, stopping]
+        publishing = asyncio.create_task(self._keep_publishing())
+        working = [publishing, asyncio.create_task(self._keep_looking()), asyncio.create_task(self._keep_storing())]
+        tasks: list[asyncio.Task[Any]] = [*working, asyncio.create_task(self._stopping.wait())]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            if self._sending and not looking.done():
+            if self._sending and self._stopping.is_set():
                 await asyncio.wait([publishing], timeout=drain_s)
-            for task in (looking, publishing):
+            for task in working:
                 if task.done():
                     task.result()
             return not self._sending
@@ -147,20 +144,21 @@ class Watching:
             if self.held:
                 return
 
-    async def _confirm(self) -> None:
-        """What was held is published. Positions are stored every STORE_S, because a sync may take longer than a publish."""
-        async with self._files:
-            self._source.confirm()
-        self._due.add(self._source)
-        if monotonic() >= self._store_at:
+    # The state
+
+    async def _keep_storing(self) -> None:
+        """Every STORE_S, because a sync may take longer than a publish; and while the broker is away, too.
+
+        By the size that a file had, the next start knows what was lost of it if it is gone.
+        """
+        while True:
+            await asyncio.sleep(STORE_S)
             await self._store()
 
     async def _store(self) -> None:
         async with self._files:
-            positions = {shown(follower.path): follower.positions() for follower in self._due}
+            positions = {shown(follower.path): follower.positions() for follower in self._followers}
         await asyncio.to_thread(self._state.store, positions)
-        self._due.clear()
-        self._store_at = monotonic() + STORE_S
 
     # The broker
 
@@ -194,18 +192,17 @@ class Watching:
         if not self.held:
             await self._read()
         if not self.held:
-            await self._store()
             await self._looked.wait()
             return
         if not self._state.knows(shown(self._source.path), self._source.positions()):
-            self._due.add(self._source)
             await self._store()  # the generation is durable before a message id is made of it
         self._sending = True
         try:
             while self.held:
                 await self._send(publisher)
             self._singly = False
-            await self._confirm()
+            async with self._files:
+                self._source.confirm()
         finally:
             self._sending = False
 

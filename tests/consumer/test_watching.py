@@ -122,6 +122,22 @@ async def test_a_broker_that_is_not_there_is_waited_for_and_no_line_is_lost(
         assert [message.body for message in await received(queue, name, 1)] == [b"one"]
 
 
+async def test_what_files_had_is_stored_while_the_broker_is_away(tmp_path: Path) -> None:
+    """The next start reported nothing unread of files that were gone, and did not mention those that had come meanwhile."""
+    path, state = tmp_path / "log", tmp_path / "state"
+    path.touch()
+    async with watching(path, Target("amqp://guest:guest@127.0.0.1:1/", "", "nobody"), state) as stored:
+        path.write_bytes(b"one\n" * 1000)
+        await until(lambda: [one.size for one in stored.known[str(path)]] == [4000])
+        path.rename(tmp_path / "log.1")
+        path.write_bytes(b"two\n")
+        await until(lambda: [one.size for one in stored.known[str(path)]] == [4000, 4])
+        path.write_bytes(b"two\nthree\n")
+    remembered = WatchState(Disk(), state)
+    assert [one.offset for one in remembered.known[str(path)]] == [0, 0]
+    remembered.close()
+
+
 @pytest.mark.parametrize("missing", ["exchange", "queue"])
 async def test_a_missing_exchange_or_queue_is_reported_before_there_is_a_line(
     url: str, name: str, tmp_path: Path, missing: str
