@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
-from codec.errors import CodecError, Corrupt, TooLarge, Truncated
+from codec.errors import Corrupt, TooLarge, Truncated
 
 TABLE_DEPTH_MAX = 100  # RabbitMQ has no limit of its own; Python's stack has
 SHORT_MAX = 255
@@ -67,10 +67,10 @@ def untext(value: str) -> bytes:
 
 
 class _Reader:
-    """A position in bytes that never leaves them."""
+    """A position in bytes that never leaves them. `shallow`: tables and arrays inside of a table are left as bytes."""
 
-    def __init__(self, raw: bytes) -> None:
-        self.raw, self.at = raw, 0
+    def __init__(self, raw: bytes, shallow: bool = False) -> None:
+        self.raw, self.at, self.shallow = raw, 0, shallow
 
     def take(self, size: int) -> bytes:
         end = self.at + size
@@ -98,7 +98,7 @@ class _Reader:
 
 def _read_table(reader: _Reader, depth: int) -> Table:
     size = int.from_bytes(reader.take(4), "big")
-    inner = _Reader(reader.take(size))
+    inner = _Reader(reader.take(size), reader.shallow)
     return tuple(_pairs(inner, depth))
 
 
@@ -121,6 +121,8 @@ def _read_field(reader: _Reader, depth: int) -> Field:
     kind = chr(reader.octet())
     if kind in _FIXED:
         return Field(kind, reader.fixed(_FIXED[kind])[0])
+    if reader.shallow and kind in ("A", "F"):
+        return Field(kind, reader.long())
     if kind in _READERS:
         return Field(kind, _READERS[kind](reader, depth + 1))
     raise Corrupt(f"field type {kind!r} is not one of RabbitMQ's", reader.at - 1)
@@ -169,7 +171,7 @@ def _encode_long(raw: bytes) -> bytes:
 def _encode_field(field: Field) -> bytes:
     tag = field.kind.encode("latin-1")
     match field:
-        case Field("S" | "x", bytes(raw)):
+        case Field("S" | "x" | "A" | "F", bytes(raw)):
             return tag + _encode_long(raw)
         case Field("F", tuple(pairs)):
             return tag + encode_table(pairs)
@@ -187,9 +189,13 @@ def _encode_field(field: Field) -> bytes:
         raise TooLarge(f"field type {field.kind!r} does not hold {field.value!r}") from error
 
 
-def decode_header(raw: bytes) -> dict[str, object]:
-    """The properties of a content header (from its flags on) by name; absent ones are absent. Raises CodecError."""
-    reader = _Reader(raw)
+def decode_header(raw: bytes, shallow: bool = False) -> dict[str, object]:
+    """The properties of a content header (from its flags on) by name; absent ones are absent. Raises CodecError.
+
+    `shallow`: tables and arrays inside of the headers stay bytes, as they are on the wire after their length, so that a header of any
+    depth can be read.
+    """
+    reader = _Reader(raw, shallow)
     flags = int.from_bytes(reader.take(2), "big")
     if flags & _UNKNOWN_FLAGS:
         raise Corrupt(f"property flags {flags:#06x} hold bits that no property has")
@@ -274,27 +280,3 @@ def _steps(flags: int) -> tuple[tuple[int, int | None], ...]:
     widths = {"s": 0, "F": None, "B": 1, "T": 8}
     last = min(bit for bit in (0x0080, 0x0040, 0x0020) if flags & bit)
     return tuple((bit, widths[kind]) for _, kind, bit in PROPERTIES if flags & bit and bit >= last)
-
-
-_COUNTERS = {"x-delivery-count", "x-acquired-count"}
-
-
-def stable_header(raw: bytes) -> bytes:
-    """The header without what the broker changes from one delivery of a message to the next.
-
-    Two deliveries of one message give equal bytes. RabbitMQ adds `x-delivery-count` (and since 4.3
-    `x-acquired-count`) to the headers of a redelivered message of a quorum queue, and sorts them by name when it does.
-    A header that cannot be read is given back as it is.
-    """
-    try:
-        properties = decode_header(raw)
-        headers = properties.get("headers")
-        if not isinstance(headers, tuple):
-            return raw
-        kept = (pair for pair in headers if pair[0] not in _COUNTERS)
-        properties["headers"] = tuple(sorted(kept, key=lambda pair: pair[0]))
-        if not properties["headers"]:
-            del properties["headers"]
-        return encode_header(properties)
-    except CodecError:
-        return raw

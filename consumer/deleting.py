@@ -117,7 +117,7 @@ def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
         did = f": {counted(done.events, 'event')}" if done.events else ""
         did += f", {_change(done.saved)}" if done.outcome == "compacted" else ""
         say(f"{done.outcome}: {done.path}{did}{reason}")
-        told = Exit.DAMAGED if done.outcome in ("busy", "damaged", "unreadable", "refused") else told
+        told = Exit.DAMAGED if done.outcome in ("busy", "damaged", "failed", "unreadable", "refused") else told
     say("nothing else to do")
     return told
 

@@ -84,4 +84,6 @@ def _compact(disk: Disk, path: Path, level: int) -> Compaction:
         return Compaction(path, "busy", waiting, reason=str(error))
     except Unfit as error:
         return Compaction(path, "damaged", waiting, reason=str(error))
+    except OSError as error:
+        return Compaction(path, "failed", waiting, reason=f"{error.strerror or error}; it is as it was")
     return Compaction(path, "compacted", waiting, saved)

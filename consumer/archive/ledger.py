@@ -23,6 +23,7 @@ ABANDONED_MAX = 100
 LEDGER_BYTES_MAX = 64 * 1024  # a longer one is none of ours, and cut off it cannot be read
 
 
+Archives = dict[str, list[tuple[naming.ArchiveId, Path]]]
 Sequence = Annotated[int, msgspec.Meta(ge=0, le=naming.SEQUENCE_MAX)]
 
 
@@ -54,12 +55,13 @@ class State:
 
 
 class Ledger:
-    """The ledger of one instance in one directory. Its owner holds the instance's lock."""
+    """The ledger of one instance in one directory. Its owner holds the instance's lock. `below`: what `archives_below` gave."""
 
-    def __init__(self, disk: Disk, directory: Path, instance: str) -> None:
+    def __init__(self, disk: Disk, directory: Path, instance: str, below: Archives | None = None) -> None:
         self._disk = disk
         self._directory = directory
         self._instance = instance
+        self._below = below
         self.path = directory / f"{instance}.ledger"
         self.behind = False
         self.not_noted: list[tuple[naming.ArchiveId, Path]] = []
@@ -125,9 +127,17 @@ class Ledger:
 
     def _archives(self) -> list[tuple[naming.ArchiveId, Path]]:
         """All archives of the instance that the directory shows, oldest first."""
-        paths = self._directory.rglob("*.kvp.zst*")
-        found = [(archive, path) for path in paths if (archive := naming.parse_sealed(path) or naming.parse_open(path))]
-        return sorted((archive, path) for archive, path in found if archive.instance == self._instance)
+        below = archives_below(self._directory) if self._below is None else self._below
+        return below.get(self._instance, [])
+
+
+def archives_below(directory: Path) -> Archives:
+    """All archives of a directory by instance, oldest first. The walk takes long, and one serves the ledgers of all instances."""
+    found: Archives = {}
+    for path in directory.rglob("*.kvp.zst*"):
+        if archive := naming.parse_sealed(path) or naming.parse_open(path):
+            found.setdefault(archive.instance, []).append((archive, path))
+    return {instance: sorted(archives) for instance, archives in found.items()}
 
 
 def _not_noted(state: State, sealed: list[tuple[naming.ArchiveId, Path]]) -> list[tuple[naming.ArchiveId, Path]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from consumer.archive import naming
 from consumer.archive.durable import Disk, held
-from consumer.archive.ledger import Ledger
+from consumer.archive.ledger import Ledger, archives_below
 from consumer.archive.recovery import Abandoned, Finding, digest, recover
 from consumer.archive.survey import survey
 from consumer.archive.writer import Place, Sealed
@@ -64,11 +64,12 @@ def _note(step: Callable[[], None]) -> None:
 
 def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:
     """Recover the open archives of all other instances of the directory that are dead."""
-    instances = {archive.instance for path in orphans(place.directory) if (archive := naming.parse_open(path))}
-    for instance in sorted(instances - {own}):
+    instances = {archive.instance for path in orphans(place.directory) if (archive := naming.parse_open(path))} - {own}
+    below = archives_below(place.directory) if instances else {}
+    for instance in sorted(instances):
         with held(disk, naming.lock_path(place.directory, instance), RECOVERING) as free:
             if free:
-                yield from recover_own(disk, place, Ledger(disk, place.directory, instance), instance)
+                yield from recover_own(disk, place, Ledger(disk, place.directory, instance, below), instance)
 
 
 def orphans(directory: Path, instance: str | None = None) -> list[Path]:

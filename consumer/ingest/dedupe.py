@@ -13,9 +13,10 @@ from typing import Protocol
 
 from xxhash import xxh3_128_digest
 
-from codec.amqp import decode_header, stable_header, untext
+from codec.amqp import decode_header, untext
 from codec.errors import CodecError
 from codec.event import Event
+from codec.stable import stable_header
 from consumer.ingest.delivery import Delivery, Describe
 
 DELIVERY_COUNT_WARN = 5
@@ -133,7 +134,7 @@ class Deduplicator:
 def delivery_count(header: bytes) -> int:
     """How often a quorum queue has delivered the message before; 0 if it does not say."""
     try:
-        headers = decode_header(header).get("headers", ())
+        headers = decode_header(header, shallow=True).get("headers", ())
     except CodecError:
         return 0
     assert isinstance(headers, tuple), "a table decodes to pairs"

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec import amqp
-from codec.amqp import Decimal, Field, decode_header, decode_table, encode_header, encode_table, identify, stable_header
+from codec.amqp import Decimal, Field, decode_header, decode_table, encode_header, encode_table, identify
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from tests.codec.strategies import headers, tables
 
@@ -63,7 +63,6 @@ def test_any_bytes_are_a_header_or_a_codec_error(raw: bytes) -> None:
     except CodecError:
         pass
     identify(raw)
-    stable_header(raw)
 
 
 @given(headers)
@@ -119,13 +118,3 @@ def test_what_the_wire_cannot_hold_is_refused() -> None:
         encode_header({"nonsense": 1})
     with pytest.raises(Corrupt):
         encode_table((("n", Field("S", 5)),))
-
-
-def test_redeliveries_of_one_message_have_one_stable_header() -> None:
-    """RabbitMQ adds its counter to a redelivered message and sorts its headers."""
-    first = encode_header({"headers": (("b", Field("I", 1)), ("a", Field("V", None))), "message_id": "x"})
-    counted = (("a", Field("V", None)), ("b", Field("I", 1)), ("x-delivery-count", Field("l", 3)))
-    again = encode_header({"headers": counted, "message_id": "x"})
-    assert stable_header(first) == stable_header(again)
-    bare = encode_header({"message_id": "x"})
-    assert stable_header(encode_header({"headers": counted[2:], "message_id": "x"})) == bare

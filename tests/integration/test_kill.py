@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-from codec.amqp import stable_header
 from codec.event import Event
+from codec.stable import stable_header
 from consumer.archive.verify import verify
 from tests.support import archives
 from tests.support.messages import Sent, messages

@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -97,20 +99,45 @@ def test_an_archive_that_another_process_holds_is_busy_and_the_others_are_compac
     assert first.read_bytes() == raw
 
 
+class FullOnce(Disk):
+    """Has no space for the first append, as a disk that another process fills and empties."""
+
+    full = True
+
+    def append(self, fd: int, raw: bytes) -> None:
+        if self.full:
+            self.full = False
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        super().append(fd, raw)
+
+
+def test_an_archive_for_which_the_disk_is_too_full_is_named_and_the_others_are_compacted(directory: Path) -> None:
+    """The error named no file and ended the command."""
+    delete(directory, 3, number=1)
+    first, second = find_archives([directory])
+    raw = first.read_bytes()
+    done = list(compact(FullOnce(), [directory]))
+    assert [(one.path, one.outcome) for one in done] == [(first, "failed"), (second, "compacted")]
+    assert done[0].reason == "No space left on device; it is as it was"
+    assert first.read_bytes() == raw
+
+
 def test_a_crash_at_any_step_leaves_a_whole_archive(directory: Path) -> None:
     """Either with the event and its tombstone, or without it; and compacting again ends it."""
     steps = 0
     while True:
         disk = Failing(after=steps)
         try:
-            done = list(compact(disk, [directory]))
+            outcomes = [one.outcome for one in compact(disk, [directory])]
         except OSError:
+            outcomes = ["failed"]
+        if outcomes == ["failed"]:
             verdicts = list(verify([directory]))
             assert [one.faults for one in verdicts] == [[], []]
             assert verdicts[0].deleted + verdicts[0].removed >= 1
             steps += 1
             continue
-        assert [one.outcome for one in done] in (["compacted"], [])
+        assert outcomes in (["compacted"], [])
         break
     assert steps > 6
     names = [path.name for path in directory.rglob("*") if path.is_file() and "one-00000001" in path.name]

@@ -1,5 +1,6 @@
 import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,24 @@ def test_events_that_are_cut_off_an_archive_that_waits_for_recovery_are_missed(t
     assert not list(tmp_path.glob("*.open"))
     assert any("9 events" in fault for fault in faults(tmp_path))
     assert len(archives.events(tmp_path)) == 9
+
+
+def test_the_directory_is_walked_once_for_all_dead_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A walk for each of them made the start of another instance slow: 14 s with 100 of them and 9,000 archives."""
+    for number in range(20):
+        one = shelf(tmp_path, instance=f"dead-{number}")
+        one.append(some(0, 1))
+        assert one.writer is not None
+        one.writer.abandon()
+    walks = 0
+    rglob = Path.rglob
+
+    def counted(self: Path, pattern: str) -> Iterator[Path]:
+        nonlocal walks
+        walks += 1
+        yield from rglob(self, pattern)
+
+    monkeypatch.setattr(Path, "rglob", counted)
+    findings = list(orphans.recover_others(Disk(), Place(tmp_path), own="me"))
+    assert [finding.outcome for finding in findings] == ["sealed"] * 20
+    assert walks == 1

@@ -7,7 +7,7 @@ from dataclasses import replace
 import aiormq
 import pytest
 
-from codec.amqp import stable_header
+from codec.stable import stable_header
 from consumer.demo.relay import Relay
 from consumer.errors import Exit, Fatal, Retry
 from consumer.ingest import broker as brokers

@@ -8,7 +8,9 @@ from consumer.ingest import dedupe
 from consumer.ingest.dedupe import KNOWN_S, RECALL_SHARE, Deduplicator, fingerprint
 from consumer.ingest.delivery import Delivery, describe
 from tests.support.deliveries import delivery
+from tests.support.messages import nested
 
+COUNT = ("x-delivery-count", Field("l", 7))
 WITH_ID = encode_header({"message_id": "m"})
 
 
@@ -187,3 +189,15 @@ def test_a_fingerprint_sees_every_part() -> None:
               base._replace(exchange="exchangek", routing_key="ey")]  # fmt: skip
     assert len({fingerprint(found) for found in [base, *others]}) == 6
     assert fingerprint(base) == fingerprint(again(base)) == fingerprint(describe(base))
+
+
+def test_the_delivery_count_of_a_header_of_any_depth_is_noticed() -> None:
+    """A table nested 100 deep was not read: its message was returned until the queue dropped it, and it was never archived."""
+    deep = nested(150)
+    first = delivery(1, header=encode_header({"headers": deep}))
+    made = archived(first)
+    (event,) = made.events(
+        [delivery(2, first.body, redelivered=True, header=encode_header({"headers": (*deep, COUNT)}))]
+    )
+    assert made.delivery_count_max == 7
+    assert event.duplicate == "one-00000001:0"

@@ -47,7 +47,6 @@ def test_a_position_leads_to_its_event_in_every_batch(directory: Path) -> None:
 
 
 def test_what_is_compacted_between_two_looks_is_not_shown_again(directory: Path) -> None:
-    name = Name.parse("id-3")
     (hits,) = named(directory, "id-3", "kept")
     assert hide(Disk(), hits, NOW) == 1
     (deleted,) = named(directory, "id-3", "deleted")
