@@ -123,7 +123,9 @@ def watch(
 def demo(
     *,
     events: Annotated[int, Parameter(help="How many notifications to publish.")] = 20_000,
-    keep: Annotated[Path | None, Parameter(help="Keep the archives in this directory.")] = None,
+    keep: Annotated[
+        Path | None, Parameter(help="Keep the archives in this directory, which must be new or empty.")
+    ] = None,
 ) -> int:
     """The main job on a laptop: broker, events, a kill -9 in the middle, recovery, verify, search."""
     from consumer.demo.show import show

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 import orjson
@@ -24,21 +25,36 @@ from consumer.archive.show import show_verdicts
 from consumer.demo.broker import broker
 from consumer.demo.notifications import Notification, notifications
 from consumer.demo.relay import Relay
-from consumer.errors import Exit
+from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.ingest.publish import Message, Publisher
 from consumer.query import Search, search
 from consumer.query.query import make_query
 
 WAIT_S_MAX = 60.0
+EVENTS_MIN = 100  # of fewer ones, none would be durable, or none on its way, at the time of the kill
 
 
 def show(count: int, keep: Path | None, environ: Mapping[str, str]) -> int:
-    """Run the demo and tell what happens. Exit status 0 only if nothing was lost or doubled."""
+    """Run the demo and tell what happens. Exit status 0 only if nothing was lost or doubled.
+
+    Raises Fatal for too few events and for a directory to keep that holds something, before anything is started.
+    """
+    if count < EVENTS_MIN:
+        raise Fatal(Exit.SETTINGS, f"--events {count}", f"name a number from {EVENTS_MIN} on")
+    if keep is not None:
+        _make_empty(keep)
     say(f"Deedbox demo: {count:,} OpenStack notifications, one kill -9, nothing lost.")
     if keep is not None:
         return _demo(keep, count, environ)
     with tempfile.TemporaryDirectory(prefix="deedbox-demo-") as directory:
         return _demo(Path(directory), count, environ)
+
+
+def _make_empty(keep: Path) -> None:
+    """Make the directory. Archives of another life in it would be counted as those of this demo."""
+    keep.mkdir(parents=True, exist_ok=True)
+    if any(keep.iterdir()):
+        raise Fatal(Exit.SETTINGS, f"--keep {keep}: the directory is not empty", "name a new or an empty directory")
 
 
 def say(text: str) -> None:
@@ -55,8 +71,8 @@ def _demo(directory: Path, count: int, environ: Mapping[str, str]) -> int:
     with broker(environ, lambda text: step("broker", text)) as url:
         messages = list(notifications(count))
         size = sum(len(message.body) for message in messages)
-        run = Run(url, f"deedbox-demo-{uuid.uuid4().hex[:8]}", directory)
-        asyncio.run(_publish_and_kill(run, messages))
+        with Run(url, f"deedbox-demo-{uuid.uuid4().hex[:8]}", directory) as run:
+            asyncio.run(_use(run, messages))
         _show_marked(directory)
     well = show_verdicts([directory], lambda line: step("verify", line))
     whole = _compare(directory, messages)
@@ -71,7 +87,7 @@ def _demo(directory: Path, count: int, environ: Mapping[str, str]) -> int:
 
 
 class Run:
-    """`deedbox run` in a process of its own."""
+    """`deedbox run` in a process of its own, which ends with the block, however that ends."""
 
     def __init__(self, url: str, name: str, directory: Path) -> None:
         self.name, self._directory = name, directory
@@ -89,6 +105,18 @@ class Run:
         with self._log.open("ab") as log:
             return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"DEEDBOX_BROKER__URL": url})
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """End the process if it still runs."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
     def lines(self, event: str) -> list[dict[str, object]]:
         """What the service has logged of one kind."""
         whole = [line for line in self._log.read_bytes().split(b"\n")[:-1] if line.startswith(b"{")]
@@ -99,7 +127,8 @@ class Run:
         deadline = time.monotonic() + WAIT_S_MAX
         while len(found := self.lines(event)) < count:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"no {event!r} from the service; its log ends: {self._log.read_text()[-800:]}")
+                what = f"no {event!r} from the service; its log ends: {self._log.read_text()[-800:]}"
+                raise DeedboxError(what, "look at the reason there")
             time.sleep(0.02)
         return found[count - 1]
 
@@ -146,6 +175,14 @@ class Run:
         self._process.terminate()
         status = self._process.wait(WAIT_S_MAX)
         step("stopped", f"by SIGTERM, exit status {status}")
+
+
+async def _use(run: Run, messages: list[Notification]) -> None:
+    """The life of the service. When the demo is ended in the middle, the threads that wait for the service wait no longer."""
+    try:
+        await _publish_and_kill(run, messages)
+    finally:
+        run.kill()
 
 
 async def _publish_and_kill(run: Run, messages: list[Notification]) -> None:
