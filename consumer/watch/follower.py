@@ -1,10 +1,8 @@
 """The files of one watched path: the one that has the name, and those that had it and are not read to their end.
 
-Invariants: a file is read only if its history explains it: it has the watched name; or it had it, as renames that were seen
-or its inode with the checksum of what was read of it prove; or it is a copy that begins with exactly what was read; or, where
-renames were not seen (while nobody looked, by polling, after a loss, of a symbolic link), the same rotation named it after a file that is proven,
-or a rotation named it and it was written after the file that was read last, which is not there any more.
-A compressed file is never read, nor one that is watched itself. `positions` never passes what was confirmed.
+Invariants: a file is read only if it has the watched name, or if a rename was seen by which it lost it, or if `neighbours` says what
+proves that it had it, or that it is a copy of one that had it. A compressed file is never read, nor one that is watched itself.
+`positions` never passes what was confirmed.
 """
 
 import os

@@ -1,16 +1,26 @@
 """The files beside a watched one: which of them holds what was read of it, and which the same rotation named.
 
-Of a symbolic link, these are the files beside the link and those beside its target. Nothing is remembered here.
+Of a symbolic link, these are the files beside the link and those beside its target. A proof is one of these, and nothing else:
+- The inode of a position, and in its file exactly the bytes that the position counts. If fewer than SURE_BYTES were seen, the file
+  must also have the watched name, or a name that only a rotation gives (`renames.is_rotated`): an inode is used again, and many
+  files begin with the same line.
+- A copy: another inode, a name that only a rotation gives, no fewer bytes than the file had when it was last looked at, and in it
+  exactly the bytes that the position counts. A name that somebody else may have given, too (`renames.is_numbered`), is enough if
+  SURE_BYTES were seen.
+- Where renames were not seen: a name that differs only in its numbers from that of a file that is proven, and no earlier last write;
+  or, if the file that was read last is not there any more, a name that only a rotation gives, and no earlier last write than that one's.
+The bytes that a position counts are the first `head` and the last ones before `offset`, by their checksum.
 """
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
-from consumer.watch.lines import Position, holds
+from consumer.watch.lines import MARK_BYTES, Position, holds
 from consumer.watch.paths import changed_ns, inode_of, names_of, open_file, report
-from consumer.watch.renames import inserted, is_compressed, rotations, successors
+from consumer.watch.renames import is_compressed, is_numbered, is_rotated, successors
 
+SURE_BYTES = MARK_BYTES  # more than the first lines that many files have in common
 TRIES = 3  # to open a file whose name a rotation is changing
 
 
@@ -45,11 +55,12 @@ class Neighbours:
         return None
 
     def proven(self, path: Path, position: Position) -> int | None:
-        """Open a file that holds what a position counts. One of which nothing was seen must have a name of the rotation."""
-        seen = position.offset or position.head
-        if path != self._path and (self.is_foreign(path) or not (seen or self._is_named_after(path))):
-            return None
-        return _open_if(path, lambda fd: holds(fd, position))
+        """Open the file that a position is of, if it is proven to be that one."""
+        if path != self._path:
+            is_named = _is_sure(position) or self._named([path], is_rotated)
+            if self.is_foreign(path) or not is_named:
+                return None
+        return _open_if(path, lambda fd: os.fstat(fd).st_ino == position.inode and holds(fd, position))
 
     def copy_of(self, position: Position, held: Collection[int]) -> int | None:
         """Open the newest copy of what was read: `copytruncate` makes one, with the lines that were not read yet.
@@ -58,29 +69,34 @@ class Neighbours:
         """
         for path in self._perhaps_copies(position, held):
             try:
-                if (fd := self.proven(path, position)) is not None:
+                if (fd := _open_if(path, lambda fd: _is_copy(fd, position))) is not None:
                     return fd
             except OSError as error:
                 report(path, error)
         return None
 
     def _perhaps_copies(self, position: Position, held: Collection[int]) -> list[Path]:
-        if not (position.offset or position.head):
+        """The files whose names allow that they are copies, the newest first."""
+        if not _seen(position):
             return []
         try:
-            others = [path for inode, path in self.files().items() if inode not in held and path != self._path]
-            return sorted(filter(self._is_named_after, others), key=changed_ns, reverse=True)
+            others = [path for inode, path in self.files().items() if inode not in held and not self.is_foreign(path)]
+            named = self._named(others, is_rotated) + (self._named(others, is_numbered) if _is_sure(position) else [])
+            return sorted(named, key=changed_ns, reverse=True)
         except OSError as error:
             report(self._path, error)
             return []
 
-    def _is_named_after(self, path: Path) -> bool:
-        return any(path.parent == base.parent and inserted(base.name, path.name) for base in self._bases())
+    def _named(self, paths: Iterable[Path], check: Callable[[str, str], bool]) -> list[Path]:
+        bases = self._bases()
+        return [
+            path for path in paths if any(path.parent == base.parent and check(base.name, path.name) for base in bases)
+        ]
 
     def _bases(self) -> list[Path]:
         """What rotations name files after: the watched name, that of its target, and the link's name if the target has it with a date."""
         names = names_of(self._path)
-        linked = [name.with_name(self._path.name) for name in names if rotations(self._path.name, [name.name])]
+        linked = [name.with_name(self._path.name) for name in names if is_rotated(self._path.name, name.name)]
         return list(dict.fromkeys([*names, *linked]))
 
     def successors(self, inode: int, since: int) -> list[int] | None:
@@ -99,8 +115,7 @@ class Neighbours:
     def rotated(self, since: int) -> list[int]:
         """The inodes of files that only a rotation can have named, and that were written `since` then, the oldest first."""
         files = self.files()
-        paths = [base.with_name(name) for base in self._bases() for name in rotations(base.name, _names(files, base))]
-        return _written(since, files, paths)
+        return _written(since, files, self._named(files.values(), is_rotated))
 
 
 def _entries(directory: Path) -> dict[int, Path]:
@@ -113,6 +128,19 @@ def _entries(directory: Path) -> dict[int, Path]:
     except FileNotFoundError:
         pass
     return found
+
+
+def _seen(position: Position) -> int:
+    return max(position.offset, position.head)
+
+
+def _is_sure(position: Position) -> bool:
+    """Whether so much was seen of a file that no other has the same by chance."""
+    return _seen(position) >= SURE_BYTES
+
+
+def _is_copy(fd: int, position: Position) -> bool:
+    return os.fstat(fd).st_size >= position.size and holds(fd, position)
 
 
 def _names(files: Mapping[int, Path], base: Path) -> list[str]:

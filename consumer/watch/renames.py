@@ -11,6 +11,14 @@ from typing import NamedTuple
 COMPRESSED = (".gz", ".xz", ".zst", ".bz2", ".lz4", ".lzma", ".lzo", ".br", ".zip", ".Z", ".z")
 
 
+_NUMBER = "[0-9]{1,4}"
+# Years first, with or without a day; days and months first; seconds since 1970. Then a time, a number, or nothing.
+_DATE = (
+    r"[._-]{1,2}(20[0-9]{2}[._-]?[0-9]{2}[._-]?[0-9]{2}|20[0-9]{2}[._-][0-9]{2}|[0-9]{2}[._-][0-9]{2}[._-]20[0-9]{2}|[0-9]{10})"
+    r"[0-9._:TZ-]*"
+)
+
+
 class Change(NamedTuple):
     """A rename that was seen. No source, no target: the file came from, or went to, a directory that is not watched, or was removed."""
 
@@ -82,12 +90,18 @@ def successors(name: str, rotated: str, others: Iterable[str]) -> list[str]:
     return [other for other in others if other != rotated and pattern.fullmatch(other)]
 
 
-def rotations(name: str, others: Iterable[str]) -> list[str]:
-    """Those of `others` that only a rotation of `name` can have named: a number after it, or a date after it or before its suffix.
+def is_rotated(name: str, other: str) -> bool:
+    """Whether only a rotation of `name` can have given this name: a number or a date after it, or a date before its suffix.
 
-    `app.log`: `app.log.1`, `app.log-20261121.2`, `app-20261121.log`. Not `app-2.log`, which may be the log of another program.
+    `app.log`: `app.log.1`, `app.log-20261121.2`, `app.log.2026-11-21_10`, `app-20261121.log`, `app.log.old`. Not `app-2.log`,
+    which may be the log of another program, nor `app-123456.log`, which may be that of another process.
     """
     stem, suffix = re.escape(PurePath(name).stem), re.escape(PurePath(name).suffix)
-    date = r"[._-][0-9]{4}-?[0-9]{2}-?[0-9]{2}[0-9._T-]*"
-    pattern = re.compile(rf"{re.escape(name)}(\.[0-9]+|{date})|{stem}{date}{suffix}")
-    return [other for other in others if pattern.fullmatch(other)]
+    pattern = rf"{re.escape(name)}(\.{_NUMBER}|{_DATE}|\.old)|{stem}{_DATE}{suffix}(\.{_NUMBER})?"
+    return re.fullmatch(pattern, other) is not None
+
+
+def is_numbered(name: str, other: str) -> bool:
+    """Whether a rotation may have given this name, or somebody else: `app.1.log` and `app-1.log` of `app.log`."""
+    stem, suffix = re.escape(PurePath(name).stem), re.escape(PurePath(name).suffix)
+    return re.fullmatch(rf"{stem}[._-]{_NUMBER}{suffix}", other) is not None

@@ -257,9 +257,9 @@ def test_an_inode_that_is_used_again_is_another_file(path: Path) -> None:
 @pytest.mark.parametrize("name", ["app-20260101.log", "app.log.1", "app[1].log.1"])
 def test_a_rotated_file_is_found_by_its_inode_whatever_it_is_called(tmp_path: Path, name: str) -> None:
     path = tmp_path / "app.log"
-    path.write_bytes(b"one\n")
+    path.write_bytes(b"1" * 1024 + b"\n")
     first = Follower(path, from_start=True)
-    assert texts(first) == [b"one"]
+    assert texts(first) == [b"1" * 1024]
     stored = first.positions()
     first.close()
     add(path, b"two\n")
@@ -661,4 +661,70 @@ def test_a_file_that_may_not_be_read_is_no_copy_of_a_truncated_one_and_leaks_not
     assert texts(follower) == []
     assert len(os.listdir("/proc/self/fd")) == descriptors
     assert sorted(set(said)) == ["file_truncated", "watch_failed"]
+    follower.close()
+
+
+HEADER = b"time,name,value\n"
+
+
+@pytest.mark.parametrize(
+    ("own", "other"),
+    [
+        ("app.log", "app.log.audit"), ("app.log", "app.log.lock"), ("metrics.csv", "metrics-2.csv"), ("metrics.csv", "metrics.2.csv"),
+        ("app.log", "app.log~"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_file_of_another_program_with_the_same_first_line_is_no_copy(
+    tmp_path: Path, own: str, other: str, stopped: bool
+) -> None:
+    """It was published from its second line on, when the watched file was truncated."""
+    path = tmp_path / own
+    path.write_bytes(HEADER)
+    path.with_name(other).write_bytes(HEADER + b"of another program\n")
+    follower = Follower(path, from_start=True)
+    assert texts(follower) == [HEADER.strip()]
+    os.truncate(path, 0)
+    if stopped:
+        follower = restart(path, follower)
+    assert texts(follower) == []
+    add(path, HEADER + b"mine\n")
+    assert texts(follower) == [HEADER.strip(), b"mine"]
+    follower.close()
+
+
+@pytest.mark.parametrize("seen", [b"", HEADER])
+def test_a_file_of_another_program_that_got_the_inode_of_a_watched_one_is_not_read(tmp_path: Path, seen: bytes) -> None:
+    """It was enough that nothing had been seen of the watched file and that the name began alike, or that the first line was the same."""
+    path, other = tmp_path / "app.log", tmp_path / "app.log.audit"
+    path.write_bytes(seen)
+    follower = Follower(path)
+    assert texts(follower) == []
+    add(path, b"of another program\n")
+    path.rename(other)
+    path.write_bytes(b"mine\n")
+    follower = restart(path, follower)
+    assert texts(follower) == [b"mine"]
+    follower.close()
+
+
+@pytest.mark.parametrize("name", ["app.1.log", "app-1.log"])
+def test_a_long_copy_before_the_suffix_is_read(app: Path, name: str) -> None:
+    """A short one may be of another program."""
+    add(app, b"1" * 1024 + b"\n")
+    follower = Follower(app)
+    add(app, b"two\n")
+    copytruncate(app, app.with_name(name))
+    assert texts(follower) == [b"two"]
+    follower.close()
+
+
+def test_a_file_that_is_shorter_than_what_was_seen_is_no_copy(app: Path) -> None:
+    follower = Follower(app)
+    add(app, b"2" * 2000 + b"\n")
+    follower.look()
+    app.with_name("app.log.1").write_bytes(b"before\n" + b"2" * 1500 + b"\n")
+    os.truncate(app, 0)
+    add(app, b"four\n")
+    assert texts(follower) == [b"four"]
     follower.close()

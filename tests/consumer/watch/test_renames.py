@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.watch.renames import Change, History, inserted, is_compressed, rotations, successors
+from consumer.watch.renames import Change, History, inserted, is_compressed, is_numbered, is_rotated, successors
 
 LOG = Path("/d/app.log")
 
@@ -92,23 +92,35 @@ def test_a_name_is_opened_again_if_a_rotation_gave_it_to_another_file_meanwhile(
     assert history.former == []
 
 
-def test_only_a_rotation_can_have_given_these_names() -> None:
-    given = [
-        "app.log.1",
-        "app.log.12",
-        "app.log-20261121",
-        "app.log.2026-11-21.1",
-        "app-20261121.log",
-        "app.log-2026112107",
-    ]
-    others = [
-        "app.log",
-        "app-2.log",
-        "app.log.audit",
-        "app.log.1.bak",
-        "app2.log",
-        "app-error.log",
-        "app.log-1.log",
-        "app.log.1.gz",
-    ]
-    assert rotations("app.log", given + others) == given
+@pytest.mark.parametrize(
+    "rotated",
+    [
+        "app.log.1", "app.log.0", "app.log.12", "app.log.001", "app.log.old", "app.log-20261121", "app.log.2026-11-21.1",
+        "app.log.2026-11-28_12", "app.log.2026-11-28_12-30-00", "app.log-2026112107", "app.log-1764331200", "app.log.2026-48",
+        "app.log.20261128T120000", "app-20261121.log", "app-2026-11-21.log", "app.2026-11-21.log", "app.2026-11.log",
+        "app-2026-11-28.log.1", "app-11-28-2026-1.log", "app__2026-11-28_00-00-00.log", "app_2026-11-28T12:00:00Z.log",
+    ],
+)  # fmt: skip
+def test_only_a_rotation_can_have_given_these_names(rotated: str) -> None:
+    """Those of logrotate, newsyslog, savelog, log4j, logback, Python, cronolog, winston, pm2."""
+    assert is_rotated("app.log", rotated)
+    assert not is_numbered("app.log", rotated)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "app.log", "app-2.log", "app.1.log", "app.log.audit", "app.log.lock", "app.log.1.bak", "app.log.bak", "app.log~", "app2.log",
+        "app-error.log", "app.log-1.log", "app.log.1.gz", "app.log.123456", "app-123456.log", "app.log-error", "app-20261121.log.gz",
+        "xapp.log.1", "app-20261121.logs", "app-202611.log",
+    ],
+)  # fmt: skip
+def test_these_names_may_be_of_another_program(other: str) -> None:
+    assert not is_rotated("app.log", other)
+
+
+def test_a_number_before_the_suffix_may_be_of_a_rotation() -> None:
+    numbered = ["app.1.log", "app-2.log", "app_12.log"]
+    assert [
+        name for name in [*numbered, "app-123456.log", "app.log.1", "app-x.log"] if is_numbered("app.log", name)
+    ] == numbered
