@@ -18,6 +18,8 @@ from typing import TypeVar
 import orjson
 
 from codec.amqp import PROPERTIES
+from codec.errors import CodecError
+from codec.event import format_time
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.query.when import parse_when
 
@@ -34,6 +36,10 @@ _SIGNS = {
     "<=": lambda order: order <= 0, ">": lambda order: order > 0, ">=": lambda order: order >= 0,
 }  # fmt: skip
 _MISSING = object()
+_TIMESTAMP: Source = (
+    "properties",
+    ("timestamp",),
+)  # a number of seconds since 1970, which a person compares with a time
 T = TypeVar("T", Decimal | int, int, str)
 
 
@@ -63,6 +69,7 @@ class Condition:
         for place, path in self.sources:
             if found is _MISSING:
                 found = _field(places.get(place), path)
+                found = _as_time(found) if (place, path) == _TIMESTAMP and _TIME.fullmatch(self.value) else found
         if found is _MISSING and isinstance(body, dict) and isinstance(inner := body.get("oslo.message"), str):
             whole = loads(inner, self.reads_long_numbers)
             found = next((_field(whole, path) for place, path in self.sources if place == "body"), _MISSING)
@@ -179,6 +186,14 @@ def _field(value: object, path: tuple[str, ...]) -> object:
     if isinstance(value, list) and _INDEX.fullmatch(path[0]) and int(path[0]) < len(value):
         return _field(value[int(path[0])], path[1:])
     return _MISSING
+
+
+def _as_time(found: object) -> object:
+    """A number of seconds as a time; what is none, or is outside of the calendar, as it is."""
+    try:
+        return format_time(found * 1_000_000) if isinstance(found, int) else found
+    except CodecError:
+        return found
 
 
 def compare(found: object, wanted: str) -> int | None:

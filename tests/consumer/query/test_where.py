@@ -184,3 +184,27 @@ def test_an_order_that_no_value_can_have_is_an_error_that_says_what_is_expected(
 def test_numbers_and_times_have_an_order(value: str) -> None:
     assert parse_condition(f"a>={value}").value == value
     assert parse_condition("a=abc").holds({"a": "abc"})
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        ("properties.timestamp>=2026-11-28T16:00:00Z", True),
+        ("properties.timestamp>2026-11-28T16:00:00Z", False),
+        ("properties.timestamp=2026-11-28 17:00:00+01:00", True),
+        ("properties.timestamp!=2026-11-28T16:00:00Z", False),
+        ("properties.timestamp>=2026-11-28", True),
+        ("properties.timestamp<2026-11-28", False),
+        ("properties.timestamp=1795881600", True),
+        ("properties.timestamp>1795881600", False),
+    ],
+)
+def test_the_timestamp_of_a_message_is_compared_with_a_time(condition: str, holds: bool) -> None:
+    """It is a number in AMQP, and a comparison with a time was never true."""
+    delivery: dict[str, object] = {"properties": {"timestamp": 1_795_881_600}, "headers": {}}
+    assert parse_condition(condition).holds({}, delivery) is holds
+
+
+def test_a_timestamp_outside_of_the_calendar_is_after_no_time() -> None:
+    delivery: dict[str, object] = {"properties": {"timestamp": (1 << 64) - 1}, "headers": {}}
+    assert not parse_condition("properties.timestamp>=2026-11-28").holds({}, delivery)
