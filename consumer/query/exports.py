@@ -26,7 +26,7 @@ from codec.event import Event, format_time
 from codec.foreign import headers_of
 from codec.limits import LINE_BYTES_MAX
 from consumer.archive.durable import Disk
-from consumer.query.imports import MARK
+from consumer.query.imports import MARK, is_json
 from consumer.query.search import Found
 
 _BUFFER_BYTES = 1 << 20
@@ -158,7 +158,7 @@ def _to_shoebox_json(disk: Disk, found: Iterable[Found], out: Path, report: Repo
 
 
 def _one_line(body: bytes, report: Report) -> bytes | None:
-    """A body as a line. Raw line feeds in JSON stand between its members only, and are left out."""
+    """A body as a line, if it is one that a reader takes. Raw line feeds in JSON stand between its members only, and are left out."""
     if not body.strip():
         report.unheld["an empty body"] += 1
         return None
@@ -169,6 +169,9 @@ def _one_line(body: bytes, report: Report) -> bytes | None:
             report.unheld["a body of several lines"] += 1
             return None
         report.unheld["line feeds between JSON members"] += 1
+    elif not is_json(body):
+        report.unheld["a body that is not JSON"] += 1
+        return None
     return body.replace(b"\n", b"") + b"\n"
 
 

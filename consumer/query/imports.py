@@ -203,13 +203,13 @@ def _event_of(line: _Line) -> Read:
         yield event
         return
     said = describe_body(text)
-    if any(said) or _is_json(text):  # what says something was parsed
+    if any(said) or is_json(text):  # what says something was parsed
         yield _described(text, [], said)
     else:
         yield Skipped(at, size, "torn: not JSON, and no line feed after it" if last else "damaged: not JSON")
 
 
-def _is_json(line: bytes) -> bool:
+def is_json(line: bytes) -> bool:
     """Whether a line is JSON. A long one is only looked over, strictly: as objects it may take thirty times its size."""
     try:
         json.loads(line) if len(line) <= PARSED_BYTES_MAX else msgspec.json.decode(line, type=msgspec.Raw)

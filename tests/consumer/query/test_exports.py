@@ -138,6 +138,15 @@ def test_headers_do_not_forge_cloud_init_members_and_keys_differ(tmp_path: Path)
     assert len({event.id for event in back}) == 2
 
 
+def test_shoebox_json_holds_only_bodies_that_an_import_takes(tmp_path: Path) -> None:
+    """Other bodies were written without a word, and their lines were damage to every reader."""
+    bodies = (b"text", b"\xff", b'{"a":1', b'{"a":NaN}', b"7", b'{"a":1}')
+    report = export(Disk(), found(*(event(1)._replace(body=body) for body in bodies)), "shoebox-json", tmp_path)
+    assert (report.events, report.left_out, report.unheld["a body that is not JSON"]) == (3, 3, 3)
+    back = [one.body for one in events_of(report.files[0], "shoebox") if isinstance(one, Event)]
+    assert back == [b'{"a":NaN}', b"7", b'{"a":1}']
+
+
 def test_events_before_1970_have_no_file_of_theia(tmp_path: Path) -> None:
     report = export(Disk(), found(event(1)._replace(time_us=-5)), "theia", tmp_path)
     assert (report.left_out, report.files) == (1, [])
