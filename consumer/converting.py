@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from codec.event import Event
@@ -25,6 +25,9 @@ from consumer.query.search import Found, Search
 Say = Callable[[str], None]
 BATCH_EVENTS, BATCH_BYTES = 2000, 8 << 20
 ROLL_BYTES = 128 << 20
+HEAD_PARTS = 100  # events and faults from which a file of another kind is known
+HEAD_FAULTS_MIN, HEAD_FAULTS_RATIO = 3, 9  # by chance, a line of any file may be JSON
+FAULTS_SHOWN = 10  # of those that follow each other, the first ones are named and the others counted
 
 
 def import_files(paths: Sequence[Path], format: str, directory: Path, instance: str, say: Say, complain: Say) -> Exit:
@@ -84,17 +87,57 @@ class _Counted:
     """The events of a file; what is none is named and counted."""
 
     def __init__(self, path: Path, format: str, complain: Say) -> None:
-        self.count = self.gaps = 0
+        self.count = self.gaps = self._unshown = 0
         self._path, self._format, self._complain = path, format, complain
 
     def events(self) -> Iterator[Event]:
-        for found in events_of(self._path, self._format):
-            if isinstance(found, Skipped):
-                self.gaps += 1
-                self._complain(f"{self._path}: at {found.offset}: {found.size} bytes: {found.reason}")
-            else:
-                self.count += 1
-                yield found
+        """The events. Raises DeedboxError before the first one if hardly anything in the beginning of the file is an event."""
+        found = events_of(self._path, self._format)
+        row: list[Skipped] = []
+        for one in chain(self._head(found), found):
+            if isinstance(one, Skipped):
+                self._note(one, row)
+                continue
+            self._end(row)
+            self.count += 1
+            yield one
+        self._end(row)
+
+    def _head(self, found: Iterator[Event | Skipped]) -> list[Event | Skipped]:
+        """The beginning of the file, as far as it shows whether the file is what it should be."""
+        head: list[Event | Skipped] = []
+        size = 0
+        while len(head) < HEAD_PARTS and size < BATCH_BYTES and (one := next(found, None)) is not None:
+            head.append(one)
+            size += 0 if isinstance(one, Skipped) else len(one.body)
+        faults = [one for one in head if isinstance(one, Skipped)]
+        if len(faults) >= HEAD_FAULTS_MIN and len(faults) > HEAD_FAULTS_RATIO * (len(head) - len(faults)):
+            what = (
+                f"{self._path}: is no {self._format} file: {len(faults)} of its first {len(head)} parts are no events"
+            )
+            first = f"the first one at {faults[0].offset}: {faults[0].reason}; nothing of it was imported"
+            raise DeedboxError(f"{what}, {first}", "if only its beginning is damaged, cut that off and import the rest")
+        return head
+
+    def _note(self, fault: Skipped, row: list[Skipped]) -> None:
+        """Name a fault; of many in a row, only the first ones. `row` holds those and the last one."""
+        self.gaps += 1
+        if len(row) < FAULTS_SHOWN:
+            self._complain(f"{self._path}: at {fault.offset}: {fault.size} bytes: {fault.reason}")
+            row.append(fault)
+        else:
+            self._unshown += 1
+            row[FAULTS_SHOWN:] = [fault]
+
+    def _end(self, row: list[Skipped]) -> None:
+        """A row of faults is over: count those that were not named."""
+        if self._unshown:
+            end = row[-1].offset + row[-1].size
+            self._complain(
+                f"{self._path}: up to {end}: {counted(self._unshown, 'more part')} skipped, one after the other"
+            )
+        self._unshown = 0
+        row.clear()
 
 
 def _batches(events: Iterator[Event]) -> Iterator[list[Event]]:

@@ -174,3 +174,30 @@ def test_a_second_export_of_lines_names_the_file_that_exists(tmp_path: Path) -> 
         f"deedbox: {made}: exists, and no file is ever replaced\n",
     )
     assert list((tmp_path / "out").iterdir()) == [made]
+
+
+def test_a_file_that_is_no_text_is_one_error_and_archives_nothing(tmp_path: Path) -> None:
+    """Each of its 81,000 lines was an error, and those that were JSON by chance became events."""
+    path = tmp_path / "other"
+    path.write_bytes(b"PAR1\0\xff\n" * 40 + b"7\n" + b"\xfe\0\n" * 50_000)
+    done = deedbox("import", path, "--format", "jsonl", "--dir", tmp_path / "archive")
+    assert (done.returncode, done.stdout) == (Exit.DAMAGED, "")
+    assert done.stderr == (
+        f"deedbox: {path}: is no jsonl file: 99 of its first 100 parts are no events, the first one at 0: damaged: not JSON; "
+        "nothing of it was imported; if only its beginning is damaged, cut that off and import the rest\n"
+    )
+    assert find_archives([tmp_path / "archive"]) == []
+
+
+def test_damage_in_the_middle_of_a_file_loses_no_line_before_or_after_it(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    good = [b'{"n":%d}\n' % n for n in range(400)]
+    path.write_bytes(b"".join(good[:200]) + b"\xff\0\n" * 5000 + b"".join(good[200:]) + b"x\n")
+    done = deedbox("import", path, "--format", "jsonl", "--dir", tmp_path / "archive")
+    assert (done.returncode, done.stdout) == (Exit.DAMAGED, f"{path}: 400 events, 5001 parts skipped\n")
+    lines = done.stderr.splitlines()
+    assert len(lines) == 12
+    end = sum(map(len, good[:200])) + 3 * 5000 - 1
+    assert lines[10] == f"deedbox: {path}: up to {end}: 4990 more parts skipped, one after the other"
+    assert lines[11].endswith(": 1 bytes: damaged: not JSON")
+    assert deedbox("cat", tmp_path / "archive", "--format", "raw").stdout.encode() == b"".join(good)
