@@ -26,6 +26,7 @@ from tests.support import archives
 from tests.support.shelves import START_US, shelf, some
 
 MIB = 1 << 20
+GIB = 1 << 30
 ADDRESS_SPACE = 1024 * MIB  # of which a Python with its libraries takes about 400
 NAME = "20251121T161500.000000Z-20251121T161500.000000Z-one-00000001.kvp.zst"
 HEAD = container.encode_head(Head("one", 1, START_US, ""))
@@ -108,9 +109,9 @@ def test_memory_is_bounded_by_the_largest_event(tmp_path: Path, command: tuple[s
 
 def test_a_sparse_footer_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / NAME
-    footer = parts.PREFIX.pack(parts.SKIPPABLE, 0xFFFF_FFF0, b"DEED", parts.FOOTER, 1, 0)
+    footer = parts.PREFIX.pack(parts.SKIPPABLE, GIB, b"DEED", parts.FOOTER, 1, 0)
     path.write_bytes(forged(small_records(1000), 1000, 1000) + footer)
-    os.truncate(path, 4 << 30)
+    os.truncate(path, 2 * GIB)
     ended = run("verify", path)
     assert ended.status == 1
     assert "Traceback" not in ended.error
@@ -118,22 +119,22 @@ def test_a_sparse_footer_is_not_read(tmp_path: Path) -> None:
 
 
 def test_a_sparse_open_archive_does_not_end_the_start(tmp_path: Path) -> None:
-    """3 GiB of holes were read whole, to be kept aside."""
+    """Gigabytes of holes were read whole, to be kept aside."""
     directory = tmp_path / "archive"
     one = shelf(directory, instance="import")
     one.append(some(0, 3))
     assert one.writer is not None
     one.writer.abandon()
-    os.truncate(one.writer.path, 3 << 30)
+    os.truncate(one.writer.path, GIB)
     (directory / "import-00000007.kvp.zst.open").touch()
-    os.truncate(directory / "import-00000007.kvp.zst.open", 3 << 30)
+    os.truncate(directory / "import-00000007.kvp.zst.open", GIB)
     (tmp_path / "lines").write_text('{"a":1}\n')
     ended = run("import", tmp_path / "lines", "--format", "jsonl", "--dir", directory)
     assert ended.status == 0, ended.error
     assert ended.rss < 200 * MIB
     assert len(archives.events(directory)) == 4
     for aside in directory.glob("*.torn"):
-        assert aside.stat().st_size > 2 << 30
+        assert aside.stat().st_size > GIB // 2
         assert aside.stat().st_blocks * 512 < 10 * MIB
 
 
@@ -179,7 +180,7 @@ def test_a_compressed_event_of_cloud_init_has_a_limit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", ["shoebox", "theia"])
 def test_a_sparse_record_is_skipped_unread(tmp_path: Path, format: str) -> None:
-    size = 1 << 30
+    size = GIB
     if format == "theia":
         header = b"id:x\ntimestamp: 1\nsource:s\ntags:\n"
         start = b"event: %d %d %d\n" % (size + len(header), len(header), size) + header

@@ -8,7 +8,7 @@ from tests.support.process import Deedbox
 from tests.support.wire import WirePublisher
 
 MIB = 1 << 20
-MESSAGES = 200
+MESSAGES = 120
 HELD_BYTES_MAX = 32 * MIB  # four batches of the default size
 READ_AHEAD_BYTES = 2 * MIB  # one body that is on its way, and one read of the socket
 
@@ -16,7 +16,7 @@ READ_AHEAD_BYTES = 2 * MIB  # one body that is on its way, and one read of the s
 def test_resident_memory_is_bounded_when_the_disk_is_slow_and_the_bodies_are_large(
     url: str, name: str, publisher: WirePublisher, tmp_path: Path
 ) -> None:
-    """200 MiB wait in the queue. Held: 32 MiB. The rest of the memory is the interpreter, and one batch being encoded."""
+    """120 MiB wait in the queue. Held: 32 MiB. The rest of the memory is the interpreter, and one batch being encoded."""
     arguments = ("--url", url, "--queue", name, "--exchange", name, "--set", "service.stats_s=0.1")
     directory = tmp_path / "archive"
     with Deedbox(directory, *arguments, altered="slow_sync") as deedbox:
