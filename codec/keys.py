@@ -8,6 +8,7 @@ import re
 from hashlib import blake2b
 
 _UNSAFE = re.compile("[|%\x00-\x1f\x7f\ud800-\udfff]")
+_HASH = re.compile("[0-9a-f]{16}")
 _UNSAFE_ASCII = re.compile("[^ -~]|[|%]")
 
 
@@ -29,3 +30,8 @@ def key_field(value: str, units: int, ascii_only: bool = False) -> str:
     if "%" in head[-2:]:
         head = head[: head.rindex("%")]
     return f"{head}~{digest}"
+
+
+def looks_shortened(field: str) -> bool:
+    """Whether a field ends as one that was shortened; also a value may."""
+    return field[-17:-16] == "~" and _HASH.fullmatch(field, len(field) - 16) is not None

@@ -18,7 +18,7 @@ import orjson
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import Event, check_duplicate, format_time, parse_time
 from codec.joining import Body, Members, decode_body, loads
-from codec.keys import key_field
+from codec.keys import key_field, looks_shortened
 from codec.limits import check_event
 from codec.profiles import HOST, KEY_BYTES, PREFIX, RECORD_BYTES, SLICES_MAX, VALUE_BYTES, WIRE, Profile
 from codec.slices import cut, quote
@@ -107,14 +107,15 @@ def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[byte
 
 # What `json` reads in every version of Python; where it stops reading depends on the version.
 _TYPE_MAX, _PLAIN_ID_MAX = WIRE.field_units[1:]
-_KEY_SPECIAL = re.compile(rb"[|%\x7f]")  # what JSON leaves as it is and a key does not
+_KEY_SPECIAL = re.compile(rb"[|%\x7f~]")  # what JSON leaves as it is and a key may not
 _ZEROS = [bytes(size) for size in range(VALUE_BYTES + 1)]  # 2 MB: a slice of one long piece would copy it every time
 _ZERO_SLICE = [b"0" + bytes(size)[1:] for size in range(KEY_BYTES + 1)]  # the only slice, and the padding of its key
 
 
 def _in_key(id: str, profile: Profile) -> bool:
-    """Whether the value leaves the id out, because the key holds it as it is."""
-    return profile.compact and key_field(id, profile.field_units[2], profile.ascii_only) == id
+    """Whether the value leaves the id out, because the key holds it as it is, and a reader can tell that it is not shortened."""
+    whole = profile.compact and key_field(id, profile.field_units[2], profile.ascii_only) == id
+    return whole and not looks_shortened(id)
 
 
 def _arrived(event: Event, profile: Profile) -> int | None:
@@ -275,7 +276,7 @@ _new_event = tuple.__new__
 def _id_in(key: bytes) -> str:
     """The id in a key, which is the event's id if the value has none. Raises Corrupt."""
     fields = key.decode().split("|")
-    if len(fields) != _KEY_FIELDS or "%" in fields[3]:
+    if len(fields) != _KEY_FIELDS or "%" in fields[3] or looks_shortened(fields[3]):
         raise Corrupt(f"neither the value nor the key {key!r} holds the id")
     return fields[3]
 

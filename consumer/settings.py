@@ -140,11 +140,20 @@ def _inconsistencies(settings: Settings) -> Iterator[str]:
         yield f"archive.name: {fault}"
     if settings.roll.bytes and settings.roll.bytes < settings.batch.bytes // 64:
         yield f"roll.bytes: {settings.roll.bytes} is less than one batch may take (batch.bytes = {settings.batch.bytes})"
-    for key in settings.broker.binding_keys:
-        if len(key.encode()) > 255:
-            yield f"broker.binding_keys: {key[:20]!r}… is longer than 255 bytes"
-    if len(settings.watch.routing_key.encode()) > 255:
-        yield f"watch.routing_key: {settings.watch.routing_key[:20]!r}… is longer than 255 bytes"
+    broker, watch = settings.broker, settings.watch
+    names = [("broker.queue", broker.queue), ("broker.exchange", broker.exchange), ("watch.exchange", watch.exchange)]
+    names += [("watch.routing_key", watch.routing_key), *(("broker.binding_keys", key) for key in broker.binding_keys)]
+    for name, value in names:
+        if fault := _short_string_fault(value):
+            yield f"{name}: {value[:20]!r}… {fault}"
+
+
+def _short_string_fault(value: str) -> str:
+    """Why AMQP cannot carry a name; empty if it can. Source: AMQP 0-9-1 section 4.2.5.3."""
+    try:
+        return "is longer than 255 bytes" if len(value.encode()) > 255 else ""
+    except UnicodeEncodeError:
+        return "is no UTF-8"
 
 
 def _is_broker(url: str) -> bool:

@@ -1,12 +1,13 @@
 """What is declared and consumed at the broker. Pure: values only."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
 from yarl import URL
+
+from consumer.topic import Topic
 
 # RabbitMQ 4 sets 20 by default, and a policy may set less. The smallest limit with which a message may be returned once.
 ASSUMED_DELIVERY_LIMIT = 3
@@ -66,21 +67,10 @@ class Topology:
         return self.exchange_type != "topic" or any(matches(key, routing_key) for key in self.bindings)
 
 
-@lru_cache(1000)
-def _pattern(binding_key: str) -> re.Pattern[str]:
-    """AMQP 0-9-1 section 3.1.3.3: `*` is one word, `#` is any number of words, and words are separated by dots."""
-    pattern = ""
-    for word in binding_key.split("."):
-        if word == "#":
-            pattern += r"(?:\.[^.]*)*"
-        else:
-            pattern += r"\." + (r"[^.]*" if word == "*" else re.escape(word))
-    return re.compile(pattern, re.DOTALL)
-
-
+@lru_cache(1000)  # bindings are few, and routing keys come again and again
 def matches(binding_key: str, routing_key: str) -> bool:
     """Whether a topic exchange routes the key by the binding."""
-    return binding_key == "#" or _pattern(binding_key).fullmatch("." + routing_key if routing_key else "") is not None
+    return binding_key == "#" or Topic.literally(binding_key).matches(routing_key)
 
 
 def without_password(url: str) -> str:

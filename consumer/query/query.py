@@ -12,8 +12,8 @@ from codec.jsonl import show_header
 from consumer.archive.catalog import Wanted
 from consumer.archive.duplicates import Mode
 from consumer.errors import DeedboxError, Exit, Fatal
-from consumer.query.topic import Topic
 from consumer.query.where import Condition, loads, parse_condition
+from consumer.topic import Topic
 
 MATCH_S_MAX = 1.0  # for one body: an expression that takes longer is of the kind that never ends
 

@@ -124,11 +124,12 @@ def test_an_id_that_the_key_holds_is_not_repeated(id: str) -> None:
     assert next(kvp.decode(record)).id == id
 
 
-@pytest.mark.parametrize("id", ["a|b", "100%", "a\nb", "\udcff", "x" * 201, "é" * 101])
+@pytest.mark.parametrize("id", ["a|b", "100%", "a\nb", "\udcff", "x" * 201, "é" * 101, "a~0123456789abcdef"])
 def test_an_id_that_the_key_encodes_or_shortens_is_in_the_value(id: str) -> None:
     (record,) = kvp.encode(PLAIN._replace(id=id), "i")
     assert json.loads(parts(record)[1])["name"] == id
     assert next(kvp.decode(record)).id == id
+    assert b"".join(kvp.encode_batch([PLAIN._replace(id=id)], "i", 0)) == kvp.encode(PLAIN._replace(id=id), "i.0")[0]
 
 
 def test_a_time_of_arrival_equal_to_the_events_time_is_not_repeated() -> None:
@@ -144,7 +145,9 @@ def test_the_profile_for_hosts_repeats_both_in_the_value() -> None:
     assert json.loads(parts(record)[1]).keys() >= {"name", "arrived"}
 
 
-@pytest.mark.parametrize("key", [b"k", b"DEEDBOX|i|t|0", b"DEEDBOX|i|t|a|b|0", b"DEEDBOX|i|t|a%7Cb|0"])
+@pytest.mark.parametrize(
+    "key", [b"k", b"DEEDBOX|i|t|0", b"DEEDBOX|i|t|a|b|0", b"DEEDBOX|i|t|a%7Cb|0", b"DEEDBOX|i|t|a~0123456789abcdef|0"]
+)
 def test_a_record_without_an_id_in_value_and_key_is_damaged(key: bytes) -> None:
     record = kvp.encode(PLAIN, "i")[0]
     with pytest.raises(Corrupt, match="holds the id"):

@@ -77,6 +77,8 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         ("batch.count=40000", "<= 32767"),
         ("roll.bytes=1000", "is less than one batch may take"),
         (f"broker.binding_keys={'k' * 256}", "longer than 255 bytes"),
+        (f"broker.queue={'é' * 128}", "longer than 255 bytes"),
+        ("watch.routing_key=\udcff", "is no UTF-8"),
         ("broker.binding_keys=", "an empty one found"),
         ("broker.binding_keys=a.#,,b", "an empty one found"),
     ],

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from time import process_time
 from typing import Any
 
 import pytest
@@ -52,6 +53,14 @@ def test_the_user_is_shown() -> None:
 )
 def test_binding_keys_match_as_a_topic_exchange_routes(binding: str, matching: list[str], other: list[str]) -> None:
     assert [key for key in matching + other if matches(binding, key)] == matching
+
+
+def test_the_time_to_match_a_key_does_not_explode() -> None:
+    """One message of 127 words held up the event loop for half a second."""
+    began = process_time()
+    for serial in range(20):
+        assert not matches("#.a.#.a.#.a.#.a.#.b", f"{serial}" + ".a" * 120)
+    assert process_time() - began < 1.0
 
 
 @pytest.mark.parametrize(

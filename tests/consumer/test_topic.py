@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.errors import Fatal
-from consumer.query.topic import Topic
+from consumer.topic import Topic
 
 WORDS = st.lists(st.sampled_from(["a", "b", ""]), max_size=6)
 PATTERNS = st.lists(st.sampled_from(["a", "b", "", "*", "#"]), max_size=6)

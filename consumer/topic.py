@@ -28,6 +28,11 @@ class Topic:
                 )
         return cls(tuple(words))
 
+    @classmethod
+    def literally(cls, pattern: str) -> "Topic":
+        """The same as a broker takes it: a wildcard inside of a word is a part of the word."""
+        return cls(tuple(_words(pattern)))
+
     def matches(self, key: str) -> bool:
         """Whether a topic exchange would route the key by this pattern. The time grows with the product of both lengths at most."""
         words, pattern = _words(key), self.words
