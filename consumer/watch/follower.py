@@ -43,10 +43,9 @@ class Follower:
         self._blind = False  # renames may not have been seen
         self._unseen = bool(start)  # so that files may have come and gone
         self._gone: Position | None = None  # of the newest file that was read before, if it is not there any more
-        for position in start or ():
-            self._resume(position)
+        self._waiting = list(start or ())  # positions of files that were not found or given up yet
         self._at_end = start is None and not from_start
-        self._look_first(bool(start))
+        self._look_first()
         self._at_end = False
 
     @property
@@ -55,11 +54,11 @@ class Follower:
 
     @property
     def _held(self) -> set[int]:
-        return {file.inode for file in self._files}
+        return {file.inode for file in self._files} | {position.inode for position in self._waiting}
 
     def positions(self) -> list[Position]:
         """Up to where each file has been confirmed, the oldest first."""
-        return [file.confirmed for file in self._files]
+        return [*self._waiting, *(file.confirmed for file in self._files)]
 
     def confirm(self) -> None:
         """All that was given out is where it belongs."""
@@ -87,13 +86,11 @@ class Follower:
         self._look_on()
         self._blind = False
 
-    def _look_first(self, resumed: bool) -> None:
-        """A name that cannot be looked at stops no other file; if positions of it are stored, they must not be given up."""
+    def _look_first(self) -> None:
+        """A name that cannot be looked at stops no other file: the next look tries again."""
         try:
             self._look_on()
         except OSError as error:
-            if resumed:
-                raise
             report(self.path, error)
 
     def _rotated(self) -> bool:
@@ -103,6 +100,7 @@ class Follower:
     def _look_on(self) -> None:
         """The file that had the name, those that had it in between, and the one that has it now: in this order."""
         self._release_name()
+        self._resume_waiting()
         for name in self._history.former:
             if self._beside.is_foreign(name) or self._adopt(partial(self._open_former, name)):
                 self._history.opened(name)
@@ -113,7 +111,7 @@ class Follower:
     def _look_for_unseen(self) -> None:
         """Files may have come and gone. What cannot be opened is tried again, and keeps no other file from being read."""
         try:
-            inodes = self._successors()
+            inodes = [inode for inode in self._successors() if inode not in self._held]
         except OSError as error:
             report(self.path, error)
             return
@@ -136,6 +134,8 @@ class Follower:
         inode = inode_of(self.path)
         if inode is None or self._named is not None:
             return  # renamed, and nothing has taken its name yet
+        if inode in {position.inode for position in self._waiting}:
+            return  # it is not to be read from its beginning
         back = next((file for file in self._files if file.inode == inode and file.fd >= 0 and not file.done), None)
         if back is not None:
             back.until = None
@@ -168,22 +168,41 @@ class Follower:
 
     # What was read before
 
-    def _resume(self, position: Position) -> None:
-        """Go on in the file that a position is of, under the name that it has now, or in a copy of it."""
+    def _resume_waiting(self) -> None:
+        """Positions of files that cannot be read now are kept, and keep no other file from being read."""
+        for position in list(self._waiting):
+            try:
+                if not self._resume(position):
+                    self._give_up(position)
+                self._waiting.remove(position)
+            except OSError as error:
+                report(self.path, error)
+                self._gone = position  # what was written after it is looked for in the same way
+        if not self._unseen:
+            self._gone = None
+
+    def _resume(self, position: Position) -> bool:
+        """Go on in the file that a position is of, under the name that it has now, or in a copy of it; whether there is one."""
         for _ in range(TRIES):  # a rotation may be changing names
-            path = self._beside.files().get(position.inode)
+            path = self._path_of(position)
+            named = path == self.path
             fd = None if path is None else self._beside.proven(path, position)
-            named = fd is not None and os.fstat(fd).st_ino == inode_of(self.path)
             if fd is None:
-                fd = self._beside.copy_of(position, self._held)
+                named, fd = False, self._beside.copy_of(position, self._held)
             if fd is not None:
                 file = OpenFile(fd, position)
                 self._files.append(file) if named else self._linger(file)
                 self._gone = None
-                return
+                return True
+        return False
+
+    def _path_of(self, position: Position) -> Path | None:
+        return self.path if inode_of(self.path) == position.inode else self._beside.files().get(position.inode)
+
+    def _give_up(self, position: Position) -> None:
         self._gone = position
-        if path == self.path:
-            log.emit("file_truncated", path=str(path), size=size_of(path), position=position.offset)
+        if inode_of(self.path) == position.inode:
+            log.emit("file_truncated", path=str(self.path), size=size_of(self.path), position=position.offset)
         else:
             unread = max(position.size - position.offset, 0)
             log.emit("file_gone", path=str(self.path), position=position.offset, unread=unread)

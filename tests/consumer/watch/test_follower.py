@@ -728,3 +728,66 @@ def test_a_file_that_is_shorter_than_what_was_seen_is_no_copy(app: Path) -> None
     add(app, b"four\n")
     assert texts(follower) == [b"four"]
     follower.close()
+
+
+@pytest.mark.parametrize("deep", [True, False])
+def test_a_stored_position_of_a_file_that_may_not_be_read_is_kept_and_keeps_no_other_from_being_read(
+    app: Path, closed: set[Path], said: list[str], deep: bool
+) -> None:
+    """`watch` ended at the start with status 1, whatever else there was to be read."""
+    follower = Follower(app)
+    add(app, b"one\n")
+    stored = follower.positions()
+    rotated = app.with_name("app.log.2" if deep else "app.log.1")
+    app.rename(rotated)
+    if deep:
+        app.with_name("app.log.1").write_bytes(b"two\n")
+    app.write_bytes(b"three\n")
+    closed.add(rotated)
+    follower = restart(app, follower)
+    assert texts(follower) == [b"two", b"three"][1 - deep :]
+    assert set(said) == {"watch_failed"}
+    assert follower.positions()[0] == stored[0]
+    follower = restart(app, follower)
+    closed.clear()
+    assert texts(follower, []) == [b"one"]
+    assert texts(follower, []) == []
+    follower.close()
+
+
+def test_a_watched_file_that_may_not_be_read_at_the_start_is_read_on_from_its_position(
+    app: Path, closed: set[Path], said: list[str]
+) -> None:
+    follower = Follower(app)
+    add(app, b"one\n")
+    closed.add(app)
+    follower = restart(app, follower)
+    assert texts(follower, []) == []
+    assert set(said) == {"watch_failed"}
+    closed.clear()
+    assert texts(follower, []) == [b"one"]
+    add(app, b"two\n")
+    assert texts(follower, []) == [b"two"]
+    assert len(follower.positions()) == 1
+    follower.close()
+
+
+def test_a_file_that_could_not_be_read_and_is_gone_then_brings_no_file_twice(
+    app: Path, closed: set[Path], said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "LINGER_S", -1)
+    follower = Follower(app)
+    app.rename(app.with_name("app.log.2"))
+    app.with_name("app.log.1").write_bytes(b"two\n")
+    app.write_bytes(b"three\n")
+    closed.add(app.with_name("app.log.2"))
+    follower = restart(app, follower)
+    assert texts(follower, []) == [b"two", b"three"]
+    assert texts(follower, []) == []
+    app.with_name("app.log.2").unlink()
+    assert texts(follower, []) == []
+    assert said[-1] == "file_gone"
+    app.rename(app.with_name("app.log.0"))
+    app.write_bytes(b"four\n")
+    assert texts(follower, None) == [b"four"]
+    follower.close()
