@@ -17,6 +17,8 @@ PIECE_BYTES = 8 << 20  # half of what RabbitMQ 4 takes by default: headers need 
 MARK_BYTES = 1024
 
 Unsigned = Annotated[int, msgspec.Meta(ge=0)]
+Offset = Annotated[int, msgspec.Meta(ge=0, le=1 << 62)]  # more than a file can have, less than the kernel refuses
+Head = Annotated[int, msgspec.Meta(ge=0, le=MARK_BYTES)]
 
 
 class Position(NamedTuple):
@@ -29,9 +31,9 @@ class Position(NamedTuple):
     """
 
     inode: Unsigned
-    offset: Unsigned
-    start: Unsigned
-    head: Unsigned
+    offset: Offset
+    start: Offset
+    head: Head
     mark: Unsigned
     generation: str
     size: Unsigned = 0

@@ -72,6 +72,18 @@ def test_a_position_before_the_begin_of_a_file_is_no_state(tmp_path: Path) -> No
         WatchState(Disk(), tmp_path / "state")
 
 
+@pytest.mark.parametrize(
+    "change", [{"offset": 1 << 63}, {"offset": 1 << 70}, {"start": 1 << 63}, {"head": 1 << 62}, {"head": 1 << 63}]
+)
+def test_a_position_that_no_file_can_have_is_no_state(tmp_path: Path, change: dict[str, int]) -> None:
+    """It was a traceback, an error of the watched file, or "out of memory"."""
+    state = WatchState(Disk(), tmp_path / "state")
+    state.store({"/log": [position(1)._replace(**change)]})
+    state.close()
+    with pytest.raises(DeedboxError, match=r"state: Expected `int` <= .*; repair it"):
+        WatchState(Disk(), tmp_path / "state")
+
+
 def test_two_links_to_one_state_are_one_state(tmp_path: Path) -> None:
     """Each had a lock of its own, and the first one that stored replaced its link."""
     (tmp_path / "elsewhere").mkdir()
