@@ -88,7 +88,7 @@ CATALOGUE = {
     "publish_failed": _event("warning", "reason lines wait_s", "Lines could not be published; the same ones are tried again after `wait_s`.", "Is the broker up, does the exchange exist, is a queue bound?"),
     "message_refused": _event("error", "path position bytes reason kept", "The broker refused a message three times. It was set aside in the file `kept`, and the next one is published; without a state it is only in the watched file, before `position`.", "Repair what `reason` names, and publish the lines of `kept` by hand."),
     "watch_fallback": _event("warning", "backend reason", "The kernel's file events are not available; the files are polled.", "Nothing, or raise fs.inotify.max_user_instances and max_user_watches."),
-    "watch_failed": _event("warning", "reason", "A file or a directory could not be watched or read; it is tried again.", "Raise fs.inotify.max_user_watches, or give access."),
+    "watch_failed": _event("warning", "reason", "A file or a directory could not be watched or read, or the state not stored; it is tried again.", "Raise fs.inotify.max_user_watches, give access, or do as `reason` says."),
     "handler_failed": _event("error", "path reason", "The handler for changes of this file failed.", "Report it: this is a defect of Deedbox."),
     "lines_lost": _event("warning", "count", "The reader of the log was too slow; `count` lines were not written.", "Look at what reads the log."),
     "library": _event("warning", "logger text", "A library logged a warning or an error.", "Nothing, usually."),

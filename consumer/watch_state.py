@@ -4,6 +4,7 @@ Invariants: one process at a time has a state; the generation of a file is store
 the same line has the same message id in every life. Raises DeedboxError where a person can help.
 """
 
+import errno
 import os
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,16 @@ from threading import Lock
 import msgspec
 
 from consumer.archive.durable import Disk
-from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.errors import DeedboxError, Exit, Fatal, Retry
 from consumer.watch.lines import Position
 
 FORMAT = 1
+_PASSING = {  # errors that may pass while `watch` runs, and what to do about them
+    errno.ENOSPC: "free space",
+    errno.EDQUOT: "free space, or raise the quota",
+    errno.EMFILE: "raise the limit of open files (LimitNOFILE), or watch fewer files",
+    errno.ENFILE: "raise fs.file-max",
+}
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -61,7 +68,7 @@ class WatchState:
         return lock
 
     def store(self, positions: Mapping[str, Sequence[Position]]) -> None:
-        """Remember up to where the files of these paths are published. Durable."""
+        """Remember up to where the files of these paths are published. Durable. Raises Retry if it may succeed later."""
         with self._storing:
             fresh = {path: list(files) for path, files in positions.items() if self.known.get(path) != list(files)}
             if not fresh:
@@ -75,8 +82,11 @@ class WatchState:
         try:
             self._disk.replace(path, raw)
         except OSError as error:
+            reason = f"{error.filename or path}: {error.strerror or error}"
+            if error.errno in _PASSING:
+                raise Retry(reason, _PASSING[error.errno]) from error
             # Not a fault of the broker: without it the same lines would be published again and again.
-            raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
+            raise DeedboxError(reason, "make the state file writable") from error
 
     def knows(self, path: str, positions: Sequence[Position]) -> bool:
         """Whether each of these files is remembered in this life of its content, at whatever offset."""

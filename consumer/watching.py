@@ -153,7 +153,10 @@ class Watching:
         """
         while True:
             await asyncio.sleep(STORE_S)
-            await self._store()
+            try:
+                await self._store()
+            except Retry as fault:  # a crash publishes more again, and none is lost
+                log.emit("watch_failed", reason=str(fault))
 
     async def _store(self) -> None:
         async with self._files:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import re
 import signal
@@ -391,6 +392,47 @@ async def test_a_state_that_cannot_be_written_ends_it(
     path.write_bytes(b"one\n")
     with pytest.raises(DeedboxError, match="make the state file writable"):
         await made.run()
+    state.close()
+
+
+class FullDisk(Disk):
+    """A disk that can be made to take no state."""
+
+    code = 0
+
+    def replace(self, path: Path, raw: bytes) -> None:
+        if self.code:
+            raise OSError(self.code, os.strerror(self.code))
+        super().replace(path, raw)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EMFILE])
+async def test_a_state_that_cannot_be_stored_for_a_while_ends_nothing(
+    url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """It ended with status 1, as if the state could never be written."""
+    said: list[tuple[str, str]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: said.append((event, str(fields.get("reason")))))
+    path, disk = tmp_path / "log", FullDisk()
+    path.touch()
+    state = WatchState(disk, tmp_path / "state")
+    made = Watching([path], Target(url, "", name), state, choose(growth=True))
+    task = asyncio.create_task(made.run())
+    disk.code = code
+    path.write_bytes(b"one\n")
+    (one,) = await received(queue, name, 1)
+    reason = f"{tmp_path / 'state'}: {os.strerror(code)}"
+    await until(lambda: any(event == "watch_failed" and text.startswith(f"{reason}; ") for event, text in said))
+    path.rename(tmp_path / "log.1")
+    path.write_bytes(b"two\n")
+    await until(lambda: ("publish_failed", reason) in said)
+    assert (await queue.queue_declare(name, passive=True)).message_count == 0
+    disk.code = 0
+    (two,) = await received(queue, name, 1)
+    assert [one.body, two.body] == [b"one", b"two"]
+    made.stop()
+    assert await task
+    assert [position.offset for position in state.known[str(path)]] == [4, 4]
     state.close()
 
 
