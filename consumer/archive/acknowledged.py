@@ -34,34 +34,42 @@ def settle(verdict: Verdict) -> None:
         return
     directories = list(verdict.path.absolute().parents)[:LEVELS_MAX]
     known = [one for directory in directories for one in _read(directory / f"{verdict.id}{SUFFIX}")]
+    known.sort(key=lambda one: one.acknowledged)  # of several lines for a fault, the last one counts
     signed = {one.fault: one for one in known if one.head == verdict.head}
     faults, verdict.faults = verdict.faults, []
     for fault in faults:
         if one := signed.get(_named(verdict, fault)):
             why = f" ({one.reason})" if one.reason else ""
             verdict.acknowledged.append(f"{fault}; acknowledged {one.acknowledged}{why}")
+            verdict.signed.append(fault)
         else:
             verdict.faults.append(fault)
 
 
 def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
-    """Record durably that the faults of an archive are known, and say how many were not before.
+    """Record durably that the faults of an archive are known, and say how many were not before, or not for this reason.
 
-    Raises DeedboxError for an archive that must be repaired first, and OSError.
+    Without a reason, faults that are acknowledged keep theirs. Raises DeedboxError for an archive that must be repaired first, and OSError.
     """
     if verdict.id is None or verdict.state not in STATES:
         raise DeedboxError(
             f"{verdict.path}: {verdict.state}, not sealed", "run repair first, or wait until it is sealed"
         )
+    if reason:  # it may be another one: the last that was given counts
+        verdict.faults, verdict.signed, verdict.acknowledged = [*verdict.faults, *verdict.signed], [], []
     path = verdict.path.parent / f"{verdict.id}{SUFFIX}"
     with held(disk, path.with_name(path.name + ".lock")) as free:
         if not free:
             raise DeedboxError(f"{path}: another process acknowledges", "try again when it has ended")
+        known = list(_read(path))
+        reasons = {one.fault: one.reason for one in known if one.head == verdict.head}
         fresh = [
-            Acknowledgement(head=verdict.head, fault=_named(verdict, fault), acknowledged=now, reason=reason)
-            for fault in verdict.faults
+            Acknowledgement(head=verdict.head, fault=named, acknowledged=now, reason=reason)
+            for named in (_named(verdict, fault) for fault in verdict.faults)
+            if reasons.get(named) != reason
         ]
-        disk.replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in [*_read(path), *fresh]))
+        if fresh:
+            disk.replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in [*known, *fresh]))
     return len(fresh)
 
 

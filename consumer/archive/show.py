@@ -39,7 +39,7 @@ def tell_line(verdict: Verdict, say: Say) -> None:
     """The same as a JSON object."""
     members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
     members |= {"faults": list(map(_utf8, verdict.faults)), "acknowledged": list(map(_utf8, verdict.acknowledged))}
-    del members["before"], members["file"], members["predecessor"]
+    del members["before"], members["file"], members["predecessor"], members["signed"]
     say(orjson.dumps(members).decode())
 
 
@@ -99,7 +99,7 @@ def show_verdicts(
     """Verify and tell; True if everything is complete. `sign` may acknowledge the faults of an archive. The sum is told as text only."""
     total = Sum()
     for verdict in verify(paths, mapped):
-        if verdict.faults:
+        if verdict.faults or verdict.acknowledged:
             sign(verdict)
         total.add(verdict)
         tell(verdict, say)

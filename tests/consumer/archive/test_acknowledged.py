@@ -40,6 +40,18 @@ def test_a_loss_that_was_acknowledged_is_shown_and_is_no_fault(damaged: list[Pat
     assert sum(len(line["acknowledged"]) for line in lines) == said.count("; acknowledged")
 
 
+def test_a_reason_that_is_given_later_is_recorded(damaged: list[Path], tmp_path: Path) -> None:
+    """It was dropped without a word."""
+    assert deedbox("verify", "--acknowledge", tmp_path)[0] == 0
+    assert "(disk 3 died)" not in deedbox("verify", tmp_path)[1]
+    for _ in range(2):
+        status, said = deedbox("verify", "--acknowledge", "--reason", "disk 3 died", tmp_path)
+        assert (status, said.count("(disk 3 died)")) == (0, said.count("; acknowledged"))
+    records = [line for path in tmp_path.rglob("*.acknowledged") for line in path.read_text().splitlines()]
+    assert len(records) == 2 * said.count("; acknowledged")
+    assert deedbox("verify", "--acknowledge", tmp_path)[1].count("(disk 3 died)") == said.count("; acknowledged")
+
+
 def test_another_fault_of_an_acknowledged_archive_is_a_fault(damaged: list[Path], tmp_path: Path) -> None:
     deedbox("verify", "--acknowledge", tmp_path)
     raw = bytearray(damaged[0].read_bytes())
