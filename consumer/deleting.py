@@ -9,7 +9,7 @@ from pathlib import Path
 
 from codec.event import Event, format_time
 from consumer.archive.compact import compact
-from consumer.archive.counted import counted
+from consumer.archive.counted import counted, outcome
 from consumer.archive.duplicates import Duplicates, Mode
 from consumer.archive.durable import Disk
 from consumer.errors import Exit
@@ -111,14 +111,14 @@ def undelete(paths: Sequence[Path], text: str, terminal: Terminal) -> Exit:
 
 def show_compaction(paths: Sequence[Path], say: Say) -> Exit:
     """Take deleted events out of sealed archives, and report it; DAMAGED if an archive is as it was although it holds deleted events."""
-    told = Exit.OK
-    for done in compact(Disk(), paths):
+    told, count = Exit.OK, 0
+    for count, done in enumerate(compact(Disk(), paths), 1):  # noqa: B007 -- used after the loop
         reason = f": {done.reason}" if done.reason else ""
         did = f": {counted(done.events, 'event')}" if done.events else ""
         did += f", {_change(done.saved)}" if done.outcome == "compacted" else ""
         say(f"{done.outcome}: {done.path}{did}{reason}")
         told = Exit.DAMAGED if done.outcome in ("busy", "damaged", "failed", "unreadable", "refused") else told
-    say("nothing else to do")
+    say(outcome(count, told != Exit.OK, "compacted"))
     return told
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from consumer import log
+from consumer.archive.counted import outcome
 from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_sealed
@@ -78,9 +79,9 @@ async def _run(path: Path) -> tuple[int, str]:
 def show_repacking(paths: Sequence[Path], say: Callable[[str], None]) -> Exit:
     """Merge small batches, at the lowest priority, so that ingest is not slowed; DAMAGED if an archive could not be repacked."""
     os.nice(19)
-    status = Exit.OK
-    for done in repack(Disk(), paths):
+    status, count = Exit.OK, 0
+    for count, done in enumerate(repack(Disk(), paths), 1):  # noqa: B007 -- used after the loop
         say(f"{done.outcome}: {done.path}: {done.saved} bytes saved{': ' + done.reason if done.reason else ''}")
         status = status if done.outcome == "repacked" else Exit.DAMAGED
-    say("nothing else to do")
+    say(outcome(count, status != Exit.OK, "repacked"))
     return status

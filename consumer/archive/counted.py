@@ -4,3 +4,10 @@
 def counted(count: int, thing: str) -> str:
     """`1 archive`, `2 archives`: a noun with a regular plural."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def outcome(count: int, failed: bool, done: str) -> str:
+    """The last line of a command that looks for archives and changes them: whether it had something to do, and could do it."""
+    if failed:
+        return f"not everything could be {done}"
+    return "done" if count else "nothing to do"

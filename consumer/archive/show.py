@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from consumer.archive import naming
-from consumer.archive.counted import counted
+from consumer.archive.counted import counted, outcome
 from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
@@ -23,6 +23,7 @@ NOT_PROVED = (
     "not proved: that no instance was removed with its ledger, that no sealed archive was removed from the front, "
     "and that nobody who may write here has rewritten archives and ledger"
 )
+KNOWS_MORE = "`deedbox verify` says whether archives or events are missing"  # what is not there cannot be repaired
 Say = Callable[[str], None]
 
 
@@ -116,7 +117,7 @@ def _mib(size: int) -> str:
 def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
     """Repair and report; True if everything that was found could be repaired."""
     disk = Disk()
-    repaired = True
+    repaired, count = True, 0
     for path in find_archives(paths):
         try:
             finding = _foresee(path) if dry_run else _repair(disk, path)
@@ -124,9 +125,10 @@ def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
             finding = Finding(path, "deferred", reason=error.strerror or str(error))
         if finding.outcome == "whole":
             continue
-        repaired = repaired and finding.outcome != "deferred"
+        repaired, count = repaired and finding.outcome != "deferred", count + (finding.outcome != "held")
         _say_finding(finding, dry_run, say)
-    say("nothing else to do" if repaired else "not everything could be repaired")
+    answer = "nothing was changed" if dry_run and count and repaired else outcome(count, not repaired, "repaired")
+    say(f"{answer}; {KNOWS_MORE}")
     return repaired
 
 

@@ -139,7 +139,7 @@ def test_what_could_not_be_read_may_hold_the_event(directory: Path, command: str
 
 
 def test_compaction_of_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
-    """It said that there is nothing else to do."""
+    """It said that there is nothing to do."""
     (tmp_path / "events.jsonl").write_text("{}\n")
     done = deedbox("compact", tmp_path / "events.jsonl")
     assert done.returncode == Exit.DAMAGED

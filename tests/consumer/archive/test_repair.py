@@ -67,7 +67,7 @@ def test_a_sealed_archive_that_was_cut_at_its_end_is_not_complete_after_repair(
     status, said = deedbox("verify", tmp_path)
     assert (status, "before a repair, 4 events lost from event 2 on" in said) == (1, True)
     assert "4 known to be lost" in said
-    assert deedbox("repair", tmp_path)[1].startswith("nothing else to do")
+    assert deedbox("repair", tmp_path)[1].startswith("nothing to do; `deedbox verify` says")
 
 
 def test_a_sealed_archive_that_was_cut_and_that_nothing_counts_is_not_complete_after_repair(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from consumer.archive.listing import find_archives
-from consumer.archive.show import show_repairs, show_verdicts
+from consumer.archive.show import KNOWS_MORE, show_repairs, show_verdicts
 from tests.support.shelves import forget, shelf, some
 
 
@@ -53,7 +53,20 @@ def test_repair_mends_and_a_second_one_has_nothing_to_do(tmp_path: Path) -> None
     assert show_verdicts([tmp_path], lambda _: None)
     said.clear()
     assert show_repairs([tmp_path], dry_run=False, say=said.append)
-    assert said == ["nothing else to do"]
+    assert said == [f"nothing to do; {KNOWS_MORE}"]
+
+
+def test_a_repair_that_cannot_see_a_loss_names_the_command_that_can(tmp_path: Path) -> None:
+    """Of a directory from which an archive is missing it said only that there is nothing else to do."""
+    one = shelf(tmp_path)
+    for first in (0, 2, 4):
+        one.append(some(first, 2))
+        one.roll("test")
+    find_archives([tmp_path])[1].unlink()
+    said: list[str] = []
+    assert show_repairs([tmp_path], dry_run=True, say=said.append)
+    assert said == ["nothing to do; `deedbox verify` says whether archives or events are missing"]
+    assert not show_verdicts([tmp_path], lambda _: None)
 
 
 def test_repair_leaves_an_archive_alone_whose_owner_lives(tmp_path: Path) -> None:
@@ -70,4 +83,4 @@ def test_what_holds_nothing_whole_cannot_be_mended(tmp_path: Path) -> None:
     foreign.write_bytes(b"foreign" * 100)
     said: list[str] = []
     assert not show_repairs([tmp_path], dry_run=False, say=said.append)
-    assert said[-1] == "not everything could be repaired"
+    assert said[-1] == f"not everything could be repaired; {KNOWS_MORE}"
