@@ -14,7 +14,7 @@ from consumer.archive.durable import Disk
 from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
-from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.errors import DeedboxError, Exit, Fatal, StorageFault
 from consumer.progress import progress
 from consumer.query.exports import Report, export
 from consumer.query.imports import ARCHIVE, events_of, format_of
@@ -42,6 +42,11 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
             try:
                 _check_format(path, format)
                 _archive(found, shelf, path)
+            except StorageFault as fault:
+                what = (
+                    f"{fault.what}; {counted(found.archived, 'event')} of {path} are archived, and nothing after them"
+                )
+                raise DeedboxError(what, "free space, remove them from the file, and import it again") from fault
             except DeedboxError as error:
                 complain(str(error))
                 told = Exit.DAMAGED
@@ -75,6 +80,7 @@ def _archive(found: "_Counted", shelf: Shelf, path: Path) -> None:
     with progress(path.name, path.stat().st_size) as advance:
         for batch in _batches(found.events()):
             shelf.append(batch)
+            found.archived += len(batch)
             advance(sum(len(event.body) for event in batch))
 
 
@@ -87,7 +93,7 @@ class _Counted:
     """The events of a file; what is none is named and counted."""
 
     def __init__(self, path: Path, format: str, complain: Say) -> None:
-        self.count = self.gaps = self._unshown = 0
+        self.count = self.archived = self.gaps = self._unshown = 0
         self._path, self._format, self._complain = path, format, complain
 
     def events(self) -> Iterator[Event]:

@@ -6,7 +6,6 @@ regular files: a symbolic link, a FIFO or a device under a name of ours is an er
 Sources: open(2), fsync(2), flock(2), rename(2).
 """
 
-import ctypes
 import errno
 import os
 import stat
@@ -15,10 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from consumer.archive import locks
+from consumer.archive.syscalls import file_system_type, rename_noreplace
 
 PURPOSE_BYTES = 16  # a fixed size, so that it is written in place on a full disk
-_AT_FDCWD, _RENAME_NOREPLACE = -100, 1
-_NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 
 class Disk:
@@ -85,9 +83,13 @@ class Disk:
 
     def append(self, fd: int, raw: bytes) -> None:
         """Write all of `raw` at the end; in one call, unless the kernel takes only a part. Promises nothing yet."""
-        written = os.write(fd, raw)
-        while written < len(raw):
-            written += os.write(fd, memoryview(raw)[written:])
+        rest = memoryview(raw)
+        try:
+            while rest := rest[os.write(fd, rest) :]:
+                pass
+        except OSError as error:
+            error.filename = str(Path(f"/proc/self/fd/{fd}").readlink())
+            raise
 
     def overwrite(self, path: Path, raw: bytes) -> None:
         """Write `raw` at the beginning of a file, by one write in place; make the file if it is missing. Promises nothing.
@@ -185,7 +187,7 @@ class Disk:
         in `unsynced`. Until it is synced, the file may be found under its old name after a power cut, and is never lost.
         """
         self.sync_waiting()
-        _rename_noreplace(source, target)
+        rename_noreplace(source, target)
         self.unsynced |= dict.fromkeys((target.parent, source.parent))
         with suppress(OSError):
             self.sync_waiting()
@@ -223,15 +225,7 @@ class Disk:
 
     def file_system(self, path: Path) -> int:
         """The type of the file system of `path`: `f_type` of statfs(2); 0 if the C library does not tell."""
-        buffer = (ctypes.c_ulong * 64)()  # struct statfs takes 120 bytes, and `f_type` is its first word
-        try:
-            failed = ctypes.CDLL(None, use_errno=True).statfs(os.fsencode(path), buffer)
-        except AttributeError:
-            return 0
-        if failed:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code), str(path))
-        return buffer[0] & 0xFFFF_FFFF
+        return file_system_type(path)
 
     def free_bytes(self, path: Path) -> int:
         """What an unprivileged writer may still write."""
@@ -261,22 +255,6 @@ def read_regular(path: Path, size: int = -1) -> bytes:
     """The content of a regular file, or its first `size` bytes. Raises OSError, as `open_regular` does."""
     with open(open_regular(path, os.O_RDONLY), "rb") as file:
         return file.read(size)
-
-
-def _rename_noreplace(source: Path, target: Path) -> None:
-    """rename(2) that fails with EEXIST; where the file system has no renameat2 flags, link(2) and unlink(2)."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except AttributeError:  # a C library without it
-        code = errno.ENOSYS
-    else:
-        if renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), _RENAME_NOREPLACE) == 0:
-            return
-        code = ctypes.get_errno()
-    if code not in _NO_SUCH_RENAME:
-        raise OSError(code, os.strerror(code), str(source), None, str(target))
-    os.link(source, target)
-    os.unlink(source)
 
 
 def is_held(path: Path) -> bool:

@@ -6,25 +6,29 @@ holds what a JSON line shows, and body and header as they were as well.
 
 import errno
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from hashlib import blake2b
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 from uuid import uuid4
 
 import orjson
 
 from codec import jsonl
-from codec.event import format_time
+from codec.event import Event, format_time
 from consumer.archive.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.query.search import Found
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 ROWS = 8192
+BYTES_MAX = 32 << 20  # bodies of a batch, and one body: all of them are in memory, twice while they are written
+FILES_MAX = 256  # open at a time
 _TYPE_BYTES = 60  # three times as many, percent-encoded, fit into the name of a directory
 
 
@@ -34,36 +38,100 @@ def write_parquet(disk: Disk, found: Iterable[Found], out: Path) -> tuple[int, l
     Raises Fatal without pyarrow, FileExistsError if `out` holds Parquet files already, and OSError.
     """
     try:
-        import pyarrow as pa
-        import pyarrow.dataset as ds
+        import pyarrow.parquet  # noqa: F401 -- the extra; named here, so that nothing is made without it
     except ImportError as error:
         raise Fatal(Exit.SETTINGS, "Parquet needs pyarrow", "install deedbox[parquet]") from error
     if next(out.rglob("*.parquet"), None) is not None:
         what = "holds Parquet files already, and a second export would count its events twice; name another directory"
         raise FileExistsError(errno.EEXIST, what, str(out))
-    schema = _schema()
-    files: list[Path] = []
-    count = 0
-
-    def batches() -> Iterator[Any]:
-        nonlocal count
-        source = iter(found)
-        while rows := [_row(one) for one in islice(source, ROWS)]:
-            count += len(rows)
-            yield pa.RecordBatch.from_pylist(rows, schema)
-
-    day_and_type = pa.schema([("day", pa.string()), ("type", pa.string())])
     part = out / f".{uuid4().hex}.part"
     disk.make_directory(part.absolute())
     try:
-        ds.write_dataset(
-            batches(), part, schema=schema, format="parquet", partitioning=ds.partitioning(day_and_type, flavor="hive"),
-            basename_template=f"{uuid4().hex}-{{i}}.parquet", max_partitions=65_536, max_open_files=256,
-            file_visitor=lambda written: files.append(Path(written.path)),
-        )  # fmt: skip
-        return count, [_publish(disk, path, out / path.relative_to(part)) for path in files]
+        with closing(_Dataset(part)) as dataset:
+            count = sum(map(dataset.write, _batches(found)))
+            dataset.finish()
+        return count, [_publish(disk, path, out / path.relative_to(part)) for path in dataset.files]
+    except OSError as error:  # pyarrow's own names no file
+        raise OSError(error.errno, error.strerror or str(error), error.filename or str(out)) from error
     finally:
         shutil.rmtree(part)
+
+
+def _batches(found: Iterable[Found]) -> Iterator[list[Found]]:
+    """The events in lists of at most ROWS, which end when their bodies reach BYTES_MAX."""
+    batch: list[Found] = []
+    size = 0
+    for one in found:
+        batch.append(one)
+        size += len(one.event.body) + len(one.event.header)
+        if len(batch) >= ROWS or size >= BYTES_MAX:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+class _Dataset:
+    """The files of a dataset in the making. `files`: those that are whole.
+
+    Not pyarrow's own writer of datasets: it queues batches without a limit of their bytes, and its threads abort the process when
+    the disk is full.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.files: list[Path] = []
+        self._directory, self._schema = directory, _schema()
+        self._open: dict[Path, tuple[Path, pq.ParquetWriter]] = {}
+        self._name = uuid4().hex
+        self._made = 0
+
+    def write(self, batch: Sequence[Found]) -> int:
+        """Write a batch, a row group for each directory; gives the number of events."""
+        import pyarrow as pa
+
+        groups: dict[Path, list[dict[str, object]]] = {}
+        for one in batch:
+            row = _row(one)
+            groups.setdefault(self._directory / _directory(one.event, str(row["event_type"])), []).append(row)
+        for directory, rows in groups.items():
+            self._writer(directory).write_table(pa.Table.from_pylist(rows, self._schema))
+        return len(batch)
+
+    def _writer(self, directory: Path) -> "pq.ParquetWriter":
+        import pyarrow.parquet as pq
+
+        if directory not in self._open:
+            if len(self._open) >= FILES_MAX:
+                self._finish(next(iter(self._open)))
+            directory.mkdir(parents=True, exist_ok=True)
+            path = directory / f"{self._name}-{self._made}.parquet"
+            self._made += 1
+            self._open[directory] = path, pq.ParquetWriter(path, self._schema)
+        return self._open[directory][1]
+
+    def _finish(self, directory: Path) -> None:
+        path, writer = self._open.pop(directory)
+        writer.close()
+        self.files.append(path)
+
+    def finish(self) -> None:
+        """End all files. Raises OSError."""
+        for directory in list(self._open):
+            self._finish(directory)
+
+    def close(self) -> None:
+        """Give up what is not finished."""
+        for _, writer in self._open.values():
+            with suppress(OSError):
+                writer.close()
+        self._open.clear()
+
+
+def _directory(event: Event, kind: str) -> Path:
+    """The directory of an event as Hive names it: values percent-encoded, and a name of its own for none."""
+    partition = _partition(kind)
+    name = "__HIVE_DEFAULT_PARTITION__" if partition is None else quote(partition, safe="")
+    return Path(f"day={format_time(event.time_us)[:10]}", f"type={name}")
 
 
 def _publish(disk: Disk, path: Path, target: Path) -> Path:
@@ -78,7 +146,7 @@ def _schema() -> "pa.Schema":
 
     instant, text = pa.timestamp("us", tz="UTC"), pa.string()
     return pa.schema([
-        ("day", text), ("type", text), ("event_type", text), ("time", instant), ("id", text), ("tags", pa.list_(text)), ("exchange", text),
+        ("event_type", text), ("time", instant), ("id", text), ("tags", pa.list_(text)), ("exchange", text),
         ("routing_key", text), ("redelivered", pa.bool_()), ("duplicate", text), ("arrived", instant),
         ("properties", text), ("headers", text), ("header", pa.binary()), ("body", pa.binary()), ("text", text),
         ("position", text),
@@ -89,7 +157,7 @@ def _row(found: Found) -> dict[str, object]:
     event = found.event
     line = orjson.loads(jsonl.encode(event, found.position))
     return {
-        "day": format_time(event.time_us)[:10], "type": _partition(line["type"]), "event_type": line["type"], "time": event.time_us, "id": line["id"],
+        "event_type": line["type"], "time": event.time_us, "id": line["id"],
         "tags": line["tags"], "exchange": line["exchange"], "routing_key": line["routing_key"],
         "redelivered": event.redelivered, "duplicate": event.duplicate or None, "arrived": event.arrived_us,
         "properties": orjson.dumps(line["properties"]).decode(), "headers": orjson.dumps(line["headers"]).decode(),

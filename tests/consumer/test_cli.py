@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,16 @@ def test_a_state_that_cannot_be_used_is_no_defect_of_deedbox(tmp_path: Path) -> 
     log.write_bytes(b"")
     done = deedbox("watch", str(log), "--exchange", "x", "--state", str(tmp_path / "missing" / "state"))
     assert (done.returncode, "make the state file writable" in done.stderr + done.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("module", ["attrs", "cyclopts", "msgspec", "consumer.errors"])
+def test_an_interrupt_while_a_command_starts_shows_no_traceback(tmp_path: Path, module: str) -> None:
+    """An interrupt in the first half second was a traceback of an import."""
+    command = [sys.executable, "-X", "importtime", "-m", "consumer", "tail", "-f", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as starting:
+        assert starting.stderr is not None
+        while not starting.stderr.readline().rstrip().endswith(f" {module}"):
+            assert starting.poll() is None, "imported everything without it"
+        starting.send_signal(signal.SIGINT)
+        assert "Traceback" not in starting.stderr.read()
+    assert starting.returncode in (0, -signal.SIGINT, 128 + signal.SIGINT)

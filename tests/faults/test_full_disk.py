@@ -1,6 +1,9 @@
 """A disk that fills up under a running service: paused, probing, resumed, nothing lost."""
 
 import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +13,7 @@ from consumer.archive.verify import verify
 from tests.support import archives
 from tests.support.mounts import small_ext4
 from tests.support.process import Deedbox
+from tests.support.shelves import event, shelf
 from tests.support.wire import WirePublisher
 
 MESSAGES = 3000
@@ -117,3 +121,37 @@ def test_a_full_disk_is_no_reason_not_to_start_and_recovery_waits(
     assert sorted(event.body for event in archives.unmarked(directory)) == [b"first", b"second"]
     assert [fault for verdict in verify([directory]) for fault in verdict.faults] == []
     assert not list(directory.glob("*.open"))
+
+
+def deedbox(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "consumer", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@NEEDS_ROOT
+def test_an_import_on_a_disk_that_is_full_says_how_much_is_archived(disk: Path, tmp_path: Path) -> None:
+    """It promised to resume by itself, and had ended."""
+    lines = [b'{"n":%d,"text":"%b"}' % (n, os.urandom(1000).hex().encode()) for n in range(20_000)]
+    (tmp_path / "lines").write_bytes(b"\n".join(lines))
+    done = deedbox("import", tmp_path / "lines", "--format", "jsonl", "--dir", disk / "archive")
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "resumes" not in done.stderr
+    (archived,) = re.findall(r"(\d+) events of .*lines are archived", done.stderr)
+    assert 0 < int(archived) == len(archives.events(disk / "archive"))
+
+
+@NEEDS_ROOT
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_an_export_to_a_disk_that_is_full_names_the_file_and_leaves_none(
+    disk: Path, tmp_path: Path, format: str
+) -> None:
+    """`a file: No space left on device`; and the threads of Parquet's writer could abort the process."""
+    one = shelf(tmp_path / "archive")
+    for serial in range(30):
+        one.append([event(serial)._replace(body=os.urandom(1 << 20))])
+    one.roll("test")
+    done = deedbox("export", tmp_path / "archive", "--format", format, "--out", disk / "out")
+    assert (done.returncode, f"{disk}/out" in done.stderr, "No space left" in done.stderr) == (1, True, True)
+    assert len(done.stderr.splitlines()) == 1
+    assert [path for path in (disk / "out").rglob("*") if path.is_file()] == []

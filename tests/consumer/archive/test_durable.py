@@ -28,24 +28,6 @@ def test_rename_never_replaces(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "c"]
 
 
-def test_without_renameat2_a_link_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NFS knows no flags of rename."""
-
-    class Library:
-        @staticmethod
-        def renameat2(*_: object) -> int:
-            durable.ctypes.set_errno(errno.EINVAL)
-            return -1
-
-    monkeypatch.setattr(durable.ctypes, "CDLL", lambda *_args, **_kwargs: Library)
-    (tmp_path / "a").write_text("a")
-    (tmp_path / "b").write_text("b")
-    with pytest.raises(FileExistsError):
-        Disk().rename(tmp_path / "a", tmp_path / "b")
-    Disk().rename(tmp_path / "a", tmp_path / "c")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "c"]
-
-
 def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.write
     monkeypatch.setattr(os, "write", lambda fd, raw: real(fd, bytes(raw)[:3]))

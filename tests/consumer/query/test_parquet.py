@@ -2,11 +2,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from codec.amqp import Field, encode_header
 from consumer.archive.durable import Disk
 from consumer.errors import Fatal
+from consumer.query import parquet
 from consumer.query.parquet import write_parquet
 from consumer.query.search import Found
 from tests.support.shelves import START_US, event
@@ -62,3 +64,23 @@ def test_an_export_that_does_not_end_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="gone"):
         write_parquet(Disk(), dies(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_batch_is_bounded_in_rows_and_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """48 events of 20 MB took 7 GB."""
+    monkeypatch.setattr(parquet, "BYTES_MAX", 1000)
+    monkeypatch.setattr(parquet, "ROWS", 5)
+    events = [event(n, size=300 if n < 10 else 1)._replace(type="t") for n in range(30)]
+    count, (path,) = write_parquet(Disk(), [Found(one, "p") for one in events], tmp_path)
+    file = pq.ParquetFile(path)
+    rows = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    assert (count, sum(rows), rows) == (30, 30, [4, 4, 5, 5, 5, 5, 2])
+
+
+def test_more_types_than_files_that_may_be_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet, "FILES_MAX", 3)
+    monkeypatch.setattr(parquet, "ROWS", 4)
+    events = [event(n)._replace(type=f"t{n % 7}") for n in range(50)]
+    write_parquet(Disk(), [Found(one, "p") for one in events], tmp_path)
+    rows = ds.dataset(tmp_path, partitioning="hive").to_table().to_pylist()
+    assert sorted((row["id"], row["type"]) for row in rows) == sorted((one.id, one.type) for one in events)
