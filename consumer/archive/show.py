@@ -140,6 +140,8 @@ def _say_finding(finding: Finding, dry_run: bool, say: Say) -> None:
     )
     for loss in finding.lost:
         say(f"        {finding.path}: {loss}")
+    if finding.lost:
+        say("        an event that came twice may be left as a marked copy: look with --duplicates only")
     for gap in finding.gaps if not finding.lost else ():
         say(f"        {finding.path}: at {gap.offset}: {gap}")
 
