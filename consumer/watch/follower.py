@@ -79,6 +79,7 @@ class Follower:
         """
         self._blind |= changes is None
         self._history.note(changes or ())
+        self._drop([file for file in self._files if file.done and file.is_confirmed])
         self._blind |= self.path.is_symlink()  # it may lead through other directories, and where it leads may change
         for file in [file for file in self._files if file.changed()]:
             self._restart(file)

@@ -87,6 +87,11 @@ class OpenFile:
         """Up to where it has been given out."""
         return self._position(self.offset, self._start, self._tail)
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether all that was given out is confirmed."""
+        return self._confirmed[0] == self.offset
+
     def confirm(self) -> None:
         """All that was given out is confirmed."""
         self._confirmed = (self.offset, self._start, self._tail)

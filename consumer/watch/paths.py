@@ -1,10 +1,16 @@
 """Names of files that a rotation may rename or remove at any moment: a file that is not there is an answer, and no error."""
 
+import errno
 import os
+import resource
 import stat
 from pathlib import Path
 
 from consumer import log
+
+RESERVED = (
+    8  # descriptors that are left: without one for the state or the broker, no file would ever be read to its end
+)
 
 
 def names_of(path: Path) -> list[Path]:
@@ -26,11 +32,18 @@ def directories_of(path: Path) -> set[Path]:
 
 
 def open_file(path: Path) -> int | None:
-    """Open a file; None if it does not exist or is no regular file. A pipe is not waited for. Raises OSError."""
+    """Open a file; None if it does not exist or is no regular file. A pipe is not waited for.
+
+    Raises OSError, also if fewer than RESERVED descriptors would be left.
+    """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit != resource.RLIM_INFINITY and fd >= limit - RESERVED:  # the kernel gives the lowest number that is free
+        os.close(fd)
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
     if stat.S_ISREG(os.fstat(fd).st_mode):
         return fd
     os.close(fd)

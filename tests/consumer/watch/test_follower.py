@@ -279,6 +279,29 @@ def test_a_file_that_was_removed_is_not_kept_open(
     assert follower.positions() == []
 
 
+def test_a_file_that_is_given_up_is_closed_although_no_line_comes(
+    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was kept open until the next line was confirmed: a removed file kept its space, and the descriptor was wanting elsewhere."""
+    monkeypatch.setattr(following, "LINGER_S", -1)
+    add(path, b"one\n")
+    path.unlink()
+    follower.look()
+    assert [line.text for line in follower.read()] == [b"one"]
+    assert follower.read() == []
+    follower.look()
+    assert len(follower.positions()) == 1  # what is not confirmed is not given up
+    follower.confirm()
+    path.touch()
+    follower.look()
+    path.unlink()
+    for _ in range(2):
+        follower.look()
+        assert follower.read() == []
+    follower.look()
+    assert follower.positions() == []
+
+
 def test_a_position_is_known_before_the_first_line(path: Path) -> None:
     first = Follower(path)
     stored = first.positions()

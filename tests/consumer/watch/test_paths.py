@@ -1,9 +1,13 @@
 """Files that come and go, and what is no file."""
 
+import errno
 import os
+import resource
 from pathlib import Path
 
-from consumer.watch.paths import changed_ns, directories_of, inode_of, names_of, open_file, size_of
+import pytest
+
+from consumer.watch.paths import RESERVED, changed_ns, directories_of, inode_of, names_of, open_file, size_of
 
 
 def test_a_file_that_is_not_there_is_an_answer(tmp_path: Path) -> None:
@@ -38,3 +42,23 @@ def test_a_link_has_the_name_of_its_target_too(tmp_path: Path) -> None:
     assert directories_of(links / "log") == {real, links}
     assert directories_of(tmp_path / "missing" / "log") == set()
     assert directories_of(tmp_path / ("x" * 300)) == set()
+
+
+def test_files_leave_descriptors_for_the_state_and_the_broker(tmp_path: Path) -> None:
+    """When files had taken all descriptors, no state could be stored, nothing was published, and no file was ever closed."""
+    path = tmp_path / "log"
+    path.touch()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(name) for name in os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used + RESERVED + 5, hard))
+    opened: list[int] = []
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)) as caught:
+            opened.extend(iter(lambda: open_file(path) or -1, -1))
+        assert caught.value.filename == str(path)
+        assert opened
+        opened += [os.open(path, os.O_RDONLY) for _ in range(RESERVED)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for fd in opened:
+            os.close(fd)
