@@ -10,9 +10,10 @@ from codec.event import Event
 from consumer.query.when import show_when
 
 FORMATS = ("jsonl", "table", "raw")
-_COLUMNS = (("time", 27), ("type", 28), ("id", 36), ("routing key", 20))
+_COLUMNS = (("time", 27), ("position", 24), ("type", 28), ("id", 36), ("routing key", 20))
 _ZONE = 5  # how much longer a time is that names its zone
-_NARROW = 140  # below so many columns, id and routing key are left out
+_NARROW = 160  # below so many columns, id and routing key are left out
+_NO_TERMINAL = (184, 24)
 
 
 class Printer:
@@ -20,7 +21,7 @@ class Printer:
 
     def __init__(self, out: BinaryIO, format: str, zone: tzinfo = UTC, width: int | None = None) -> None:
         self._out, self._zone = out, zone
-        self._width = width or shutil.get_terminal_size((160, 24)).columns
+        self._width = width or shutil.get_terminal_size(_NO_TERMINAL).columns
         self.encode: Callable[[Event, str], bytes] = {"jsonl": self._line, "table": self._row, "raw": self._raw}[format]
         if format == "table":
             out.write(self._cells([name for name, _ in _COLUMNS], "body"))
@@ -41,16 +42,18 @@ class Printer:
     def _raw(self, event: Event, _position: str) -> bytes:
         return event.body + b"\n"
 
-    def _row(self, event: Event, _position: str) -> bytes:
-        cells = [show_when(event.time_us, self._zone), event.type, event.id, event.routing_key]
+    def _row(self, event: Event, position: str) -> bytes:
+        cells = [show_when(event.time_us, self._zone), position, event.type, event.id, event.routing_key]
         return self._cells(cells, event.body[:1000].decode("utf-8", "replace"))
 
     def _cells(self, cells: list[str], body: str) -> bytes:
         zone = 0 if self._zone is UTC else _ZONE
         shown = [
-            _fit(cell, width + zone if name == "time" else width)
+            cell.ljust(width)
+            if name == "position"
+            else _fit(cell, width + zone * (name == "time"))  # a part of it names no event
             for cell, (name, width) in zip(cells, _COLUMNS, strict=True)
-            if self._width >= _NARROW or name in ("time", "type")
+            if self._width >= _NARROW or name in ("time", "position", "type")
         ]
         line = " ".join(shown) + " "
         return (line + _fit(body, max(self._width - len(line), 1)))[: self._width].rstrip().encode(

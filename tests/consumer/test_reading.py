@@ -131,7 +131,7 @@ def test_a_pipe_that_closes_ends_it_quietly(directory: Path) -> None:
 
 def test_cat_prints_a_table_and_local_times(directory: Path) -> None:
     table = deedbox("cat", directory, "--format", "table").stdout.splitlines()
-    assert (len(table), table[0].split()[:2], "type.1" in table[2]) == (101, ["time", "type"], True)
+    assert (len(table), table[0].split()[:2], "type.1" in table[2]) == (101, ["time", "position"], True)
     local = subprocess.run(
         [sys.executable, "-m", "consumer", "cat", directory, "--local"], check=True, capture_output=True, text=True,
         env={**os.environ, "TZ": "Asia/Tokyo"},

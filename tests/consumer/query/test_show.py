@@ -48,3 +48,14 @@ def test_a_terminal_obeys_no_event() -> None:
     assert "\r" not in shown
     assert "\x07" not in shown
     assert len(shown.splitlines()) == 2
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+@pytest.mark.parametrize("position", ["one-00000001:0", "host-with-a-long-name-00000123:4567890"])
+def test_a_row_of_a_table_has_the_position_of_its_event(width: int, position: str) -> None:
+    """An event without an id that was found could not be named."""
+    out = io.BytesIO()
+    Printer(out, "table", UTC, width).print(event(7)._replace(body=b"x" * 500), position)
+    head, row = out.getvalue().decode().splitlines()
+    assert row.split()[1] == position[: width - 28]
+    assert head.split()[:2] == ["time", "position"]
