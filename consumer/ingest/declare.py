@@ -32,6 +32,8 @@ async def declare(connection: AbstractConnection, channel: AbstractChannel, topo
         "declared", queue=queue.name, exchange=topology.exchange, bindings=list(topology.bindings), created=created,
         messages=result.message_count or 0, consumers=result.consumer_count or 0,
     )  # fmt: skip
+    if "queue" in created and not topology.exchange:
+        log.emit("unbound", queue=queue.name)
     return queue
 
 

@@ -34,6 +34,16 @@ async def test_what_is_made_the_first_time_is_found_the_second(url: str, name: s
         }  # fmt: skip
 
 
+async def test_a_new_queue_into_which_nothing_leads_is_a_warning(
+    url: str, name: str, said: list[dict[str, Any]]
+) -> None:
+    """The service consumed it without a word about it."""
+    await open_and_release(Topology(url, name))
+    assert said[-1] == {"event": "unbound", "queue": name}
+    await open_and_release(Topology(url, name))
+    assert said[-1]["event"] == "declared"  # of a queue that was there, others may have made the bindings
+
+
 async def test_by_default_an_exchange_that_is_not_there_is_not_made(url: str, name: str) -> None:
     topology = Topology(url, name, exchange=name)
     for _ in range(2):
