@@ -15,6 +15,7 @@ from consumer import log
 from consumer.archive.durable import open_regular, read_regular
 
 FILE_BYTES = 1024
+REASON_MAX = 350  # characters, of which each may be escaped, so that all fits into the file
 STALE_S = 15.0
 UNACKED_S_MAX = 60.0
 
@@ -55,7 +56,8 @@ class Health:
 
     async def write(self, state: dict[str, object]) -> None:
         """Say how things are now. A disk that refuses is no reason to stop: the file goes stale, and that says it."""
-        raw = orjson.dumps(state | {"at": asdict(Instant.now())}).ljust(FILE_BYTES - 1) + b"\n"
+        reason = str(state.get("reason", "")).encode("ascii", "backslashreplace").decode()[:REASON_MAX]
+        raw = orjson.dumps(state | {"reason": reason, "at": asdict(Instant.now())}).ljust(FILE_BYTES - 1) + b"\n"
         try:
             await _write(self.path, raw)
         except OSError as error:
@@ -92,6 +94,7 @@ def judge(path: Path, now: Instant) -> tuple[bool, str]:
         state = orjson.loads(read_regular(path, FILE_BYTES))
         age_s, unacked_age_s = now.since(Instant(**state["at"])), float(state["unacked_age_s"])
         text = f"{state['state']}, {state['archived']} archived, {state['held']} held, oldest {unacked_age_s} s"
+        text += f": {state['reason']}" if state.get("reason") else ""
     except FileNotFoundError:
         return False, f"{path} does not exist: no service of this instance has run in {path.parent}; {_others(path)}"
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:

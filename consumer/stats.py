@@ -48,7 +48,7 @@ class Stats:
                 log.emit("stats", **self.line())
 
     async def _look_at_disk(self, health: Health) -> None:
-        await health.write(self.state())
+        await health.write(self.state() | {"reason": self._ingest.reason})
         try:
             self._free_bytes = await asyncio.to_thread(Disk().free_bytes, self._directory)
         except OSError:

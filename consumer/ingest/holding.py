@@ -34,6 +34,7 @@ class Holding:
         self.unproven = (
             0  # bytes that the disk must take before a message that is near the limit may be delivered again
         )
+        self.reason = ""  # why the disk did not take what is held, and what to do
         self._batches, self._disk, self._queue, self._limit = batches, disk, queue, limit
         self._first_wait_s, self._wait_s_max = waits_s
         self._wait_s = self._first_wait_s
@@ -70,6 +71,7 @@ class Holding:
     def _hold(self, batch: Batch, fault: StorageFault, alone: bool) -> None:
         if not self._batches.aside:
             self._held_since = self._clock()
+        self.reason = str(fault)
         count = max(delivery_count(found.header) for found in batch.deliveries)
         was_blocked = self._batches.blocked
         self._batches.set_aside(batch, fault.size, alone)
@@ -98,6 +100,7 @@ class Holding:
             try:
                 await self._disk.probe(entry.size)
             except StorageFault as fault:
+                self.reason = str(fault)
                 event = "still_paused" if self._batches.blocked else "still_aside"
                 log.emit(event, reason=fault.reason, detail=fault.what, paused_s=self._held_s())
             else:

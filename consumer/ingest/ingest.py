@@ -28,7 +28,7 @@ class Ingest:
     """From a broker to an archive."""
 
     def __init__(self, broker: Broker, archive: Archive, deduplicator: Deduplicator, pace: Pace) -> None:
-        self._state = "connecting"
+        self._state, self._reason = "connecting", ""
         self.counters = Counters()
         self.generation: Generation | None = None
         self.deduplicator = deduplicator
@@ -43,6 +43,13 @@ class Ingest:
     def state(self) -> str:
         """`connecting`, `consuming` or `paused`."""
         return "paused" if self.generation and self.generation.batches.blocked else self._state
+
+    @property
+    def reason(self) -> str:
+        """Why it does not consume, and what to do; empty while it does, and before the first answer of the broker."""
+        if self.state == "consuming":
+            return ""
+        return (self.generation.holding.reason if self.generation else "") or self._reason
 
     @property
     def held(self) -> int:
@@ -65,7 +72,10 @@ class Ingest:
             if fault is not None:
                 await self._until_disk_takes(fault.size)
             elif generation.holding.unproven:
-                self._state = "paused"  # another delivery would bring a message nearer to its limit for nothing
+                self._state, self._reason = (
+                    "paused",
+                    generation.holding.reason,
+                )  # another delivery would bring a message nearer to its limit for nothing
                 await self._until_disk_takes(generation.holding.unproven)
             elif not generation.commits and time.monotonic() - begun < self._pace.retry_s_max:
                 await self._wait_longer()
@@ -86,8 +96,7 @@ class Ingest:
 
     async def _open(self) -> Generation | None:
         """A generation, as soon as there can be one; None when told to stop before. Raises Fatal, the first time only."""
-        self._state = "connecting"
-        attempt = 0
+        self._state, self._reason, attempt = "connecting", "", 0
         while not self._stopping.is_set():
             attempt += 1
             log.emit("connecting", broker=self._broker.shown, attempt=attempt)
@@ -97,7 +106,7 @@ class Ingest:
             except DeedboxError as error:
                 if isinstance(error, Fatal) and not self._consumed:
                     raise
-                wait_s = round(self._retry_s, 1)
+                self._reason, wait_s = str(error), round(self._retry_s, 1)
                 log.emit("connect_failed", broker=self._broker.shown, reason=error.what, wait_s=wait_s)
                 await self._wait_longer()
                 continue
@@ -137,7 +146,7 @@ class Ingest:
         try:
             await generation.run(max(1, self._pace.prefetch >> 2 * self._narrow), self.counters, self._stalled)
         except StorageFault as fault:
-            self._state = "paused"
+            self._state, self._reason = "paused", str(fault)
             self.counters.returned += self.held
             log.emit("paused", reason=fault.reason, detail=str(fault), returned=self.held)
             return fault
@@ -186,7 +195,7 @@ class Ingest:
             try:
                 await self._archive.probe(size)
             except StorageFault as fault:
-                paused_s = round(time.monotonic() - started)
+                self._reason, paused_s = str(fault), round(time.monotonic() - started)
                 log.emit("still_paused", reason=fault.reason, detail=fault.what, paused_s=paused_s)
                 continue
             log.emit("resumed", paused_s=round(time.monotonic() - started, 1))

@@ -100,3 +100,14 @@ async def test_the_name_of_another_instance_is_an_answer_that_names_those_that_h
     assert why.endswith(
         f"no service of this instance has run in {tmp_path}; others have: one; name one with --instance"
     )
+
+
+async def test_what_is_not_well_has_its_reason(tmp_path: Path) -> None:
+    """It said `paused` and no more, although the log had the reason."""
+    path, now = await written(tmp_path, state="paused", reason="5 bytes free; free space")
+    assert judge(path, now) == (False, "paused, 5 archived, 0 held, oldest 0.0 s: 5 bytes free; free space")
+
+
+async def test_a_long_reason_fits_into_the_file(tmp_path: Path) -> None:
+    path, now = await written(tmp_path, state="paused", reason='"\udcff\n' * 500)
+    assert (path.stat().st_size, judge(path, now)[1][:7]) == (FILE_BYTES, "paused,")

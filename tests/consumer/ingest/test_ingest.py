@@ -219,6 +219,22 @@ async def test_a_disk_that_fails_pauses_gives_back_probes_and_resumes(said: list
     assert broker.sessions[0].released
 
 
+async def test_a_pause_and_a_broker_that_is_away_have_their_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, archive = PlayedBroker([b"1"]), PlayedArchive()
+    broker.faults, archive.faults = [Retry("not there", "start it")], 1
+    running = ingest(broker, archive)
+    reasons: dict[str, tuple[str, str]] = {}
+    monkeypatch.setattr(log, "emit", lambda event, **_: reasons.update({event: (running.state, running.reason)}))
+    task = asyncio.create_task(running.run())
+    await until(lambda: broker.acked == [b"1"])
+    assert reasons["connect_failed"] == ("connecting", "not there; start it")
+    assert reasons["paused"] == ("paused", "full; free space")
+    assert reasons["still_paused"] == ("paused", "still full; free space")
+    assert (running.state, running.reason) == ("consuming", "")
+    await running.stop()
+    await task
+
+
 async def test_stop_while_paused_ends(said: list[str]) -> None:
     broker, archive = PlayedBroker([b"x"]), PlayedArchive()
     archive.faults, archive.probes = 10**6, -(10**6)
