@@ -87,17 +87,20 @@ class Publisher:
         """
         assert self._channel is not None, "entered"
         sent: list[_Sent] = []
+        closed: list[BaseException] = []  # the library says only that the channel is closed, not why
         self.confirmed = []
         try:
             for group in _groups(messages):
                 sent += await _send(self._channel, group, mandatory)
                 await _settled(sent[-IN_FLIGHT_MAX - 1 : -IN_FLIGHT_MAX])
             await _settled(sent)
+        except aiormq.exceptions.ChannelInvalidStateError as failure:
+            closed.append(failure)
         finally:
             self.confirmed = [number for number, message in enumerate(sent) if message.is_confirmed]
             for message in sent:
                 self._channel.message_id_delivery_tag.pop(message.id, None)
-        self._raise_first([error for message in sent if (error := message.error) is not None])
+        self._raise_first([error for message in sent if (error := message.error) is not None] + closed)
         return len(sent)
 
     def _raise_first(self, errors: Sequence[BaseException]) -> None:
@@ -111,8 +114,11 @@ class Publisher:
                 raise Refused(text_of(reason)) from reason
             case aiormq.exceptions.ChannelAccessRefused():
                 raise Fatal(Exit.ACCESS, text_of(reason), "grant the user write permission") from reason
+            case aiormq.AMQPError():
+                raise reason
         # The library cancels its calls when a channel closes.
-        known = [error for error in errors if not isinstance(error, asyncio.CancelledError)]
+        ends = (asyncio.CancelledError, aiormq.exceptions.ChannelInvalidStateError)
+        known = [error for error in errors if not isinstance(error, ends)]
         raise known[0] if known else ConnectionError("the channel was closed before everything was confirmed")
 
     async def find(self, exchange: str, routing_key: str) -> None:

@@ -62,6 +62,14 @@ async def test_a_message_that_no_queue_takes_is_an_error_if_it_must_be_taken(url
             await publisher.publish([Message("", "no such queue", b"x")], mandatory=True)
 
 
+async def test_the_reason_of_a_closed_channel_is_that_of_the_broker(url: str, name: str) -> None:
+    """It was `<Channel: "1" at 0x7f90fd03ecb0> closed` if the channel was closed between two writes."""
+    async with Publisher(url) as publisher:
+        for _ in range(2):
+            with pytest.raises(aiormq.AMQPError, match=f"NOT_FOUND - no exchange '{name}'"):
+                await publisher.publish([Message(name, "", b"x")])
+
+
 async def test_a_failed_publish_leaves_no_cancellation_to_come(url: str) -> None:
     """On Python 3.11 a group of tasks left one, which ended the command instead of the attempt."""
     async with Publisher(url) as publisher:
