@@ -8,7 +8,6 @@ while the broker is away, too: one that is rotated and removed meanwhile is read
 import asyncio
 import os
 import signal
-import socket
 import ssl
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -16,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 from yarl import URL
 
@@ -24,13 +22,14 @@ from consumer import log
 from consumer.archive.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
 from consumer.ingest.faults import LOST, reason_of
-from consumer.ingest.publish import Message, Publisher, Refused
+from consumer.ingest.publish import Publisher, Refused
 from consumer.ingest.tls import tls_context
 from consumer.sections import Settings
 from consumer.watch.backends import Backend, choose
 from consumer.watch.follower import Follower
 from consumer.watch.lines import Line
 from consumer.watch.paths import directories_of
+from consumer.watch_messages import Messages, shown
 from consumer.watch_state import WatchState
 
 LOOK_S = 0.5
@@ -65,7 +64,7 @@ class Watching:
             Follower(path, state.known.get(shown(path)), from_start, absolute) for path in dict.fromkeys(absolute)
         ]
         state.store({shown(follower.path): follower.positions() for follower in self._followers})
-        self._host = socket.gethostname()
+        self._messages = Messages(target.exchange, target.routing_key)
         self._source = self._followers[0]  # of the lines that are held
         self.held: deque[Line] = deque()  # read, and not confirmed
         self._singly = False  # after a refusal: one by one, to find out which one it was
@@ -213,7 +212,8 @@ class Watching:
         """Publish what is held; the first of it only, while it is to be found out which message is refused."""
         lines = [self.held[0]] if self._singly else list(self.held)
         try:
-            await publisher.publish(map(self._message, lines), mandatory=True)
+            path = self._source.path
+            await publisher.publish((self._messages.of(line, path) for line in lines), mandatory=True)
         except Refused as refused:
             self._tries += self._singly
             if self._tries >= TRIES:
@@ -232,34 +232,13 @@ class Watching:
     async def _set_aside(self, reason: str) -> None:
         line = self.held[0]
         about = {"path": shown(self._source.path), "position": line.offset, "reason": reason}
-        properties = self._message(line).properties
+        properties = self._messages.of(line, self._source.path).properties
         kept = await asyncio.to_thread(
             self._state.set_aside, line.text, {**about, "message_id": properties["message_id"]}
         )
         log.emit("message_refused", **about, bytes=len(line.text), kept=kept)
         self.held.popleft()
         self._tries = 0
-
-    def _message(self, line: Line) -> Message:
-        path = shown(self._source.path)
-        headers: dict[str, object] = {"host": self._host, "path": path, "position": line.offset}
-        if line.piece is not None:
-            headers |= {
-                "line": self._id(line.generation, line.start, "line"),
-                "piece": line.piece,
-                "last_piece": line.last,
-            }
-        properties = {"delivery_mode": 2, "message_id": self._id(line.generation, line.offset), "headers": headers}
-        return Message(self._target.exchange, self._target.routing_key, line.text, properties)
-
-    def _id(self, generation: str, offset: int, kind: str = "") -> str:
-        """The name of a place in one life of a file: an inode and a path are used again, a generation is not."""
-        return str(uuid5(NAMESPACE_URL, f"{self._host}:{shown(self._source.path)}:{generation}:{offset}{kind}"))
-
-
-def shown(path: Path) -> str:
-    """A path as text, whatever bytes its name has."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def watch_files(paths: Sequence[Path], settings: Settings) -> Exit:

@@ -1,0 +1,41 @@
+"""Lines as messages."""
+
+import os
+from pathlib import Path
+
+from consumer.watch.lines import Line
+from consumer.watch_messages import Messages, shown
+
+LOG = Path("/log")
+
+
+def test_a_message_says_where_its_line_stood() -> None:
+    made = Messages("exchange", "key").of(Line(b"text", "g", 5, 10), LOG)
+    assert (made.exchange, made.routing_key, made.body) == ("exchange", "key", b"text")
+    headers = made.properties["headers"]
+    assert (headers["path"], headers["position"]) == ("/log", 10)
+    assert headers.keys() == {"host", "path", "position"}
+
+
+def test_the_pieces_of_a_line_name_the_line() -> None:
+    pieces = [Line(b"a", "g", 5, 6, 0, False), Line(b"b", "g", 5, 8, 1, True)]
+    headers = [Messages("", "").of(piece, LOG).properties["headers"] for piece in pieces]
+    assert [(one["piece"], one["last_piece"]) for one in headers] == [(0, False), (1, True)]
+    assert len({one["line"] for one in headers}) == 1
+
+
+def test_an_id_stands_for_one_place_in_one_life_of_a_file() -> None:
+    line = Line(b"text", "g", 5, 10)
+    places = [
+        (line, LOG),
+        (line._replace(offset=11), LOG),
+        (line._replace(generation="h"), LOG),
+        (line, Path("/other")),
+    ]
+    first, again = ([Messages("", "").of(*place).properties["message_id"] for place in places] for _ in range(2))
+    assert first == again
+    assert len(set(first)) == len(places)
+
+
+def test_a_path_is_shown_whatever_bytes_it_has() -> None:
+    assert shown(Path(os.fsdecode("/é".encode() + b"\xff"))) == "/é\\xff"
