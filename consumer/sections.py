@@ -130,7 +130,7 @@ MEANINGS = {
     "broker.password": "replaces the password of the URL; give it as broker.password_file or DEEDBOX_BROKER__PASSWORD_FILE",
     "broker.queue": "the queue to consume",
     "broker.queue_type": "quorum or classic",
-    "broker.queue_arguments": "further arguments of the queue, a table (JSON in the environment)",
+    "broker.queue_arguments": "further arguments of the queue, a table; in the environment and with --set JSON: {\"x-delivery-limit\": 20}",
     "broker.exchange": "the exchange to bind the queue to; empty: the queue is consumed as it is",
     "broker.exchange_type": "topic, fanout, direct, headers, or a plugin's type",
     "broker.exchange_arguments": "arguments of the exchange",

@@ -100,6 +100,9 @@ def _resolve(name: str, value: object) -> tuple[str, object]:
     raise ValueError(f"unknown setting {name!r}" + (f", the nearest known one is {near[0]!r}" if near else ""))
 
 
+_EXAMPLE = """a JSON object such as {"x-delivery-limit": 20}, or a table in the file of --config"""
+
+
 def _convert(key: str, value: object) -> object:
     """The value in the type of its setting; text is taken apart where the type is no text. Raises ValueError."""
     hint = TYPES[key]
@@ -115,6 +118,8 @@ def _convert(key: str, value: object) -> object:
         return msgspec.convert(value, hint, strict=not isinstance(value, str))
     except msgspec.MsgspecError as error:
         shown = "" if key in _SECRETS else f", {value!r} found"
+        if hint == Arguments:
+            raise ValueError(f"{key}: expected {_EXAMPLE}{shown}") from error
         if get_origin(hint) is Literal:
             raise ValueError(f"{key}: expected {' or '.join(map(repr, get_args(hint)))}{shown}") from error
         raise ValueError(f"{key}: {str(error)[:1].lower()}{str(error)[1:]}{shown}") from error

@@ -68,6 +68,7 @@ def test_the_commands_are_those_of_the_design(capsys: pytest.CaptureFixture[str]
         (["delete", "id", "x", ""], "An empty path was given"),
         (["import", "x", "--format", "jsonl", "--dir", ""], "An empty path was given"),
         (["watch", ""], "An empty path was given"),
+        (["watch", "x"], "neither an exchange nor a routing key is named"),  # it waited for a queue without a name
     ],
 )
 def test_a_wrong_command_line_is_one_line(arguments: list[str], says: str) -> None:

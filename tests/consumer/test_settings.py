@@ -70,6 +70,7 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         ("broker.queue_type=stream", "'stream'"),
         ("broker.queue=", "length"),
         ("broker.queue_arguments=[1]", "broker.queue_arguments"),
+        ("broker.queue_arguments=x=5", 'expected a JSON object such as {"x-delivery-limit": 20}, or a table'),
         ("archive.instance=a/b", "letters, digits"),
         ("archive.name=%Y/x", "must end in"),
         ("archive.name=../{first}-{last}-{instance}-{sequence}.kvp.zst", "must stay inside"),
