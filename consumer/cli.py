@@ -195,7 +195,7 @@ def health(
     instance: Annotated[str | None, Parameter(help="Which instance.")] = None,
     set: Set = (),
 ) -> int:
-    """Whether the service makes progress, from what it last proved. Status 1 if not."""
+    """Say whether the service makes progress, by its last sign of life, and if not, why. Status 1 if not."""
     from consumer.health import Instant, health_path, judge
 
     flags = {"archive.dir": dir, "archive.instance": instance}

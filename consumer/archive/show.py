@@ -20,8 +20,8 @@ from consumer.archive.verify import Mapped, verify
 from consumer.archive.writer import Place
 
 NOT_PROVED = (
-    "not proved: that no instance was removed with its ledger, that no sealed archive was removed from the front, "
-    "and that nobody who may write here has rewritten archives and ledger"
+    "not noticed: an instance that was removed with its ledger, archives that were removed from the front, "
+    "archives and ledger that were rewritten together"
 )
 KNOWS_MORE = "`deedbox verify` says whether archives or events are missing"  # what is not there cannot be repaired
 Say = Callable[[str], None]

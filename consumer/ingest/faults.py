@@ -30,7 +30,7 @@ class faults:  # noqa: N801 -- used as a statement: `async with faults(...)`
                 raise Fatal(
                     self._exit,
                     f"{self._what} exists with other settings: {text_of(error)}",
-                    "change the settings to what exists, or take it as it is (broker.declare: none for the queue, queue for the exchange)",
+                    "change the settings to what exists, or set broker.declare: `none` takes queue and exchange as they are and makes no binding, `queue` takes the exchange as it is",
                 ) from error
             case aiormq.exceptions.ChannelNotFoundEntity():
                 raise Fatal(

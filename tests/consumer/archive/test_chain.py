@@ -37,7 +37,7 @@ def test_whole_archives_are_complete_and_the_limits_of_the_proof_are_named(three
     status, said = verified(tmp_path)
     assert status == Exit.OK
     assert said.splitlines()[-1].startswith("complete: 3 archives, 12 events")
-    assert "not proved: that no instance was removed with its ledger" in said.splitlines()[-1]
+    assert "not noticed: an instance that was removed with its ledger" in said.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
