@@ -59,10 +59,17 @@ def show_search(paths: Sequence[Path], query: Query, answer: Answer, say: Say, c
             printer = Printer(sys.stdout.buffer, answer.format, answer.zone)
             for event, position in found:
                 printer.print(event, position)
+    if not search.archives:
+        complain(_nothing(paths))
     if answer.explain:
         complain(search.explain())
     report_hidden(search.duplicates, complain)
     return _told(search.faults, complain)
+
+
+def _nothing(paths: Sequence[Path]) -> str:
+    """Why nothing is printed: it may be another directory than the one that was meant."""
+    return f"{', '.join(map(str, paths))}: no archive is there"
 
 
 def report_hidden(duplicates: Duplicates, complain: Say) -> None:
@@ -85,6 +92,8 @@ def cat_all(
     everything = query == Query(duplicates=query.duplicates)
     chosen = None if everything else Choice(query.wanted, Judge(query, faults.append))
     damaged = cat_archives(list(paths), shown, out, complain, chosen, duplicates, limit)
+    if not find_archives(paths):
+        complain(_nothing(paths))
     report_hidden(duplicates, complain)
     return max(_told(faults, complain), Exit.DAMAGED if damaged else Exit.OK)
 
@@ -128,6 +137,8 @@ def show_tail(paths: Sequence[Path], query: Query, newest: int, follow: bool, pr
     tail = Tail(paths, query)
     if not follow:
         tail.faults += [f"{path}: nothing is there" for path in paths if not path.exists()]
+    if not find_archives(paths):
+        complain(f"{_nothing(paths)} yet" if follow else _nothing(paths))
     try:
         return _print_tail(tail, newest, follow, printer, complain)
     finally:  # also when its reader or its user ends it

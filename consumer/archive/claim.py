@@ -120,6 +120,9 @@ def _make_directory(disk: Disk, directory: Path) -> None:
     remedy = f"make it writable for user {os.getuid()}, or set archive.dir"
     try:
         disk.make_directory(directory.absolute())
+    except (FileExistsError, NotADirectoryError) as error:
+        what = f"archive directory {directory}: it, or a part of its path, is not a directory"
+        raise Fatal(Exit.DIRECTORY, what, "name a directory, or a path at which one can be made") from error
     except OSError as error:
         raise Fatal(Exit.DIRECTORY, f"archive directory {directory}: {error.strerror}", remedy) from error
     if not os.access(directory, os.W_OK | os.X_OK):

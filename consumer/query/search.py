@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from codec.event import Event
 from consumer.archive.catalog import Entry, entries
+from consumer.archive.counted import counted
 from consumer.archive.duplicates import Duplicates
 from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
 from consumer.query.merge import Key, Merge, Numbered, Run
@@ -157,7 +158,7 @@ class Search:
         share = 100 * self.bytes_read / self.bytes if self.bytes else 0.0
         return (
             f"read {self.bytes_read:,} of {self.bytes:,} bytes ({share:.3f} %): "
-            f"the indexes of {self.archives:,} archives and {self.batches_read:,} batches"
+            f"the index of {counted(self.archives, 'archive')}, and {self.batches_read:,} {'batch' if self.batches_read == 1 else 'batches'}"
         )
 
 

@@ -307,3 +307,15 @@ def test_cat_ends_at_its_limit(directory: Path, format: str) -> None:
     assert size[format](shown("--limit", 3)) == 3
     assert shown().startswith(shown("--limit", 3))
     assert shown("--limit", 0) == ""
+
+
+@pytest.mark.parametrize("command", [["search"], ["search", "--count"], ["cat"], ["tail"]])
+def test_a_directory_without_archives_is_said(tmp_path: Path, command: list[str]) -> None:
+    """The answer was the same as of a search that finds nothing, and the directory may be the wrong one."""
+    done = deedbox(*command, tmp_path)
+    assert (done.returncode, done.stderr) == (Exit.OK, f"deedbox: {tmp_path}: no archive is there\n")
+
+
+def test_what_a_search_cost_is_counted_in_words_that_fit(directory: Path) -> None:
+    (sealed,) = directory.rglob("2*/*.zst")
+    assert ": the index of 1 archive, and 1 batch\n" in deedbox("search", sealed, "--count", "--explain").stderr

@@ -162,10 +162,12 @@ async def test_a_directory_that_cannot_be_written_says_so(tmp_path: Path, monkey
     assert caught.value.exit is Exit.DIRECTORY
 
 
-async def test_a_file_in_the_place_of_the_directory_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["file", "file/below"])
+async def test_a_file_in_the_place_of_the_directory_says_so(tmp_path: Path, place: str) -> None:
+    """The advice was to make it writable."""
     (tmp_path / "file").touch()
-    with pytest.raises(Fatal, match=r"set archive\.dir") as caught:
-        await take(tmp_path / "file" / "below")
+    with pytest.raises(Fatal, match="it, or a part of its path, is not a directory; name a directory") as caught:
+        await take(tmp_path / place)
     assert caught.value.exit is Exit.DIRECTORY
 
 
