@@ -53,8 +53,8 @@ def read_batch(job: Job) -> Read:
     except OSError as error:
         return Read([], _fault(path, batch, error.strerror or str(error)))
     faults: list[str] = []
-    accepts = Judge(job.query, faults.append)
-    kept = [pair for pair in job.tombstones.kept(batch.header, events) if accepts(pair[1], f"{path}: event {pair[0]}")]
+    accepts, place = Judge(job.query, faults.append), f"{path}: event "
+    kept = [pair for pair in job.tombstones.kept(batch.header, events) if accepts(pair[1], place, pair[0])]
     return Read(kept, "; ".join(faults) or None)
 
 

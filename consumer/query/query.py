@@ -1,6 +1,6 @@
 """What a search looks for: what footers can tell (`Wanted`), and what only the event itself can."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -15,6 +15,7 @@ from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.query.where import Condition, loads, parse_condition
 from consumer.topic import Topic
 
+Check = Callable[[Event], bool]
 MATCH_S_MAX = 1.0  # for one body: an expression that takes longer is of the kind that never ends
 
 
@@ -44,18 +45,29 @@ class Query:
 
     def accepts(self, event: Event) -> bool:
         """Whether an event is what is looked for. Raises DeedboxError when the expression takes too long."""
-        wanted = self.wanted
-        return (
-            wanted.within(event.time_us, event.time_us)
-            and wanted.arrived(event.arrived_us, event.arrived_us)
-            and (not wanted.ids or event.id in wanted.ids)
-            and wanted.is_type(event.type)
-            and all(tag in event.tags for tag in wanted.tags)
-            and (self.exchange is None or fnmatchcase(event.exchange, self.exchange))
-            and (self.routing_key is None or self.routing_key.matches(event.routing_key))
-            and (self.match is None or self._matches(self.match, event))
-            and (not self.where or self._fulfils(event))
-        )
+        return all(check(event) for check in self.checks())
+
+    def checks(self) -> Iterator[Check]:
+        """What an event must fulfil, the cheapest first. A search asks them of every event, so only those that matter are given."""
+        wanted, exchange, key, match = self.wanted, self.exchange, self.routing_key, self.match
+        if (wanted.since_us, wanted.until_us) != (None, None):
+            yield lambda event: wanted.within(event.time_us, event.time_us)
+        if (wanted.arrived_since_us, wanted.arrived_until_us) != (None, None):
+            yield lambda event: wanted.arrived(event.arrived_us, event.arrived_us)
+        if wanted.ids:
+            yield lambda event: event.id in wanted.ids
+        if wanted.types or wanted.types_not:
+            yield lambda event: wanted.is_type(event.type)
+        if wanted.tags:
+            yield lambda event: all(tag in event.tags for tag in wanted.tags)
+        if exchange is not None:
+            yield lambda event: fnmatchcase(event.exchange, exchange)
+        if key is not None:
+            yield lambda event: key.matches(event.routing_key)
+        if match is not None:
+            yield lambda event: self._matches(match, event)
+        if self.where:
+            yield self._fulfils
 
     @cached_property
     def _exactly(self) -> bool:
@@ -81,20 +93,23 @@ class Query:
         return all(condition.holds(body, delivery) for condition in self.where)
 
 
-@dataclass(frozen=True)
 class Judge:
     """Whether events are wanted. A time-out of the expression is a fault of one event, which is reported, and ends nothing."""
 
-    query: Query
-    report: Callable[[str], None]
+    def __init__(self, query: Query, report: Callable[[str], None]) -> None:
+        self._checks = tuple(query.checks())
+        self._report = report
 
-    def __call__(self, event: Event, position: str) -> bool:
-        """Whether the event at this position is wanted."""
+    def __call__(self, event: Event, *position: object) -> bool:
+        """Whether the event at this position is wanted. `position`: parts of its text, which are joined only if it is needed."""
         try:
-            return self.query.accepts(event)
+            for check in self._checks:
+                if not check(event):
+                    return False
         except DeedboxError as error:
-            self.report(f"{position}: {error}")
+            self._report(f"{''.join(map(str, position))}: {error}")
             return False
+        return True
 
 
 def make_query(
