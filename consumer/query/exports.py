@@ -51,8 +51,12 @@ class _File:
         if path.exists():
             raise FileExistsError(errno.EEXIST, "exists, and no file is ever replaced", str(path))
         self._part = path.with_name(f"{path.name}.{uuid4().hex[:8]}.part")  # its own: two exports may run at once
-        self._fd = disk.create(self._part)
+        self._fd = -1  # until `create`
         self._buffer = bytearray()
+
+    def create(self) -> None:
+        """Make the unfinished file. `close` removes it, also if a signal ends the command in the middle of this."""
+        self._fd = self._disk.create(self._part)
 
     def write(self, raw: bytes) -> None:
         self._buffer += raw
@@ -74,7 +78,8 @@ class _File:
         return target
 
     def close(self) -> None:
-        self._disk.close(self._fd)
+        if self._fd >= 0:
+            self._disk.close(self._fd)
         self._part.unlink(missing_ok=True)  # of an export that did not end
 
 
@@ -82,6 +87,7 @@ class _File:
 def _file(disk: Disk, path: Path) -> Iterator[_File]:
     made = _File(disk, path)
     try:
+        made.create()
         yield made
     finally:
         made.close()

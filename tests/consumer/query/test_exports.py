@@ -117,6 +117,19 @@ def test_an_export_that_did_not_end_leaves_no_file_of_the_final_name(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["events.jsonl"]
 
 
+def test_an_export_that_is_ended_while_it_makes_its_file_leaves_none(tmp_path: Path) -> None:
+    """A signal between the creation and the block that removes the file left it there."""
+
+    class Ended(Disk):
+        def create(self, path: Path) -> int:
+            super().create(path)
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        export(Ended(), found(event(1)), "jsonl", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_exports_at_once_do_not_touch_each_other(tmp_path: Path) -> None:
     def other_begins() -> Iterator[Found]:
         yield from found(event(1))
