@@ -84,6 +84,7 @@ def delete(
 ) -> int:
     """Hide an event from every command at once, for good reasons such as privacy. `undelete` shows it again, until `compact`.
 
+    What is marked as a duplicate of the event at a position is deleted with it.
     If several events have the id, nothing is deleted without --yes. Status 3 if there is none.
     Examples: `deedbox delete 38c0c8fd-8712 DIR --dry-run`, `deedbox delete a1-00000007:41 DIR`.
     """
