@@ -126,13 +126,17 @@ def test_a_full_pipe_does_not_keep_the_process_from_ending() -> None:
     assert done.returncode == 0
 
 
-def test_each_file_that_is_gone_is_logged_although_they_had_one_path(sink: Sink) -> None:
-    """Of three files that were lost, one was logged."""
+@pytest.mark.parametrize(
+    ("event", "fields"),
+    [("file_gone", {"unread": 5}), ("message_refused", {"bytes": 5, "reason": "too large", "kept": ""})],
+)
+def test_each_loss_is_logged_although_they_had_one_path(sink: Sink, event: str, fields: dict[str, object]) -> None:
+    """Of three files that were gone, one was logged."""
     writer = LogWriter(sink, False)
-    for unread in (1, 2, 3):
-        writer.emit("file_gone", {"path": "/log", "position": 0, "unread": unread})
+    for position in (1, 2, 3):
+        writer.emit(event, {"path": "/log", "position": position, **fields})
     writer.close()
-    assert [line["unread"] for line in sink.lines()] == [1, 2, 3]
+    assert [line["position"] for line in sink.lines()] == [1, 2, 3]
 
 
 def test_complaints_that_repeat_are_counted(sink: Sink) -> None:
