@@ -81,8 +81,8 @@ class Follower:
         self._history.note(changes or ())
         self._drop([file for file in self._files if file.done and file.is_confirmed])
         self._blind |= self.path.is_symlink()  # it may lead through other directories, and where it leads may change
-        for file in [file for file in self._files if file.changed()]:
-            self._restart(file)
+        for file in list(self._files):
+            self._check(file)
         self._unseen |= self._blind and self._rotated()
         self._look_on()
         self._blind = False
@@ -150,13 +150,13 @@ class Follower:
         """Read a file that had the name in between, if it is not open already; whether nothing is left to be tried again."""
         try:
             fd = opening()
+            if fd is not None and os.fstat(fd).st_ino in self._held:
+                os.close(fd)
+            elif fd is not None:
+                self._linger(OpenFile(fd))
         except OSError as error:
             report(self.path, error)
             return False
-        if fd is not None and os.fstat(fd).st_ino in self._held:
-            os.close(fd)
-        elif fd is not None:
-            self._linger(OpenFile(fd))
         return True
 
     def _open_former(self, path: Path) -> int | None:
@@ -207,6 +207,14 @@ class Follower:
         else:
             unread = max(position.size - position.offset, 0)
             log.emit("file_gone", path=str(self.path), position=position.offset, unread=unread)
+
+    def _check(self, file: OpenFile) -> None:
+        """Begin a truncated file again. One that cannot be looked at stops no other."""
+        try:
+            if file.changed():
+                self._restart(file)
+        except OSError as error:
+            report(self.path, error)
 
     def _restart(self, file: OpenFile) -> None:
         """What was read of a file is not in it any more: read it from its beginning, and what is left of before from a copy."""

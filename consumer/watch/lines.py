@@ -55,15 +55,23 @@ class Line(NamedTuple):
 
 
 class OpenFile:
-    """A file that is being read. `fd` is closed by `close`; without one, only what was read ahead is left.
+    """A file that is being read. `fd` is closed by `close`, and if it cannot be read; without one, only what was read ahead is left.
 
     `until`: when a file that lost its name is given up, in seconds of the monotonic clock; None while it has its name.
     `done`: it has been given out to its end and waits to be confirmed.
     """
 
     def __init__(self, fd: int, position: Position | None = None, at_end: bool = False) -> None:
-        found = os.fstat(fd)
-        self.fd, self.inode = fd, found.st_ino
+        self.fd = fd
+        try:
+            self._begin(position, at_end)
+        except OSError:
+            self.close()
+            raise
+
+    def _begin(self, position: Position | None, at_end: bool) -> None:
+        found = os.fstat(self.fd)
+        self.inode = found.st_ino
         self.offset = position.offset if position else found.st_size if at_end else 0
         self.generation = position.generation if position else secrets.token_hex(8)
         self.until: float | None = None
@@ -72,9 +80,9 @@ class OpenFile:
         self._ahead = b""  # read, and not given out; it begins at `_taken`
         self._taken = self.offset
         self._size, self._changed_ns = found.st_size, found.st_mtime_ns  # at the last look
-        self._head = os.pread(fd, MARK_BYTES, 0)
+        self._head = os.pread(self.fd, MARK_BYTES, 0)
         size = min(self.offset, MARK_BYTES)
-        self._tail = os.pread(fd, size, self.offset - size)
+        self._tail = os.pread(self.fd, size, self.offset - size)
         self._confirmed = (self.offset, self._start, self._tail)
 
     @property

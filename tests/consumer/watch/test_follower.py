@@ -753,6 +753,39 @@ def test_a_file_that_is_shorter_than_what_was_seen_is_no_copy(app: Path) -> None
     follower.close()
 
 
+@pytest.mark.parametrize("was_open", [True, False])
+def test_a_rotated_file_with_a_read_error_keeps_no_other_from_being_read_and_leaks_nothing(
+    app: Path, monkeypatch: pytest.MonkeyPatch, said: list[str], was_open: bool
+) -> None:
+    """Each look left a descriptor open, and the new file was not read."""
+    follower = Follower(app)
+    add(app, b"one\n")
+    names = [app.with_name("app.log.2"), app.with_name("app.log.1")]
+    inodes = []
+    for name, line in zip(names, (b"two\n", b"three\n"), strict=True):
+        inodes.append(app.stat().st_ino)
+        app.rename(name)
+        app.write_bytes(line)
+    bad, lines = inodes[1 - was_open], [b"one", b"two", b"three"]
+    unread = lines.pop(1 - was_open)
+    pread = os.pread
+
+    def failing(fd: int, size: int, offset: int) -> bytes:
+        if os.fstat(fd).st_ino == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(fd, size, offset)
+
+    monkeypatch.setattr(os, "pread", failing)
+    assert texts(follower, [Change(app, name) for name in names]) == lines
+    descriptors = len(os.listdir("/proc/self/fd"))
+    assert texts(follower, []) == []
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert set(said) == {"file_rotated", "watch_failed"}
+    monkeypatch.undo()
+    assert texts(follower, []) == [unread]
+    follower.close()
+
+
 @pytest.mark.parametrize("deep", [True, False])
 def test_a_stored_position_of_a_file_that_may_not_be_read_is_kept_and_keeps_no_other_from_being_read(
     app: Path, closed: set[Path], said: list[str], deep: bool
