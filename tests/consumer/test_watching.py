@@ -180,7 +180,7 @@ async def test_the_command_ends_as_the_service_does(
 
 async def test_it_ends_while_the_broker_is_away(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"one\n")
-    away = ("--url", "amqp://me:secret@127.0.0.1:1/", "--from-start")
+    away = ("--url", "amqp://me:secret@127.0.0.1:1/", "--routing-key", "x", "--from-start")
     with Watch(tmp_path / "watch.log", str(tmp_path / "log"), *away) as watch:
         await asyncio.to_thread(watch.wait_for, "publish_failed")
         assert await asyncio.to_thread(watch.stop) == 0
@@ -205,7 +205,7 @@ async def test_settings_come_from_a_file_the_environment_and_a_file_of_a_secret(
 
 def test_a_wrong_password_is_not_tried_for_ever_and_not_shown(url: str, tmp_path: Path) -> None:
     wrong = url.replace("guest:guest", "guest:hunter2")
-    with Watch(tmp_path / "watch.log", str(tmp_path / "log"), "--url", wrong) as watch:
+    with Watch(tmp_path / "watch.log", str(tmp_path / "log"), "--url", wrong, "--routing-key", "x") as watch:
         assert watch.process is not None
         assert watch.process.wait(60) == 10
     (failed,) = watch.lines("failed")
