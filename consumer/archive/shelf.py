@@ -82,11 +82,14 @@ class Shelf:
             return self._append_once(events)
         except StorageFault as fault:
             fault.size = max(fault.size, size)  # also if not even the new file could be made
+            self._recover_at = 0.0  # when the disk takes data again, it may take these too
             raise
 
     def _append_once(self, events: Sequence[Event]) -> Receipt:
         if reason := self.due():
             self.roll(reason)
+        if 0 < self._recover_at <= self.clock():  # those that could not be tried when the last archive was opened
+            self.recover_abandoned()
         self._check_space()
         writer = self.writer or self._open()
         try:
@@ -154,9 +157,8 @@ class Shelf:
         for entry in list(self._abandoned):
             self._recover(entry)
         took_s = self.clock() - began
-        if self._abandoned and took_s > QUICK_S:
-            # Each of them is read from its beginning: on a disk that takes no footer there are more of them all the time.
-            self._recover_at = began + took_s / RECOVERY_SHARE
+        # Each of them is read from its beginning: on a disk that takes no footer there are more of them all the time.
+        self._recover_at = began + took_s / RECOVERY_SHARE if self._abandoned and took_s > QUICK_S else 0.0
 
     def _recover(self, entry: recovery.Abandoned) -> None:
         finding = recovery.recover(self.disk, self.settings.place, entry.path, entry)

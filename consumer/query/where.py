@@ -60,7 +60,7 @@ class Condition:
     def reads_long_numbers(self) -> bool:
         """Whether an integer of more than 64 bits must be exact. A shorter value compares with a rounded one in the same way."""
         number = _number(self.value)
-        return number is not None and not number.is_nan() and abs(number) >= _LONG
+        return number is not None and not number.is_nan() and number.copy_abs() >= _LONG
 
     def holds(self, body: object, delivery: Mapping[str, object] | None = None) -> bool:
         """Whether an event fulfils it: its decoded body, and its headers and properties under these names."""

@@ -359,3 +359,47 @@ def test_recoveries_that_fail_again_and_again_take_a_tenth_of_the_time_at_most(t
             one.recover_abandoned()
     assert recovered * 0.06 <= 110
     assert recovered > 14
+
+
+def test_what_could_not_be_recovered_before_a_pause_is_recovered_after_it(tmp_path: Path) -> None:
+    """It had taken long, and was not tried again until the next archive was opened."""
+    disk = ShadowDisk(tmp_path)
+    one = shelf(tmp_path, disk)
+    one.append(some(0, 2))
+    now = 0.0
+    one.clock = lambda: now
+    disk.open = lambda _path: slow_error()  # type: ignore[method-assign]
+
+    def slow_error() -> int:
+        nonlocal now
+        now += 1.0
+        raise OSError(errno.EIO, "Input/output error")
+
+    fail_on(disk, "append")
+    with pytest.raises(StorageFault):
+        one.append(some(2, 2))
+    del disk.open
+    fail_on(disk)
+    one.probe()
+    assert not list(tmp_path.glob("one-00000001*.open"))
+    one.append(some(2, 2))
+    one.roll("stop")
+    assert archives.events(tmp_path) == some(0, 4)
+
+
+def test_what_was_not_tried_at_an_open_is_tried_at_a_later_batch(tmp_path: Path) -> None:
+    one = shelf(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    path = one.writer.path
+    one.writer.abandon()
+    one.writer = None
+    one.adopt(path)
+    now = 100.0
+    one.clock = lambda: now
+    one._recover_at = 101.0
+    one.append(some(2, 2))
+    assert path.exists()
+    now = 102.0
+    one.append(some(4, 2))
+    assert not path.exists()

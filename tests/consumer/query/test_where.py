@@ -89,6 +89,13 @@ def test_a_field_that_begins_with_a_dot_is_an_error(text: str) -> None:
     assert parse_condition("body..n=5").holds({".n": 5})
 
 
+def test_an_id_that_looks_like_a_huge_number_is_compared() -> None:
+    condition = parse_condition("payload.short=9e1234567")
+    assert condition.reads_long_numbers
+    assert condition.holds({"payload": {"short": "9e1234567"}})
+    assert not condition.holds({"payload": {"short": 9}})
+
+
 def test_a_value_after_a_space_may_begin_with_an_operator() -> None:
     assert parse_condition("a= ~b").holds({"a": "~b"})
     assert parse_condition("a~b=1").holds({"a~b": 1})
