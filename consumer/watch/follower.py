@@ -13,7 +13,7 @@ from time import monotonic
 
 from consumer import log
 from consumer.watch.lines import Line, OpenFile, Position
-from consumer.watch.neighbours import TRIES, Neighbours
+from consumer.watch.neighbours import TRIES, Neighbours, seen
 from consumer.watch.paths import inode_of, kind_of, open_file, report, size_of
 from consumer.watch.renames import Change, History
 
@@ -43,6 +43,7 @@ class Follower:
         self._blind = False  # renames may not have been seen
         self._unseen = bool(start)  # so that files may have come and gone
         self._gone: Position | None = None  # of the newest file that was read before, if it is not there any more
+        self._known: dict[int, tuple[int, int]] = {}  # files beside it that no later rotation has named
         self._waiting = list(start or ())  # positions of files that were not found or given up yet
         self._at_end = start is None and not from_start
         self._look_first()
@@ -85,14 +86,22 @@ class Follower:
             self._check(file)
         self._unseen |= self._blind and self._rotated()
         self._look_on()
+        if self._blind:
+            self._note_known()
         self._blind = False
 
     def _look_first(self) -> None:
         """A name that cannot be looked at stops no other file: the next look tries again."""
         try:
             self._look_on()
+            self._note_known()
         except OSError as error:
             report(self.path, error)
+
+    def _note_known(self) -> None:
+        """What is beside the file now was not named by a rotation that comes later, as long as nothing is written to it."""
+        if not self._unseen:
+            self._known = self._beside.stamps()
 
     def _rotated(self) -> bool:
         named = self._named
@@ -112,7 +121,8 @@ class Follower:
     def _look_for_unseen(self) -> None:
         """Files may have come and gone. What cannot be opened is tried again, and keeps no other file from being read."""
         try:
-            inodes = [inode for inode in self._successors() if inode not in self._held]
+            old = dict(self._known.items() & self._beside.stamps().items()) if self._known else {}
+            inodes = [inode for inode in self._successors() if inode not in self._held and inode not in old]
         except OSError as error:
             report(self.path, error)
             return
@@ -193,7 +203,7 @@ class Follower:
             if fd is not None:
                 file = OpenFile(fd, position)
                 self._files.append(file) if named else self._linger(file)
-                self._gone = None
+                self._gone = None if seen(position) else position  # an empty file is no proof of what it had meanwhile
                 return True
         return False
 
@@ -230,7 +240,7 @@ class Follower:
     def _successors(self) -> list[int]:
         """The inodes of files that the rotation has named after the newest one that is proven, the oldest first."""
         if self._gone is not None:
-            return self._beside.rotated(self._gone.changed_ns) if self._gone.changed_ns else []
+            return self._beside.rotated(self._gone.changed_ns + (not seen(self._gone))) if self._gone.changed_ns else []
         for file in reversed(self._files):
             if file.until is not None and file.fd >= 0:
                 found = self._beside.successors(file.inode, os.fstat(file.fd).st_mtime_ns)

@@ -2,8 +2,8 @@
 
 Of a symbolic link, these are the files beside the link and those beside its target. A proof is one of these, and nothing else:
 - The inode of a position, and in its file exactly the bytes that the position counts. If fewer than SURE_BYTES were seen, the file
-  must also have the watched name, or a name that only a rotation gives (`renames.is_rotated`): an inode is used again, and many
-  files begin with the same line.
+  must also have the watched name, or a name that a rotation gives (`renames.is_rotated`, or `renames.is_numbered` if anything was
+  seen): an inode is used again, and many files begin with the same line.
 - A copy: another inode, a name that only a rotation gives, no fewer bytes than the file had when it was last looked at, and in it
   exactly the bytes that the position counts. A name that somebody else may have given, too (`renames.is_numbered`), is enough if
   SURE_BYTES were seen.
@@ -14,11 +14,12 @@ The bytes that a position counts are the first `head` and the last ones before `
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from consumer.watch.lines import MARK_BYTES, Position, holds
 from consumer.watch.paths import changed_ns, inode_of, names_of, open_file, report
-from consumer.watch.renames import is_compressed, is_numbered, is_rotated, successors
+from consumer.watch.renames import inserted, is_compressed, is_numbered, is_rotated, successors
 
 SURE_BYTES = MARK_BYTES  # more than the first lines that many files have in common
 TRIES = 3  # to open a file whose name a rotation is changing
@@ -57,7 +58,8 @@ class Neighbours:
     def proven(self, path: Path, position: Position) -> int | None:
         """Open the file that a position is of, if it is proven to be that one."""
         if path != self._path:
-            is_named = _is_sure(position) or self._named([path], is_rotated)
+            is_named = _is_sure(position) or bool(self._named([path], is_rotated))
+            is_named |= seen(position) > 0 and bool(self._named([path], is_numbered))
             if self.is_foreign(path) or not is_named:
                 return None
         return _open_if(path, lambda fd: os.fstat(fd).st_ino == position.inode and holds(fd, position))
@@ -77,7 +79,7 @@ class Neighbours:
 
     def _perhaps_copies(self, position: Position, held: Collection[int]) -> list[Path]:
         """The files whose names allow that they are copies, the newest first."""
-        if not _seen(position):
+        if not seen(position):
             return []
         try:
             others = [path for inode, path in self.files().items() if inode not in held and not self.is_foreign(path)]
@@ -112,6 +114,16 @@ class Neighbours:
         names = [name for base in bases for name in successors(base.name, path.name, _names(files, base))]
         return _written(since, files, map(path.with_name, names))
 
+    def stamps(self) -> dict[int, tuple[int, int]]:
+        """Of the files that rotations may have named, by inode: the time of the last write, and the size."""
+        found = {}
+        for inode, path in self.files().items():
+            if path != self._path and self._named([path], lambda name, other: inserted(name, other) is not None):
+                with suppress(FileNotFoundError):
+                    stat = path.stat()
+                    found[inode] = stat.st_mtime_ns, stat.st_size
+        return found
+
     def rotated(self, since: int) -> list[int]:
         """The inodes of files that only a rotation can have named, and that were written `since` then, the oldest first."""
         files = self.files()
@@ -130,13 +142,14 @@ def _entries(directory: Path) -> dict[int, Path]:
     return found
 
 
-def _seen(position: Position) -> int:
+def seen(position: Position) -> int:
+    """How many bytes of a file a position proves."""
     return max(position.offset, position.head)
 
 
 def _is_sure(position: Position) -> bool:
     """Whether so much was seen of a file that no other has the same by chance."""
-    return _seen(position) >= SURE_BYTES
+    return seen(position) >= SURE_BYTES
 
 
 def _is_copy(fd: int, position: Position) -> bool:

@@ -847,3 +847,60 @@ def test_a_file_that_could_not_be_read_and_is_gone_then_brings_no_file_twice(
     app.write_bytes(b"four\n")
     assert texts(follower, None) == [b"four"]
     follower.close()
+
+
+def test_an_old_file_with_a_time_in_the_future_is_not_read_at_each_rotation_of_a_link(tmp_path: Path) -> None:
+    """The clock was set back, or somebody copied the file: 600 old lines were published again at every rotation."""
+    real, link = tmp_path / "real" / "app.log", tmp_path / "app.log"
+    real.parent.mkdir()
+    add(real, b"before\n")
+    for number in (1, 2, 3):
+        old = real.with_name(f"app.log.{number}")
+        add(old, b"old %d\n" % number)
+        os.utime(old, (old.stat().st_mtime + 3600,) * 2)
+    link.symlink_to(real)
+    follower = Follower(link)
+    found = []
+    for rotation in range(3):
+        add(real, b"new %d\n" % rotation)
+        for number in range(rotation + 3, 0, -1):
+            real.with_name(f"app.log.{number}").rename(real.with_name(f"app.log.{number + 1}"))
+        real.rename(real.with_name("app.log.1"))
+        real.touch()
+        found += [text for _ in range(3) for text in texts(follower)]
+    assert found == [b"new 0", b"new 1", b"new 2"]
+    follower.close()
+
+
+@pytest.mark.parametrize("name", ["app.1.log", "app-1.log", "app.log.1"])
+def test_a_short_file_that_was_renamed_while_stopped_is_read_on(tmp_path: Path, name: str) -> None:
+    """Less than 1 KiB of it had been seen, and its new name may be another program's: what was written later was given up."""
+    path = tmp_path / "app.log"
+    add(path, b"one\n")
+    start = at(path, 4)
+    add(path, b"two\n")
+    path.rename(tmp_path / name)
+    add(path, b"three\n")
+    follower = Follower(path, start)
+    assert texts(follower) == [b"two", b"three"]
+    follower.close()
+
+
+def test_a_copy_of_a_file_that_was_empty_at_the_stop_is_read(tmp_path: Path) -> None:
+    """The empty file had its inode still, and what was written and copied away meanwhile was lost without a word."""
+    path = tmp_path / "app.log"
+    path.touch()
+    first = Follower(path, from_start=True)
+    first.look(None)
+    start = first.positions()
+    first.close()
+    add(path, b"one\n")
+    os.utime(path, (path.stat().st_mtime + 1,) * 2)
+    copy = tmp_path / "app.log.1"
+    add(copy, path.read_bytes())
+    os.utime(copy, (path.stat().st_mtime + 1,) * 2)
+    os.truncate(path, 0)
+    add(path, b"two\n")
+    follower = Follower(path, start)
+    assert texts(follower) == [b"one", b"two"]
+    follower.close()
