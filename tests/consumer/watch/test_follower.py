@@ -904,3 +904,24 @@ def test_a_copy_of_a_file_that_was_empty_at_the_stop_is_read(tmp_path: Path) -> 
     follower = Follower(path, start)
     assert texts(follower) == [b"one", b"two"]
     follower.close()
+
+
+def test_the_files_of_a_path_together_give_no_more_than_a_batch_of_bytes(
+    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each file gave as much as was allowed for all."""
+    monkeypatch.setattr(reading, "READ_BYTES", 1000)
+    for number in (2, 1):
+        add(path, b"x" * 999 + b"\n")
+        follower.look()
+        for old in range(number, 0, -1):
+            if (name := path.with_name(f"log.{old}")).exists():
+                name.rename(path.with_name(f"log.{old + 1}"))
+        path.rename(path.with_name("log.1"))
+        add(path, (b"x" * 999 + b"\n") * 10)
+        follower.look([Change(path, path.with_name("log.1"))])
+    sizes = []
+    while found := follower.read(size=3000):
+        sizes.append(sum(len(line.text) for line in found))
+    assert sum(sizes) == 22 * 999
+    assert max(sizes) <= 4 * 999

@@ -148,3 +148,8 @@ def test_the_time_to_read_grows_with_the_bytes_and_not_with_their_square(
         return best
 
     assert seconds(160_000) < 80 * seconds(10_000)  # 16 times as long if linear, 256 times if not
+
+
+def test_a_piece_of_a_long_line_and_its_headers_fit_into_what_a_broker_takes_by_default() -> None:
+    """RabbitMQ 4 takes messages of 16 MiB; a line was cut at 17 MiB and refused for ever."""
+    assert lines.PIECE_BYTES <= 8 << 20
