@@ -19,9 +19,10 @@ from codec.event import Event
 from consumer import log
 from consumer.archive import ledger as ledgers
 from consumer.archive import naming
+from consumer.archive.catalog import all_batches
 from consumer.archive.durable import Disk
-from consumer.archive.reader import events_or_none, open_archive
-from consumer.archive.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, Place, Plan, plan
+from consumer.archive.reader import ArchiveFile, events_or_none, open_archive
+from consumer.archive.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, Place, Plan, end_of, plan
 from consumer.archive.watermark import durable_events, is_alive
 
 INSTANCES_MAX = 32  # other instances, those that were active last
@@ -152,17 +153,28 @@ class Recent:
 
 
 def _events(planned: Plan, after: Place) -> Iterator[Archived]:
-    """The events of planned batches that come later than `after`, oldest first, with their positions."""
+    """The events of planned stretches that come later than `after`, oldest first, with their positions.
+
+    By their numbers, and not where the plan has found them: an archive may have been repacked since.
+    """
     for stretch in reversed(planned.stretches):
         try:
             with open_archive(stretch.path) as archive:
-                id = archive.id
-                for batch in stretch.batches:
-                    for number, event in enumerate(events_or_none(archive, batch), batch.header.first_event):
-                        if (stretch.sequence, number) > after:
-                            yield f"{id}:{number}", event
+                for number, event in _between(
+                    archive, stretch.batches[0].header.first_event, end_of(stretch.batches[-1])
+                ):
+                    if (stretch.sequence, number) > after:
+                        yield f"{archive.id}:{number}", event
         except OSError as error:
             log.emit("recovery_deferred", path=str(stretch.path), reason=str(error))
+
+
+def _between(archive: ArchiveFile, first: int, end: int) -> Iterator[tuple[int, Event]]:
+    """The events with these numbers, as far as they can be read."""
+    for batch in all_batches(archive):
+        if first < end_of(batch) and batch.header.first_event < end:
+            events = enumerate(events_or_none(archive, batch), batch.header.first_event)
+            yield from ((number, event) for number, event in events if first <= number < end)
 
 
 def _instance_of(name: str) -> str | None:

@@ -246,7 +246,7 @@ async def test_a_queue_with_other_arguments_says_so(opened: Open, topology: Topo
     found = await fatal(replace(topology, queue_type="classic"))
     assert found.exit is Exit.QUEUE
     assert "x-queue-type" in found.what
-    assert "broker.declare: none" in found.do
+    assert "broker.declare: `none`" in found.do
 
 
 async def test_an_exchange_of_another_type_says_so(opened: Open, topology: Topology) -> None:
