@@ -278,19 +278,20 @@ def test_a_clock_that_was_set_back_takes_no_event_out_of_the_window(tmp_path: Pa
     assert [event.id for _, event in recent(tmp_path).window()] == [f"id-{serial}" for serial in range(20)]
 
 
-@pytest.mark.parametrize("alive", [False, True])
+@pytest.mark.parametrize("own", [False, True])
 def test_an_archive_that_is_repacked_between_plan_and_reading_is_read_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alive: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: bool
 ) -> None:
     """Its batches were not where they had been, and a redelivery of its events was archived without a mark."""
-    one = crashed(tmp_path, "me" if alive else "other", 0, 0)
+    one = crashed(tmp_path, "me" if own else "other", 0, 0)
     for serial in range(20):
         one.append(some(serial, 1))
     one.roll("stop")
 
     def plan_and_repack(*arguments: object, **bounds: object) -> unsettled.Plan:
         found = unsettled.plan(*arguments, **bounds)  # type: ignore[arg-type]
-        assert {done.outcome for done in repack(Disk(), [tmp_path])} <= {"repacked"}
+        if found.stretches:
+            assert [done.outcome for done in repack(Disk(), [tmp_path])] == ["repacked"]
         return found
 
     monkeypatch.setattr(recents, "plan", plan_and_repack)
