@@ -56,6 +56,23 @@ def test_zero_is_a_time_like_any_other() -> None:
     assert make_query(until_us=0).accepts(ONE._replace(time_us=0))
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "accepted"),
+    [
+        (None, None, True),
+        (5, None, True),
+        (6, None, False),
+        (None, 5, True),
+        (None, 4, False),
+        (5, 5, True),
+        (0, 4, False),
+    ],
+)
+def test_arrival_is_asked_of_each_event(since: int | None, until: int | None, accepted: bool) -> None:
+    """A batch may hold events of an arrival that is wanted, and others."""
+    assert make_query().arriving(since, until).accepts(ONE._replace(arrived_us=5)) is accepted
+
+
 def test_an_event_without_tags_has_none() -> None:
     """Theia read no tags back as one that is empty, and split one with a comma."""
     assert not make_query(tags=[""]).accepts(event(1))
