@@ -88,7 +88,8 @@ class Disk:
             while rest := rest[os.write(fd, rest) :]:
                 pass
         except OSError as error:
-            error.filename = str(Path(f"/proc/self/fd/{fd}").readlink())
+            with suppress(OSError):  # without /proc it has no name
+                error.filename = str(Path(f"/proc/self/fd/{fd}").readlink())
             raise
 
     def overwrite(self, path: Path, raw: bytes) -> None:

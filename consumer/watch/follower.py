@@ -18,6 +18,7 @@ from consumer.watch.paths import inode_of, kind_of, open_file, report, size_of
 from consumer.watch.renames import Change, History
 
 LINGER_S = 10.0  # how long a file that lost its name is read after it last grew: its writer may not know yet
+NOTE_S = 10.0  # how often files beside are looked at although no name has changed: a write changes no directory
 BATCH_LINES = 500
 BATCH_BYTES = 8 << 20
 
@@ -43,7 +44,9 @@ class Follower:
         self._blind = False  # renames may not have been seen
         self._unseen = bool(start)  # so that files may have come and gone
         self._gone: Position | None = None  # of the newest file that was read before, if it is not there any more
+        self._unread: list[int] = []  # inodes of files that came and went, and could not be opened yet
         self._known: dict[int, tuple[int, int]] = {}  # files beside it that no later rotation has named
+        self._noted = 0, 0.0  # the last change of the directories when that was found out, and when it is again
         self._waiting = list(start or ())  # positions of files that were not found or given up yet
         self._at_end = start is None and not from_start
         self._look_first()
@@ -100,8 +103,10 @@ class Follower:
 
     def _note_known(self) -> None:
         """What is beside the file now was not named by a rotation that comes later, as long as nothing is written to it."""
-        if not self._unseen:
+        changed_ns, now = self._beside.changed_ns(), monotonic()
+        if not self._unseen and (changed_ns != self._noted[0] or now >= self._noted[1]):
             self._known = self._beside.stamps()
+            self._noted = changed_ns, now + NOTE_S
 
     def _rotated(self) -> bool:
         named = self._named
@@ -116,19 +121,23 @@ class Follower:
                 self._history.opened(name)
         if self._unseen:
             self._look_for_unseen()
+        self._open_unread()
         self._take_name()
 
     def _look_for_unseen(self) -> None:
-        """Files may have come and gone. What cannot be opened is tried again, and keeps no other file from being read."""
+        """Files may have come and gone. Which ones is found out once: a second time, those that were read meanwhile would be read again."""
         try:
             old = dict(self._known.items() & self._beside.stamps().items()) if self._known else {}
             inodes = [inode for inode in self._successors() if inode not in self._held and inode not in old]
         except OSError as error:
             report(self.path, error)
             return
-        adopted = [self._adopt(partial(self._beside.open_inode, inode)) for inode in inodes]
-        if all(adopted):
-            self._unseen, self._gone = False, None
+        self._unread += [inode for inode in inodes if inode not in self._unread]
+        self._unseen, self._gone = False, None
+
+    def _open_unread(self) -> None:
+        """What cannot be opened is tried again, and keeps no other file from being read."""
+        self._unread = [inode for inode in self._unread if not self._adopt(partial(self._beside.open_inode, inode))]
 
     def _release_name(self) -> None:
         """Let the file linger that has lost its name, to another one or because it was removed."""

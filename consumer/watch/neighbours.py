@@ -116,13 +116,20 @@ class Neighbours:
 
     def stamps(self) -> dict[int, tuple[int, int]]:
         """Of the files that rotations may have named, by inode: the time of the last write, and the size."""
+        bases = self._bases()
         found = {}
         for inode, path in self.files().items():
-            if path != self._path and self._named([path], lambda name, other: inserted(name, other) is not None):
+            if path != self._path and any(
+                path.parent == base.parent and inserted(base.name, path.name) for base in bases
+            ):
                 with suppress(FileNotFoundError):
                     stat = path.stat()
                     found[inode] = stat.st_mtime_ns, stat.st_size
         return found
+
+    def changed_ns(self) -> int:
+        """When a name in the directories changed last: nanoseconds since 1970."""
+        return max(changed_ns(name.parent) for name in names_of(self._path))
 
     def rotated(self, since: int) -> list[int]:
         """The inodes of files that only a rotation can have named, and that were written `since` then, the oldest first."""

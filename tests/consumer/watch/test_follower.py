@@ -925,3 +925,42 @@ def test_the_files_of_a_path_together_give_no_more_than_a_batch_of_bytes(
         sizes.append(sum(len(line.text) for line in found))
     assert sum(sizes) == 22 * 999
     assert max(sizes) <= 4 * 999
+
+
+def test_a_file_that_cannot_be_opened_has_no_other_read_again_and_again(
+    app: Path, closed: set[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one was given out anew each time after it had been read to its end, every ten seconds for ever."""
+    monkeypatch.setattr(following, "LINGER_S", -1)
+    add(app, b"one\n")
+    start = at(app, 4)
+    app.unlink()  # it was compressed
+    readable, unreadable = app.with_name("app.log.2"), app.with_name("app.log.1")
+    readable.write_bytes(b"two\n")
+    unreadable.write_bytes(b"three\n")
+    app.write_bytes(b"four\n")
+    closed.add(unreadable)
+    follower = Follower(app, [start[0]._replace(changed_ns=1)])
+    assert [text for _ in range(6) for text in texts(follower, [])] == [b"two", b"four"]
+    closed.clear()
+    assert [text for _ in range(6) for text in texts(follower, [])] == [b"three"]
+    follower.close()
+
+
+def test_the_files_beside_a_link_are_not_looked_at_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at 2,000 files beside took 155 ms of CPU, twice a second and at each write."""
+    add(tmp_path / "real", b"one\n")
+    (tmp_path / "app.log").symlink_to("real")
+    follower = Follower(tmp_path / "app.log")
+    looks = []
+    monkeypatch.setattr(follower._beside, "stamps", lambda: looks.append(1) or {})
+    for _ in range(20):
+        add(tmp_path / "real", b"more\n")
+        assert texts(follower) == [b"more"]
+    assert looks == []
+    (tmp_path / "real.1").touch()
+    texts(follower)
+    assert looks == [1]
+    follower.close()
