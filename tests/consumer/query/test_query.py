@@ -1,3 +1,4 @@
+import orjson
 import pytest
 
 from codec.amqp import Field, encode_header
@@ -54,6 +55,18 @@ def test_zero_is_a_time_like_any_other() -> None:
     """Theia took an end of 0 for open in one place and for 0 in another."""
     assert not make_query(until_us=0).accepts(ONE)
     assert make_query(until_us=0).accepts(ONE._replace(time_us=0))
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_integers_of_more_than_64_bits_are_compared_exactly(inner: bool) -> None:
+    """They became floats: the next number was equal too. Only a condition of such a number has them read exactly."""
+    number = (1 << 64) + 1
+    body = b'{"n":%d}' % number
+    if inner:
+        body = orjson.dumps({"oslo.message": body.decode()})
+    found = ONE._replace(body=body)
+    assert [make_query(where=[f"n={number + more}"]).accepts(found) for more in (-1, 0, 1)] == [False, True, False]
+    assert make_query(where=["n>5"]).accepts(found)
 
 
 @pytest.mark.parametrize(
