@@ -3,7 +3,8 @@
 Of a symbolic link, these are the files beside the link and those beside its target. A proof is one of these, and nothing else:
 - The inode of a position, and in its file exactly the bytes that the position counts. If fewer than SURE_BYTES were seen, the file
   must also have the watched name, or a name that a rotation gives (`renames.is_rotated`, or `renames.is_numbered` if anything was
-  seen): an inode is used again, and many files begin with the same line.
+  seen): an inode is used again, and many files begin with the same line. What is left: a numbered neighbour that got the inode of a
+  removed file of which less was seen, and that begins with the same bytes, is taken for it.
 - A copy: another inode, a name that only a rotation gives, no fewer bytes than the file had when it was last looked at, and in it
   exactly the bytes that the position counts. A name that somebody else may have given, too (`renames.is_numbered`), is enough if
   SURE_BYTES were seen.
