@@ -18,7 +18,7 @@ from codec.parts import FOOTER, PREFIX, check_of, frame_bytes, kind_of
 from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
 from consumer.archive.counted import counted
-from consumer.archive.durable import open_regular
+from consumer.archive.durable import is_held, open_regular
 from consumer.archive.found import Batch, Gap, Part, Seal
 from consumer.archive.listing import find_again
 from consumer.archive.locks import is_locked
@@ -81,7 +81,18 @@ class ArchiveFile:
         self.retry_head()
 
     def _is_written(self) -> bool:
-        return naming.parse_open(self.path) is not None and is_locked(self._fd)
+        archive = naming.parse_open(self.path)
+        if archive is None:
+            return False
+        return is_locked(self._fd) or self._is_being_made(archive)
+
+    def _is_being_made(self, archive: naming.ArchiveId) -> bool:
+        """Whether its instance lives and has written nothing to it yet: a new file is there a moment before it is locked."""
+        lock = naming.lock_path(self.path.parent, archive.instance)
+        try:
+            return os.fstat(self._fd).st_size == 0 and lock.exists() and is_held(lock)
+        except OSError:
+            return False  # the lock is no file of ours
 
     def refresh(self) -> None:
         """See what was appended since."""

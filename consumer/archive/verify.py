@@ -85,7 +85,7 @@ def _verify_archive(path: Path) -> Verdict:
             _verify_seal(verdict, batches, seal)
         unsealed = "orphaned" if path.name.endswith(naming.OPEN_SUFFIX) else "truncated"
         verdict.state = "sealed" if seal else "open" if live else unsealed
-        if archive.size == 0:
+        if archive.size == 0 and not live:
             verdict.fault(0, "empty file")
         elif seal is None and not path.name.endswith(naming.OPEN_SUFFIX) and not verdict.faults:
             verdict.fault(archive.size, "the end is missing: no footer")

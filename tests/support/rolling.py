@@ -13,6 +13,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
+from consumer.archive import naming
 from consumer.archive.durable import Disk
 from consumer.archive.shelf import Shelf
 from tests.support.shelves import START_US, event, shelf
@@ -70,7 +71,9 @@ def append(one: Shelf, serial: int) -> None:
 def main() -> None:
     directory, archives = Path(sys.argv[1]), int(sys.argv[2])
     for number in count():
-        one = shelf(directory / str(number), Unsynced())
+        place = directory / str(number)
+        one = shelf(place, Unsynced())
+        assert one.disk.take(naming.lock_path(place, one.settings.instance)) is not None  # as a service does
         for serial in range(archives):
             append(one, serial)
             one.roll("test")

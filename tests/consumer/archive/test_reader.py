@@ -7,8 +7,11 @@ import pytest
 
 from codec.archive import BATCH_HEADER_BYTES
 from codec.event import Event
+from consumer.archive import naming
+from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal
+from consumer.archive.verify import verify
 from consumer.cli import app
 from consumer.errors import Exit
 from tests.support.shelves import shelf, some
@@ -236,3 +239,21 @@ def test_an_archive_that_cannot_be_read_leaves_no_descriptor_open(tmp_path: Path
     with pytest.raises(OSError, match="not a regular file"):
         ArchiveFile(tmp_path / "directory.kvp.zst")
     assert os.listdir("/proc/self/fd") == before
+
+
+def test_an_archive_that_its_instance_has_just_made_is_no_empty_file(tmp_path: Path) -> None:
+    """For a moment the new file is not locked; a search in that moment complained of it."""
+    path = tmp_path / "one-00000001.kvp.zst.open"
+    path.touch()
+    with ArchiveFile(path) as archive:
+        assert not archive.live
+    with held(Disk(), naming.lock_path(tmp_path, "one")), ArchiveFile(path) as archive:
+        assert archive.live
+        assert [verdict.faults for verdict in verify([tmp_path])] == [[]]
+    assert [verdict.faults for verdict in verify([tmp_path])] == [[f"{path}: at 0: empty file"]]
+    with held(Disk(), naming.lock_path(tmp_path, "other")), ArchiveFile(path) as archive:
+        assert not archive.live
+    naming.lock_path(tmp_path, "one").unlink()
+    naming.lock_path(tmp_path, "one").mkdir()
+    with ArchiveFile(path) as archive:
+        assert not archive.live
