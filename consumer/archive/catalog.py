@@ -138,15 +138,20 @@ def _look_up_all(places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, 
         try:
             yield look_at(path, wanted, proven)
         except FileNotFoundError as error:
-            again = find_again(path, roots)
-            waiting += [other for other in again if other not in seen]
-            seen.update(again)
-            if not again:
+            fresh = [other for other in find_again(path, roots) if other not in seen]
+            waiting += fresh
+            seen.update(fresh)
+            if not fresh and not _was_sealed(path):
                 yield _unread(path, error.strerror or str(error))
         except OSError as error:
             yield _unread(path, error.strerror or str(error))
         except DeedboxError as error:
             yield _unread(path, str(error))
+
+
+def _was_sealed(path: Path) -> bool:
+    """Whether an open archive is gone because it is sealed now; of others that are gone, a copy elsewhere says nothing."""
+    return naming.parse_open(path) is not None and any(naming.parse_sealed(other) for other in find_again(path))
 
 
 def _unread(path: Path, reason: str) -> Entry:

@@ -194,7 +194,7 @@ async def test_settings_come_from_a_file_the_environment_and_a_file_of_a_secret(
     (tmp_path / "deedbox.toml").write_text(f'[watch]\nrouting_key = "{name}"\nfrom_start = true\n')
     (tmp_path / "log").write_bytes(b"one\n")
     environ = {
-        "DEEDBOX_BROKER__URL": url.replace("guest:guest", "guest"),
+        "DEEDBOX_BROKER__URL": url.replace("guest:guest", "guest:wrong"),
         "DEEDBOX_BROKER__PASSWORD_FILE": str(tmp_path / "secret"),
     }
     arguments = (str(tmp_path / "log"), "--config", str(tmp_path / "deedbox.toml"))

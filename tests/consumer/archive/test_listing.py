@@ -172,3 +172,58 @@ def test_links_that_lead_round_or_up_are_not_followed(tmp_path: Path) -> None:
     (outer / "back").symlink_to(tmp_path / "a")
     names = [path.name for path in find_archives([tmp_path / "a"])]
     assert names == ["one-00000001.kvp.zst.open", "two-00000001.kvp.zst.open"]
+
+
+class Torn:
+    """A directory that is read in two pieces: what happens in between is not in the first one."""
+
+    def __init__(self, entries: "Iterator[os.DirEntry[str]]", between: Callable[[], None]) -> None:
+        before = list(entries)
+        between()
+        self._entries = iter([one for one in before if os.path.lexists(one.path)])
+
+    def __enter__(self) -> "Iterator[os.DirEntry[str]]":
+        return self._entries
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_an_archive_that_is_sealed_while_a_large_directory_is_read_is_in_the_listing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Neither its open name nor its new folder is in the first walk."""
+    one = shelf(tmp_path, instance="late")
+    one.append(some(0, 1))
+    one.roll("test")
+    one.append([event(1)._replace(arrived_us=START_US + 86_400_000_000)])
+    real, steps = os.scandir, count()
+
+    def roll() -> None:
+        if next(steps) == step and one.writer:
+            one.roll("test")
+
+    monkeypatch.setattr(os, "scandir", lambda path: Torn(real(path), roll))
+    found = find_archives([tmp_path])
+    ids = {str(naming.parse_sealed(path) or naming.parse_open(path)) for path in found}
+    assert ids == {"late-00000001", "late-00000002"}
+
+
+def test_an_archive_that_is_removed_during_a_listing_is_in_it_so_that_its_reader_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = shelf(tmp_path)
+    for first in range(2):
+        one.append(some(first, 1))
+        one.roll("test")
+    gone = find_archives([tmp_path])[0]
+    real, steps = os.scandir, count()
+
+    def scan(path: str) -> "Iterator[os.DirEntry[str]]":
+        if next(steps) == 2:  # the second walk begins
+            gone.unlink()
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert gone in find_archives([tmp_path])

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from consumer.archive.listing import find_archives
 from consumer.archive.show import KNOWS_MORE, show_repairs, show_verdicts
+from tests.consumer.archive.test_reader import offsets
 from tests.support.shelves import forget, shelf, some
 
 
@@ -84,3 +85,40 @@ def test_what_holds_nothing_whole_cannot_be_mended(tmp_path: Path) -> None:
     said: list[str] = []
     assert not show_repairs([tmp_path], dry_run=False, say=said.append)
     assert said[-1] == f"not everything could be repaired; {KNOWS_MORE}"
+
+
+def verdicts(*paths: Path) -> list[str]:
+    lines: list[str] = []
+    show_verdicts(list(paths), lines.append)
+    return lines
+
+
+def three_batches(place: Path) -> Path:
+    one = shelf(place)
+    for first in range(0, 6, 2):
+        one.append(some(first, 2))
+    one.roll("test")
+    (path,) = find_archives([place])
+    path.chmod(0o640)
+    return path
+
+
+def test_a_sealed_archive_that_was_cut_is_truncated_and_not_orphaned(tmp_path: Path) -> None:
+    path = three_batches(tmp_path)
+    path.write_bytes(path.read_bytes()[: offsets(path)[2]])
+    assert verdicts(path)[0].split()[:2] == ["DAMAGED", "truncated"]
+
+
+def test_a_path_where_nothing_is_is_an_error_and_no_damage(tmp_path: Path) -> None:
+    first, fault, _ = verdicts(tmp_path / "nothing")
+    assert first.split()[:2] == ["ERROR", "unreadable"]
+    assert fault.endswith("No such file or directory")
+
+
+def test_a_damaged_stretch_and_the_sum_say_how_many_events_are_lost(tmp_path: Path) -> None:
+    path = three_batches(tmp_path)
+    raw = bytearray(path.read_bytes())
+    raw[offsets(path)[1] + 100] ^= 1
+    path.write_bytes(raw)
+    assert any("2 events lost" in line for line in verdicts(path)[1:-1])
+    assert "2 known to be lost" in verdicts(path)[-1]

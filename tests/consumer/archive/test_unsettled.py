@@ -59,6 +59,15 @@ def test_the_last_window_of_each_generation_may_come_again(generations: Generati
     assert found.begins == tuple(generations.begins[1:])
 
 
+def test_the_window_of_a_generation_is_counted_over_all_its_archives(generations: Generations) -> None:
+    """It was counted anew for each archive, so that the whole history was read."""
+    generations.begin()
+    for number in range(5):
+        generations.archive(number * 100, 30)
+        generations.shelf.roll("size")
+    assert serials(generations.plan()) == [*range(120, 130), *range(200, 230), *range(300, 330), *range(400, 430)]
+
+
 def test_a_generation_is_forgotten_when_those_after_it_consumed_for_half_an_hour(generations: Generations) -> None:
     expected: list[int] = []
     for number in range(2):

@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,13 @@ def test_a_notification_is_not_parsed_once_more_to_prove_that_it_is_json(
     path.write_bytes(b'{"event_type":"a.b","message_id":"1"}\n' * 3)
     monkeypatch.setattr(imports, "json", None)
     assert [found.type for found in imports.events_of(path, "jsonl")] == ["a.b"] * 3
+
+
+def test_a_line_that_is_too_long_is_counted_and_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(imports, "LINE_BYTES_MAX", 1 << 20)
+    tracemalloc.start()
+    (line,) = imports._lines(bytes(1 << 20) for _ in range(100))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (line.size, line.text) == (100 << 20, None)
+    assert peak < 8 << 20

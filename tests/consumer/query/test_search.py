@@ -294,9 +294,13 @@ def renew(path: Path) -> None:
     path.write_bytes(raw)
 
 
-def test_every_path_that_cannot_be_read_is_named_once(tmp_path: Path) -> None:
-    """Of all that could not be opened only the first was named."""
-    missing = [tmp_path / f"{number}.kvp.zst" for number in range(3)]
+NAME = "20251121T161500.000000Z-20251121T161500.000000Z-one-00000001.kvp.zst"
+
+
+@pytest.mark.parametrize("name", ["{}.kvp.zst", "{}/" + NAME])
+def test_every_path_that_cannot_be_read_is_named_once(tmp_path: Path, name: str) -> None:
+    """Of all that could not be opened only the first was named; of those with one archive name, none."""
+    missing = [tmp_path / name.format(number) for number in range(3)]
     job = Search([*missing, missing[0]], Query())
     assert list(job) == []
     assert job.faults == [f"{path}: No such file or directory" for path in missing]
@@ -418,3 +422,17 @@ async def test_a_search_that_is_cancelled_stops_at_the_next_batch(
     release.set()
     await loop.shutdown_default_executor()
     assert len(reads) <= 2
+
+
+def test_an_archive_that_is_away_is_named_although_another_directory_has_one_of_its_name(tmp_path: Path) -> None:
+    """A link to a disk that was not mounted: half of the events were missing, without a complaint."""
+    for number, place in enumerate((tmp_path / "a", tmp_path / "b")):
+        one = shelf(place)
+        one.append(some(10 * number, 10))
+        one.roll("test")
+    (path,) = find_archives([tmp_path / "a"])
+    path.rename(tmp_path / "away")
+    path.symlink_to(tmp_path / "not-mounted")
+    job = Search([tmp_path / "a", tmp_path / "b"], Query())
+    assert [event.id for event, _ in job] == [f"id-{number}" for number in range(10, 20)]
+    assert job.faults == [f"{path}: No such file or directory"]
