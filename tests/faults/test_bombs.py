@@ -168,7 +168,7 @@ def test_long_json_lines_never_become_objects(tmp_path: Path) -> None:
 
 def test_a_compressed_event_of_cloud_init_has_a_limit(tmp_path: Path) -> None:
     packer = zlib.compressobj(9)
-    packed = b"".join(packer.compress(bytes(MIB)) for _ in range(1 + UNPACKED_BYTES_MAX // MIB)) + packer.flush()
+    packed = b"".join(packer.compress(bytes(MIB)) for _ in range(10 * UNPACKED_BYTES_MAX // MIB)) + packer.flush()
     body = json.dumps({"encoding": "gz+b64", "data": b64encode(packed).decode()})
     fields = {"name": "n", "type": cloudinit.COMPRESSED, "ts": "2026-11-21T16:15:00Z"}
     (tmp_path / "pool").write_bytes(b"".join(cloudinit.write("CLOUD_INIT|1|compressed|n|u", fields, body)))

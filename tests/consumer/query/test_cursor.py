@@ -52,3 +52,25 @@ def test_an_archive_that_was_removed_is_sought_everywhere_once(path: Path) -> No
     assert looks == [True, False]
     assert not cursor.is_live()
     cursor.close()
+
+
+def test_an_archive_that_is_sealed_while_its_cursor_asks_is_not_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was there when that was asked, and gone when its lock was: the tail ended with an error."""
+    one = shelf(tmp_path)
+    one.append(some(0, 1))
+    (path,) = tmp_path.glob("*.open")
+    cursor = cursor_in(path)
+    real = Path.exists
+
+    def sealed_then(asked: Path) -> bool:
+        there = real(asked)
+        if asked == path and one.writer is not None:
+            one.roll("test")
+        return there
+
+    monkeypatch.setattr(Path, "exists", sealed_then)
+    assert cursor.is_live() is path.exists()
+    assert not cursor.is_live()
+    cursor.close()
