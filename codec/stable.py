@@ -6,15 +6,14 @@ Pure. Source: RabbitMQ's quorum queues, which add `x-delivery-count` and since 4
 from codec.amqp import decode_header, encode_header
 from codec.errors import CodecError, TooLarge
 
+_COUNTERS = {"x-delivery-count", "x-acquired-count"}
+
 
 def _decode_any_depth(raw: bytes) -> dict[str, object]:
     try:
         return decode_header(raw)
     except TooLarge:
         return decode_header(raw, shallow=True)
-
-
-_COUNTERS = {"x-delivery-count", "x-acquired-count"}
 
 
 def stable_header(raw: bytes) -> bytes:

@@ -19,9 +19,8 @@ from consumer.archive.catalog import all_batches
 from consumer.archive.reader import Batch, open_archive
 
 AGE_US = 30 * 60 * 1_000_000  # RabbitMQ closes a channel on which an acknowledgement is missing for this long
-WINDOW_MAX = (
-    65_535 + 65_535 // 3 + 1
-)  # the largest prefetch of AMQP, and what was delivered before the window was widened to it
+# The largest prefetch of AMQP, and what was delivered before the window was widened to it.
+WINDOW_MAX = 65_535 + 65_535 // 3 + 1
 BEGINS_MAX = 256  # generations that are remembered; the broker notices a dead connection within 30 s
 EVENTS_MAX = 262_140  # events of all instances together
 

@@ -30,9 +30,8 @@ class Verdict:
     lost: int = 0  # events that the footer names as lost
     head: str = ""  # the checksum of the head, in hexadecimal
     faults: list[str] = field(default_factory=list)
-    acknowledged: list[str] = field(
-        default_factory=list
-    )  # faults that an operator has signed off, with time and reason
+    # Faults that an operator has signed off, with time and reason.
+    acknowledged: list[str] = field(default_factory=list)
     signed: list[str] = field(default_factory=list)  # the same faults without time and reason
 
     def fault(self, offset: int, reason: str) -> None:

@@ -12,7 +12,7 @@ from consumer.query.when import show_when
 FORMATS = ("jsonl", "table", "raw")
 _COLUMNS = (("time", 27), ("position", 24), ("type", 28), ("id", 36), ("routing key", 20))
 _ZONE = 5  # how much longer a time is that names its zone
-_NARROW = 160  # below so many columns, id and routing key are left out
+_NARROW = 160  # columns; on a narrower terminal, id and routing key are left out
 _NO_TERMINAL = (184, 24)
 
 

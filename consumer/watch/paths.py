@@ -8,9 +8,8 @@ from pathlib import Path
 
 from consumer import log
 
-RESERVED = (
-    8  # descriptors that are left: without one for the state or the broker, no file would ever be read to its end
-)
+# Descriptors that are left: without one for the state or the broker, no file would ever be read to its end.
+RESERVED = 8
 
 
 def names_of(path: Path) -> list[Path]:
