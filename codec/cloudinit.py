@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import parse_time
-from codec.foreign import Raw, Skipped, gap
+from codec.foreign.resync import Raw, Skipped, gap
 from codec.limits import UNPACKED_BYTES_MAX
 from codec.profiles import KEY_BYTES, RECORD_BYTES, VALUE_BYTES
 from codec.slices import cut, quote

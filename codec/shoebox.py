@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from codec.errors import Corrupt, TooLarge, Truncated
-from codec.foreign import Raw, Skipped, records
+from codec.foreign.resync import Raw, Skipped, records
 from codec.limits import BODY_BYTES_MAX
 
 _MAGIC = 0x69867884

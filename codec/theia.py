@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from codec.errors import Corrupt, TooLarge, Truncated
-from codec.foreign import Raw, Skipped, records
+from codec.foreign.resync import Raw, Skipped, records
 from codec.limits import BODY_BYTES_MAX
 
 _PREAMBLE = re.compile(rb"event: (\d{1,18}) (\d{1,9}) (\d{1,18})\n")

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from codec.event import Event
-from codec.foreign import Skipped
+from codec.foreign.resync import Skipped
 from consumer.archive.claim import Claim
 from consumer.archive.counted import counted
 from consumer.archive.durable import Disk

@@ -23,7 +23,7 @@ import orjson
 from codec import cloudinit, jsonl, shoebox, theia
 from codec.errors import CodecError
 from codec.event import Event, format_time
-from codec.foreign import headers_of
+from codec.foreign.resync import headers_of
 from codec.limits import LINE_BYTES_MAX
 from consumer.archive.durable import Disk
 from consumer.query.imports import MARK, is_json

@@ -13,7 +13,7 @@ from codec import cloudinit
 from codec.cloudinit import Record
 from codec.errors import Corrupt
 from codec.event import parse_time
-from codec.foreign import Skipped
+from codec.foreign.resync import Skipped
 
 REAL = (Path(__file__).parents[1] / "data" / "foreign" / "cloudinit-22.4.pool").read_bytes()
 UUID = "8bba813a-0705-4a2c-9a19-f42e546d5fe8"

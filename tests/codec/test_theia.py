@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec import theia
-from codec.foreign import Skipped
+from codec.foreign.resync import Skipped
 from codec.theia import Record
 
 FOREIGN = Path(__file__).parents[1] / "data" / "foreign"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from codec import jsonl, theia
 from codec.amqp import encode_header
 from codec.event import Event
-from codec.foreign import event_of
+from codec.foreign.resync import event_of
 from consumer.archive.durable import Disk
 from consumer.ingest.dedupe import fingerprint
 from consumer.query.exports import WRITERS, export

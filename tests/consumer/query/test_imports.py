@@ -9,7 +9,7 @@ import pytest
 
 from codec import cloudinit, shoebox
 from codec.event import Event, parse_time
-from codec.foreign import Skipped, headers_of
+from codec.foreign.resync import Skipped, headers_of
 from consumer.query import imports
 from consumer.query.imports import events_of
 from tests.support.shelves import event

@@ -1,6 +1,6 @@
 from codec.amqp import Field, decode_header
 from codec.event import TIME_US_MAX
-from codec.foreign import Skipped, event_of, gap, headers_of
+from codec.foreign.resync import Skipped, event_of, gap, headers_of
 
 
 def test_what_a_file_said_becomes_headers() -> None:

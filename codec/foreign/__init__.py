@@ -1,0 +1,1 @@
+"""The formats of other systems, and scanning past bytes that are no record."""
