@@ -16,9 +16,10 @@ import pytest
 from xxhash import xxh3_64_intdigest
 
 from codec import archive as container
-from codec import cloudinit, kvp, parts
+from codec import kvp, parts
 from codec.archive import Head
 from codec.event import Event
+from codec.foreign import cloudinit
 from codec.limits import UNPACKED_BYTES_MAX
 from codec.parts import check_of
 from codec.profiles import RECORD_BYTES

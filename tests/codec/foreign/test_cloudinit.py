@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec import cloudinit
-from codec.cloudinit import Record
 from codec.errors import Corrupt
 from codec.event import parse_time
+from codec.foreign import cloudinit
+from codec.foreign.cloudinit import Record
 from codec.foreign.resync import Skipped
 
 REAL = (Path(__file__).parents[1] / "data" / "foreign" / "cloudinit-22.4.pool").read_bytes()
