@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from codec import shoebox
 from codec.event import Event, parse_time
-from codec.foreign import cloudinit
+from codec.foreign import cloudinit, shoebox
 from codec.foreign.resync import Skipped, headers_of
 from consumer.query import imports
 from consumer.query.imports import events_of

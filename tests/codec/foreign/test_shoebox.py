@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec import shoebox
+from codec.foreign import shoebox
 from codec.foreign.resync import Skipped
-from codec.shoebox import Record
+from codec.foreign.shoebox import Record
 
 REAL = (Path(__file__).parents[1] / "data" / "foreign" / "shoebox-v1.bin").read_bytes()
 EXAMPLE = bytes.fromhex(
