@@ -20,10 +20,10 @@ from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import orjson
 
-from codec import jsonl, theia
+from codec import jsonl
 from codec.errors import CodecError
 from codec.event import Event, format_time
-from codec.foreign import cloudinit, shoebox
+from codec.foreign import cloudinit, shoebox, theia
 from codec.foreign.resync import headers_of
 from codec.limits import LINE_BYTES_MAX
 from consumer.archive.durable import Disk

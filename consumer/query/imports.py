@@ -19,10 +19,10 @@ from typing import NamedTuple, Self
 
 import msgspec
 
-from codec import jsonl, theia
+from codec import jsonl
 from codec.errors import CodecError
 from codec.event import Event, check_duplicate, format_time
-from codec.foreign import cloudinit, shoebox
+from codec.foreign import cloudinit, shoebox, theia
 from codec.foreign.resync import Raw, Skipped, event_of
 from codec.limits import LINE_BYTES_MAX, PARSED_BYTES_MAX, check_event
 from codec.notification import Described, describe_body

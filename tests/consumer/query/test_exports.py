@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codec import jsonl, theia
+from codec import jsonl
 from codec.amqp import encode_header
 from codec.event import Event
+from codec.foreign import theia
 from codec.foreign.resync import event_of
 from consumer.archive.durable import Disk
 from consumer.ingest.dedupe import fingerprint

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec import theia
+from codec.foreign import theia
 from codec.foreign.resync import Skipped
-from codec.theia import Record
+from codec.foreign.theia import Record
 
 FOREIGN = Path(__file__).parents[1] / "data" / "foreign"
 STORE = (FOREIGN / "theia-1763741700-1763741760").read_bytes()
