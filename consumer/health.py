@@ -12,7 +12,7 @@ import aiofiles.os
 import orjson
 
 from consumer import log
-from consumer.archive.durable import open_regular, read_regular
+from consumer.disk.durable import open_regular, read_regular
 
 FILE_BYTES = 1024
 REASON_MAX = 350  # characters, of which each may be escaped, so that all fits into the file

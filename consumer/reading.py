@@ -14,9 +14,9 @@ from consumer.archive import show
 from consumer.archive.acknowledged import acknowledge, settle
 from consumer.archive.cat import Choice, cat_archives
 from consumer.archive.duplicates import Duplicates
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.verdict import Verdict
+from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.output import reader_gone
 from consumer.progress import progress

@@ -17,11 +17,11 @@ from typing import Any
 from consumer import log
 from consumer.archive.appender import Appender
 from consumer.archive.claim import Claim
-from consumer.archive.durable import Disk
 from consumer.archive.recent import Recent
 from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id
 from consumer.ingest.batcher import BatchLimits

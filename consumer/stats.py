@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consumer import log
 from consumer.archive.appender import Appender
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.health import Health
 from consumer.ingest.ingest import Ingest
 

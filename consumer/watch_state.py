@@ -14,7 +14,7 @@ from threading import Lock
 
 import msgspec
 
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal, Retry
 from consumer.watch.lines import Position
 

@@ -19,7 +19,7 @@ from typing import Any
 from yarl import URL
 
 from consumer import log
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
 from consumer.ingest.faults import LOST, reason_of
 from consumer.ingest.publish import Publisher, Refused

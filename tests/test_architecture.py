@@ -95,11 +95,11 @@ OWNERS = {
     "subprocess": {"consumer/demo/packages.py", "consumer/demo/node.py", "consumer/demo/show.py"},
 }
 CALLS = {
-    "os.fsync": {"consumer/archive/durable.py"},
-    "os.fdatasync": {"consumer/archive/durable.py"},
+    "os.fsync": {"consumer/disk/durable.py"},
+    "os.fdatasync": {"consumer/disk/durable.py"},
     "os.rename": set(),
-    "os.replace": {"consumer/archive/durable.py"},
-    "os.link": {"consumer/archive/durable.py", "consumer/archive/syscalls.py"},
+    "os.replace": {"consumer/disk/durable.py"},
+    "os.link": {"consumer/disk/durable.py", "consumer/archive/syscalls.py"},
     "os.environ": {"consumer/settings.py", "consumer/demo/node.py", "consumer/demo/show.py"},
     "os.getenv": set(),
     "time.sleep": {"consumer/demo/node.py", "consumer/demo/show.py"},

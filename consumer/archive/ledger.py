@@ -14,8 +14,8 @@ import orjson
 
 from codec.archive import Previous
 from consumer.archive import naming
-from consumer.archive.durable import Disk, read_regular
 from consumer.archive.watermark import read_watermark
+from consumer.disk.durable import Disk, read_regular
 from consumer.errors import Exit, Fatal
 
 UNSEALED_MAX = 1000

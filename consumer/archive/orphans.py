@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held
 from consumer.archive.ledger import Ledger, archives_below
 from consumer.archive.recovery import Abandoned, Finding, digest, recover
 from consumer.archive.survey import survey
 from consumer.archive.writer import Place, Sealed
+from consumer.disk.durable import Disk, held
 
 RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one
 

@@ -7,7 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 
 PROBE_BYTES = 64 * 1024
 

@@ -20,10 +20,10 @@ from consumer import log
 from consumer.archive import ledger as ledgers
 from consumer.archive import naming
 from consumer.archive.catalog import all_batches
-from consumer.archive.durable import Disk
 from consumer.archive.reader import ArchiveFile, events_or_none, open_archive
 from consumer.archive.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, Place, Plan, end_of, plan
 from consumer.archive.watermark import durable_events, is_alive
+from consumer.disk.durable import Disk
 
 INSTANCES_MAX = 32  # other instances, those that were active last
 IDLE_S = 7 * 86_400.0  # another instance that was active before that is not read

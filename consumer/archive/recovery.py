@@ -17,7 +17,6 @@ from codec.errors import CodecError
 from codec.footer import LostBytes
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.durable import Disk, open_regular
 from consumer.archive.losses import Expected, losses
 from consumer.archive.reader import ArchiveFile, Gap, events_or_none
 from consumer.archive.stretch import Stretch, is_zeros
@@ -25,6 +24,7 @@ from consumer.archive.survey import Survey, survey
 from consumer.archive.tombstones import is_removed
 from consumer.archive.watermark import read_watermark
 from consumer.archive.writer import Index, Place, Sealed, publish
+from consumer.disk.durable import Disk, open_regular
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from pathlib import Path
 from codec.archive import Previous
 from codec.footer import LostBytes
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held
 from consumer.archive.ledger import read
 from consumer.archive.listing import find_archives
 from consumer.archive.losses import Expected, losses
@@ -20,6 +19,7 @@ from consumer.archive.recovery import Finding, free_name, rebuild
 from consumer.archive.survey import Survey, survey, with_indexed
 from consumer.archive.tombstones import LEVELS_MAX, SUFFIX
 from consumer.archive.watermark import read_watermark
+from consumer.disk.durable import Disk, held
 
 NOTHING_LEFT = (
     "holds no whole batch, so that nothing of it can be kept: look for a copy; if there is none, move the file out of the "

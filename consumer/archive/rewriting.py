@@ -16,11 +16,11 @@ from pathlib import Path
 from codec import archive as container
 from codec.parts import check_of
 from consumer.archive.batches import Slot, encode_batches
-from consumer.archive.durable import Disk, is_held
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.archive.recovery import digest
 from consumer.archive.tombstones import Tombstones, is_removed, removed
 from consumer.archive.writer import Index
+from consumer.disk.durable import Disk, is_held
 
 IS_LINK = "is a symbolic link, and would become a file of its own: name the file itself"
 _FRESH, _OLD = ".compacting", ".uncompacted"

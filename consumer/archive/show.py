@@ -8,7 +8,6 @@ import orjson
 
 from consumer.archive import naming
 from consumer.archive.counted import counted, outcome
-from consumer.archive.durable import Disk, held, is_held
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.orphans import left_behind, note_sealed
@@ -18,6 +17,7 @@ from consumer.archive.survey import survey, with_indexed
 from consumer.archive.verdict import Verdict
 from consumer.archive.verify import Mapped, verify
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk, held, is_held
 
 NOT_PROVED = (
     "not noticed: an instance that was removed with its ledger, archives that were removed from the front, "

@@ -17,8 +17,8 @@ from codec.archive import BatchHeader
 from codec.event import Event
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held
 from consumer.archive.reader import ArchiveFile
+from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
 
 SUFFIX = ".deleted"

@@ -10,7 +10,7 @@ from pathlib import Path
 from codec.errors import CodecError
 from codec.watermark import WATERMARK_BYTES, Watermark, decode_watermark, encode_watermark
 from consumer.archive import naming
-from consumer.archive.durable import Disk, is_held, read_regular
+from consumer.disk.durable import Disk, is_held, read_regular
 
 READ_ATTEMPTS = 5  # the record may be read while it is written; a write takes a microsecond
 

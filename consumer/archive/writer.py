@@ -24,8 +24,8 @@ from codec.parts import check_of
 from codec.seektable import encode_seek_table
 from consumer.archive import naming
 from consumer.archive.batches import Slot, encode_batches
-from consumer.archive.durable import Disk
 from consumer.archive.rolling import Fill
+from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 
 T = TypeVar("T")

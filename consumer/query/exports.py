@@ -26,7 +26,7 @@ from codec.event import Event, format_time
 from codec.foreign import cloudinit, shoebox, theia
 from codec.foreign.resync import headers_of
 from codec.limits import LINE_BYTES_MAX
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.query.imports import MARK, is_json
 from consumer.query.search import Found
 

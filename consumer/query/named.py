@@ -13,10 +13,10 @@ from typing import Literal
 from codec.errors import Corrupt
 from codec.event import Event
 from consumer.archive.catalog import Entry, Wanted, copies_of, look_at
-from consumer.archive.durable import Disk
 from consumer.archive.position import Position
 from consumer.archive.reader import open_archive
 from consumer.archive.tombstones import Tombstones, add_tombstones, remove_tombstones
+from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.query.query import Query
 from consumer.query.search import read_events

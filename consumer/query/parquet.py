@@ -18,7 +18,7 @@ import orjson
 
 from codec import jsonl
 from codec.event import Event, format_time
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.query.search import Found
 

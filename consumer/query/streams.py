@@ -12,10 +12,10 @@ from time import monotonic
 from typing import NamedTuple
 
 from consumer.archive import naming
-from consumer.archive.durable import is_held
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.tombstones import head_of
+from consumer.disk.durable import is_held
 from consumer.query.cursor import Cursor
 from consumer.query.tree import Tree
 

@@ -12,12 +12,12 @@ from codec import filter as bloom
 from codec.event import Event
 from consumer.archive import recovery
 from consumer.archive.cat import cat_archives
-from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.recent import Recent
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.ingest.batcher import Batcher, BatchLimits
 from consumer.ingest.delivery import Delivery, describe
 from consumer.ingest.receive import Splitter

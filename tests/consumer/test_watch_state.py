@@ -4,7 +4,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.watch.lines import Position
 from consumer.watch_state import WatchState

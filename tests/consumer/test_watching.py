@@ -15,7 +15,7 @@ import orjson
 import pytest
 
 from consumer import log
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError
 from consumer.watch.backends import choose
 from consumer.watch_state import WatchState

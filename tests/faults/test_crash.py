@@ -8,12 +8,12 @@ import pytest
 
 from codec.event import Event
 from consumer.archive import naming, orphans
-from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.verify import verify
 from consumer.archive.watermark import read_watermark
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support import archives
 from tests.support.disk import PowerCut, ShadowDisk

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from codec.amqp import Field, encode_header
 from consumer.archive import naming, orphans
-from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.recent import Recent
 from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.delivery import Delivery, describe
 from tests.support import archives

@@ -15,9 +15,9 @@ from codec import kvp
 from codec.event import Event
 from consumer.archive.appender import Appender
 from consumer.archive.claim import Claim
-from consumer.archive.durable import Disk
 from consumer.archive.shelf import Shelf
 from consumer.cli import main
+from consumer.disk.durable import Disk
 from consumer.ingest.broker import Session
 
 SYNC_S = 1.0

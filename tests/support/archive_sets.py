@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from codec.event import TIME_US_MAX, TIME_US_MIN, Event
 from consumer.archive.compact import compact
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_sealed
 from consumer.archive.reader import open_archive
@@ -14,6 +13,7 @@ from consumer.archive.recovery import recover
 from consumer.archive.shelf import Shelf
 from consumer.archive.tombstones import add_tombstones
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from tests.support.rewriting import rewrite
 from tests.support.rolling import Unsynced
 from tests.support.shelves import START_US, shelf

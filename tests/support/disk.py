@@ -9,7 +9,7 @@ import errno
 import os
 from pathlib import Path
 
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 
 
 class ShadowDisk(Disk):

@@ -9,9 +9,9 @@ from codec import archive as container
 from codec import kvp
 from codec.event import Event
 from codec.parts import check_of
-from consumer.archive.durable import Disk
 from consumer.archive.reader import ArchiveFile, Batch, Seal
 from consumer.archive.writer import Index
+from consumer.disk.durable import Disk
 
 
 def rewrite(path: Path, sizes: list[int]) -> None:

@@ -14,8 +14,8 @@ from itertools import count
 from pathlib import Path
 
 from consumer.archive import naming
-from consumer.archive.durable import Disk
 from consumer.archive.shelf import Shelf
+from consumer.disk.durable import Disk
 from tests.support.shelves import START_US, event, shelf
 
 DAY_US = 86_400_000_000

@@ -4,10 +4,10 @@ import pytest
 
 from codec.event import Event
 from consumer.archive.catalog import Wanted, entries, look_up
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.recovery import recover
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from tests.support.shelves import START_US, event, shelf, some
 
 

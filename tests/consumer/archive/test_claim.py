@@ -10,10 +10,10 @@ import pytest
 from consumer.archive import claim as claims
 from consumer.archive import naming, orphans, recovery
 from consumer.archive.claim import Claim, purpose_of
-from consumer.archive.durable import Disk
 from consumer.archive.orphans import RECOVERING
 from consumer.archive.shelf import Shelf
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from tests.support import archives
 from tests.support.disk import ShadowDisk

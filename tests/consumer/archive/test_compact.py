@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.compact import compact
-from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.repair import repair_sealed
 from consumer.archive.tombstones import add_tombstones, is_removed
 from consumer.archive.verify import verify
+from consumer.disk.durable import Disk, held
 from tests.support import archives
 from tests.support.shelves import shelf, some
 

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 from codec.watermark import Watermark
-from consumer.archive.durable import Disk
 from consumer.archive.instances import find_instances
 from consumer.archive.ledger import Ledger
 from consumer.archive.naming import ArchiveId
 from consumer.archive.watermark import publish_watermark
+from consumer.disk.durable import Disk
 
 
 def test_instances_are_known_by_their_ledgers_and_watermarks(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ import pytest
 from codec.archive import Previous
 from codec.watermark import Watermark
 from consumer.archive import naming
-from consumer.archive.durable import Disk
 from consumer.archive.ledger import LEDGER_BYTES_MAX, UNSEALED_MAX, Ledger, State
 from consumer.archive.watermark import publish_watermark
+from consumer.disk.durable import Disk
 
 
 def test_what_was_noted_is_there_in_the_next_life(tmp_path: Path) -> None:

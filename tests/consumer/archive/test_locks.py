@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from consumer.archive import locks
-from consumer.archive.durable import Disk, is_held
+from consumer.disk.durable import Disk, is_held
 
 
 def test_a_reader_that_asks_does_not_postpone_recovery(tmp_path: Path) -> None:

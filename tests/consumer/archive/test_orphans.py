@@ -7,7 +7,6 @@ import pytest
 
 from consumer.archive import naming, orphans, recovery
 from consumer.archive.compact import compact
-from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import open_archive
@@ -16,6 +15,7 @@ from consumer.archive.shelf import Shelf
 from consumer.archive.tombstones import add_tombstones
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from tests.consumer.archive.test_reader import offsets
 from tests.support import archives
 from tests.support.disk import ShadowDisk

@@ -8,11 +8,11 @@ import pytest
 from codec.archive import BATCH_HEADER_BYTES
 from codec.event import Event
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.archive.verify import verify
 from consumer.cli import app
+from consumer.disk.durable import Disk, held
 from consumer.errors import Exit
 from tests.support.shelves import shelf, some
 

@@ -7,7 +7,6 @@ import pytest
 from codec.event import Event
 from consumer.archive import naming, orphans, unsettled
 from consumer.archive import recent as recents
-from consumer.archive.durable import Disk
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.recent import IDLE_S, INSTANCES_MAX, Own, Recent
 from consumer.archive.repack import repack
@@ -15,6 +14,7 @@ from consumer.archive.shelf import Shelf
 from consumer.archive.unsettled import AGE_US
 from consumer.archive.watermark import watermark_path
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support.disk import ShadowDisk, fail_on
 from tests.support.shelves import shelf, some

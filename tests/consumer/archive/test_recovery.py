@@ -6,11 +6,11 @@ import pytest
 
 from codec.event import Event
 from consumer.archive import recovery
-from consumer.archive.durable import Disk
 from consumer.archive.recovery import Abandoned, Finding
 from consumer.archive.repair import repair_sealed
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from tests.consumer.archive.test_reader import TABLE, offsets
 from tests.support import archives
 from tests.support.disk import ShadowDisk

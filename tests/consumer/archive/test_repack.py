@@ -8,13 +8,13 @@ from codec.event import Event
 from consumer.archive import recovery
 from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.compact import compact
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile, Batch, open_archive
 from consumer.archive.repack import pays, repack
 from consumer.archive.tombstones import add_tombstones
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.query.query import Query, make_query
 from consumer.query.search import Search, search
 from consumer.query.tail import Tail

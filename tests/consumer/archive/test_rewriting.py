@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.repack import repack
 from consumer.archive.verify import verify
+from consumer.disk.durable import Disk
 from consumer.errors import Exit
 from tests.support import archives
 from tests.support.disk import PowerCut, ShadowDisk

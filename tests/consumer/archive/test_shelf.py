@@ -8,7 +8,6 @@ import pytest
 from codec.errors import TooLarge
 from consumer import log
 from consumer.archive import recovery
-from consumer.archive.durable import Disk
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import SEQUENCE_MAX
@@ -16,6 +15,7 @@ from consumer.archive.reader import ArchiveFile
 from consumer.archive.recovery import Finding, digest
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, StorageFault
 from tests.support import archives
 from tests.support.disk import ShadowDisk, fail_on

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from consumer.archive import syscalls
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 
 
 def test_without_renameat2_a_link_does_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import pytest
 
 from codec.archive import BatchHeader
 from consumer.archive import naming
-from consumer.archive.durable import Disk, held
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.tombstones import (
@@ -18,6 +17,7 @@ from consumer.archive.tombstones import (
     removed,
 )
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
 from tests.support.shelves import event, shelf, some
 

@@ -8,8 +8,8 @@ import pytest
 from codec.watermark import Watermark
 from consumer import log
 from consumer.archive import naming
-from consumer.archive.durable import Disk
 from consumer.archive.watermark import durable_events, publish_watermark, read_watermark, watermark_path
+from consumer.disk.durable import Disk
 from tests.support.disk import ShadowDisk
 from tests.support.shelves import shelf, some
 
@@ -70,7 +70,7 @@ def test_another_process_sees_whole_watermarks_only(tmp_path: Path) -> None:
     """It reads while the record is written, again and again."""
     code = (
         "import sys; from pathlib import Path; from codec.watermark import Watermark\n"
-        "from consumer.archive.durable import Disk; from consumer.archive.watermark import publish_watermark\n"
+        "from consumer.disk.durable import Disk; from consumer.archive.watermark import publish_watermark\n"
         "for n in range(20_000): publish_watermark(Disk(), Path(sys.argv[1]), 'one', Watermark(n, n, n))"
     )
     publish_watermark(Disk(), tmp_path, "one", Watermark(0, 0, 0))

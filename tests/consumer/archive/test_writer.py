@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from codec.archive import Head
-from consumer.archive.durable import Disk
 from consumer.archive.reader import ArchiveFile, Seal
 from consumer.archive.writer import NAMES_MAX, ArchiveWriter, Place, Tally
+from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support.disk import ShadowDisk
 from tests.support.shelves import START_US, some

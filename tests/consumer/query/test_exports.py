@@ -14,7 +14,7 @@ from codec.amqp import encode_header
 from codec.event import Event
 from codec.foreign import theia
 from codec.foreign.resync import event_of
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import fingerprint
 from consumer.query.exports import WRITERS, export
 from consumer.query.imports import events_of

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from codec.amqp import Field, encode_header
-from consumer.archive.durable import Disk
+from consumer.disk.durable import Disk
 from consumer.errors import Fatal
 from consumer.query import parquet
 from consumer.query.parquet import write_parquet

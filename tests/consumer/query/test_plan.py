@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.compact import compact
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile
 from consumer.archive.shelf import Shelf
 from consumer.archive.tombstones import add_tombstones
+from consumer.disk.durable import Disk
 from consumer.query import Query, Search
 from tests.support.rewriting import rewrite
 from tests.support.shelves import shelf, some

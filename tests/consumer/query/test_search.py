@@ -16,11 +16,11 @@ from codec.event import Event
 from codec.footer import encode_row
 from consumer.archive.catalog import Wanted, entries
 from consumer.archive.compact import compact
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.position import Position
 from consumer.archive.reader import ArchiveFile, Seal
 from consumer.archive.tombstones import add_tombstones
+from consumer.disk.durable import Disk
 from consumer.query import Query, Search, search, search_async
 from consumer.query.batches import Job, Read, read_batch
 from consumer.query.query import make_query

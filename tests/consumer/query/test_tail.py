@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.compact import compact
-from consumer.archive.durable import Disk
 from consumer.archive.listing import find_archives
 from consumer.archive.reader import ArchiveFile, Batch
 from consumer.archive.recovery import recover
 from consumer.archive.tombstones import add_tombstones
 from consumer.archive.writer import Place
+from consumer.disk.durable import Disk
 from consumer.query.query import make_query
 from consumer.query.tail import Tail
 from consumer.watch.backends import Polling, choose

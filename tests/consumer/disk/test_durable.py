@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive import durable
-from consumer.archive.durable import Disk, held, is_held, read_regular
+from consumer.disk import durable
+from consumer.disk.durable import Disk, held, is_held, read_regular
 
 
 def test_a_new_file_is_locked_and_never_overwrites(tmp_path: Path) -> None:
