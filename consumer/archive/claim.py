@@ -14,11 +14,11 @@ from typing import Self
 
 from consumer import log
 from consumer.archive import naming, orphans
-from consumer.archive.filesystem import complaint
 from consumer.archive.ledger import Ledger
 from consumer.archive.shelf import report
 from consumer.archive.writer import Place
 from consumer.disk.durable import PURPOSE_BYTES, Disk, read_regular
+from consumer.disk.filesystem import complaint
 from consumer.errors import Exit, Fatal
 
 LOCK_S_MAX = 5.0  # the process before this one may be about to end

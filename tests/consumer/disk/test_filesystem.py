@@ -4,9 +4,9 @@ import pytest
 
 from consumer import log
 from consumer.archive.claim import Claim
-from consumer.archive.filesystem import complaint
 from consumer.archive.writer import Place
 from consumer.disk.durable import Disk
+from consumer.disk.filesystem import complaint
 
 
 @pytest.mark.parametrize(
