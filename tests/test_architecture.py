@@ -76,7 +76,7 @@ OWNERS = {
         "consumer/ingest/faults.py",
         "consumer/ingest/publish.py",
     },
-    "fcntl": {"consumer/archive/locks.py"},
+    "fcntl": {"consumer/disk/locks.py"},
     "ctypes": {"consumer/archive/syscalls.py"},
     "cyclopts": {"consumer/cli.py", "consumer/cli_filters.py", "consumer/cli_reading.py"},
     "structlog": {"consumer/log.py"},

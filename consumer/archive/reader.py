@@ -20,9 +20,9 @@ from consumer.archive import naming
 from consumer.archive.counted import counted
 from consumer.archive.found import Batch, Gap, Part, Seal
 from consumer.archive.listing import find_again
-from consumer.archive.locks import is_locked
 from consumer.archive.stretch import Stretch, is_zeros
 from consumer.disk.durable import is_held, open_regular
+from consumer.disk.locks import is_locked
 
 _SEARCH_BYTES = 1 << 20
 _WHOLE_FRAME_MAX = 8 << 20  # a larger frame is read in pieces, as often as it is needed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive import locks
+from consumer.disk import locks
 from consumer.disk.durable import Disk, is_held
 
 
