@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from consumer.archive.syscalls import file_system_type, rename_noreplace
 from consumer.disk import locks
+from consumer.disk.syscalls import file_system_type, rename_noreplace
 
 PURPOSE_BYTES = 16  # a fixed size, so that it is written in place on a full disk
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive import syscalls
+from consumer.disk import syscalls
 from consumer.disk.durable import Disk
 
 
