@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive.probe import PROBE_BYTES, probe
+from consumer.disk.probe import PROBE_BYTES, probe
 from tests.support.disk import ShadowDisk
 
 
