@@ -13,8 +13,8 @@ from typing import TypeVar
 from codec.event import Event
 from consumer.archive.rolling import next_look_s, roll_reason
 from consumer.archive.shelf import Shelf
-from consumer.archive.thread import StepThread
 from consumer.archive.writer import Receipt
+from consumer.disk.worker_thread import StepThread
 from consumer.errors import DeedboxError, Exit, Fatal
 
 T = TypeVar("T")

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from consumer.archive.thread import StepThread
+from consumer.disk.worker_thread import StepThread
 
 
 async def test_steps_run_in_order_on_one_thread_of_this_name() -> None:
