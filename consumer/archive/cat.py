@@ -11,7 +11,7 @@ from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.catalog import Wanted, entries
 from consumer.archive.duplicates import Duplicates
-from consumer.archive.reader import ArchiveFile, Batch, Gap, open_archive
+from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.tombstones import Tombstones
 
 Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed

@@ -12,7 +12,7 @@ from pathlib import Path
 from codec.archive import Previous
 from consumer.archive import naming
 from consumer.archive.instances import Instance
-from consumer.archive.reader import ArchiveFile, Seal
+from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.recovery import digest
 from consumer.archive.verdict import Verdict
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from consumer.archive import naming
 from consumer.archive.listing import find_archives, id_of
-from consumer.archive.reader import ArchiveFile, Batch, events_or_none, open_archive
+from consumer.archive.reading.reader import ArchiveFile, Batch, events_or_none, open_archive
 from consumer.archive.rewriting import IS_LINK, Busy, Change, Unfit, remove_leftovers, rewrite
 from consumer.archive.tombstones import SUFFIX, Tombstones, is_removed
 from consumer.disk.durable import Disk, held

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codec.footer import LostBytes
-from consumer.archive.reader import Batch, Gap
+from consumer.archive.reading.reader import Batch, Gap
 from consumer.archive.survey import Survey
 
 

@@ -12,7 +12,7 @@ from codec.archive import TUNED_FOR_RECORDS
 from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal, open_archive
+from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal, open_archive
 from consumer.archive.rewriting import IS_LINK, Change, Unfit, grouped, remove_leftovers, rewrite
 from consumer.archive.tombstones import Tombstones
 from consumer.disk.durable import Disk

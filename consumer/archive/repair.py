@@ -14,7 +14,7 @@ from consumer.archive import naming
 from consumer.archive.ledger import read
 from consumer.archive.listing import find_archives
 from consumer.archive.losses import Expected, losses
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.recovery import Finding, free_name, rebuild
 from consumer.archive.survey import Survey, survey, with_indexed
 from consumer.archive.tombstones import LEVELS_MAX, SUFFIX

@@ -12,7 +12,7 @@ from codec.errors import CodecError
 from codec.footer import Footer, IndexRow, decode_footer
 from codec.parts import FOOTER, PREFIX, frame_bytes, kind_of
 from consumer.archive import naming
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
+from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal
 
 
 @dataclass(frozen=True, slots=True)

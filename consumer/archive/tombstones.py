@@ -17,7 +17,7 @@ from codec.archive import BatchHeader
 from codec.event import Event
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
 

@@ -20,7 +20,7 @@ import orjson
 
 from codec.event import format_time
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile, Batch
+from consumer.archive.reading.reader import ArchiveFile, Batch
 from consumer.archive.show import show_verdicts
 from consumer.demo.broker import broker
 from consumer.demo.notifications import Notification, notifications

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from codec import archive as container
 from codec.errors import CodecError
 from codec.event import Event
-from consumer.archive.reader import ArchiveFile, Batch
+from consumer.archive.reading.reader import ArchiveFile, Batch
 from consumer.archive.tombstones import Tombstones
 from consumer.query.query import Judge, Query
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.naming import ArchiveId
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Seal
+from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal
 from consumer.archive.tombstones import LiveTombstones, head_of
 from consumer.disk.durable import is_held
 

@@ -14,7 +14,7 @@ from codec.errors import Corrupt
 from codec.event import Event
 from consumer.archive.catalog import Entry, Wanted, copies_of, look_at
 from consumer.archive.position import Position
-from consumer.archive.reader import open_archive
+from consumer.archive.reading.reader import open_archive
 from consumer.archive.tombstones import Tombstones, add_tombstones, remove_tombstones
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal

@@ -14,7 +14,7 @@ from consumer.archive import naming
 from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.duplicates import Duplicates
 from consumer.archive.naming import ArchiveId
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile
 from consumer.errors import DeedboxError
 from consumer.query.cursor import Cursor
 from consumer.query.newest import Candidate, Newest, shown

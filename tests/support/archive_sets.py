@@ -8,7 +8,7 @@ from codec.event import TIME_US_MAX, TIME_US_MIN, Event
 from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_sealed
-from consumer.archive.reader import open_archive
+from consumer.archive.reading.reader import open_archive
 from consumer.archive.recovery import recover
 from consumer.archive.shelf import Shelf
 from consumer.archive.tombstones import add_tombstones

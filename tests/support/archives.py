@@ -5,7 +5,7 @@ from pathlib import Path
 
 from codec.event import Event
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile, Batch, open_archive
+from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
 
 
 def batches(path: Path) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import open_archive
+from consumer.archive.reading.reader import open_archive
 from consumer.archive.verify import verify
 from tests.support.shelves import START_US, event, shelf, some
 

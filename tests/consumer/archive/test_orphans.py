@@ -4,19 +4,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.consumer.archive.test_reader import offsets
 
 from consumer.archive import naming, orphans, recovery
 from consumer.archive.compact import compact
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import open_archive
+from consumer.archive.reading.reader import open_archive
 from consumer.archive.repack import repack
 from consumer.archive.shelf import Shelf
 from consumer.archive.tombstones import add_tombstones
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
 from consumer.disk.durable import Disk
-from tests.consumer.archive.test_reader import offsets
 from tests.support import archives
 from tests.support.disk import ShadowDisk
 from tests.support.shelves import shelf, some

@@ -7,7 +7,7 @@ import pytest
 from codec.event import Event
 from consumer.archive import naming, orphans, unsettled
 from consumer.archive import recent as recents
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.recent import IDLE_S, INSTANCES_MAX, Own, Recent
 from consumer.archive.repack import repack
 from consumer.archive.shelf import Shelf

@@ -7,16 +7,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from tests.consumer.archive.test_reader import offsets
 
 from codec import archive as container
 from codec import parts
 from codec.footer import LostBytes
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile, Seal
+from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.repair import repair_sealed
 from consumer.archive.verify import verify_archive
 from consumer.disk.durable import Disk
-from tests.consumer.archive.test_reader import offsets
 from tests.support import archives
 from tests.support.shelves import shelf, some
 

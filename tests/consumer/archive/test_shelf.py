@@ -11,7 +11,7 @@ from consumer.archive import recovery
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import SEQUENCE_MAX
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.recovery import Finding, digest
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place

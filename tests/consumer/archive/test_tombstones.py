@@ -6,7 +6,7 @@ import pytest
 from codec.archive import BatchHeader
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.tombstones import (
     SUFFIX,
     LiveTombstones,

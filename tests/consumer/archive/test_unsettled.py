@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from consumer.archive import naming, unsettled
-from consumer.archive.reader import events_or_none, open_archive
+from consumer.archive.reading.reader import events_or_none, open_archive
 from consumer.archive.shelf import Shelf
 from consumer.archive.unsettled import AGE_US, Place, Plan, plan
 from tests.support.shelves import shelf, some

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from codec.archive import Head
-from consumer.archive.reader import ArchiveFile, Seal
+from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.writer import NAMES_MAX, ArchiveWriter, Place, Tally
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault

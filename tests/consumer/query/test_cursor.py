@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.naming import ArchiveId
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile
 from consumer.query.cursor import Cursor
 from tests.support.shelves import shelf, some
 

@@ -9,7 +9,7 @@ import pytest
 
 from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.shelf import Shelf
 from consumer.archive.tombstones import add_tombstones
 from consumer.disk.durable import Disk

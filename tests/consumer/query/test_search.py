@@ -18,7 +18,7 @@ from consumer.archive.catalog import Wanted, entries
 from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.position import Position
-from consumer.archive.reader import ArchiveFile, Seal
+from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.tombstones import add_tombstones
 from consumer.disk.durable import Disk
 from consumer.query import Query, Search, search, search_async

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile, Batch
+from consumer.archive.reading.reader import ArchiveFile, Batch
 from consumer.archive.recovery import recover
 from consumer.archive.tombstones import add_tombstones
 from consumer.archive.writer import Place

@@ -9,7 +9,7 @@ from codec.archive import BATCH_HEADER_BYTES
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
-from consumer.archive.reader import ArchiveFile, Batch, Gap, Part, Seal
+from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.archive.verify import verify
 from consumer.cli import app
 from consumer.disk.durable import Disk, held
