@@ -15,7 +15,7 @@ from pathlib import Path
 
 from codec import archive as container
 from codec.parts import check_of
-from consumer.archive.batches import Slot, encode_batches
+from consumer.archive.reading.batches import Slot, encode_batches
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.archive.recovery import digest
 from consumer.archive.tombstones import Tombstones, is_removed, removed
