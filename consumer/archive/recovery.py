@@ -18,8 +18,8 @@ from codec.footer import LostBytes
 from codec.parts import check_of
 from consumer.archive import naming
 from consumer.archive.losses import Expected, losses
+from consumer.archive.reading.file_range import Stretch, is_zeros
 from consumer.archive.reading.reader import ArchiveFile, Gap, events_or_none
-from consumer.archive.stretch import Stretch, is_zeros
 from consumer.archive.survey import Survey, survey
 from consumer.archive.tombstones import is_removed
 from consumer.archive.watermark import read_watermark

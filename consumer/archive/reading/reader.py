@@ -19,8 +19,8 @@ from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
 from consumer.archive.counted import counted
 from consumer.archive.listing import find_again
+from consumer.archive.reading.file_range import Stretch, is_zeros
 from consumer.archive.reading.found import Batch, Gap, Part, Seal
-from consumer.archive.stretch import Stretch, is_zeros
 from consumer.disk.durable import is_held, open_regular
 from consumer.disk.locks import is_locked
 

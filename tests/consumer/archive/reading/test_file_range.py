@@ -1,4 +1,4 @@
-from consumer.archive.stretch import PIECE_BYTES, Stretch
+from consumer.archive.reading.file_range import PIECE_BYTES, Stretch
 
 
 def test_a_stretch_is_read_in_pieces_as_often_as_it_is_needed() -> None:
