@@ -19,7 +19,7 @@ from codec.event import Event
 from consumer import log
 from consumer.archive import ledger as ledgers
 from consumer.archive import naming
-from consumer.archive.catalog import all_batches
+from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.reader import ArchiveFile, events_or_none, open_archive
 from consumer.archive.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, Place, Plan, end_of, plan
 from consumer.archive.watermark import durable_events, is_alive

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from consumer import log
 from consumer.archive import naming
-from consumer.archive.catalog import all_batches
+from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.reader import Batch, open_archive
 
 AGE_US = 30 * 60 * 1_000_000  # RabbitMQ closes a channel on which an acknowledgement is missing for this long

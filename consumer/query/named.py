@@ -12,8 +12,8 @@ from typing import Literal
 
 from codec.errors import Corrupt
 from codec.event import Event
-from consumer.archive.catalog import Entry, Wanted, copies_of, look_at
 from consumer.archive.position import Position
+from consumer.archive.reading.catalog import Entry, Wanted, copies_of, look_at
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.tombstones import Tombstones, add_tombstones, remove_tombstones
 from consumer.disk.durable import Disk

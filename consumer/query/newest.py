@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codec.event import Event
 from consumer.archive import naming
-from consumer.archive.catalog import Entry, Wanted, look_up
+from consumer.archive.reading.catalog import Entry, Wanted, look_up
 from consumer.archive.reading.reader import Batch
 from consumer.errors import DeedboxError
 from consumer.query.query import Query

@@ -8,8 +8,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from consumer.archive.catalog import Wanted, look_at
 from consumer.archive.listing import find_archives, id_of
+from consumer.archive.reading.catalog import Wanted, look_at
 from consumer.archive.reading.reader import Batch
 from consumer.archive.tombstones import Tombstones
 from consumer.errors import DeedboxError

@@ -6,9 +6,9 @@ import pytest
 from codec import archive as container
 from codec.event import Event
 from consumer.archive import recovery
-from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
+from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
 from consumer.archive.repack import pays, repack
 from consumer.archive.tombstones import add_tombstones

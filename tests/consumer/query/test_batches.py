@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from consumer.archive.catalog import Wanted, look_up
 from consumer.archive.listing import find_archives
+from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.query.batches import Job, Moved, numbers_of, read_batch
 from consumer.query.query import make_query
 from consumer.query.search import Search

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consumer.archive.catalog import Wanted
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_open, parse_sealed
+from consumer.archive.reading.catalog import Wanted
 from consumer.query import newest as module
 from consumer.query.newest import Candidate, Newest
 from consumer.query.search import read_events

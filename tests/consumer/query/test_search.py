@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from codec.event import Event
 from codec.footer import encode_row
-from consumer.archive.catalog import Wanted, entries
 from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.position import Position
+from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.tombstones import add_tombstones
 from consumer.disk.durable import Disk
@@ -179,7 +179,9 @@ def test_an_archive_that_is_sealed_while_the_directory_is_listed_is_searched_onc
     one.append(some(0, 5))
     before = find_archives([tmp_path])
     one.roll("test")
-    monkeypatch.setattr("consumer.archive.catalog.find_archives", lambda _: [*before, *find_archives([tmp_path])])
+    monkeypatch.setattr(
+        "consumer.archive.reading.catalog.find_archives", lambda _: [*before, *find_archives([tmp_path])]
+    )
     assert len(list(search([tmp_path]))) == 5
 
 
@@ -353,7 +355,7 @@ def test_an_archive_that_is_sealed_between_listing_and_opening_is_read_beside_an
     other.roll("test")
     before = find_archives([tmp_path])
     one.roll("test")
-    monkeypatch.setattr("consumer.archive.catalog.find_archives", lambda _: before)
+    monkeypatch.setattr("consumer.archive.reading.catalog.find_archives", lambda _: before)
     assert len({found.event.id for found in search([tmp_path])}) == 20
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from codec.event import Event
-from consumer.archive.catalog import Wanted, entries, look_up
 from consumer.archive.listing import find_archives
+from consumer.archive.reading.catalog import Wanted, entries, look_up
 from consumer.archive.recovery import recover
 from consumer.archive.writer import Place
 from consumer.disk.durable import Disk
