@@ -19,7 +19,7 @@ The invariants, each with its one owner:
 - A failed write or sync ends that archive; recovery (`archive.recovery`) mends it, and never the writer.
 - A generation is one channel; what belongs to a generation that has ended comes again (`ingest.ingest`).
 - Ingest never parses a body unless told to, never runs foreign code, never rejects a message.
-- Reading takes no lock and never raises for what a file holds; every reader of events asks `archive.tombstones`.
+- Reading takes no lock and never raises for what a file holds; every reader of events asks `archive.reading.tombstones`.
 - A search leaves out no batch that may hold what it looks for (`archive.reading.catalog`).
 - Looking is the truth about files, and the kernel's events only say where to look (`watch.monitor`).
 - Stages do not import each other; `service` builds them and hands them what they need.

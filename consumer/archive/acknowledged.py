@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from consumer.archive.tombstones import LEVELS_MAX
+from consumer.archive.reading.tombstones import LEVELS_MAX
 from consumer.archive.verdict import Verdict
 from consumer.disk.durable import Disk, held, read_regular
 from consumer.errors import DeedboxError

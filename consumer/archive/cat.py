@@ -12,7 +12,7 @@ from codec.event import Event
 from consumer.archive.duplicates import Duplicates
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, open_archive
-from consumer.archive.tombstones import Tombstones
+from consumer.archive.reading.tombstones import Tombstones
 
 Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed
 

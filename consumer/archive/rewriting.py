@@ -17,8 +17,8 @@ from codec import archive as container
 from codec.parts import check_of
 from consumer.archive.reading.batches import Slot, encode_batches
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
+from consumer.archive.reading.tombstones import Tombstones, is_removed, removed
 from consumer.archive.recovery import digest
-from consumer.archive.tombstones import Tombstones, is_removed, removed
 from consumer.archive.writer import Index
 from consumer.disk.durable import Disk, is_held
 

@@ -16,7 +16,7 @@ from consumer.archive.counted import counted
 from consumer.archive.instances import find_instances
 from consumer.archive.listing import sorted_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal, events_or_none, open_archive
-from consumer.archive.tombstones import Tombstones, head_of, is_removed
+from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
 from consumer.archive.verdict import Verdict
 from consumer.errors import DeedboxError
 

@@ -11,7 +11,7 @@ from codec import archive as container
 from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.reading.reader import ArchiveFile, Batch
-from consumer.archive.tombstones import Tombstones
+from consumer.archive.reading.tombstones import Tombstones
 from consumer.query.query import Judge, Query
 
 

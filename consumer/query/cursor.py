@@ -11,7 +11,7 @@ from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal
-from consumer.archive.tombstones import LiveTombstones, head_of
+from consumer.archive.reading.tombstones import LiveTombstones, head_of
 from consumer.disk.durable import is_held
 
 

@@ -15,7 +15,7 @@ from codec.event import Event
 from consumer.archive.position import Position
 from consumer.archive.reading.catalog import Entry, Wanted, copies_of, look_at
 from consumer.archive.reading.reader import open_archive
-from consumer.archive.tombstones import Tombstones, add_tombstones, remove_tombstones
+from consumer.archive.reading.tombstones import Tombstones, add_tombstones, remove_tombstones
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.query.query import Query

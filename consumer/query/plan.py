@@ -11,7 +11,7 @@ from pathlib import Path
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reading.catalog import Wanted, look_at
 from consumer.archive.reading.reader import Batch
-from consumer.archive.tombstones import Tombstones
+from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
 from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
 from consumer.query.query import Query

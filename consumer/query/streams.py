@@ -14,7 +14,7 @@ from typing import NamedTuple
 from consumer.archive import naming
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.reader import ArchiveFile
-from consumer.archive.tombstones import head_of
+from consumer.archive.reading.tombstones import head_of
 from consumer.disk.durable import is_held
 from consumer.query.cursor import Cursor
 from consumer.query.tree import Tree

@@ -9,9 +9,9 @@ from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_sealed
 from consumer.archive.reading.reader import open_archive
+from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.recovery import recover
 from consumer.archive.shelf import Shelf
-from consumer.archive.tombstones import add_tombstones
 from consumer.archive.writer import Place
 from consumer.disk.durable import Disk
 from tests.support.rewriting import rewrite

@@ -28,7 +28,7 @@ from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.listing import find_again, find_archives, id_of
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, open_archive
-from consumer.archive.tombstones import Tombstones
+from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
 
 

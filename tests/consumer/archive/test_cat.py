@@ -8,7 +8,7 @@ from tests.consumer.archive.test_reader import TABLE, offsets
 from consumer.archive.cat import cat_archives
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile
-from consumer.archive.tombstones import add_tombstones
+from consumer.archive.reading.tombstones import add_tombstones
 from consumer.disk.durable import Disk
 from tests.support.shelves import shelf, some
 

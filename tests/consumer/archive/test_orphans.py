@@ -11,9 +11,9 @@ from consumer.archive.compact import compact
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_archive
+from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.repack import repack
 from consumer.archive.shelf import Shelf
-from consumer.archive.tombstones import add_tombstones
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
 from consumer.disk.durable import Disk

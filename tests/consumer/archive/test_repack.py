@@ -10,8 +10,8 @@ from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
+from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.repack import pays, repack
-from consumer.archive.tombstones import add_tombstones
 from consumer.archive.verify import verify
 from consumer.archive.writer import Place
 from consumer.disk.durable import Disk

@@ -7,7 +7,7 @@ import pytest
 from codec.archive import BatchHeader
 from codec.event import Event
 from consumer.archive.reading.reader import Batch
-from consumer.archive.tombstones import Tombstones
+from consumer.archive.reading.tombstones import Tombstones
 from consumer.query import merge
 from consumer.query.batches import Job
 from consumer.query.merge import EVENT_BYTES, Merge, Numbered

@@ -19,7 +19,7 @@ from consumer.archive.listing import find_archives
 from consumer.archive.position import Position
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.tombstones import add_tombstones
+from consumer.archive.reading.tombstones import add_tombstones
 from consumer.disk.durable import Disk
 from consumer.query import Query, Search, search, search_async
 from consumer.query.batches import Job, Read, read_batch

@@ -7,7 +7,7 @@ from codec.archive import BatchHeader
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile
-from consumer.archive.tombstones import (
+from consumer.archive.reading.tombstones import (
     SUFFIX,
     LiveTombstones,
     Tombstones,
