@@ -9,8 +9,8 @@ from typing import BinaryIO
 from codec import jsonl, kvp
 from codec.errors import CodecError
 from codec.event import Event
-from consumer.archive.duplicates import Duplicates
 from consumer.archive.reading.catalog import Wanted, entries
+from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 

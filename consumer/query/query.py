@@ -9,8 +9,8 @@ import regex
 
 from codec.event import Event, format_time
 from codec.jsonl import show_header
-from consumer.archive.duplicates import Mode
 from consumer.archive.reading.catalog import Wanted
+from consumer.archive.reading.duplicates import Mode
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.query.where import Condition, loads, parse_condition
 from consumer.topic import Topic

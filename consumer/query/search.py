@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from codec.event import Event
 from consumer.archive.counted import counted
-from consumer.archive.duplicates import Duplicates
 from consumer.archive.reading.catalog import Entry, entries
+from consumer.archive.reading.duplicates import Duplicates
 from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
 from consumer.query.merge import Key, Merge, Numbered, Run
 from consumer.query.plan import Places, Planned, read_events

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from codec.event import Event
 from consumer.archive import naming
-from consumer.archive.duplicates import Duplicates
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.catalog import Wanted, look_up
+from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.errors import DeedboxError
 from consumer.query.cursor import Cursor

@@ -1,6 +1,6 @@
 import pytest
 
-from consumer.archive.duplicates import Duplicates, Mode
+from consumer.archive.reading.duplicates import Duplicates, Mode
 from tests.support.shelves import event
 
 PLAIN = event(1)
