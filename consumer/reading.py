@@ -12,8 +12,8 @@ from pathlib import Path
 from codec.event import format_time
 from consumer.archive import show
 from consumer.archive.acknowledged import acknowledge, settle
-from consumer.archive.cat import Choice, cat_archives
 from consumer.archive.listing import find_archives
+from consumer.archive.reading.cat import Choice, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.verdict import Verdict
 from consumer.disk.durable import Disk

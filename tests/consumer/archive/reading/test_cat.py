@@ -5,8 +5,8 @@ import orjson
 import pytest
 from tests.consumer.archive.test_reader import TABLE, offsets
 
-from consumer.archive.cat import cat_archives
 from consumer.archive.listing import find_archives
+from consumer.archive.reading.cat import cat_archives
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.disk.durable import Disk
