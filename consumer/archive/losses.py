@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from codec.footer import LostBytes
 from consumer.archive.reading.reader import Batch, Gap
-from consumer.archive.survey import Survey
+from consumer.archive.reading.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)

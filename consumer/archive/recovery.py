@@ -20,8 +20,8 @@ from consumer.archive import naming
 from consumer.archive.losses import Expected, losses
 from consumer.archive.reading.file_range import Stretch, is_zeros
 from consumer.archive.reading.reader import ArchiveFile, Gap, events_or_none
+from consumer.archive.reading.survey import Survey, survey
 from consumer.archive.reading.tombstones import is_removed
-from consumer.archive.survey import Survey, survey
 from consumer.archive.watermark import read_watermark
 from consumer.archive.writer import Index, Place, Sealed, publish
 from consumer.disk.durable import Disk, open_regular

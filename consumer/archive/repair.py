@@ -15,9 +15,9 @@ from consumer.archive.ledger import read
 from consumer.archive.listing import find_archives
 from consumer.archive.losses import Expected, losses
 from consumer.archive.reading.reader import ArchiveFile
+from consumer.archive.reading.survey import Survey, survey, with_indexed
 from consumer.archive.reading.tombstones import LEVELS_MAX, SUFFIX
 from consumer.archive.recovery import Finding, free_name, rebuild
-from consumer.archive.survey import Survey, survey, with_indexed
 from consumer.archive.watermark import read_watermark
 from consumer.disk.durable import Disk, held
 

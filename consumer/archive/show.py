@@ -11,9 +11,9 @@ from consumer.archive.counted import counted, outcome
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.orphans import left_behind, note_sealed
+from consumer.archive.reading.survey import survey, with_indexed
 from consumer.archive.recovery import Finding, recover
 from consumer.archive.repair import judge_sealed, losses_of, repair_sealed
-from consumer.archive.survey import survey, with_indexed
 from consumer.archive.verdict import Verdict
 from consumer.archive.verify import Mapped, verify
 from consumer.archive.writer import Place

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from consumer.archive.survey import survey
+from consumer.archive.reading.survey import survey
 from tests.support.shelves import shelf, some
 
 
