@@ -17,8 +17,8 @@ from codec.errors import CodecError
 from codec.footer import LostBytes
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.losses import Expected, losses
 from consumer.archive.reading.file_range import Stretch, is_zeros
+from consumer.archive.reading.losses import Expected, losses
 from consumer.archive.reading.reader import ArchiveFile, Gap, events_or_none
 from consumer.archive.reading.survey import Survey, survey
 from consumer.archive.reading.tombstones import is_removed

@@ -13,7 +13,7 @@ from codec.footer import LostBytes
 from consumer.archive import naming
 from consumer.archive.ledger import read
 from consumer.archive.listing import find_archives
-from consumer.archive.losses import Expected, losses
+from consumer.archive.reading.losses import Expected, losses
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.survey import Survey, survey, with_indexed
 from consumer.archive.reading.tombstones import LEVELS_MAX, SUFFIX

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from tests.consumer.archive.test_reader import offsets
 
-from consumer.archive.losses import Expected, losses
+from consumer.archive.reading.losses import Expected, losses
 from consumer.archive.reading.survey import survey
 from tests.support.shelves import shelf, some
 
