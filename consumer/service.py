@@ -18,9 +18,9 @@ from consumer import log
 from consumer.archive.appender import Appender
 from consumer.archive.claim import Claim
 from consumer.archive.recent import Recent
-from consumer.archive.rolling import RollPolicy
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writer import Place
+from consumer.archive.writing.rolling import RollPolicy
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id

@@ -24,7 +24,7 @@ from codec.parts import check_of
 from codec.seektable import encode_seek_table
 from consumer.archive import naming
 from consumer.archive.reading.batches import Slot, encode_batches
-from consumer.archive.rolling import Fill
+from consumer.archive.writing.rolling import Fill
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 

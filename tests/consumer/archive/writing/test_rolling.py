@@ -1,6 +1,6 @@
 import pytest
 
-from consumer.archive.rolling import INDEX_BYTES_MAX, Fill, RollPolicy, next_look_s, roll_reason
+from consumer.archive.writing.rolling import INDEX_BYTES_MAX, Fill, RollPolicy, next_look_s, roll_reason
 
 EMPTY = Fill(0, 0, 0, 0, opened_monotonic=100.0, opened_wall=7195.0)
 
