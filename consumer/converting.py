@@ -11,8 +11,8 @@ from codec.foreign.resync import Skipped
 from consumer.archive.claim import Claim
 from consumer.archive.counted import counted
 from consumer.archive.shelf import Shelf, ShelfSettings
-from consumer.archive.writer import Place
 from consumer.archive.writing.rolling import RollPolicy
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal, StorageFault
 from consumer.progress import progress

@@ -19,8 +19,8 @@ from consumer.archive.appender import Appender
 from consumer.archive.claim import Claim
 from consumer.archive.recent import Recent
 from consumer.archive.shelf import Shelf, ShelfSettings
-from consumer.archive.writer import Place
 from consumer.archive.writing.rolling import RollPolicy
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id

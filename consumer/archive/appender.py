@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from codec.event import Event
 from consumer.archive.shelf import Shelf
-from consumer.archive.writer import Receipt
 from consumer.archive.writing.rolling import next_look_s, roll_reason
+from consumer.archive.writing.writer import Receipt
 from consumer.disk.worker_thread import StepThread
 from consumer.errors import DeedboxError, Exit, Fatal
 

@@ -16,7 +16,7 @@ from consumer import log
 from consumer.archive import naming, orphans
 from consumer.archive.ledger import Ledger
 from consumer.archive.shelf import report
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import PURPOSE_BYTES, Disk, read_regular
 from consumer.disk.filesystem import complaint
 from consumer.errors import Exit, Fatal

@@ -13,7 +13,7 @@ from consumer.archive import naming
 from consumer.archive.ledger import Ledger, archives_below
 from consumer.archive.reading.survey import survey
 from consumer.archive.recovery import Abandoned, Finding, digest, recover
-from consumer.archive.writer import Place, Sealed
+from consumer.archive.writing.writer import Place, Sealed
 from consumer.disk.durable import Disk, held
 
 RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one

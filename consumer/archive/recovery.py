@@ -23,7 +23,7 @@ from consumer.archive.reading.reader import ArchiveFile, Gap, events_or_none
 from consumer.archive.reading.survey import Survey, survey
 from consumer.archive.reading.tombstones import is_removed
 from consumer.archive.watermark import read_watermark
-from consumer.archive.writer import Index, Place, Sealed, publish
+from consumer.archive.writing.writer import Index, Place, Sealed, publish
 from consumer.disk.durable import Disk, open_regular
 
 

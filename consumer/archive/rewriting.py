@@ -19,7 +19,7 @@ from consumer.archive.reading.batches import Slot, encode_batches
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.archive.reading.tombstones import Tombstones, is_removed, removed
 from consumer.archive.recovery import digest
-from consumer.archive.writer import Index
+from consumer.archive.writing.writer import Index
 from consumer.disk.durable import Disk, is_held
 
 IS_LINK = "is a symbolic link, and would become a file of its own: name the file itself"

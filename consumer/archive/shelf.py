@@ -20,8 +20,8 @@ from consumer.archive.naming import OPEN_SUFFIX, ArchiveId
 from consumer.archive.recent import Own
 from consumer.archive.unsettled import Place as EventPlace
 from consumer.archive.watermark import publish_watermark, watermark_path
-from consumer.archive.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.archive.writing.rolling import Fill, RollPolicy, roll_reason
+from consumer.archive.writing.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
 from consumer.disk.durable import Disk
 from consumer.disk.probe import PROBE_BYTES, probe
 from consumer.errors import StorageFault

@@ -16,7 +16,7 @@ from consumer.archive.recovery import Finding, recover
 from consumer.archive.repair import judge_sealed, losses_of, repair_sealed
 from consumer.archive.verdict import Verdict
 from consumer.archive.verify import Mapped, verify
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk, held, is_held
 
 NOT_PROVED = (

@@ -16,7 +16,7 @@ from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import cat_archives
 from consumer.archive.recent import Recent
 from consumer.archive.verify import verify
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.ingest.batcher import Batcher, BatchLimits
 from consumer.ingest.delivery import Delivery, describe

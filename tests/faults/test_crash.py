@@ -12,7 +12,7 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.verify import verify
 from consumer.archive.watermark import read_watermark
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support import archives

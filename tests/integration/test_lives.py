@@ -16,8 +16,8 @@ from consumer.archive import naming, orphans
 from consumer.archive.ledger import Ledger
 from consumer.archive.recent import Recent
 from consumer.archive.shelf import Shelf, ShelfSettings
-from consumer.archive.writer import Place
 from consumer.archive.writing.rolling import RollPolicy
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.delivery import Delivery, describe

@@ -12,7 +12,7 @@ from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.recovery import recover
 from consumer.archive.shelf import Shelf
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from tests.support.rewriting import rewrite
 from tests.support.rolling import Unsynced

@@ -10,7 +10,7 @@ from codec import kvp
 from codec.event import Event
 from codec.parts import check_of
 from consumer.archive.reading.reader import ArchiveFile, Batch, Seal
-from consumer.archive.writer import Index
+from consumer.archive.writing.writer import Index
 from consumer.disk.durable import Disk
 
 

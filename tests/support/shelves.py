@@ -5,8 +5,8 @@ from pathlib import Path
 from codec.event import Event
 from consumer.archive.ledger import Ledger
 from consumer.archive.shelf import Shelf, ShelfSettings
-from consumer.archive.writer import Place
 from consumer.archive.writing.rolling import RollPolicy
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 
 START_US = 1_763_741_700_000_000

@@ -12,7 +12,7 @@ from consumer.archive import naming, orphans, recovery
 from consumer.archive.claim import Claim, purpose_of
 from consumer.archive.orphans import RECOVERING
 from consumer.archive.shelf import Shelf
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from tests.support import archives

@@ -15,7 +15,7 @@ from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.repack import repack
 from consumer.archive.shelf import Shelf
 from consumer.archive.verify import verify
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from tests.support import archives
 from tests.support.disk import ShadowDisk

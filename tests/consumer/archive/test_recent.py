@@ -13,7 +13,7 @@ from consumer.archive.repack import repack
 from consumer.archive.shelf import Shelf
 from consumer.archive.unsettled import AGE_US
 from consumer.archive.watermark import watermark_path
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support.disk import ShadowDisk, fail_on

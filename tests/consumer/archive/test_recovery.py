@@ -3,15 +3,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.consumer.archive.test_reader import TABLE, offsets
 
 from codec.event import Event
 from consumer.archive import recovery
 from consumer.archive.recovery import Abandoned, Finding
 from consumer.archive.repair import repair_sealed
 from consumer.archive.verify import verify
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
-from tests.consumer.archive.test_reader import TABLE, offsets
 from tests.support import archives
 from tests.support.disk import ShadowDisk
 from tests.support.shelves import forget, shelf, some

@@ -13,7 +13,7 @@ from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.repack import pays, repack
 from consumer.archive.verify import verify
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.query.query import Query, make_query
 from consumer.query.search import Search, search

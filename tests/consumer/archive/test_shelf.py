@@ -14,7 +14,7 @@ from consumer.archive.naming import SEQUENCE_MAX
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.recovery import Finding, digest
 from consumer.archive.verify import verify
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, StorageFault
 from tests.support import archives

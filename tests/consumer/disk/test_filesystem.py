@@ -4,7 +4,7 @@ import pytest
 
 from consumer import log
 from consumer.archive.claim import Claim
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.disk.filesystem import complaint
 

@@ -6,7 +6,7 @@ from codec.event import Event
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, entries, look_up
 from consumer.archive.recovery import recover
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from tests.support.shelves import START_US, event, shelf, some
 

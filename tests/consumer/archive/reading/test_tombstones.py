@@ -16,7 +16,7 @@ from consumer.archive.reading.tombstones import (
     remove_tombstones,
     removed,
 )
-from consumer.archive.writer import Place
+from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
 from tests.support.shelves import event, shelf, some

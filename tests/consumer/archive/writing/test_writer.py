@@ -4,7 +4,7 @@ import pytest
 
 from codec.archive import Head
 from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.writer import NAMES_MAX, ArchiveWriter, Place, Tally
+from consumer.archive.writing.writer import NAMES_MAX, ArchiveWriter, Place, Tally
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support.disk import ShadowDisk
