@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from consumer import log
-from consumer.archive.appender import Appender
+from consumer.archive.writing.appender import Appender
 from consumer.disk.durable import Disk
 from consumer.health import Health
 from consumer.ingest.ingest import Ingest

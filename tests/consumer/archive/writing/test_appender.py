@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from codec.event import Event
-from consumer.archive.appender import Appender
+from consumer.archive.writing.appender import Appender
 from consumer.errors import Exit, Fatal, StorageFault
 from tests.support import archives
 from tests.support.disk import ShadowDisk
