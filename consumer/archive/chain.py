@@ -13,8 +13,8 @@ from codec.archive import Previous
 from consumer.archive import naming
 from consumer.archive.instances import Instance
 from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.recovery import digest
 from consumer.archive.verdict import Verdict
+from consumer.archive.writing.recovery import digest
 
 
 @dataclass(frozen=True, slots=True)

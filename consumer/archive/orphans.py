@@ -12,7 +12,7 @@ from pathlib import Path
 from consumer.archive import naming
 from consumer.archive.ledger import Ledger, archives_below
 from consumer.archive.reading.survey import survey
-from consumer.archive.recovery import Abandoned, Finding, digest, recover
+from consumer.archive.writing.recovery import Abandoned, Finding, digest, recover
 from consumer.archive.writing.writer import Place, Sealed
 from consumer.disk.durable import Disk, held
 

@@ -17,8 +17,8 @@ from consumer.archive.reading.losses import Expected, losses
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.survey import Survey, survey, with_indexed
 from consumer.archive.reading.tombstones import LEVELS_MAX, SUFFIX
-from consumer.archive.recovery import Finding, free_name, rebuild
 from consumer.archive.watermark import read_watermark
+from consumer.archive.writing.recovery import Finding, free_name, rebuild
 from consumer.disk.durable import Disk, held
 
 NOTHING_LEFT = (

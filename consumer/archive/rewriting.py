@@ -18,7 +18,7 @@ from codec.parts import check_of
 from consumer.archive.reading.batches import Slot, encode_batches
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.archive.reading.tombstones import Tombstones, is_removed, removed
-from consumer.archive.recovery import digest
+from consumer.archive.writing.recovery import digest
 from consumer.archive.writing.writer import Index
 from consumer.disk.durable import Disk, is_held
 

@@ -10,7 +10,7 @@ from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch
 from consumer.archive.reading.tombstones import add_tombstones
-from consumer.archive.recovery import recover
+from consumer.archive.writing.recovery import recover
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.query.query import make_query

@@ -5,7 +5,7 @@ import pytest
 from codec.event import Event
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, entries, look_up
-from consumer.archive.recovery import recover
+from consumer.archive.writing.recovery import recover
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from tests.support.shelves import START_US, event, shelf, some

@@ -6,10 +6,10 @@ import pytest
 from tests.consumer.archive.test_reader import TABLE, offsets
 
 from codec.event import Event
-from consumer.archive import recovery
-from consumer.archive.recovery import Abandoned, Finding
 from consumer.archive.repair import repair_sealed
 from consumer.archive.verify import verify
+from consumer.archive.writing import recovery
+from consumer.archive.writing.recovery import Abandoned, Finding
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from tests.support import archives
