@@ -7,11 +7,12 @@ import orjson
 import pytest
 
 from codec.event import Event
-from consumer.archive import naming, orphans
+from consumer.archive import naming
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.verify import verify
 from consumer.archive.watermark import read_watermark
+from consumer.archive.writing import orphans
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from consumer.archive import claim as claims
-from consumer.archive import naming, orphans
+from consumer.archive import naming
 from consumer.archive.claim import Claim, purpose_of
-from consumer.archive.orphans import RECOVERING
 from consumer.archive.shelf import Shelf
-from consumer.archive.writing import recovery
+from consumer.archive.writing import orphans, recovery
+from consumer.archive.writing.orphans import RECOVERING
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal

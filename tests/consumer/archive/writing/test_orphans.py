@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.consumer.archive.test_reader import offsets
 
-from consumer.archive import naming, orphans
+from consumer.archive import naming
 from consumer.archive.compact import compact
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
@@ -15,7 +15,7 @@ from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.repack import repack
 from consumer.archive.shelf import Shelf
 from consumer.archive.verify import verify
-from consumer.archive.writing import recovery
+from consumer.archive.writing import orphans, recovery
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from tests.support import archives
