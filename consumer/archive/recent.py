@@ -21,8 +21,8 @@ from consumer.archive import ledger as ledgers
 from consumer.archive import naming
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.reader import ArchiveFile, events_or_none, open_archive
-from consumer.archive.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, Place, Plan, end_of, plan
 from consumer.archive.watermark import durable_events, is_alive
+from consumer.archive.writing.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, Place, Plan, end_of, plan
 from consumer.disk.durable import Disk
 
 INSTANCES_MAX = 32  # other instances, those that were active last

@@ -2,10 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive import naming, unsettled
+from consumer.archive import naming
 from consumer.archive.reading.reader import events_or_none, open_archive
 from consumer.archive.shelf import Shelf
-from consumer.archive.unsettled import AGE_US, Place, Plan, plan
+from consumer.archive.writing import unsettled
+from consumer.archive.writing.unsettled import AGE_US, Place, Plan, plan
 from tests.support.shelves import shelf, some
 
 WINDOW = 100  # of the shelves in tests
