@@ -16,9 +16,9 @@ from typing import Any
 
 from consumer import log
 from consumer.archive.claim import Claim
-from consumer.archive.recent import Recent
 from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writing.appender import Appender
+from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk

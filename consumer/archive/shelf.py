@@ -16,9 +16,9 @@ from consumer import log
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_again
 from consumer.archive.naming import OPEN_SUFFIX, ArchiveId
-from consumer.archive.recent import Own
 from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writing import orphans, recovery
+from consumer.archive.writing.recent_events import Own
 from consumer.archive.writing.rolling import Fill, RollPolicy, roll_reason
 from consumer.archive.writing.unsettled import Place as EventPlace
 from consumer.archive.writing.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault

@@ -13,9 +13,9 @@ from codec.event import Event
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import cat_archives
-from consumer.archive.recent import Recent
 from consumer.archive.verify import verify
 from consumer.archive.writing import recovery
+from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.ingest.batcher import Batcher, BatchLimits
