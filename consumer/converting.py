@@ -10,7 +10,7 @@ from codec.event import Event
 from codec.foreign.resync import Skipped
 from consumer.archive.claim import Claim
 from consumer.archive.counted import counted
-from consumer.archive.shelf import Shelf, ShelfSettings
+from consumer.archive.writing.archive_log import Shelf, ShelfSettings
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk

@@ -16,8 +16,8 @@ from typing import Any
 
 from consumer import log
 from consumer.archive.claim import Claim
-from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writing.appender import Appender
+from consumer.archive.writing.archive_log import Shelf, ShelfSettings
 from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place

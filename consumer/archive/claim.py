@@ -15,8 +15,8 @@ from typing import Self
 from consumer import log
 from consumer.archive import naming
 from consumer.archive.ledger import Ledger
-from consumer.archive.shelf import report
 from consumer.archive.writing import orphans
+from consumer.archive.writing.archive_log import report
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import PURPOSE_BYTES, Disk, read_regular
 from consumer.disk.filesystem import complaint

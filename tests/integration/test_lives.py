@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from codec.amqp import Field, encode_header
 from consumer.archive import naming
 from consumer.archive.ledger import Ledger
-from consumer.archive.shelf import Shelf, ShelfSettings
 from consumer.archive.writing import orphans
+from consumer.archive.writing.archive_log import Shelf, ShelfSettings
 from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place

@@ -10,7 +10,7 @@ from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_sealed
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones
-from consumer.archive.shelf import Shelf
+from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.recovery import recover
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk

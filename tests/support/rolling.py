@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 
 from consumer.archive import naming
-from consumer.archive.shelf import Shelf
+from consumer.archive.writing.archive_log import Shelf
 from consumer.disk.durable import Disk
 from tests.support.shelves import START_US, event, shelf
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from codec.event import Event
 from consumer.archive.ledger import Ledger
-from consumer.archive.shelf import Shelf, ShelfSettings
+from consumer.archive.writing.archive_log import Shelf, ShelfSettings
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from codec.event import Event
-from consumer.archive.shelf import Shelf
+from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.rolling import next_look_s, roll_reason
 from consumer.archive.writing.writer import Receipt
 from consumer.disk.worker_thread import StepThread

@@ -10,8 +10,8 @@ import pytest
 from consumer.archive import claim as claims
 from consumer.archive import naming
 from consumer.archive.claim import Claim, purpose_of
-from consumer.archive.shelf import Shelf
 from consumer.archive.writing import orphans, recovery
+from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.orphans import RECOVERING
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk

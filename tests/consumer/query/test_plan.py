@@ -11,7 +11,7 @@ from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
-from consumer.archive.shelf import Shelf
+from consumer.archive.writing.archive_log import Shelf
 from consumer.disk.durable import Disk
 from consumer.query import Query, Search
 from tests.support.rewriting import rewrite

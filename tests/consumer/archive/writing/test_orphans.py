@@ -13,9 +13,9 @@ from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.repack import repack
-from consumer.archive.shelf import Shelf
 from consumer.archive.verify import verify
 from consumer.archive.writing import orphans, recovery
+from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from tests.support import archives

@@ -8,10 +8,10 @@ from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.repack import repack
-from consumer.archive.shelf import Shelf
 from consumer.archive.watermark import watermark_path
 from consumer.archive.writing import orphans, unsettled
 from consumer.archive.writing import recent_events as recents
+from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.recent_events import IDLE_S, INSTANCES_MAX, Own, Recent
 from consumer.archive.writing.unsettled import AGE_US
 from consumer.archive.writing.writer import Place

@@ -4,8 +4,8 @@ import pytest
 
 from consumer.archive import naming
 from consumer.archive.reading.reader import events_or_none, open_archive
-from consumer.archive.shelf import Shelf
 from consumer.archive.writing import unsettled
+from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.unsettled import AGE_US, Place, Plan, plan
 from tests.support.shelves import shelf, some
 
