@@ -8,9 +8,9 @@ from pathlib import Path
 
 from codec.event import Event
 from codec.foreign.resync import Skipped
-from consumer.archive.claim import Claim
 from consumer.archive.counted import counted
 from consumer.archive.writing.archive_log import Shelf, ShelfSettings
+from consumer.archive.writing.instance_lock import Claim
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk

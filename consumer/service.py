@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from consumer import log
-from consumer.archive.claim import Claim
 from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import Shelf, ShelfSettings
+from consumer.archive.writing.instance_lock import Claim
 from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from consumer import log
-from consumer.archive.claim import Claim
+from consumer.archive.writing.instance_lock import Claim
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.disk.filesystem import complaint

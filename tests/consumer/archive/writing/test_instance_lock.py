@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from consumer.archive import claim as claims
 from consumer.archive import naming
-from consumer.archive.claim import Claim, purpose_of
+from consumer.archive.writing import instance_lock as claims
 from consumer.archive.writing import orphans, recovery
 from consumer.archive.writing.archive_log import Shelf
+from consumer.archive.writing.instance_lock import Claim, purpose_of
 from consumer.archive.writing.orphans import RECOVERING
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
