@@ -12,7 +12,7 @@ from consumer.archive import naming
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reading.reader import ArchiveFile, Batch, events_or_none, open_archive
 from consumer.archive.reading.tombstones import SUFFIX, Tombstones, is_removed
-from consumer.archive.rewriting import IS_LINK, Busy, Change, Unfit, remove_leftovers, rewrite
+from consumer.archive.rewriting.rewrite import IS_LINK, Busy, Change, Unfit, remove_leftovers, rewrite
 from consumer.disk.durable import Disk, held
 
 IN_USE = "another process deletes from it or compacts it: try again when that has ended"

@@ -14,7 +14,7 @@ from consumer.archive import naming
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal, open_archive
 from consumer.archive.reading.tombstones import Tombstones
-from consumer.archive.rewriting import IS_LINK, Change, Unfit, grouped, remove_leftovers, rewrite
+from consumer.archive.rewriting.rewrite import IS_LINK, Change, Unfit, grouped, remove_leftovers, rewrite
 from consumer.disk.durable import Disk
 
 FRAME_RAW = 1000 * RECORD_BYTES  # larger frames are hardly smaller, and one event of them costs more to read

@@ -1,0 +1,1 @@
+"""Writing sealed archives again: without deleted events, with larger batches, or without damage."""
