@@ -8,9 +8,9 @@ from itertools import islice
 from pathlib import Path
 
 from codec.event import Event, format_time
-from consumer.archive.compact import compact
 from consumer.archive.counted import counted, outcome
 from consumer.archive.reading.duplicates import Duplicates, Mode
+from consumer.archive.rewriting.compact import compact
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
 from consumer.query.named import Hits, Name, find_named, hide, show_again, with_marked

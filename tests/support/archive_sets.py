@@ -5,11 +5,11 @@ from random import Random
 from typing import NamedTuple
 
 from codec.event import TIME_US_MAX, TIME_US_MIN, Event
-from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_sealed
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones
+from consumer.archive.rewriting.compact import compact
 from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.recovery import recover
 from consumer.archive.writing.writer import Place

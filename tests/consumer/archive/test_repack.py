@@ -5,12 +5,12 @@ import pytest
 
 from codec import archive as container
 from codec.event import Event
-from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.repack import pays, repack
+from consumer.archive.rewriting.compact import compact
 from consumer.archive.verify import verify
 from consumer.archive.writing import recovery
 from consumer.archive.writing.writer import Place

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive.compact import compact
+from consumer.archive.rewriting.compact import compact
 from consumer.disk.durable import Disk
 from consumer.errors import Fatal
 from consumer.query.named import Hits, Name, Which, find_named, hide, show_again

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
+from consumer.archive.rewriting.compact import compact
 from consumer.archive.writing.archive_log import Shelf
 from consumer.disk.durable import Disk
 from consumer.query import Query, Search

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from codec.event import Event
 from codec.footer import encode_row
-from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.position import Position
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.reading.tombstones import add_tombstones
+from consumer.archive.rewriting.compact import compact
 from consumer.disk.durable import Disk
 from consumer.query import Query, Search, search, search_async
 from consumer.query.batches import Job, Read, read_batch

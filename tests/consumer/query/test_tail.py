@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive.compact import compact
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch
 from consumer.archive.reading.tombstones import add_tombstones
+from consumer.archive.rewriting.compact import compact
 from consumer.archive.writing.recovery import recover
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
