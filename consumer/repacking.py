@@ -15,7 +15,7 @@ from consumer import log
 from consumer.archive.counted import outcome
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_sealed
-from consumer.archive.repack import pays, repack
+from consumer.archive.rewriting.repack import pays, repack
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.listing import find_archives
-from consumer.archive.repack import pays
+from consumer.archive.rewriting.repack import pays
 from consumer.archive.verify import verify
 from consumer.repacking import Repacker
 from tests.support import archives

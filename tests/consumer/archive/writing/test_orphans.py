@@ -11,8 +11,8 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones
-from consumer.archive.repack import repack
 from consumer.archive.rewriting.compact import compact
+from consumer.archive.rewriting.repack import repack
 from consumer.archive.verify import verify
 from consumer.archive.writing import orphans, recovery
 from consumer.archive.writing.archive_log import Shelf

@@ -7,7 +7,7 @@ import pytest
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.reading.reader import ArchiveFile
-from consumer.archive.repack import repack
+from consumer.archive.rewriting.repack import repack
 from consumer.archive.watermark import watermark_path
 from consumer.archive.writing import orphans, unsettled
 from consumer.archive.writing import recent_events as recents
