@@ -7,8 +7,8 @@ import pytest
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones, is_removed
-from consumer.archive.repair import repair_sealed
 from consumer.archive.rewriting.compact import compact
+from consumer.archive.rewriting.repair import repair_sealed
 from consumer.archive.verify import verify
 from consumer.disk.durable import Disk, held
 from tests.support import archives

@@ -6,7 +6,7 @@ import pytest
 from tests.consumer.archive.test_reader import TABLE, offsets
 
 from codec.event import Event
-from consumer.archive.repair import repair_sealed
+from consumer.archive.rewriting.repair import repair_sealed
 from consumer.archive.verify import verify
 from consumer.archive.writing import recovery
 from consumer.archive.writing.recovery import Abandoned, Finding

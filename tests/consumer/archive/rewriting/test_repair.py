@@ -14,7 +14,7 @@ from codec import parts
 from codec.footer import LostBytes
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.repair import repair_sealed
+from consumer.archive.rewriting.repair import repair_sealed
 from consumer.archive.verify import verify_archive
 from consumer.disk.durable import Disk
 from tests.support import archives
