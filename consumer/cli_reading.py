@@ -114,8 +114,8 @@ def compact(
     With --repack, merge small batches instead: same events, same positions, smaller files. The service does it by itself.
     Examples: `deedbox compact DIR`, `deedbox compact DIR/20261121`, `deedbox compact --repack DIR`.
     """
+    from consumer.archive.rewriting.repacker import show_repacking
     from consumer.deleting import show_compaction
-    from consumer.repacking import show_repacking
 
     return show_repacking(paths, print) if repack else show_compaction(paths, print)
 

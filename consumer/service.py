@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from consumer import log
+from consumer.archive.rewriting.repacker import Repacker
 from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import Shelf, ShelfSettings
 from consumer.archive.writing.instance_lock import Claim
@@ -31,7 +32,6 @@ from consumer.ingest.delivery import DESCRIBERS
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
 from consumer.ingest.window import unacknowledged_max
-from consumer.repacking import Repacker
 from consumer.sections import Settings
 from consumer.stats import Stats
 

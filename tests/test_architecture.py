@@ -52,7 +52,7 @@ ALLOWED = {
     "consumer.deleting": {"codec", "consumer.archive", "consumer.errors", "consumer.query"},
     "consumer.cli_filters": {"consumer.query"},
     "consumer.cli_reading": {"consumer"},
-    "consumer.repacking": {"consumer.archive", "consumer.errors", "consumer.log"},
+    "consumer.archive.rewriting.repacker": {"consumer.archive", "consumer.errors", "consumer.log"},
     "consumer.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
     "consumer.progress": set(),
     "consumer.output": set(),

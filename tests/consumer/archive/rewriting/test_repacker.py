@@ -9,8 +9,8 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.archive.rewriting.repack import pays
+from consumer.archive.rewriting.repacker import Repacker
 from consumer.archive.verify import verify
-from consumer.repacking import Repacker
 from tests.support import archives
 from tests.support.shelves import shelf, some
 
