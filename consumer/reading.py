@@ -12,10 +12,10 @@ from pathlib import Path
 from codec.event import format_time
 from consumer.archive import show
 from consumer.archive.acknowledged import acknowledge, settle
+from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import Choice, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
-from consumer.archive.verdict import Verdict
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.output import reader_gone

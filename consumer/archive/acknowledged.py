@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from consumer.archive.checking.verdict import Verdict
 from consumer.archive.reading.tombstones import LEVELS_MAX
-from consumer.archive.verdict import Verdict
 from consumer.disk.durable import Disk, held, read_regular
 from consumer.errors import DeedboxError
 

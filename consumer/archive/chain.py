@@ -11,9 +11,9 @@ from pathlib import Path
 
 from codec.archive import Previous
 from consumer.archive import naming
+from consumer.archive.checking.verdict import Verdict
 from consumer.archive.instances import Instance
 from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.verdict import Verdict
 from consumer.archive.writing.recovery import digest
 
 

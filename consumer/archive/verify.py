@@ -12,12 +12,12 @@ from codec.footer import LostBytes
 from consumer.archive import naming
 from consumer.archive.acknowledged import settle
 from consumer.archive.chain import Chain
+from consumer.archive.checking.verdict import Verdict
 from consumer.archive.counted import counted
 from consumer.archive.instances import find_instances
 from consumer.archive.listing import sorted_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal, events_or_none, open_archive
 from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
-from consumer.archive.verdict import Verdict
 from consumer.errors import DeedboxError
 
 Mapped = Callable[[Callable[[Path], Verdict], Iterable[Path]], Iterator[Verdict]]

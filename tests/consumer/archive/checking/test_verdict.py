@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from consumer.archive.verdict import Verdict
+from consumer.archive.checking.verdict import Verdict
 
 
 def test_a_fault_names_file_offset_and_reason() -> None:

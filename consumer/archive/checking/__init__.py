@@ -1,0 +1,1 @@
+"""Proof that archives are complete, and a report of what is missing."""
