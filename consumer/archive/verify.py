@@ -11,7 +11,7 @@ from codec.errors import CodecError
 from codec.footer import LostBytes
 from consumer.archive import naming
 from consumer.archive.acknowledged import settle
-from consumer.archive.chain import Chain
+from consumer.archive.checking.chain import Chain
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.counted import counted
 from consumer.archive.instances import find_instances
