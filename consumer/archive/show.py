@@ -8,12 +8,12 @@ import orjson
 
 from consumer.archive import naming
 from consumer.archive.checking.verdict import Verdict
+from consumer.archive.checking.verify import Mapped, verify
 from consumer.archive.counted import counted, outcome
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.survey import survey, with_indexed
 from consumer.archive.rewriting.repair import judge_sealed, losses_of, repair_sealed
-from consumer.archive.verify import Mapped, verify
 from consumer.archive.writing.orphans import left_behind, note_sealed
 from consumer.archive.writing.recovery import Finding, recover
 from consumer.archive.writing.writer import Place

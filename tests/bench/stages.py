@@ -10,10 +10,10 @@ from pathlib import Path
 from codec import archive, kvp
 from codec import filter as bloom
 from codec.event import Event
+from consumer.archive.checking.verify import verify
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import cat_archives
-from consumer.archive.verify import verify
 from consumer.archive.writing import recovery
 from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.writer import Place

@@ -14,8 +14,8 @@ import pytest
 
 from codec.amqp import Field, encode_header
 from consumer import service
+from consumer.archive.checking.verify import verify
 from consumer.archive.naming import SEQUENCE_MAX
-from consumer.archive.verify import verify
 from consumer.disk.durable import is_held
 from consumer.errors import Exit
 from consumer.health import Health

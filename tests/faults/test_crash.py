@@ -8,9 +8,9 @@ import pytest
 
 from codec.event import Event
 from consumer.archive import naming
+from consumer.archive.checking.verify import verify
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
-from consumer.archive.verify import verify
 from consumer.archive.watermark import read_watermark
 from consumer.archive.writing import orphans
 from consumer.archive.writing.writer import Place

@@ -3,7 +3,7 @@
 import signal
 from pathlib import Path
 
-from consumer.archive.verify import verify
+from consumer.archive.checking.verify import verify
 from consumer.errors import Exit
 from tests.support import archives
 from tests.support.process import Deedbox

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive.verify import verify
+from consumer.archive.checking.verify import verify
 from tests.support import archives
 from tests.support.mounts import small_ext4
 from tests.support.nodes import NewNode

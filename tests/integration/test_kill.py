@@ -8,7 +8,7 @@ from random import Random
 
 from codec.event import Event
 from codec.stable import stable_header
-from consumer.archive.verify import verify
+from consumer.archive.checking.verify import verify
 from tests.support import archives
 from tests.support.messages import Sent, messages
 from tests.support.process import Deedbox

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from codec import archive as container
+from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
-from consumer.archive.verify import verify
 from tests.support import archives
 from tests.support.mixes import small_mix
 from tests.support.process import Deedbox

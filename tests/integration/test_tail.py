@@ -13,8 +13,8 @@ from pathlib import Path
 import orjson
 
 from codec.amqp import encode_header
+from consumer.archive.checking.verify import verify
 from consumer.archive.position import Position
-from consumer.archive.verify import verify
 from consumer.query import search
 from tests.support import archives
 from tests.support.process import Deedbox

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from consumer.archive import naming
+from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_archive
-from consumer.archive.verify import verify
 from tests.support.shelves import START_US, event, shelf, some
 
 

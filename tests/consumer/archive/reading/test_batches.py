@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from codec import archive as container
+from consumer.archive.checking.verify import verify
 from consumer.archive.reading.batches import Slot, encode_batches
-from consumer.archive.verify import verify
 from tests.support import archives
 from tests.support.shelves import event, shelf, some
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones, is_removed
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repair import repair_sealed
-from consumer.archive.verify import verify
 from consumer.disk.durable import Disk, held
 from tests.support import archives
 from tests.support.shelves import shelf, some

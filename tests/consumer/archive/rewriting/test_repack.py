@@ -5,13 +5,13 @@ import pytest
 
 from codec import archive as container
 from codec.event import Event
+from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import pays, repack
-from consumer.archive.verify import verify
 from consumer.archive.writing import recovery
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk

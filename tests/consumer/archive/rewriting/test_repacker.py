@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.rewriting.repack import pays
 from consumer.archive.rewriting.repacker import Repacker
-from consumer.archive.verify import verify
 from tests.support import archives
 from tests.support.shelves import shelf, some
 

@@ -12,10 +12,10 @@ from tests.consumer.archive.test_reader import offsets
 from codec import archive as container
 from codec import parts
 from codec.footer import LostBytes
+from consumer.archive.checking.verify import verify_archive
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.rewriting.repair import repair_sealed
-from consumer.archive.verify import verify_archive
 from consumer.disk.durable import Disk
 from tests.support import archives
 from tests.support.shelves import shelf, some

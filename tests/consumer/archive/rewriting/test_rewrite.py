@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.rewriting.repack import repack
-from consumer.archive.verify import verify
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
 from tests.support import archives

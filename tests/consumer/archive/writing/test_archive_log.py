@@ -7,11 +7,11 @@ import pytest
 
 from codec.errors import TooLarge
 from consumer import log
+from consumer.archive.checking.verify import verify
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import SEQUENCE_MAX
 from consumer.archive.reading.reader import ArchiveFile
-from consumer.archive.verify import verify
 from consumer.archive.writing import recovery
 from consumer.archive.writing.recovery import Finding, digest
 from consumer.archive.writing.writer import Place

@@ -7,13 +7,13 @@ import pytest
 from tests.consumer.archive.test_reader import offsets
 
 from consumer.archive import naming
+from consumer.archive.checking.verify import verify
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import repack
-from consumer.archive.verify import verify
 from consumer.archive.writing import orphans, recovery
 from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.writer import Place

@@ -6,8 +6,8 @@ import pytest
 from tests.consumer.archive.test_reader import TABLE, offsets
 
 from codec.event import Event
+from consumer.archive.checking.verify import verify
 from consumer.archive.rewriting.repair import repair_sealed
-from consumer.archive.verify import verify
 from consumer.archive.writing import recovery
 from consumer.archive.writing.recovery import Abandoned, Finding
 from consumer.archive.writing.writer import Place
