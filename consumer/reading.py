@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codec.event import format_time
 from consumer.archive import show
-from consumer.archive.acknowledged import acknowledge, settle
+from consumer.archive.checking.acknowledged import acknowledge, settle
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import Choice, cat_archives

@@ -10,7 +10,7 @@ from pathlib import Path
 from codec.errors import CodecError
 from codec.footer import LostBytes
 from consumer.archive import naming
-from consumer.archive.acknowledged import settle
+from consumer.archive.checking.acknowledged import settle
 from consumer.archive.checking.chain import Chain
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.counted import counted
