@@ -182,7 +182,7 @@ def repair(
     paths: Paths, /, *, dry_run: Annotated[bool, Parameter(negative=(), help="Say what would be done.")] = False
 ) -> int:
     """Seal archives of dead instances and rebuild damaged ones; originals and torn bytes are kept beside them."""
-    from consumer.archive.show import show_repairs
+    from consumer.archive.checking.report import show_repairs
 
     return _damaged(not show_repairs(paths, dry_run, print))
 

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from codec.event import format_time
-from consumer.archive import show
+from consumer.archive.checking import report as show
 from consumer.archive.checking.acknowledged import acknowledge, settle
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import orjson
 
 from codec.event import format_time
+from consumer.archive.checking.report import show_verdicts
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch
-from consumer.archive.show import show_verdicts
 from consumer.demo.broker import broker
 from consumer.demo.notifications import Notification, notifications
 from consumer.demo.relay import Relay

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from consumer.archive.show import KNOWS_MORE
+from consumer.archive.checking.report import KNOWS_MORE
 from consumer.cli import app
 from tests.support.shelves import shelf, some
 

@@ -1,8 +1,9 @@
 from pathlib import Path
 
-from consumer.archive.listing import find_archives
-from consumer.archive.show import KNOWS_MORE, show_repairs, show_verdicts
 from tests.consumer.archive.test_reader import offsets
+
+from consumer.archive.checking.report import KNOWS_MORE, show_repairs, show_verdicts
+from consumer.archive.listing import find_archives
 from tests.support.shelves import forget, shelf, some
 
 
