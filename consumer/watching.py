@@ -19,11 +19,11 @@ from typing import Any
 from yarl import URL
 
 from consumer import log
+from consumer.amqp.tls import tls_context
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
 from consumer.ingest.faults import LOST, reason_of
 from consumer.ingest.publish import Publisher, Refused
-from consumer.ingest.tls import tls_context
 from consumer.sections import Settings
 from consumer.watch.backends import Backend, choose
 from consumer.watch.follower import Follower
