@@ -21,9 +21,9 @@ from aiormq.abc import DeliveredMessage
 from yarl import URL
 
 from consumer import log
+from consumer.amqp.ack import ack_frame
 from consumer.amqp.tls import tls_context
 from consumer.errors import DeedboxError, Exit, Retry
-from consumer.ingest.ack import ack_frame
 from consumer.ingest.declare import declare
 from consumer.ingest.fallback import of_library
 from consumer.ingest.faults import LOST, connection_verdict, faults, raise_if_ours, reason_of
