@@ -1,6 +1,6 @@
 import pytest
 
-from consumer.ingest.gate import Gate, rest_s
+from consumer.amqp.read_gate import Gate, rest_s
 from tests.support.transport import Transport
 
 
