@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from consumer import log
+from consumer.amqp.delivery import DESCRIBERS
 from consumer.archive.rewriting.repacker import Repacker
 from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import Shelf, ShelfSettings
@@ -28,7 +29,6 @@ from consumer.health import Health, boot_id
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.broker import Broker
 from consumer.ingest.dedupe import Deduplicator
-from consumer.ingest.delivery import DESCRIBERS
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
 from consumer.ingest.window import unacknowledged_max

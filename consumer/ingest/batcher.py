@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from codec.event import Event
-from consumer.ingest.delivery import Delivery, size_of
+from consumer.amqp.delivery import Delivery, size_of
 
 IDLE_S = 0.0005  # no delivery for so long: nothing is waiting, if nobody could say so
 

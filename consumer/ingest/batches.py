@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from consumer.amqp.delivery import Delivery
 from consumer.ingest.batcher import Batch, Batcher, BatchLimits, divided
-from consumer.ingest.delivery import Delivery
 
 
 class Aside(NamedTuple):

@@ -17,7 +17,7 @@ from codec.amqp import decode_header, untext
 from codec.errors import CodecError
 from codec.event import Event
 from codec.stable import stable_header
-from consumer.ingest.delivery import Delivery, Describe
+from consumer.amqp.delivery import Delivery, Describe
 
 DELIVERY_COUNT_WARN = 5
 KNOWN_S = (

@@ -6,7 +6,7 @@ The library decodes the header, so these are encoded again: equal in meaning, an
 from aiormq.abc import DeliveredMessage
 from pamqp.commands import Basic
 
-from consumer.ingest.delivery import Delivery
+from consumer.amqp.delivery import Delivery
 
 
 def of_library(message: DeliveredMessage, arrived_us: int) -> Delivery:

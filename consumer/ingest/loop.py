@@ -5,10 +5,10 @@ from functools import partial
 from typing import Protocol
 
 from codec.event import Event
+from consumer.amqp.delivery import Delivery
 from consumer.errors import StorageFault
 from consumer.ingest.batcher import Batch
 from consumer.ingest.batches import Batches
-from consumer.ingest.delivery import Delivery
 
 
 class Receipt(Protocol):

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 
 from codec.amqp import text
+from consumer.amqp.delivery import Delivery
 from consumer.amqp.read_gate import Gate, rest_s
-from consumer.ingest.delivery import Delivery
 
 _FRAME = struct.Struct(">BHI")
 _METHOD, _HEADER, _BODY = 1, 2, 3

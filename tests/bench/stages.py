@@ -10,6 +10,7 @@ from pathlib import Path
 from codec import archive, kvp
 from codec import filter as bloom
 from codec.event import Event
+from consumer.amqp.delivery import Delivery, describe
 from consumer.archive.checking.verify import verify
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
@@ -19,7 +20,6 @@ from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.ingest.batcher import Batcher, BatchLimits
-from consumer.ingest.delivery import Delivery, describe
 from consumer.ingest.receive import Splitter
 from tests.bench.load import bodies
 from tests.bench.replay import deliveries

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.amqp import Field, encode_header
+from consumer.amqp.delivery import Delivery, describe
 from consumer.archive import naming
 from consumer.archive.ledger import Ledger
 from consumer.archive.writing import orphans
@@ -21,7 +22,6 @@ from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import Deduplicator
-from consumer.ingest.delivery import Delivery, describe
 from tests.support import archives
 from tests.support.deliveries import delivery
 

@@ -2,7 +2,7 @@
 
 import struct
 
-from consumer.ingest.delivery import Delivery
+from consumer.amqp.delivery import Delivery
 from tests.support.wire import frame, short
 
 

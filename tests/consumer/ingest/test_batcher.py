@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec.event import Event
+from consumer.amqp.delivery import Delivery, describe, size_of
 from consumer.ingest.batcher import IDLE_S, Batch, Batcher, BatchLimits, divided
-from consumer.ingest.delivery import Delivery, describe, size_of
 from tests.support.deliveries import delivery
 
 LIMITS = BatchLimits(count=4, bytes=10_000, linger_s=0.1)

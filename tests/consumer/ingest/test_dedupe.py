@@ -4,9 +4,9 @@ import pytest
 
 from codec.amqp import Field, encode_header
 from codec.event import Event
+from consumer.amqp.delivery import Delivery, describe
 from consumer.ingest import dedupe
 from consumer.ingest.dedupe import KNOWN_S, RECALL_SHARE, Deduplicator, fingerprint
-from consumer.ingest.delivery import Delivery, describe
 from tests.support.deliveries import delivery
 from tests.support.messages import nested
 

@@ -7,10 +7,10 @@ import pytest
 
 from codec.amqp import Field, encode_header
 from consumer import log
+from consumer.amqp.delivery import Delivery
 from consumer.errors import StorageFault
 from consumer.ingest.batcher import Batch, BatchLimits
 from consumer.ingest.batches import Batches
-from consumer.ingest.delivery import Delivery
 from consumer.ingest.holding import FAULTS_MAX, Holding
 from tests.support.deliveries import delivery
 

@@ -9,11 +9,11 @@ import pytest
 
 from codec.event import Event
 from consumer import log
+from consumer.amqp.delivery import Delivery, describe
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 from consumer.ingest import generation as generations
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.dedupe import KNOWN_S, Deduplicator
-from consumer.ingest.delivery import Delivery, describe
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
 from consumer.ingest.topology import Topology

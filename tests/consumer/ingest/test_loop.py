@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from codec.event import Event
+from consumer.amqp.delivery import describe
 from consumer.errors import StorageFault
 from consumer.ingest.batcher import Batch, BatchLimits
 from consumer.ingest.batches import Batches
-from consumer.ingest.delivery import describe
 from consumer.ingest.loop import archive_batches
 from tests.support.deliveries import delivery
 

@@ -10,8 +10,8 @@ from pamqp.body import ContentBody
 from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
+from consumer.amqp.delivery import Delivery
 from consumer.amqp.read_gate import REST_S, REST_S_MAX
-from consumer.ingest.delivery import Delivery
 from consumer.ingest.receive import FULL_READ_BYTES, HEARTBEAT, DeliveryReader, Splitter
 from tests.support.deliveries import delivery, frames
 from tests.support.transport import Transport
