@@ -10,8 +10,8 @@ import msgspec
 from msgspec import Meta
 from yarl import URL
 
+from consumer.amqp.topology import Topology
 from consumer.archive import naming
-from consumer.ingest.topology import Topology
 
 PREFETCH_MAX = 65_535  # basic.qos carries it in 16 bits
 MIB = 1 << 20

@@ -16,9 +16,9 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 from yarl import URL
 
+from consumer.amqp.topology import without_password
 from consumer.archive import naming
 from consumer.errors import Exit, Fatal
-from consumer.ingest.topology import without_password
 from consumer.sections import MEANINGS, SECTIONS, TYPES, Arguments, Settings
 
 PREFIX = "DEEDBOX_"

@@ -4,8 +4,8 @@ import ssl
 
 from yarl import URL
 
+from consumer.amqp.topology import Topology
 from consumer.errors import Exit, Fatal
-from consumer.ingest.topology import Topology
 
 
 def tls_context(topology: Topology) -> ssl.SSLContext | None:

@@ -9,8 +9,8 @@ import ssl
 import aiormq
 from yarl import URL
 
+from consumer.amqp.topology import user_of, without_password
 from consumer.errors import DeedboxError, Exit, Fatal, Retry
-from consumer.ingest.topology import user_of, without_password
 
 LOST = (aiormq.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
 

@@ -9,12 +9,12 @@ import pytest
 
 from codec.stable import stable_header
 from consumer.amqp.delivery import Delivery
+from consumer.amqp.topology import Topology
 from consumer.demo.relay import Relay
 from consumer.errors import Exit, Fatal, Retry
 from consumer.ingest import broker as brokers
 from consumer.ingest.broker import Broker, Session
 from consumer.ingest.publish import Message, Publisher
-from consumer.ingest.topology import Topology
 
 
 class Taken(list[Delivery]):

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from consumer import log
+from consumer.amqp.topology import Topology
 from consumer.errors import Exit, Fatal
 from consumer.ingest.broker import Broker
-from consumer.ingest.topology import Topology
 from tests.support.wire import WirePublisher
 
 

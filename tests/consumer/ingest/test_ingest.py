@@ -10,13 +10,13 @@ import pytest
 from codec.event import Event
 from consumer import log
 from consumer.amqp.delivery import Delivery, describe
+from consumer.amqp.topology import Topology
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 from consumer.ingest import generation as generations
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.dedupe import KNOWN_S, Deduplicator
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
-from consumer.ingest.topology import Topology
 from tests.support.deliveries import delivery
 
 PACE = Pace(BatchLimits(10, 1 << 20, 0.001), prefetch=64, retry_s=0.001, retry_s_max=0.002)

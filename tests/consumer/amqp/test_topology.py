@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from consumer.ingest.topology import Topology, matches, user_of, without_password
+from consumer.amqp.topology import Topology, matches, user_of, without_password
 
 
 @pytest.mark.parametrize(
