@@ -11,6 +11,7 @@ from codec import archive, kvp
 from codec import filter as bloom
 from codec.event import Event
 from consumer.amqp.delivery import Delivery, describe
+from consumer.amqp.receive import Splitter
 from consumer.archive.checking.verify import verify
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
@@ -20,7 +21,6 @@ from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.ingest.batcher import Batcher, BatchLimits
-from consumer.ingest.receive import Splitter
 from tests.bench.load import bodies
 from tests.bench.replay import deliveries
 from tests.support.shelves import shelf, some

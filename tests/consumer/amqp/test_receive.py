@@ -12,7 +12,7 @@ from pamqp.heartbeat import Heartbeat
 
 from consumer.amqp.delivery import Delivery
 from consumer.amqp.read_gate import REST_S, REST_S_MAX
-from consumer.ingest.receive import FULL_READ_BYTES, HEARTBEAT, DeliveryReader, Splitter
+from consumer.amqp.receive import FULL_READ_BYTES, HEARTBEAT, DeliveryReader, Splitter
 from tests.support.deliveries import delivery, frames
 from tests.support.transport import Transport
 
