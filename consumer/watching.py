@@ -19,10 +19,10 @@ from typing import Any
 from yarl import URL
 
 from consumer import log
+from consumer.amqp.errors import LOST, reason_of
 from consumer.amqp.tls import tls_context
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
-from consumer.ingest.faults import LOST, reason_of
 from consumer.ingest.publish import Publisher, Refused
 from consumer.sections import Settings
 from consumer.watch.backends import Backend, choose

@@ -73,7 +73,7 @@ OWNERS = {
         "consumer/ingest/broker.py",
         "consumer/ingest/declare.py",
         "consumer/amqp/fallback.py",
-        "consumer/ingest/faults.py",
+        "consumer/amqp/errors.py",
         "consumer/ingest/publish.py",
     },
     "fcntl": {"consumer/disk/locks.py"},
@@ -180,7 +180,7 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
     through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/cli_filters.py": "tests/consumer/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/ingest/test_broker.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
-                      "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/ingest/faults.py": "tests/consumer/ingest/test_broker.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
+                      "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/amqp/errors.py": "tests/consumer/ingest/test_broker.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip
     missing = []
     for path in SOURCES:

@@ -9,9 +9,9 @@ import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 
 from consumer import log
+from consumer.amqp.errors import faults
 from consumer.amqp.topology import Topology
 from consumer.errors import Exit
-from consumer.ingest.faults import faults
 
 
 async def declare(connection: AbstractConnection, channel: AbstractChannel, topology: Topology) -> AbstractQueue:

@@ -20,8 +20,8 @@ from pamqp.commands import Basic
 from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
+from consumer.amqp.errors import LOST, connection_verdict, text_of
 from consumer.errors import Exit, Fatal, Retry
-from consumer.ingest.faults import LOST, connection_verdict, text_of
 
 IN_FLIGHT_MAX = 500
 GROUP_COUNT, GROUP_BYTES = 100, 1 << 18
