@@ -68,10 +68,10 @@ ALLOWED = {
 
 # What only these modules may name: a module to import, or a call to make.
 OWNERS = {
-    "aio_pika": {"consumer/ingest/broker.py", "consumer/ingest/declare.py"},
+    "aio_pika": {"consumer/ingest/broker.py", "consumer/amqp/declare.py"},
     "aiormq": {
         "consumer/ingest/broker.py",
-        "consumer/ingest/declare.py",
+        "consumer/amqp/declare.py",
         "consumer/amqp/fallback.py",
         "consumer/amqp/errors.py",
         "consumer/ingest/publish.py",

@@ -22,13 +22,13 @@ from yarl import URL
 
 from consumer import log
 from consumer.amqp.ack import ack_frame
+from consumer.amqp.declare import declare
 from consumer.amqp.errors import LOST, connection_verdict, faults, raise_if_ours, reason_of
 from consumer.amqp.fallback import of_library
 from consumer.amqp.receive import DeliveryReader, Sink, detached_reader
 from consumer.amqp.tls import tls_context
 from consumer.amqp.topology import Topology, without_password
 from consumer.errors import DeedboxError, Exit, Retry
-from consumer.ingest.declare import declare
 
 HEARTBEAT_S = 10  # a dead peer is noticed after three of them; the library's 60 would make it three minutes
 CONNECT_S_MAX = 30.0
