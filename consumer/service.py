@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from consumer import log
+from consumer.amqp.connection import Broker
 from consumer.amqp.delivery import DESCRIBERS
 from consumer.archive.rewriting.repacker import Repacker
 from consumer.archive.writing.appender import Appender
@@ -27,7 +28,6 @@ from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id
 from consumer.ingest.batcher import BatchLimits
-from consumer.ingest.broker import Broker
 from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest

@@ -68,9 +68,9 @@ ALLOWED = {
 
 # What only these modules may name: a module to import, or a call to make.
 OWNERS = {
-    "aio_pika": {"consumer/ingest/broker.py", "consumer/amqp/declare.py"},
+    "aio_pika": {"consumer/amqp/connection.py", "consumer/amqp/declare.py"},
     "aiormq": {
-        "consumer/ingest/broker.py",
+        "consumer/amqp/connection.py",
         "consumer/amqp/declare.py",
         "consumer/amqp/fallback.py",
         "consumer/amqp/errors.py",
@@ -178,9 +178,9 @@ def has_code(path: Path) -> bool:
 
 def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
-    through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/cli_filters.py": "tests/consumer/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/ingest/test_broker.py",
+    through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/cli_filters.py": "tests/consumer/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
-                      "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/amqp/errors.py": "tests/consumer/ingest/test_broker.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
+                      "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip
     missing = []
     for path in SOURCES:

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from codec.event import Event
 from consumer import log
+from consumer.amqp.connection import Session
 from consumer.errors import DeedboxError, Exit, Fatal, StorageFault
 from consumer.ingest.batcher import Batch, BatchLimits
 from consumer.ingest.batches import Batches
-from consumer.ingest.broker import Session
 from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Deduplicator
 from consumer.ingest.holding import Holding
 from consumer.ingest.loop import Receipt, archive_batches

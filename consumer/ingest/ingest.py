@@ -13,9 +13,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from consumer import log
+from consumer.amqp.connection import Broker, Session
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 from consumer.ingest.batches import Batches
-from consumer.ingest.broker import Broker, Session
 from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.generation import Archive, Counters, Generation, Pace
 

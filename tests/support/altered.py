@@ -13,12 +13,12 @@ from typing import Any
 
 from codec import kvp
 from codec.event import Event
+from consumer.amqp.connection import Session
 from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.instance_lock import Claim
 from consumer.cli import main
 from consumer.disk.durable import Disk
-from consumer.ingest.broker import Session
 
 SYNC_S = 1.0
 DEFECT = b"a body that meets a defect"

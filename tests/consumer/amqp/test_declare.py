@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from consumer import log
+from consumer.amqp.connection import Broker
 from consumer.amqp.topology import Topology
 from consumer.errors import Exit, Fatal
-from consumer.ingest.broker import Broker
 from tests.support.wire import WirePublisher
 
 

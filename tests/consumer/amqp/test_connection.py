@@ -8,12 +8,12 @@ import aiormq
 import pytest
 
 from codec.stable import stable_header
+from consumer.amqp import connection as brokers
+from consumer.amqp.connection import Broker, Session
 from consumer.amqp.delivery import Delivery
 from consumer.amqp.topology import Topology
 from consumer.demo.relay import Relay
 from consumer.errors import Exit, Fatal, Retry
-from consumer.ingest import broker as brokers
-from consumer.ingest.broker import Broker, Session
 from consumer.ingest.publish import Message, Publisher
 
 
