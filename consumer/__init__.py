@@ -15,7 +15,7 @@ The invariants, each with its one owner:
 
 - Nothing is acknowledged that would not survive a power cut (`ingest.loop`; the order of steps in `archive.writing.writer`).
 - One module makes the disk promise something (`disk.durable`), one speaks to the broker (`amqp.connection`, and
-  `ingest.publish` for what is sent), one reads the environment (`settings`), one a command handles signals (`service`, `watching`; `cli` for the others).
+  `amqp.publish` for what is sent), one reads the environment (`settings`), one a command handles signals (`service`, `watching`; `cli` for the others).
 - A failed write or sync ends that archive; recovery (`archive.writing.recovery`) mends it, and never the writer.
 - A generation is one channel; what belongs to a generation that has ended comes again (`ingest.ingest`).
 - Ingest never parses a body unless told to, never runs foreign code, never rejects a message.

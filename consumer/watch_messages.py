@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from consumer.ingest.publish import Message
+from consumer.amqp.publish import Message
 from consumer.watch.lines import Line
 
 

@@ -74,7 +74,7 @@ OWNERS = {
         "consumer/amqp/declare.py",
         "consumer/amqp/fallback.py",
         "consumer/amqp/errors.py",
-        "consumer/ingest/publish.py",
+        "consumer/amqp/publish.py",
     },
     "fcntl": {"consumer/disk/locks.py"},
     "ctypes": {"consumer/disk/syscalls.py"},

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from codec.event import format_time
+from consumer.amqp.publish import Message, Publisher
 from consumer.archive.checking.report import show_verdicts
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch
@@ -26,7 +27,6 @@ from consumer.demo.broker import broker
 from consumer.demo.notifications import Notification, notifications
 from consumer.demo.relay import Relay
 from consumer.errors import DeedboxError, Exit, Fatal
-from consumer.ingest.publish import Message, Publisher
 from consumer.query import Search, search
 from consumer.query.query import make_query
 

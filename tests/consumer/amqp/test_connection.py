@@ -11,10 +11,10 @@ from codec.stable import stable_header
 from consumer.amqp import connection as brokers
 from consumer.amqp.connection import Broker, Session
 from consumer.amqp.delivery import Delivery
+from consumer.amqp.publish import Message, Publisher
 from consumer.amqp.topology import Topology
 from consumer.demo.relay import Relay
 from consumer.errors import Exit, Fatal, Retry
-from consumer.ingest.publish import Message, Publisher
 
 
 class Taken(list[Delivery]):

@@ -5,8 +5,8 @@ import asyncio
 import aiormq
 import pytest
 
+from consumer.amqp.publish import IN_FLIGHT_MAX, Message, Publisher, Refused
 from consumer.errors import Exit, Fatal, Retry
-from consumer.ingest.publish import IN_FLIGHT_MAX, Message, Publisher, Refused
 from tests.support.nodes import NewNode
 
 
