@@ -26,8 +26,8 @@ from codec.event import Event, format_time
 from codec.foreign import cloudinit, shoebox, theia
 from codec.foreign.resync import headers_of
 from codec.limits import LINE_BYTES_MAX
+from consumer.convert.imports import MARK, is_json
 from consumer.disk.durable import Disk
-from consumer.query.imports import MARK, is_json
 from consumer.query.search import Found
 
 _BUFFER_BYTES = 1 << 20

@@ -10,8 +10,8 @@ import pytest
 from codec.event import Event, parse_time
 from codec.foreign import cloudinit, shoebox
 from codec.foreign.resync import Skipped, headers_of
-from consumer.query import imports
-from consumer.query.imports import events_of
+from consumer.convert import imports
+from consumer.convert.imports import events_of
 from tests.support.shelves import event
 
 FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
