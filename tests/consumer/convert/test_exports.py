@@ -14,10 +14,10 @@ from codec.amqp import encode_header
 from codec.event import Event
 from codec.foreign import theia
 from codec.foreign.resync import event_of
+from consumer.convert.exports import WRITERS, export
 from consumer.convert.imports import events_of
 from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import fingerprint
-from consumer.query.exports import WRITERS, export
 from consumer.query.query import make_query
 from consumer.query.search import Found, search
 from tests.codec.strategies import events as any_events
