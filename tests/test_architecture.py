@@ -81,7 +81,7 @@ OWNERS = {
     "cyclopts": {"consumer/cli.py", "consumer/cli_filters.py", "consumer/cli_reading.py"},
     "structlog": {"consumer/log.py"},
     "asyncinotify": {"consumer/watch/inotify.py"},
-    "pyarrow": {"consumer/query/parquet.py"},
+    "pyarrow": {"consumer/convert/parquet.py"},
     "regex": {"consumer/query/query.py"},
     "rich": {"consumer/progress.py"},
     "signal": {

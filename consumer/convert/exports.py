@@ -99,7 +99,7 @@ def export(disk: Disk, found: Iterable[Found], format: str, out: Path) -> Report
     disk.make_directory(out.absolute())
     report = Report()
     if format == "parquet":
-        from consumer.query.parquet import write_parquet
+        from consumer.convert.parquet import write_parquet
 
         report.events, report.files = write_parquet(disk, found, out)
     else:

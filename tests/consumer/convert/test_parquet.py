@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from codec.amqp import Field, encode_header
+from consumer.convert import parquet
+from consumer.convert.parquet import write_parquet
 from consumer.disk.durable import Disk
 from consumer.errors import Fatal
-from consumer.query import parquet
-from consumer.query.parquet import write_parquet
 from consumer.query.search import Found
 from tests.support.shelves import START_US, event
 
