@@ -3,13 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from consumer.query.tree import Tree
+from consumer.follow.tree import Tree
 from tests.support.shelves import shelf, some
 
 
 @pytest.fixture(autouse=True)
 def settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("consumer.query.tree.SETTLE_S", 0.0)
+    monkeypatch.setattr("consumer.follow.tree.SETTLE_S", 0.0)
 
 
 def test_a_directory_that_has_not_changed_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +32,7 @@ def test_a_directory_that_has_not_changed_is_not_read_again(tmp_path: Path, monk
 def test_a_directory_is_read_until_its_time_of_change_has_stood_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumer.query.tree.SETTLE_S", 60.0)
+    monkeypatch.setattr("consumer.follow.tree.SETTLE_S", 60.0)
     tree = Tree([tmp_path])
     tree.look(everywhere=True)
     stat = tmp_path.stat()
