@@ -16,11 +16,11 @@ from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.errors import DeedboxError
+from consumer.follow.streams import Stream, Streams
 from consumer.query.cursor import Cursor
 from consumer.query.newest import Candidate, Newest, shown
 from consumer.query.query import Judge, Query
 from consumer.query.search import Found
-from consumer.query.streams import Stream, Streams
 from consumer.watch.backends import Backend
 
 _OURS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # errors of this process or machine: they say nothing of an archive

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from consumer.archive.listing import find_archives
-from consumer.query.streams import Streams
+from consumer.follow.streams import Streams
 from consumer.query.tail import Tail
 from tests.support.shelves import shelf, some
 
