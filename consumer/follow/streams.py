@@ -16,8 +16,8 @@ from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import head_of
 from consumer.disk.durable import is_held
+from consumer.follow.cursor import Cursor
 from consumer.follow.tree import Tree
-from consumer.query.cursor import Cursor
 
 _UNKNOWN = (0, 0)  # the inode of the directory of a file that was named itself
 LOOK_S = 2.0  # how often all directories are looked at, for what no open archive announced

@@ -16,8 +16,8 @@ from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.errors import DeedboxError
+from consumer.follow.cursor import Cursor
 from consumer.follow.streams import Stream, Streams
-from consumer.query.cursor import Cursor
 from consumer.query.newest import Candidate, Newest, shown
 from consumer.query.query import Judge, Query
 from consumer.query.search import Found

@@ -5,7 +5,7 @@ import pytest
 
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.reader import ArchiveFile
-from consumer.query.cursor import Cursor
+from consumer.follow.cursor import Cursor
 from tests.support.shelves import shelf, some
 
 
