@@ -17,8 +17,8 @@ from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.errors import DeedboxError
 from consumer.follow.cursor import Cursor
+from consumer.follow.newest import Candidate, Newest, shown
 from consumer.follow.streams import Stream, Streams
-from consumer.query.newest import Candidate, Newest, shown
 from consumer.query.query import Judge, Query
 from consumer.query.search import Found
 from consumer.watch.backends import Backend

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_open, parse_sealed
 from consumer.archive.reading.catalog import Wanted
-from consumer.query import newest as module
-from consumer.query.newest import Candidate, Newest
+from consumer.follow import newest as module
+from consumer.follow.newest import Candidate, Newest
 from consumer.query.search import read_events
 from consumer.query.tail import Tail
 from tests.support.shelves import START_US, event, shelf, some
