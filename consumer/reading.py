@@ -18,13 +18,13 @@ from consumer.archive.reading.cat import Choice, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
+from consumer.follow.tail import Tail
 from consumer.output import reader_gone
 from consumer.progress import progress
 from consumer.query.prefetch import scan, workers
 from consumer.query.query import Judge, Query
 from consumer.query.search import Found, Search
 from consumer.query.show import Printer
-from consumer.query.tail import Tail
 from consumer.watch.backends import choose
 
 Say = Callable[[str], None]

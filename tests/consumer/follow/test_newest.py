@@ -9,8 +9,8 @@ from consumer.archive.naming import ArchiveId, parse_open, parse_sealed
 from consumer.archive.reading.catalog import Wanted
 from consumer.follow import newest as module
 from consumer.follow.newest import Candidate, Newest
+from consumer.follow.tail import Tail
 from consumer.query.search import read_events
-from consumer.query.tail import Tail
 from tests.support.shelves import START_US, event, shelf, some
 
 # instance, arrivals of the batches, and whether the archive is sealed after it

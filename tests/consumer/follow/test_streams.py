@@ -2,7 +2,7 @@ from pathlib import Path
 
 from consumer.archive.listing import find_archives
 from consumer.follow.streams import Streams
-from consumer.query.tail import Tail
+from consumer.follow.tail import Tail
 from tests.support.shelves import shelf, some
 
 

@@ -15,9 +15,9 @@ from consumer.archive.rewriting.repack import pays, repack
 from consumer.archive.writing import recovery
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
+from consumer.follow.tail import Tail
 from consumer.query.query import Query, make_query
 from consumer.query.search import Search, search
-from consumer.query.tail import Tail
 from tests.support import archives
 from tests.support.mixes import notification_mix, small_mix
 from tests.support.shelves import event, shelf, some

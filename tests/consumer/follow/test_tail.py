@@ -13,8 +13,8 @@ from consumer.archive.rewriting.compact import compact
 from consumer.archive.writing.recovery import recover
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
+from consumer.follow.tail import Tail
 from consumer.query.query import make_query
-from consumer.query.tail import Tail
 from consumer.watch.backends import Polling, choose
 from tests.support.shelves import shelf, some
 
@@ -360,7 +360,7 @@ def test_no_archive_is_left_out_because_descriptors_are_short(
         raise OSError(errno.EMFILE, "Too many open files")
 
     tail.streams.look(everywhere=True)
-    monkeypatch.setattr("consumer.query.tail.ArchiveFile", short)
+    monkeypatch.setattr("consumer.follow.tail.ArchiveFile", short)
     assert [ids(tail.read()) for _ in range(2)] == [[], []]
     monkeypatch.undo()
     assert ids(tail.read()) == named(0, 3)
