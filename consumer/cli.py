@@ -14,9 +14,10 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from consumer import log, settings
+from consumer import log
 from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
 from consumer.cli_reading import Local, OnePath, Paths, Workers, add_to, complain
+from consumer.config import loader as settings
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.output import OutputLost, discard_output, open_streams
 from consumer.sections import Settings

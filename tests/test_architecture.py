@@ -58,7 +58,7 @@ ALLOWED = {
     "consumer.output": set(),
     "consumer.health": {"consumer.archive", "consumer.log"},
     "consumer.sections": {"consumer.archive", "consumer.ingest"},
-    "consumer.settings": {"consumer.archive", "consumer.ingest", "consumer.errors", "consumer.sections"},
+    "consumer.config.loader": {"consumer.archive", "consumer.ingest", "consumer.errors", "consumer.sections"},
     "consumer.stats": {"consumer.archive", "consumer.ingest", "consumer.health", "consumer.log"},
     "consumer.service": {"consumer"},
     "consumer.demo": {"codec", "consumer"},
@@ -100,7 +100,7 @@ CALLS = {
     "os.rename": set(),
     "os.replace": {"consumer/disk/durable.py"},
     "os.link": {"consumer/disk/durable.py", "consumer/disk/syscalls.py"},
-    "os.environ": {"consumer/settings.py", "consumer/demo/node.py", "consumer/demo/show.py"},
+    "os.environ": {"consumer/config/loader.py", "consumer/demo/node.py", "consumer/demo/show.py"},
     "os.getenv": set(),
     "time.sleep": {"consumer/demo/node.py", "consumer/demo/show.py"},
 }
@@ -180,7 +180,7 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
     through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/cli_filters.py": "tests/consumer/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
-                      "consumer/sections.py": "tests/consumer/test_settings.py", "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
+                      "consumer/sections.py": "tests/consumer/config/test_loader.py", "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip
     missing = []
     for path in SOURCES:

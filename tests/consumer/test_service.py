@@ -16,10 +16,10 @@ from codec.amqp import Field, encode_header
 from consumer import service
 from consumer.archive.checking.verify import verify
 from consumer.archive.naming import SEQUENCE_MAX
+from consumer.config.loader import load
 from consumer.disk.durable import is_held
 from consumer.errors import Exit
 from consumer.health import Health
-from consumer.settings import load
 from tests.support import archives
 from tests.support.messages import ODD_TEXTS, nested
 from tests.support.nodes import BODY_BYTES_MAX

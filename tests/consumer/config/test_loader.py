@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from consumer import settings
+from consumer.config import loader as settings
+from consumer.config.loader import MEANINGS, Settings, load, shown
 from consumer.errors import Exit, Fatal
-from consumer.settings import MEANINGS, Settings, load, shown
 
 
 def faults(config: Path | None = None, environ: dict[str, str] | None = None, *assignments: str) -> str:

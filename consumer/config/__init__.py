@@ -1,0 +1,1 @@
+"""The settings of the service, from a file, the environment and flags."""
