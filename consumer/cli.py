@@ -18,9 +18,9 @@ from consumer import log
 from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
 from consumer.cli_reading import Local, OnePath, Paths, Workers, add_to, complain
 from consumer.config import loader as settings
+from consumer.config.sections import Settings
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.output import OutputLost, discard_output, open_streams
-from consumer.sections import Settings
 
 app = cyclopts.App(
     name="deedbox",

@@ -24,6 +24,7 @@ from consumer.archive.writing.instance_lock import Claim
 from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place
+from consumer.config.sections import Settings
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id
@@ -32,7 +33,6 @@ from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.generation import Pace
 from consumer.ingest.ingest import Ingest
 from consumer.ingest.window import unacknowledged_max
-from consumer.sections import Settings
 from consumer.stats import Stats
 
 ORPHANS_S = 60.0  # how often the directory is searched for archives of dead instances

@@ -22,9 +22,9 @@ from consumer import log
 from consumer.amqp.errors import LOST, reason_of
 from consumer.amqp.publish import Publisher, Refused
 from consumer.amqp.tls import tls_context
+from consumer.config.sections import Settings
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
-from consumer.sections import Settings
 from consumer.watch.backends import Backend, choose
 from consumer.watch.follower import Follower
 from consumer.watch.lines import Line

@@ -42,7 +42,7 @@ ALLOWED = {
         "consumer.errors",
         "consumer.ingest",
         "consumer.log",
-        "consumer.sections",
+        "consumer.config.sections",
         "consumer.watch",
         "consumer.watch_messages",
         "consumer.watch_state",
@@ -57,8 +57,8 @@ ALLOWED = {
     "consumer.progress": set(),
     "consumer.output": set(),
     "consumer.health": {"consumer.archive", "consumer.log"},
-    "consumer.sections": {"consumer.archive", "consumer.ingest"},
-    "consumer.config.loader": {"consumer.archive", "consumer.ingest", "consumer.errors", "consumer.sections"},
+    "consumer.config.sections": {"consumer.archive", "consumer.ingest"},
+    "consumer.config.loader": {"consumer.archive", "consumer.ingest", "consumer.errors", "consumer.config.sections"},
     "consumer.stats": {"consumer.archive", "consumer.ingest", "consumer.health", "consumer.log"},
     "consumer.service": {"consumer"},
     "consumer.demo": {"codec", "consumer"},
@@ -180,7 +180,7 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
     through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/cli_filters.py": "tests/consumer/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
-                      "consumer/sections.py": "tests/consumer/config/test_loader.py", "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
+                      "consumer/config/sections.py": "tests/consumer/config/test_loader.py", "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip
     missing = []
     for path in SOURCES:

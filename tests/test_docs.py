@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from consumer import cli
+from consumer.config.sections import TYPES, Settings
 from consumer.errors import Exit
 from consumer.log import CATALOGUE
-from consumer.sections import TYPES, Settings
 from tests.support.shelves import event, shelf
 
 ROOT = Path(__file__).parents[1]

@@ -18,8 +18,8 @@ from yarl import URL
 
 from consumer.amqp.topology import without_password
 from consumer.archive import naming
+from consumer.config.sections import MEANINGS, SECTIONS, TYPES, Arguments, Settings
 from consumer.errors import Exit, Fatal
-from consumer.sections import MEANINGS, SECTIONS, TYPES, Arguments, Settings
 
 PREFIX = "DEEDBOX_"
 
