@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from consumer.forward.messages import Messages, shown
 from consumer.watch.lines import Line
-from consumer.watch_messages import Messages, shown
 
 LOG = Path("/log")
 
