@@ -26,11 +26,11 @@ from consumer.config.sections import Settings
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
 from consumer.forward.messages import Messages, shown
+from consumer.forward.state import WatchState
 from consumer.watch.backends import Backend, choose
 from consumer.watch.follower import Follower
 from consumer.watch.lines import Line
 from consumer.watch.paths import directories_of
-from consumer.watch_state import WatchState
 
 LOOK_S = 0.5
 STORE_S = 0.5  # between two stores: a crash publishes so much again

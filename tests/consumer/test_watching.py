@@ -17,8 +17,8 @@ import pytest
 from consumer import log
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError
+from consumer.forward.state import WatchState
 from consumer.watch.backends import choose
-from consumer.watch_state import WatchState
 from consumer.watching import Target, Watching
 from tests.support.nodes import NewNode
 from tests.support.process import Watch

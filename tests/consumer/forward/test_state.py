@@ -6,8 +6,8 @@ import pytest
 
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.forward.state import WatchState
 from consumer.watch.lines import Position
-from consumer.watch_state import WatchState
 
 
 def position(offset: int) -> Position:
