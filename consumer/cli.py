@@ -118,7 +118,7 @@ def watch(
     if not (loaded.watch.exchange or loaded.watch.routing_key):
         what = "neither an exchange nor a routing key is named: nothing says where the lines go"
         raise Fatal(Exit.SETTINGS, what, "name --exchange, or --routing-key for the queue of this name, or both")
-    from consumer.watching import watch_files
+    from consumer.forward.forward import watch_files
 
     return _logged(loaded, lambda: watch_files(files, loaded))
 

@@ -37,7 +37,7 @@ ALLOWED = {
         "consumer.query",
         "consumer.watch",
     },
-    "consumer.watching": {
+    "consumer.forward.forward": {
         "consumer.archive",
         "consumer.errors",
         "consumer.ingest",
@@ -88,7 +88,7 @@ OWNERS = {
         "consumer/__main__.py",
         "consumer/cli.py",
         "consumer/service.py",
-        "consumer/watching.py",
+        "consumer/forward/forward.py",
         "consumer/demo/node.py",
         "consumer/demo/show.py",
     },

@@ -17,9 +17,9 @@ import pytest
 from consumer import log
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError
+from consumer.forward.forward import Target, Watching
 from consumer.forward.state import WatchState
 from consumer.watch.backends import choose
-from consumer.watching import Target, Watching
 from tests.support.nodes import NewNode
 from tests.support.process import Watch
 
@@ -454,7 +454,7 @@ async def test_an_error_on_the_way_out_does_not_stand_in_for_the_cancellation(
         async def __aexit__(self, *_: object) -> None:
             raise ConnectionError("closed already")
 
-    monkeypatch.setattr("consumer.watching.Publisher", FailsToClose)
+    monkeypatch.setattr("consumer.forward.forward.Publisher", FailsToClose)
     made = Watching([tmp_path / "log"], Target("amqp://x/", "", ""), WatchState(Disk(), None), choose(growth=True))
     task = asyncio.create_task(made.run())
     await entered.wait()
