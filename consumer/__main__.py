@@ -12,7 +12,7 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is 
 
 def main() -> None:
     """Entry point of the command."""
-    from consumer.cli import main as command
+    from consumer.cli.app import main as command
 
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer import cli
+from consumer.cli import app as cli
 from consumer.config.sections import TYPES, Settings
 from consumer.errors import Exit
 from consumer.log import CATALOGUE

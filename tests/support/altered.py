@@ -17,7 +17,7 @@ from consumer.amqp.connection import Session
 from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.instance_lock import Claim
-from consumer.cli import main
+from consumer.cli.app import main
 from consumer.disk.durable import Disk
 
 SYNC_S = 1.0

@@ -11,7 +11,7 @@ from consumer.archive import naming
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
-from consumer.cli import app
+from consumer.cli.app import app
 from consumer.disk.durable import Disk, held
 from consumer.errors import Exit
 from tests.support.shelves import shelf, some

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from consumer.archive.checking.report import KNOWS_MORE
-from consumer.cli import app
+from consumer.cli.app import app
 from tests.support.shelves import shelf, some
 
 COMMANDS = [
