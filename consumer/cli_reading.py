@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from consumer.cli_filters import NO_FILTERS, Filtered, Marked, zone_of
+from consumer.cli.filters import NO_FILTERS, Filtered, Marked, zone_of
 from consumer.output import discard_complaints
 
 Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]

@@ -15,7 +15,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from consumer import log
-from consumer.cli_filters import NO_FILTERS, Filtered, zone_of
+from consumer.cli.filters import NO_FILTERS, Filtered, zone_of
 from consumer.cli_reading import Local, OnePath, Paths, Workers, add_to, complain
 from consumer.config import loader as settings
 from consumer.config.sections import Settings
