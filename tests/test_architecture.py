@@ -51,7 +51,7 @@ ALLOWED = {
     "consumer.forward.state": {"consumer.archive", "consumer.errors", "consumer.watch"},
     "consumer.deleting": {"codec", "consumer.archive", "consumer.errors", "consumer.query"},
     "consumer.cli.filters": {"consumer.query"},
-    "consumer.cli_reading": {"consumer"},
+    "consumer.cli.read": {"consumer"},
     "consumer.archive.rewriting.repacker": {"consumer.archive", "consumer.errors", "consumer.log"},
     "consumer.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
     "consumer.progress": set(),
@@ -78,7 +78,7 @@ OWNERS = {
     },
     "fcntl": {"consumer/disk/locks.py"},
     "ctypes": {"consumer/disk/syscalls.py"},
-    "cyclopts": {"consumer/cli/app.py", "consumer/cli/filters.py", "consumer/cli_reading.py"},
+    "cyclopts": {"consumer/cli/app.py", "consumer/cli/filters.py", "consumer/cli/read.py"},
     "structlog": {"consumer/log.py"},
     "asyncinotify": {"consumer/watch/inotify.py"},
     "pyarrow": {"consumer/convert/parquet.py"},
@@ -178,7 +178,7 @@ def has_code(path: Path) -> bool:
 
 def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
-    through_others = {"consumer/cli_reading.py": "tests/consumer/test_reading.py", "consumer/cli/filters.py": "tests/consumer/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
+    through_others = {"consumer/cli/read.py": "tests/consumer/test_reading.py", "consumer/cli/filters.py": "tests/consumer/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
                       "consumer/config/sections.py": "tests/consumer/config/test_loader.py", "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip

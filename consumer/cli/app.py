@@ -16,7 +16,7 @@ from cyclopts import Parameter
 
 from consumer import log
 from consumer.cli.filters import NO_FILTERS, Filtered, zone_of
-from consumer.cli_reading import Local, OnePath, Paths, Workers, add_to, complain
+from consumer.cli.read import Local, OnePath, Paths, Workers, add_to, complain
 from consumer.config import loader as settings
 from consumer.config.sections import Settings
 from consumer.errors import DeedboxError, Exit, Fatal
