@@ -28,7 +28,7 @@ ALLOWED = {
         "consumer.watch",
     },
     "consumer.watch": {"codec", "consumer.errors", "consumer.log", "consumer.watch"},
-    "consumer.reading": {
+    "consumer.cli.reading": {
         "codec",
         "consumer.archive",
         "consumer.errors",
@@ -178,7 +178,7 @@ def has_code(path: Path) -> bool:
 
 def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
-    through_others = {"consumer/cli/read.py": "tests/consumer/test_reading.py", "consumer/cli/filters.py": "tests/consumer/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
+    through_others = {"consumer/cli/read.py": "tests/consumer/cli/test_reading.py", "consumer/cli/filters.py": "tests/consumer/cli/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
                       "consumer/config/sections.py": "tests/consumer/config/test_loader.py", "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py"}  # fmt: skip

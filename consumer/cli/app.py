@@ -153,7 +153,7 @@ def cat(
 
     Examples: `deedbox cat DIR`, `deedbox cat DIR --format raw --type 'compute.*'`.
     """
-    from consumer.reading import cat_all
+    from consumer.cli.reading import cat_all
 
     return cat_all(paths, filters.query(local), format, zone_of(local), complain, limit)
 
@@ -171,7 +171,7 @@ def verify(
     reason: Annotated[str, Parameter(help="With --acknowledge: why, for the record.")] = "",
 ) -> int:
     """Prove that archives are complete, or name what is not: file, offset, reason. Status 1 if anything is missing."""
-    from consumer.reading import show_verdicts
+    from consumer.cli.reading import show_verdicts
 
     if reason and not acknowledge:
         raise Fatal(Exit.SETTINGS, "--reason without --acknowledge", "name both, or none")

@@ -57,7 +57,7 @@ def search(
     Status 1 if something could not be read; what can be read is found nevertheless.
     Examples: `deedbox search DIR --since 2h --type 'compute.*'`, `deedbox search DIR --where 'payload.size>=10' --count`.
     """
-    from consumer.reading import Answer, show_search
+    from consumer.cli.reading import Answer, show_search
 
     answer = Answer(order, limit, count, explain, format, zone_of(local), workers)
     return show_search(paths, filters.query(local), answer, print, complain)
@@ -176,8 +176,8 @@ def tail(
     For the newest by event time: `deedbox search DIR --order desc --limit 10`.
     Examples: `deedbox tail DIR -n 100`, `deedbox tail -f DIR --type 'compute.*'`.
     """
+    from consumer.cli.reading import show_tail
     from consumer.query.show import Printer
-    from consumer.reading import show_tail
 
     query = filters.query(local)
     return show_tail(paths, query, newest, follow, Printer(sys.stdout.buffer, format, zone_of(local)), complain)
