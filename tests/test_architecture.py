@@ -49,7 +49,7 @@ ALLOWED = {
     },
     "consumer.forward.messages": {"consumer.ingest", "consumer.watch"},
     "consumer.forward.state": {"consumer.archive", "consumer.errors", "consumer.watch"},
-    "consumer.deleting": {"codec", "consumer.archive", "consumer.errors", "consumer.query"},
+    "consumer.cli.deleting": {"codec", "consumer.archive", "consumer.errors", "consumer.query"},
     "consumer.cli.filters": {"consumer.query"},
     "consumer.cli.read": {"consumer"},
     "consumer.archive.rewriting.repacker": {"consumer.archive", "consumer.errors", "consumer.log"},

@@ -69,7 +69,7 @@ def get(name: Named, paths: Paths, /, *, format: Format = "jsonl", duplicates: M
     An event that is named by its position is printed also if it is marked as a duplicate.
     Examples: `deedbox get 38c0c8fd-8712 DIR`, `deedbox get a1-00000007:41 DIR`.
     """
-    from consumer.deleting import show_event
+    from consumer.cli.deleting import show_event
 
     return show_event(paths, name, format, duplicates, complain)
 
@@ -88,7 +88,7 @@ def delete(
     If several events have the id, nothing is deleted without --yes. Status 3 if there is none.
     Examples: `deedbox delete 38c0c8fd-8712 DIR --dry-run`, `deedbox delete a1-00000007:41 DIR`.
     """
-    from consumer import deleting
+    from consumer.cli import deleting
 
     return deleting.delete(paths, name, deleting.Terminal(print, complain), dry_run=dry_run, yes=yes)
 
@@ -98,7 +98,7 @@ def undelete(name: Named, paths: Paths, /) -> int:
 
     Examples: `deedbox undelete 38c0c8fd-8712 DIR`, `deedbox undelete a1-00000007:41 DIR`.
     """
-    from consumer import deleting
+    from consumer.cli import deleting
 
     return deleting.undelete(paths, name, deleting.Terminal(print, complain))
 
@@ -115,7 +115,7 @@ def compact(
     Examples: `deedbox compact DIR`, `deedbox compact DIR/20261121`, `deedbox compact --repack DIR`.
     """
     from consumer.archive.rewriting.repacker import show_repacking
-    from consumer.deleting import show_compaction
+    from consumer.cli.deleting import show_compaction
 
     return show_repacking(paths, print) if repack else show_compaction(paths, print)
 
