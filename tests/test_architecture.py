@@ -53,7 +53,7 @@ ALLOWED = {
     "consumer.cli.filters": {"consumer.query"},
     "consumer.cli.read": {"consumer"},
     "consumer.archive.rewriting.repacker": {"consumer.archive", "consumer.errors", "consumer.log"},
-    "consumer.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
+    "consumer.cli.converting": {"codec", "consumer.archive", "consumer.errors", "consumer.progress", "consumer.query"},
     "consumer.progress": set(),
     "consumer.output": set(),
     "consumer.health": {"consumer.archive", "consumer.log"},

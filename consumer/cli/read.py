@@ -132,7 +132,7 @@ def import_(
     instance: Annotated[str, Parameter(help="The name of the writer; unique in the directory.")] = "import",
 ) -> int:
     """Archive the events of other systems' files. What is no event is named on standard error, and the status is 1."""
-    from consumer.converting import import_files
+    from consumer.cli.converting import import_files
 
     return import_files(paths, format, dir, instance, print, complain)
 
@@ -152,7 +152,7 @@ def export(
 
     Examples: `deedbox export DIR --format jsonl --out FILES`, `deedbox export DIR --format theia --out FILES --since 1d`.
     """
-    from consumer.converting import export_events
+    from consumer.cli.converting import export_events
 
     return export_events(paths, filters.query(), format, out, print, complain)
 
