@@ -16,11 +16,11 @@ from cyclopts import Parameter
 
 from consumer import log
 from consumer.cli.filters import NO_FILTERS, Filtered, zone_of
+from consumer.cli.printing import OutputLost, discard_output, open_streams
 from consumer.cli.read import Local, OnePath, Paths, Workers, add_to, complain
 from consumer.config import loader as settings
 from consumer.config.sections import Settings
 from consumer.errors import DeedboxError, Exit, Fatal
-from consumer.output import OutputLost, discard_output, open_streams
 
 app = cyclopts.App(
     name="deedbox",

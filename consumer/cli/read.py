@@ -9,7 +9,7 @@ import cyclopts
 from cyclopts import Parameter
 
 from consumer.cli.filters import NO_FILTERS, Filtered, Marked, zone_of
-from consumer.output import discard_complaints
+from consumer.cli.printing import discard_complaints
 
 Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
 Local = Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")]

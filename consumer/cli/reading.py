@@ -16,10 +16,10 @@ from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import Choice, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
+from consumer.cli.printing import reader_gone
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.follow.tail import Tail
-from consumer.output import reader_gone
 from consumer.progress import progress
 from consumer.query.prefetch import scan, workers
 from consumer.query.query import Judge, Query
