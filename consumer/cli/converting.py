@@ -13,11 +13,11 @@ from consumer.archive.writing.archive_log import Shelf, ShelfSettings
 from consumer.archive.writing.instance_lock import Claim
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.archive.writing.writer import Place
+from consumer.cli.progress import progress
 from consumer.convert.exports import Report, export
 from consumer.convert.imports import ARCHIVE, events_of, format_of
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal, StorageFault
-from consumer.progress import progress
 from consumer.query.prefetch import workers
 from consumer.query.query import Query
 from consumer.query.search import Found, Search

@@ -17,10 +17,10 @@ from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import Choice, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.cli.printing import reader_gone
+from consumer.cli.progress import progress
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.follow.tail import Tail
-from consumer.progress import progress
 from consumer.query.prefetch import scan, workers
 from consumer.query.query import Judge, Query
 from consumer.query.search import Found, Search

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from consumer.progress import progress
+from consumer.cli.progress import progress
 
 
 def test_a_pipe_gets_not_one_byte(capfd: pytest.CaptureFixture[str]) -> None:
