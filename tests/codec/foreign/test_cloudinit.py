@@ -15,7 +15,7 @@ from codec.foreign import cloudinit
 from codec.foreign.cloudinit import Record
 from codec.foreign.resync import Skipped
 
-REAL = (Path(__file__).parents[1] / "data" / "foreign" / "cloudinit-22.4.pool").read_bytes()
+REAL = (Path(__file__).parents[2] / "data" / "foreign" / "cloudinit-22.4.pool").read_bytes()
 UUID = "8bba813a-0705-4a2c-9a19-f42e546d5fe8"
 BASE = f"CLOUD_INIT|1763741700|start|name|{UUID}"
 FIELDS = {"name": "name", "type": "start", "ts": "2025-11-21T16:15:00.500000Z"}

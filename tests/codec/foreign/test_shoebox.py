@@ -11,7 +11,7 @@ from codec.foreign import shoebox
 from codec.foreign.resync import Skipped
 from codec.foreign.shoebox import Record
 
-REAL = (Path(__file__).parents[1] / "data" / "foreign" / "shoebox-v1.bin").read_bytes()
+REAL = (Path(__file__).parents[2] / "data" / "foreign" / "shoebox-v1.bin").read_bytes()
 EXAMPLE = bytes.fromhex(
     "84788669 0100 14000000 07000000 00000000 04000000 03000000 05000000 6b6579 76616c7565 03000000 706179"
 )

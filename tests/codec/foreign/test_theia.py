@@ -10,7 +10,7 @@ from codec.foreign import theia
 from codec.foreign.resync import Skipped
 from codec.foreign.theia import Record
 
-FOREIGN = Path(__file__).parents[1] / "data" / "foreign"
+FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
 STORE = (FOREIGN / "theia-1763741700-1763741760").read_bytes()
 STREAM = (FOREIGN / "theia.stream").read_bytes()
 ONE = Record(0, "i", 1_763_741_700_250_000, "s", ("a", "b"), b"line\nevent: 5 2 3\nid:forged")

@@ -13,7 +13,7 @@ from consumer.archive.listing import find_archives
 from consumer.errors import Exit
 from tests.support.shelves import event, shelf, some
 
-FOREIGN = Path(__file__).parents[1] / "data" / "foreign"
+FOREIGN = Path(__file__).parents[3] / "data" / "foreign"
 
 
 def deedbox(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
-from tests.consumer.test_reading import deedbox, ids
+from tests.consumer.cli.test_reading import deedbox, ids
 from tests.support.shelves import shelf, some
 
 

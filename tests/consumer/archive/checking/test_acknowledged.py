@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.listing import find_archives
-from tests.consumer.archive.test_reader import offsets
-from tests.consumer.archive.test_repair import deedbox, rewrite
+from tests.consumer.archive.reading.test_reader import offsets
+from tests.consumer.archive.rewriting.test_repair import deedbox, rewrite
 from tests.support.shelves import shelf, some
 
 

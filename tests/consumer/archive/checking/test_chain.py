@@ -12,7 +12,7 @@ from consumer.errors import Exit
 from tests.support.disk import ShadowDisk, fail_on
 from tests.support.shelves import shelf, some
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def verified(*paths: Path) -> tuple[int, str]:

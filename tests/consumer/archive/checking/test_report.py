@@ -1,9 +1,8 @@
 from pathlib import Path
 
-from tests.consumer.archive.test_reader import offsets
-
 from consumer.archive.checking.report import KNOWS_MORE, show_repairs, show_verdicts
 from consumer.archive.listing import find_archives
+from tests.consumer.archive.reading.test_reader import offsets
 from tests.support.shelves import forget, shelf, some
 
 

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from tests.consumer.archive.test_reader import offsets
 
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
+from tests.consumer.archive.reading.test_reader import offsets
 from tests.support.shelves import shelf, some
 
 

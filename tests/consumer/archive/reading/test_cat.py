@@ -3,13 +3,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from tests.consumer.archive.test_reader import TABLE, offsets
 
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import cat_archives
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.disk.durable import Disk
+from tests.consumer.archive.reading.test_reader import TABLE, offsets
 from tests.support.shelves import shelf, some
 
 

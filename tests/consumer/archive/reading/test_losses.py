@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from tests.consumer.archive.test_reader import offsets
 
 from consumer.archive.reading.losses import Expected, losses
 from consumer.archive.reading.survey import survey
+from tests.consumer.archive.reading.test_reader import offsets
 from tests.support.shelves import shelf, some
 
 

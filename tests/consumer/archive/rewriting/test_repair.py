@@ -7,7 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.consumer.archive.test_reader import offsets
 
 from codec import archive as container
 from codec import parts
@@ -17,10 +16,11 @@ from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.rewriting.repair import repair_sealed
 from consumer.disk.durable import Disk
+from tests.consumer.archive.reading.test_reader import offsets
 from tests.support import archives
 from tests.support.shelves import shelf, some
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def deedbox(*arguments: object) -> tuple[int, str]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.consumer.archive.test_reader import offsets
 
 from consumer.archive import naming
 from consumer.archive.checking.verify import verify
@@ -18,6 +17,7 @@ from consumer.archive.writing import orphans, recovery
 from consumer.archive.writing.archive_log import Shelf
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
+from tests.consumer.archive.reading.test_reader import offsets
 from tests.support import archives
 from tests.support.disk import ShadowDisk
 from tests.support.shelves import shelf, some

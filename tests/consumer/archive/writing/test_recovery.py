@@ -3,7 +3,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.consumer.archive.test_reader import TABLE, offsets
 
 from codec.event import Event
 from consumer.archive.checking.verify import verify
@@ -12,6 +11,7 @@ from consumer.archive.writing import recovery
 from consumer.archive.writing.recovery import Abandoned, Finding
 from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
+from tests.consumer.archive.reading.test_reader import TABLE, offsets
 from tests.support import archives
 from tests.support.disk import ShadowDisk
 from tests.support.shelves import forget, shelf, some
