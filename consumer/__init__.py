@@ -8,7 +8,7 @@ The architecture in one picture:
                                           ack (multiple), after the sync and never before
 
     disk -> archive.reader, archive.catalog -> query.search, query.tail, query.exports -> who asks
-                                               query.imports -> archive.shelf -> disk
+                                               query.imports -> archive.archive_log -> disk
     other files -> watch.follower, watch.lines -> watching, watch_state -> ingest.publish -> RabbitMQ
 
 The invariants, each with its one owner:

@@ -17,20 +17,20 @@ from typing import Any
 from consumer import log
 from consumer.amqp.connection import Broker
 from consumer.amqp.delivery import DESCRIBERS
+from consumer.archive.layout import Layout
 from consumer.archive.rewriting.repacker import Repacker
 from consumer.archive.writing.appender import Appender
-from consumer.archive.writing.archive_log import Shelf, ShelfSettings
-from consumer.archive.writing.instance_lock import Claim
+from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
+from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.rolling import RollPolicy
-from consumer.archive.writing.writer import Place
 from consumer.config.sections import Settings
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.dedupe import Deduplicator
-from consumer.ingest.generation import Pace
+from consumer.ingest.generation import IngestSettings
 from consumer.ingest.ingest import Ingest
 from consumer.ingest.window import unacknowledged_max
 from consumer.stats import Stats
@@ -42,7 +42,7 @@ ORPHANS_S = 60.0  # how often the directory is searched for archives of dead ins
 class Stages:
     """What runs, and the tasks that run it."""
 
-    claim: Claim
+    instance_lock: InstanceLock
     appender: Appender
     ingest: Ingest
     stats: Stats
@@ -57,7 +57,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._place = Place(Path(settings.archive.dir), settings.archive.name, settings.archive.level)
+        self._layout = Layout(Path(settings.archive.dir), settings.archive.name, settings.archive.level)
         self._disk = Disk()
         self._loop = asyncio.get_running_loop()
         self._signal: asyncio.Future[str] = self._loop.create_future()
@@ -69,52 +69,57 @@ class Service:
         for sign in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(sign, self._on_signal, sign)
         self._loop.add_signal_handler(signal.SIGHUP, _ignore)  # while the directory is recovered, nothing is open
-        claim = await Claim.take(self._disk, self._place, self._settings.instance)
+        instance_lock = await InstanceLock.acquire(self._disk, self._layout, self._settings.instance)
         log.emit(
-            "started", version=version("deedbox"), instance=self._settings.instance, unclean=claim.unclean,
-            directory=str(self._place.directory), queue=self._settings.broker.queue,
+            "started", version=version("deedbox"), instance=self._settings.instance, unclean=instance_lock.unclean,
+            directory=str(self._layout.directory), queue=self._settings.broker.queue,
         )  # fmt: skip
-        stages = self._start(claim)
+        stages = self._start(instance_lock)
         try:
             await self._until_ended(stages)
         finally:
             await self._end(stages)
         return Exit.OK
 
-    def _start(self, claim: Claim) -> Stages:
+    def _start(self, instance_lock: InstanceLock) -> Stages:
         settings = self._settings
-        repacker = Repacker(self._place.directory)
-        shelf = Shelf(
-            self._disk, self._shelf_settings(), claim.ledger, boot_id=boot_id(), on_sealed=repacker.sealed, guard=claim.check,
+        repacker = Repacker(self._layout.directory)
+        archive_log = ArchiveLog(
+            self._disk, self._archive_log_settings(), instance_lock.ledger, boot_id=boot_id(), on_sealed=repacker.sealed, guard=instance_lock.check,
         )  # fmt: skip
-        for path in claim.deferred:
-            shelf.adopt(path)
-        appender = Appender(shelf)
-        pace = Pace(
+        for path in instance_lock.deferred:
+            archive_log.adopt(path)
+        appender = Appender(archive_log)
+        ingest_settings = IngestSettings(
             BatchLimits(settings.batch.count, settings.batch.bytes, settings.batch.linger_s),
-            settings.prefetch, claim.unclean, claim.unsettled, settings.broker.watchdog_s,
+            settings.prefetch, instance_lock.unclean, instance_lock.unsettled, settings.broker.watchdog_s,
         )  # fmt: skip
         recent = Recent(
-            self._disk, self._place.directory, settings.instance, shelf.own, shelf.keep_begins, claim.settled_sequence
+            self._disk,
+            self._layout.directory,
+            settings.instance,
+            archive_log.own,
+            archive_log.keep_begins,
+            instance_lock.settled_sequence,
         )
         deduplicator = Deduplicator(DESCRIBERS[settings.archive.describe], recent)
-        ingest = Ingest(Broker(settings.topology), appender, deduplicator, pace)
-        stats = Stats(ingest, appender, self._place.directory)
-        health = Health(self._place.directory, settings.instance)
+        ingest = Ingest(Broker(settings.topology), appender, deduplicator, ingest_settings)
+        stats = Stats(ingest, appender, self._layout.directory)
+        health = Health(self._layout.directory, settings.instance)
         watches = [
-            appender.run_timer(), stats.run(settings.service.stats_s, health), _adopt_orphans(claim), repacker.run(),
+            appender.run_timer(), stats.run(settings.service.stats_s, health), _adopt_orphans(instance_lock), repacker.run(),
         ]  # fmt: skip
         tasks = [asyncio.create_task(watch) for watch in watches]
-        stages = Stages(claim, appender, ingest, stats, health, asyncio.create_task(ingest.run()), tasks)
+        stages = Stages(instance_lock, appender, ingest, stats, health, asyncio.create_task(ingest.run()), tasks)
         self._loop.add_signal_handler(signal.SIGHUP, _seal, stages)
         return stages
 
-    def _shelf_settings(self) -> ShelfSettings:
+    def _archive_log_settings(self) -> ArchiveLogSettings:
         settings, roll = self._settings, self._settings.roll
         policy = RollPolicy(roll.bytes, roll.age_s, roll.events, roll.align_s)
-        return ShelfSettings(
+        return ArchiveLogSettings(
             settings.instance,
-            self._place,
+            self._layout,
             policy,
             unacknowledged_max(settings.prefetch),
             settings.archive.free_bytes_min,
@@ -172,10 +177,10 @@ class Service:
     async def _close(self, stages: Stages) -> None:
         await asyncio.gather(*stages.sealing, *stages.watches, return_exceptions=True)
         await stages.appender.close()
-        await asyncio.to_thread(stages.claim.end, stages.ingest.consumed, stages.ingest.settled)
+        await asyncio.to_thread(stages.instance_lock.end, stages.ingest.consumed, stages.ingest.settled)
         await stages.stats.last_look()  # its thread would hold up the end of the process
         await stages.health.write(stages.stats.state() | {"state": "stopped"})
-        stages.claim.release()
+        stages.instance_lock.release()
 
 
 def _ignore() -> None:
@@ -188,11 +193,11 @@ def _seal(stages: Stages) -> None:
     task.add_done_callback(stages.sealing.discard)
 
 
-async def _adopt_orphans(claim: Claim) -> None:
+async def _adopt_orphans(instance_lock: InstanceLock) -> None:
     disk = Disk()  # that of the service belongs to the writer thread
     while True:
         await asyncio.sleep(ORPHANS_S)
-        await asyncio.to_thread(claim.recover_others, disk)
+        await asyncio.to_thread(instance_lock.recover_others, disk)
 
 
 def leave_now(exit: Exit) -> None:

@@ -13,7 +13,7 @@ from consumer.cli import app as cli
 from consumer.config.sections import TYPES, Settings
 from consumer.errors import Exit
 from consumer.log import CATALOGUE
-from tests.support.shelves import event, shelf
+from tests.support.archive_logs import archive_log, event
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -62,7 +62,7 @@ def test_every_target_of_the_makefile_that_the_readme_names_exists() -> None:
 def test_the_python_of_the_readme_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append([event(1)._replace(type="compute.x", body=b'{"payload":{"vcpus":8}}'), event(2)])
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
@@ -71,7 +71,7 @@ def test_the_python_of_the_readme_runs(
 
 
 def test_the_searches_of_the_readme_are_commands(tmp_path: Path) -> None:
-    shelf(tmp_path / "DIR").append([event(1)])
+    archive_log(tmp_path / "DIR").append([event(1)])
     commands = re.findall(r"^deedbox (search .*)$", README, re.MULTILINE)
     assert len(commands) == 2
     for command in commands:

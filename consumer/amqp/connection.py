@@ -23,7 +23,7 @@ from yarl import URL
 from consumer import log
 from consumer.amqp.ack import ack_frame
 from consumer.amqp.declare import declare
-from consumer.amqp.errors import LOST, connection_verdict, faults, raise_if_ours, reason_of
+from consumer.amqp.errors import LOST, connection_verdict, raise_if_ours, reason_of, translate_errors
 from consumer.amqp.fallback import of_library
 from consumer.amqp.receive import DeliveryReader, Sink, detached_reader
 from consumer.amqp.tls import tls_context
@@ -97,7 +97,11 @@ class Session:
         Raises Retry or Fatal.
         """
         # One request at a time: between the cancel and the answer to consume, another request would make a second consumer.
-        async with self._one_request, faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
+        async with (
+            self._one_request,
+            translate_errors(Exit.QUEUE, f"queue {self.queue!r}"),
+            asyncio.timeout(CONNECT_S_MAX),
+        ):
             if prefetch <= self.prefetch:
                 return  # the other request was for more
             await self._cancel()
@@ -179,7 +183,7 @@ class Session:
 
     async def messages_ready(self) -> int:
         """How many messages wait in the queue. Raises Retry."""
-        async with faults(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
+        async with translate_errors(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(CONNECT_S_MAX):
             channel = self._connection.channel(publisher_confirms=False)
             await channel.initialize()
             try:

@@ -9,7 +9,7 @@ import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 
 from consumer import log
-from consumer.amqp.errors import faults
+from consumer.amqp.errors import translate_errors
 from consumer.amqp.topology import Topology
 from consumer.errors import Exit
 
@@ -25,7 +25,7 @@ async def declare(connection: AbstractConnection, channel: AbstractChannel, topo
         created.append("queue")
     queue = await _declare_queue(channel, topology)
     for key in topology.bindings:
-        async with faults(Exit.EXCHANGE, f"binding to exchange {topology.exchange!r}"):
+        async with translate_errors(Exit.EXCHANGE, f"binding to exchange {topology.exchange!r}"):
             await queue.bind(topology.exchange, key, arguments=dict(topology.binding_arguments) or None)
     result = queue.declaration_result
     log.emit(
@@ -39,7 +39,7 @@ async def declare(connection: AbstractConnection, channel: AbstractChannel, topo
 
 async def _exists(connection: AbstractConnection, queue: str = "", exchange: str = "") -> bool:
     """Whether it is there. Any other answer than "not found" is left to the declaration, which reports it better."""
-    async with faults(Exit.QUEUE, f"queue {queue!r}" if queue else f"exchange {exchange!r}"):
+    async with translate_errors(Exit.QUEUE, f"queue {queue!r}" if queue else f"exchange {exchange!r}"):
         channel = connection.channel(publisher_confirms=False)
         await channel.initialize()
         try:
@@ -56,7 +56,7 @@ async def _exists(connection: AbstractConnection, queue: str = "", exchange: str
 
 
 async def _declare_exchange(channel: AbstractChannel, topology: Topology) -> None:
-    async with faults(Exit.EXCHANGE, f"exchange {topology.exchange!r}"):
+    async with translate_errors(Exit.EXCHANGE, f"exchange {topology.exchange!r}"):
         await channel.declare_exchange(
             topology.exchange, topology.exchange_type, durable=True, passive=topology.declare != "all",
             arguments=dict(topology.exchange_arguments) or None,
@@ -64,7 +64,7 @@ async def _declare_exchange(channel: AbstractChannel, topology: Topology) -> Non
 
 
 async def _declare_queue(channel: AbstractChannel, topology: Topology) -> AbstractQueue:
-    async with faults(Exit.QUEUE, f"queue {topology.queue!r}"):
+    async with translate_errors(Exit.QUEUE, f"queue {topology.queue!r}"):
         return await channel.declare_queue(
             topology.queue, durable=True, passive=topology.declare == "none",
             arguments=topology.all_queue_arguments() or None,

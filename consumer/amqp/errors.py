@@ -15,7 +15,7 @@ from consumer.errors import DeedboxError, Exit, Fatal, Retry
 LOST = (aiormq.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
 
 
-class faults:  # noqa: N801 -- used as a statement: `async with faults(...)`
+class translate_errors:  # noqa: N801 -- used as a statement: `async with translate_errors(...)`
     """What the library raises, as verdicts that name the thing it was about."""
 
     def __init__(self, exit: Exit, what: str) -> None:

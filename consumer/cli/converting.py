@@ -9,10 +9,10 @@ from pathlib import Path
 from codec.event import Event
 from codec.foreign.resync import Skipped
 from consumer.archive.counted import counted
-from consumer.archive.writing.archive_log import Shelf, ShelfSettings
-from consumer.archive.writing.instance_lock import Claim
+from consumer.archive.layout import Layout
+from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
+from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.archive.writing.rolling import RollPolicy
-from consumer.archive.writing.writer import Place
 from consumer.cli.progress import progress
 from consumer.convert.exports import Report, export
 from consumer.convert.imports import ARCHIVE, events_of, format_of
@@ -32,16 +32,18 @@ FAULTS_SHOWN = 10  # of those that follow each other, the first ones are named a
 
 def import_files(paths: Sequence[Path], format: str, directory: Path, instance: str, say: Say, complain: Say) -> Exit:
     """Archive the events of files durably; DAMAGED if a file holds something that is no event."""
-    place = Place(directory)
-    claim = asyncio.run(Claim.take(Disk(), place, instance))
-    shelf = Shelf(Disk(), ShelfSettings(instance, place, RollPolicy(ROLL_BYTES), window=0), claim.ledger)
+    layout = Layout(directory)
+    instance_lock = asyncio.run(InstanceLock.acquire(Disk(), layout, instance))
+    archive_log = ArchiveLog(
+        Disk(), ArchiveLogSettings(instance, layout, RollPolicy(ROLL_BYTES), window=0), instance_lock.ledger
+    )
     told = Exit.OK
     try:
         for path in _files(paths):
             found = _Counted(path, format, complain)
             try:
                 _check_format(path, format)
-                _archive(found, shelf, path)
+                _archive(found, archive_log, path)
             except StorageFault as fault:
                 what = (
                     f"{fault.what}; {counted(found.archived, 'event')} of {path} are archived, and nothing after them"
@@ -59,9 +61,9 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
             say(f"{path}: {counted(found.count, 'event')}{skipped}")
             told = Exit.DAMAGED if found.gaps else told
     finally:
-        shelf.roll("stop")
-        claim.end(consumed=False)
-        claim.release()
+        archive_log.roll("stop")
+        instance_lock.end(consumed=False)
+        instance_lock.release()
     return told
 
 
@@ -76,10 +78,10 @@ def _check_format(path: Path, format: str) -> None:
         raise DeedboxError(what, f"use --format {found}")
 
 
-def _archive(found: "_Counted", shelf: Shelf, path: Path) -> None:
+def _archive(found: "_Counted", archive_log: ArchiveLog, path: Path) -> None:
     with progress(path.name, path.stat().st_size) as advance:
         for batch in _batches(found.events()):
-            shelf.append(batch)
+            archive_log.append(batch)
             found.archived += len(batch)
             advance(sum(len(event.body) for event in batch))
 

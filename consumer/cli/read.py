@@ -57,9 +57,9 @@ def search(
     Status 1 if something could not be read; what can be read is found nevertheless.
     Examples: `deedbox search DIR --since 2h --type 'compute.*'`, `deedbox search DIR --where 'payload.size>=10' --count`.
     """
-    from consumer.cli.reading import Answer, show_search
+    from consumer.cli.reading import OutputOptions, show_search
 
-    answer = Answer(order, limit, count, explain, format, zone_of(local), workers)
+    answer = OutputOptions(order, limit, count, explain, format, zone_of(local), workers)
     return show_search(paths, filters.query(local), answer, print, complain)
 
 

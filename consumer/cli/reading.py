@@ -32,7 +32,7 @@ FOLLOW_S = 0.25  # how late a change is seen that no backend told of
 
 
 @dataclass(frozen=True)
-class Answer:
+class OutputOptions:
     """How `search` answers."""
 
     order: str = "asc"
@@ -44,7 +44,7 @@ class Answer:
     workers: int | None = None
 
 
-def show_search(paths: Sequence[Path], query: Query, answer: Answer, say: Say, complain: Say) -> Exit:
+def show_search(paths: Sequence[Path], query: Query, answer: OutputOptions, say: Say, complain: Say) -> Exit:
     """Print what is found; OK, or DAMAGED if something could not be read."""
     if answer.limit is not None and answer.limit < 0:
         raise Fatal(Exit.SETTINGS, f"--limit {answer.limit}", "name a number from 0 on")

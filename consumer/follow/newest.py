@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codec.event import Event
 from consumer.archive import naming
-from consumer.archive.reading.catalog import Entry, Wanted, look_up
+from consumer.archive.reading.catalog import ArchiveMatch, Wanted, look_up
 from consumer.archive.reading.reader import Batch
 from consumer.errors import DeedboxError
 from consumer.query.query import Query
@@ -28,7 +28,7 @@ class Candidate:
 
     path: Path
     id: naming.ArchiveId
-    entry: Entry | None = None
+    entry: ArchiveMatch | None = None
 
     @property
     def bound(self) -> _Key:

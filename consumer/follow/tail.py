@@ -21,7 +21,7 @@ from consumer.follow.newest import Candidate, Newest, shown
 from consumer.follow.streams import Stream, Streams
 from consumer.query.query import Judge, Query
 from consumer.query.search import Found
-from consumer.watch.backends import Backend
+from consumer.watch.backend import Backend
 
 _OURS = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # errors of this process or machine: they say nothing of an archive
 

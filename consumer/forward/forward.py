@@ -27,7 +27,8 @@ from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
 from consumer.forward.messages import Messages, shown
 from consumer.forward.state import WatchState
-from consumer.watch.backends import Backend, choose
+from consumer.watch.backend import Backend
+from consumer.watch.backends import choose
 from consumer.watch.follower import Follower
 from consumer.watch.lines import Line
 from consumer.watch.paths import directories_of

@@ -41,7 +41,7 @@ class Archive(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class IngestSettings:
     """How ingest waits. `narrow`: lives before this one that ended without a stop or a commit.
 
     `unsettled`: messages that earlier lives archived may come again.
@@ -75,15 +75,15 @@ class Generation:
     """From `consume` to the end of the channel."""
 
     def __init__(
-        self, session: Session, batches: Batches, archive: Archive, deduplicator: Deduplicator, pace: Pace
+        self, session: Session, batches: Batches, archive: Archive, deduplicator: Deduplicator, settings: IngestSettings
     ) -> None:
         self.session, self.batches = session, batches
         self.commits = 0  # acknowledged ones
         self.consumed = False
         self.settled = False  # all that was received is archived, and the broker has taken its acknowledgement
-        self._archive, self._deduplicator, self._pace = archive, deduplicator, pace
+        self._archive, self._deduplicator, self._settings = archive, deduplicator, settings
         self._acknowledged = True
-        waits_s = (pace.retry_s, pace.retry_s_max)
+        waits_s = (settings.retry_s, settings.retry_s_max)
         self.holding = Holding(batches, archive, session.queue, session.delivery_limit, waits_s)
         self._committed = asyncio.Event()
         self._fatal: Fatal | None = None
@@ -157,8 +157,11 @@ class Generation:
     async def _widen(self) -> None:
         """After an unclean end: the full window, once something has been committed."""
         await self._committed.wait()
-        if self.session.prefetch < self._pace.prefetch and self._deduplicator.delivery_count_max < DELIVERY_COUNT_WARN:
-            await self.session.consume(self._pace.prefetch)
+        if (
+            self.session.prefetch < self._settings.prefetch
+            and self._deduplicator.delivery_count_max < DELIVERY_COUNT_WARN
+        ):
+            await self.session.consume(self._settings.prefetch)
             log.emit("widened", generation=self.session.generation, prefetch=self.session.prefetch)
 
     async def _watch(self, counters: Counters, stalled_before: bool) -> None:
@@ -172,7 +175,7 @@ class Generation:
                 self.batches.keep_alive(self.session.reader.beat)
             quiet_since = max(quiet_since, self.session.reader.last_content)
             idle_s = loop.time() - quiet_since
-            if idle_s < self._pace.watchdog_s:
+            if idle_s < self._settings.watchdog_s:
                 continue
             quiet_since = loop.time()
             if messages := await self.session.messages_ready():
@@ -196,9 +199,9 @@ class Generation:
     async def _on_fault(self, batch: Batch, fault: StorageFault) -> None:
         await self.holding.on_fault(batch, fault)
         prefetch = self.session.prefetch
-        if self._window_is_held() and not self.batches.blocked and prefetch < self._pace.prefetch:
+        if self._window_is_held() and not self.batches.blocked and prefetch < self._settings.prefetch:
             # After an unclean end the window is small, and what is set aside is in it.
-            await self.session.consume(wider(prefetch, self._pace.prefetch))
+            await self.session.consume(wider(prefetch, self._settings.prefetch))
 
     def _on_stall(self, messages: int, idle_s: float, again: bool) -> None:
         queue = self.session.queue

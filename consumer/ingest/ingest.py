@@ -17,7 +17,7 @@ from consumer.amqp.connection import Broker, Session
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 from consumer.ingest.batches import Batches
 from consumer.ingest.dedupe import Deduplicator
-from consumer.ingest.generation import Archive, Counters, Generation, Pace
+from consumer.ingest.generation import Archive, Counters, Generation, IngestSettings
 
 NARROW_MAX = 6  # a window divided by 4096 is one message, whatever it was
 ENDS = {Exit.STALLED, Exit.WRITER, Exit.INSTANCE}  # a new connection would not help
@@ -27,17 +27,17 @@ HELD_BATCHES = 4  # bytes held, at most, in batches of the largest size
 class Ingest:
     """From a broker to an archive."""
 
-    def __init__(self, broker: Broker, archive: Archive, deduplicator: Deduplicator, pace: Pace) -> None:
+    def __init__(self, broker: Broker, archive: Archive, deduplicator: Deduplicator, settings: IngestSettings) -> None:
         self._state, self._reason = "connecting", ""
         self.counters = Counters()
         self.generation: Generation | None = None
         self.deduplicator = deduplicator
-        self._broker, self._archive, self._pace = broker, archive, pace
-        self._narrow = pace.narrow
-        self._retry_s = self._pause_s = pace.retry_s
+        self._broker, self._archive, self._settings = broker, archive, settings
+        self._narrow = settings.narrow
+        self._retry_s = self._pause_s = settings.retry_s
         self._stopping = asyncio.Event()
         self._consumed = self._stalled = False
-        self.settled = not pace.unsettled  # nothing that is archived comes again
+        self.settled = not settings.unsettled  # nothing that is archived comes again
 
     @property
     def state(self) -> str:
@@ -77,7 +77,7 @@ class Ingest:
                     generation.holding.reason,
                 )  # another delivery would bring a message nearer to its limit for nothing
                 await self._until_disk_takes(generation.holding.unproven)
-            elif not generation.commits and time.monotonic() - begun < self._pace.retry_s_max:
+            elif not generation.commits and time.monotonic() - begun < self._settings.retry_s_max:
                 await self._wait_longer()
 
     async def stop(self) -> None:
@@ -100,7 +100,7 @@ class Ingest:
         while not self._stopping.is_set():
             attempt += 1
             log.emit("connecting", broker=self._broker.shown, attempt=attempt)
-            batches = Batches(self._pace.limits, HELD_BATCHES * self._pace.limits.bytes)
+            batches = Batches(self._settings.limits, HELD_BATCHES * self._settings.limits.bytes)
             try:
                 session = await self._unless_stopped(self._broker.open(batches.put))
             except DeedboxError as error:
@@ -113,7 +113,7 @@ class Ingest:
             if session is not None and self._stopping.is_set():
                 await session.release()  # told to stop in the moment in which it opened: nobody else knows of it
             elif session is not None:
-                return Generation(session, batches, self._archive, self.deduplicator, self._pace)
+                return Generation(session, batches, self._archive, self.deduplicator, self._settings)
         return None
 
     async def _unless_stopped(self, opening: Coroutine[Any, Any, Session]) -> Session | None:
@@ -132,7 +132,7 @@ class Ingest:
     async def _wait_longer(self) -> None:
         """Wait before the next attempt, longer each time until something works, and never in step with others."""
         await self._sleep(self._retry_s * random.uniform(0.5, 1.0))
-        self._retry_s = min(2 * self._retry_s, self._pace.retry_s_max)
+        self._retry_s = min(2 * self._retry_s, self._settings.retry_s_max)
 
     async def _sleep(self, wait_s: float) -> None:
         try:
@@ -144,7 +144,7 @@ class Ingest:
         """Run a generation to its end, and leave nothing of it behind. Gives the fault of the disk that ended it."""
         self.generation, self._state = generation, "consuming"
         try:
-            await generation.run(max(1, self._pace.prefetch >> 2 * self._narrow), self.counters, self._stalled)
+            await generation.run(max(1, self._settings.prefetch >> 2 * self._narrow), self.counters, self._stalled)
         except StorageFault as fault:
             self._state, self._reason = "paused", str(fault)
             self.counters.returned += self.held
@@ -173,7 +173,7 @@ class Ingest:
         self.settled = generation.settled and (self.settled or self.deduplicator.forgotten)
         self._stalled = generation.session.stalled
         if generation.commits:
-            self._narrow, self._retry_s, self._pause_s = 0, self._pace.retry_s, self._pace.retry_s
+            self._narrow, self._retry_s, self._pause_s = 0, self._settings.retry_s, self._settings.retry_s
         elif generation.batches.received:
             self._narrow = min(self._narrow + 1, NARROW_MAX)
 
@@ -191,7 +191,7 @@ class Ingest:
         started = time.monotonic()
         while not self._stopping.is_set():
             await self._sleep(self._pause_s)
-            self._pause_s = min(2 * self._pause_s, self._pace.retry_s_max)
+            self._pause_s = min(2 * self._pause_s, self._settings.retry_s_max)
             try:
                 await self._archive.probe(size)
             except StorageFault as fault:

@@ -13,7 +13,7 @@ from typing import Literal
 from codec.errors import Corrupt
 from codec.event import Event
 from consumer.archive.position import Position
-from consumer.archive.reading.catalog import Entry, Wanted, copies_of, look_at
+from consumer.archive.reading.catalog import ArchiveMatch, Wanted, copies_of, look_at
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import Tombstones, add_tombstones, remove_tombstones
 from consumer.disk.durable import Disk
@@ -62,7 +62,7 @@ class Hits:
     name: Name
     archive: str
     events: dict[int, Event]
-    copies: list[Entry]
+    copies: list[ArchiveMatch]
 
     def positions(self) -> Iterator[tuple[str, Event]]:
         """Position and event of each."""
@@ -115,7 +115,7 @@ def _marked_with(paths: Sequence[Path], id: str, first: str, faults: list[str]) 
                 yield from (f"{entry.id}:{number}" for number, event in read.events if event.duplicate == first)
 
 
-def _events(entry: Entry, hidden: Tombstones, name: Name, deleted: bool, faults: list[str]) -> dict[int, Event]:
+def _events(entry: ArchiveMatch, hidden: Tombstones, name: Name, deleted: bool, faults: list[str]) -> dict[int, Event]:
     """The named events of one file, by their numbers."""
     found: dict[int, Event] = {}
     for batch in entry.batches:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from codec.event import Event
 from consumer.archive.counted import counted
-from consumer.archive.reading.catalog import Entry, entries
+from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
 from consumer.query.merge import Key, Merge, Numbered, Run
@@ -143,7 +143,7 @@ class Search:
                 self._note(read)
                 yield job, read.events
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, entry: ArchiveMatch) -> None:
         self.archives += 1
         self.bytes += entry.size
         self.bytes_read += entry.bytes_read

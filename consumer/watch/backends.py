@@ -7,37 +7,13 @@ and a fall-back is logged: nothing is replaced in silence.
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Protocol
 
 from consumer import log
 from consumer.errors import Exit, Fatal
+from consumer.watch.backend import EVERYWHERE, Backend
 from consumer.watch.renames import Change
 
 POLL_S = 0.5
-EVERYWHERE = None  # of `dirty`: anything may have happened
-
-
-class Backend(Protocol):
-    """Tells which of the directories it was given have seen something."""
-
-    name: str
-    priority: int
-    sees_ends: bool  # of writing: without, a file that still grows is not told of
-
-    def arm(self, directories: Collection[Path], /) -> bool:
-        """Watch these directories and no others; whether one is watched that was not before: look at it again."""
-
-    def dirty(self, timeout_s: float) -> set[Path] | None:
-        """Directories in which something happened, as soon as there are some; EVERYWHERE after a loss."""
-
-    def changes(self) -> list[Change] | None:
-        """The renames and removals since the last call, in their order; None if some may not have been seen."""
-
-    def interrupt(self) -> None:
-        """End a `dirty` that waits, from another thread."""
-
-    def close(self) -> None:
-        """Watch nothing any more."""
 
 
 class Polling:

@@ -16,7 +16,7 @@ from time import monotonic
 from asyncinotify import Event, Mask, Watch
 from asyncinotify import Inotify as Kernel
 
-from consumer.watch.backends import EVERYWHERE
+from consumer.watch.backend import EVERYWHERE
 from consumer.watch.renames import Change
 
 _ENDS = (

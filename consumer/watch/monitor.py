@@ -17,7 +17,8 @@ from pathlib import Path
 from time import monotonic
 
 from consumer import log
-from consumer.watch.backends import EVERYWHERE, Backend, choose
+from consumer.watch.backend import EVERYWHERE, Backend
+from consumer.watch.backends import choose
 from consumer.watch.snapshot import Kind, Snapshot, changes, settled, take
 
 IGNORED = ("*~", "*#", ".#*", "*.swp", "*.swpx", ".*.swx", "SCCS", ".svn", "4913", ".gitignore")

@@ -18,7 +18,7 @@ from consumer.query.query import Query, make_query
 from consumer.query.search import Search
 from tests.bench.contestants import say
 from tests.bench.load import header
-from tests.support.shelves import START_US, shelf
+from tests.support.archive_logs import START_US, archive_log
 
 BATCH, PER_S, TYPES = 2000, 10_000, 20
 SCANNED = 4  # archives for those who must read all they are given
@@ -52,7 +52,7 @@ def fill(directory: Path, archives: int, mib: int) -> None:
     """Make what is missing."""
     if len(find_archives([directory])) >= archives:
         return
-    one = shelf(directory, bytes_max=mib << 20)
+    one = archive_log(directory, bytes_max=mib << 20)
     serial, sealed = 0, 0
     while sealed < archives:
         if reason := one.due():

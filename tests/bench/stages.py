@@ -13,17 +13,17 @@ from codec.event import Event
 from consumer.amqp.delivery import Delivery, describe
 from consumer.amqp.receive import Splitter
 from consumer.archive.checking.verify import verify
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import cat_archives
 from consumer.archive.writing import recovery
 from consumer.archive.writing.recent_events import Recent
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.ingest.batcher import Batcher, BatchLimits
 from tests.bench.load import bodies
 from tests.bench.replay import deliveries
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 COUNT, BATCH = 20_000, 2000
 
@@ -86,13 +86,13 @@ def reading(size: int, count: int) -> dict[str, float]:
     events = [describe(delivery) for chunk in _split(raw) for delivery in chunk]
     directory = Path(tempfile.mkdtemp(prefix="deedbox-bench-"))
     try:
-        one = shelf(directory)
+        one = archive_log(directory)
         for at in range(0, count, BATCH):
             one.append(events[at : at + BATCH])
         assert one.writer is not None
         path, stored = one.writer.path, one.writer.fill.bytes
         one.writer.abandon()
-        recovered_s = seconds_of(lambda: recovery.recover(Disk(), Place(directory), path), times=1)
+        recovered_s = seconds_of(lambda: recovery.recover(Disk(), Layout(directory), path), times=1)
         records = one.writer.index.raw / 1e6
         verify_s = seconds_of(lambda: list(verify([directory])), times=2)
         with Path("/dev/null").open("wb") as nowhere:
@@ -114,7 +114,7 @@ def starting(archives: int) -> tuple[float, float]:
     """Seconds to find the last sequence, and to recall the last window, in a directory of so many archives."""
     directory = Path(tempfile.mkdtemp(prefix="deedbox-bench-"))
     try:
-        one = shelf(directory)
+        one = archive_log(directory)
         one.append(some(0, 100))
         one.roll("count")
         (sealed,) = find_archives([directory])

@@ -24,7 +24,7 @@ from codec.limits import UNPACKED_BYTES_MAX
 from codec.parts import check_of
 from codec.profiles import RECORD_BYTES
 from tests.support import archives
-from tests.support.shelves import START_US, shelf, some
+from tests.support.archive_logs import START_US, archive_log, some
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -100,7 +100,7 @@ def test_an_archive_of_94_kB_does_not_take_gigabytes(tmp_path: Path, command: tu
 def test_memory_is_bounded_by_the_largest_event(tmp_path: Path, command: tuple[str, ...]) -> None:
     """Its body is held once, and its JSON line beside it where it is printed."""
     size = 96 * MIB
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append([*some(0, 3), some(3, 1)[0]._replace(body=b"text" * (size // 4)), *some(4, 2)])
     one.roll("test")
     ended = run(*command, tmp_path / "archive", address_space=2048 * MIB, out=False)
@@ -122,7 +122,7 @@ def test_a_sparse_footer_is_not_read(tmp_path: Path) -> None:
 def test_a_sparse_open_archive_does_not_end_the_start(tmp_path: Path) -> None:
     """Gigabytes of holes were read whole, to be kept aside."""
     directory = tmp_path / "archive"
-    one = shelf(directory, instance="import")
+    one = archive_log(directory, instance="import")
     one.append(some(0, 3))
     assert one.writer is not None
     one.writer.abandon()

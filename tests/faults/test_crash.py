@@ -9,16 +9,16 @@ import pytest
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.checking.verify import verify
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.watermark import read_watermark
 from consumer.archive.writing import orphans
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support import archives
+from tests.support.archive_logs import archive_log, some
 from tests.support.disk import PowerCut, ShadowDisk
-from tests.support.shelves import shelf, some
 
 BATCHES = [(0, 3), (3, 1), (4, 5), (9, 2), (11, 4), (15, 1)]  # first serial and count; the third rolls
 
@@ -27,7 +27,7 @@ def life(disk: ShadowDisk, directory: Path) -> list[Event]:
     """Append, roll by count, seal; gives the events whose append returned: those that would be acknowledged."""
     durable: list[Event] = []
     try:
-        one = shelf(directory, disk, events_max=9)
+        one = archive_log(directory, disk, events_max=9)
         for first, count in BATCHES:
             try:
                 one.append(some(first, count))
@@ -56,7 +56,7 @@ STEPS = range(1, steps() + 1)
 def recovered(directory: Path) -> list[Event]:
     """What the next life finds."""
     ledger = Ledger(Disk(), directory, "one")
-    findings = list(orphans.recover_own(Disk(), Place(directory), ledger, "one"))
+    findings = list(orphans.recover_own(Disk(), Layout(directory), ledger, "one"))
     assert all(finding.outcome in ("sealed", "empty") for finding in findings)
     assert not list(directory.glob("*.open"))
     return archives.events(directory)
@@ -65,7 +65,7 @@ def recovered(directory: Path) -> list[Event]:
 def test_the_order_is_append_sync_directory_and_then_the_promise(tmp_path: Path) -> None:
     """A new file needs its directory synced before anything in it counts; a later batch only the file."""
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     assert disk.calls == [
         "create", "append", "sync", "sync_directory", "overwrite", "replace", "append", "sync_directory",
@@ -190,9 +190,9 @@ def test_a_process_killed_at_any_step_and_a_power_cut_in_the_next_life_lose_noth
     disk.fail_at, disk.unsynced = 0, {}
     ledger = Ledger(disk, before, "one")
     assert all(
-        finding.outcome in ("sealed", "empty") for finding in orphans.recover_own(disk, Place(before), ledger, "one")
+        finding.outcome in ("sealed", "empty") for finding in orphans.recover_own(disk, Layout(before), ledger, "one")
     )
-    shelf(before, disk).append(some(50, 1))
+    archive_log(before, disk).append(some(50, 1))
     _release(before)
     found = recovered(disk.after_power_cut(tmp_path / "after"))
     assert found[: len(durable)] == durable

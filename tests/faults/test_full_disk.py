@@ -11,9 +11,9 @@ import pytest
 
 from consumer.archive.checking.verify import verify
 from tests.support import archives
+from tests.support.archive_logs import archive_log, event
 from tests.support.mounts import small_ext4
 from tests.support.process import Deedbox
-from tests.support.shelves import event, shelf
 from tests.support.wire import WirePublisher
 
 MESSAGES = 3000
@@ -147,7 +147,7 @@ def test_an_export_to_a_disk_that_is_full_names_the_file_and_leaves_none(
     disk: Path, tmp_path: Path, format: str
 ) -> None:
     """`a file: No space left on device`; and the threads of Parquet's writer could abort the process."""
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     for serial in range(30):
         one.append([event(serial)._replace(body=os.urandom(1 << 20))])
     one.roll("test")

@@ -15,8 +15,8 @@ import pytest
 from codec.event import Event
 from consumer.query import Search
 from consumer.query.query import Query, make_query
+from tests.support.archive_logs import START_US
 from tests.support.archive_sets import IDS, TAGS, TIMES, TYPES, ArchiveSet, Held
-from tests.support.shelves import START_US
 
 QUERIES = 12  # a set
 Test = Callable[[Event], bool]

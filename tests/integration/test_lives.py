@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from codec.amqp import Field, encode_header
 from consumer.amqp.delivery import Delivery, describe
 from consumer.archive import naming
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.writing import orphans
-from consumer.archive.writing.archive_log import Shelf, ShelfSettings
+from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
 from consumer.archive.writing.recent_events import Recent
 from consumer.archive.writing.rolling import RollPolicy
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import Deduplicator
 from tests.support import archives
@@ -55,14 +55,14 @@ class Life:
     """A process from its start to its death: what it archives is durable, and its acknowledgements arrive or not."""
 
     def __init__(self, directory: Path, queue: Queue) -> None:
-        disk, place = Disk(), Place(directory)
+        disk, place = Disk(), Layout(directory)
         lock = disk.take(naming.lock_path(directory, "one"))
         assert lock is not None
         ledger = Ledger(disk, directory, "one")
         list(orphans.recover_own(disk, place, ledger, "one"))
         ledger.update(running=True)
-        self.shelf = Shelf(disk, ShelfSettings("one", place, RollPolicy(events_max=30), WINDOW), ledger)
-        recent = Recent(disk, directory, "one", self.shelf.own, self.shelf.keep_begins)
+        self.archive_log = ArchiveLog(disk, ArchiveLogSettings("one", place, RollPolicy(events_max=30), WINDOW), ledger)
+        recent = Recent(disk, directory, "one", self.archive_log.own, self.archive_log.keep_begins)
         self.deduplicator = Deduplicator(describe, recent)
         self.queue, self._disk, self._lock = queue, disk, lock
         self.unacked: list[Delivery] = []
@@ -77,7 +77,7 @@ class Life:
     def archive(self, count: int) -> None:
         batch = self.unacked[self.received :][:count]
         if batch:
-            self.shelf.append(self.deduplicator.events(batch))
+            self.archive_log.append(self.deduplicator.events(batch))
             self.received += len(batch)
 
     def acknowledge(self, count: int) -> None:
@@ -91,8 +91,8 @@ class Life:
 
     def die(self) -> None:
         self._lose_channel()
-        if self.shelf.writer is not None:
-            self.shelf.writer.abandon()
+        if self.archive_log.writer is not None:
+            self.archive_log.writer.abandon()
         self._disk.close(self._lock)
 
     def _lose_channel(self) -> None:
@@ -139,7 +139,7 @@ def run(directory: Path, lives: list[list[tuple[str, int]]]) -> tuple[Counter[by
         life.receive(WINDOW)
         life.archive(WINDOW)
         life.acknowledge(WINDOW)
-    life.shelf.roll("stop")
+    life.archive_log.roll("stop")
     life.die()
     return Counter(event.body for event in archives.unmarked(directory)), queue.published
 

@@ -15,8 +15,8 @@ from codec import kvp
 from codec.event import Event
 from consumer.amqp.connection import Session
 from consumer.archive.writing.appender import Appender
-from consumer.archive.writing.archive_log import Shelf
-from consumer.archive.writing.instance_lock import Claim
+from consumer.archive.writing.archive_log import ArchiveLog
+from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.cli.app import main
 from consumer.disk.durable import Disk
 
@@ -51,13 +51,13 @@ def defect() -> None:
 
 def slow_recovery() -> None:
     """The recovery at the start takes seconds, as that of a large archive does."""
-    recover = Claim._recover
+    recover = InstanceLock._recover
 
-    def slowly(self: Claim) -> None:
+    def slowly(self: InstanceLock) -> None:
         time.sleep(2 * SYNC_S)
         recover(self)
 
-    Claim._recover = slowly  # type: ignore[method-assign]
+    InstanceLock._recover = slowly  # type: ignore[method-assign]
 
 
 def cancel_that_hangs() -> None:
@@ -76,21 +76,21 @@ def cancel_that_hangs() -> None:
 
 
 def shelf_of_one_thread() -> None:
-    """Once a shelf has a writer thread, the process ends if another thread touches what changes in it."""
+    """Once a archive_log has a writer thread, the process ends if another thread touches what changes in it."""
     owned: set[int] = set()
-    begin, get = Appender.__init__, Shelf.__getattribute__
+    begin, get = Appender.__init__, ArchiveLog.__getattribute__
 
-    def begin_owned(appender: Appender, shelf: Shelf) -> None:
-        begin(appender, shelf)
-        owned.add(id(shelf))
+    def begin_owned(appender: Appender, archive_log: ArchiveLog) -> None:
+        begin(appender, archive_log)
+        owned.add(id(archive_log))
 
-    def guarded(shelf: Shelf, name: str) -> Any:
-        if name in CHANGING and id(shelf) in owned and threading.current_thread().name != "writer":
+    def guarded(archive_log: ArchiveLog, name: str) -> Any:
+        if name in CHANGING and id(archive_log) in owned and threading.current_thread().name != "writer":
             os._exit(TOUCHED)
-        return get(shelf, name)
+        return get(archive_log, name)
 
     Appender.__init__ = begin_owned  # type: ignore[method-assign]
-    Shelf.__getattribute__ = guarded  # type: ignore[method-assign]
+    ArchiveLog.__getattribute__ = guarded  # type: ignore[method-assign]
 
 
 ALTERATIONS: dict[str, Callable[[], None]] = {

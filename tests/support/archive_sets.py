@@ -5,18 +5,18 @@ from random import Random
 from typing import NamedTuple
 
 from codec.event import TIME_US_MAX, TIME_US_MIN, Event
+from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId, parse_sealed
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
-from consumer.archive.writing.archive_log import Shelf
+from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.archive.writing.recovery import recover
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
+from tests.support.archive_logs import START_US, archive_log
 from tests.support.rewriting import rewrite
 from tests.support.rolling import Unsynced
-from tests.support.shelves import START_US, shelf
 
 IDS = (
     "",
@@ -54,7 +54,7 @@ class ArchiveSet:
         self.held: list[Held] = []
         self._disk = Unsynced()
         self._shelves = {
-            name: shelf(directory, self._disk, name) for name in random.sample(INSTANCES, random.randrange(1, 4))
+            name: archive_log(directory, self._disk, name) for name in random.sample(INSTANCES, random.randrange(1, 4))
         }
         self._serial = 0
 
@@ -80,7 +80,7 @@ class ArchiveSet:
             if one.writer is not None:
                 one.writer.abandon()
 
-    def _append(self, one: Shelf) -> None:
+    def _append(self, one: ArchiveLog) -> None:
         events = [self._event() for _ in range(self.random.randrange(1, 12))]
         first = one.writer.index.events if one.writer else 0
         archive = one.append(events).archive
@@ -100,10 +100,10 @@ class ArchiveSet:
             tuple(random.sample(TAGS, random.randrange(3))),
         )  # fmt: skip
 
-    def _roll(self, one: Shelf) -> None:
+    def _roll(self, one: ArchiveLog) -> None:
         one.roll("test")
 
-    def _crash(self, one: Shelf) -> None:
+    def _crash(self, one: ArchiveLog) -> None:
         """The owner dies, perhaps in the middle of a write; another process recovers the archive."""
         if one.writer is None:
             return
@@ -112,13 +112,13 @@ class ArchiveSet:
             raw = path.read_bytes()
             with path.open("ab") as file:
                 file.write(raw[-self.random.randrange(1, 90) :][:50] if self.random.random() < 0.3 else bytes(40))
-        recover(Disk(), Place(self.directory), path)
+        recover(Disk(), Layout(self.directory), path)
 
-    def _given_up(self, one: Shelf) -> None:
+    def _given_up(self, one: ArchiveLog) -> None:
         assert one.writer is not None
         one.writer.abandon()
 
-    def _delete(self, _: Shelf) -> None:
+    def _delete(self, _: ArchiveLog) -> None:
         gone = self.random.sample(self.held, min(len(self.held), self.random.randrange(1, 4)))
         for held in gone:
             (path,) = (path for path in find_archives([self.directory]) if f"{held.archive}.kvp" in path.name)
@@ -126,11 +126,11 @@ class ArchiveSet:
                 add_tombstones(self._disk, archive, [held.number], held.event.id, "2026-11-21T16:15:00.000000Z")
             self.held.remove(held)
 
-    def _compact(self, _: Shelf) -> None:
+    def _compact(self, _: ArchiveLog) -> None:
         for done in compact(self._disk, [self.directory]):
             assert done.outcome in ("compacted", "open", "aside"), done
 
-    def _repack(self, _: Shelf) -> None:
+    def _repack(self, _: ArchiveLog) -> None:
         sealed = [path for path in find_archives([self.directory]) if parse_sealed(path)]
         for path in self.random.sample(sealed, min(1, len(sealed))):
             rewrite(path, self.random.choice([[1000], [1], [5, 2], [13]]))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from codec.amqp import encode_header
 from codec.event import Event, format_time
 from consumer.demo.notifications import notifications
-from tests.support.shelves import START_US
+from tests.support.archive_logs import START_US
 
 
 def notification_mix() -> Iterator[Event]:

@@ -14,9 +14,9 @@ from itertools import count
 from pathlib import Path
 
 from consumer.archive import naming
-from consumer.archive.writing.archive_log import Shelf
+from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.disk.durable import Disk
-from tests.support.shelves import START_US, event, shelf
+from tests.support.archive_logs import START_US, archive_log, event
 
 DAY_US = 86_400_000_000
 
@@ -61,18 +61,18 @@ class Rolling:
                 return self._directory / newest, self._ids[newest]
 
 
-def append(one: Shelf, serial: int) -> None:
+def append(one: ArchiveLog, serial: int) -> None:
     """One event that arrived a day after the one before, and its line."""
     time_us = START_US + serial * DAY_US
     one.append([event(serial)._replace(time_us=time_us, arrived_us=time_us)])
-    print(f"{one.settings.place.directory.name} id-{serial}", flush=True)
+    print(f"{one.settings.layout.directory.name} id-{serial}", flush=True)
 
 
 def main() -> None:
     directory, archives = Path(sys.argv[1]), int(sys.argv[2])
     for number in count():
         place = directory / str(number)
-        one = shelf(place, Unsynced())
+        one = archive_log(place, Unsynced())
         assert one.disk.take(naming.lock_path(place, one.settings.instance)) is not None  # as a service does
         for serial in range(archives):
             append(one, serial)

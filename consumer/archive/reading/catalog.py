@@ -74,7 +74,7 @@ class Wanted:
 
 
 @dataclass
-class Entry:
+class ArchiveMatch:
     """An archive: its batches that may hold what is wanted, and what is wrong with it.
 
     `identity` is None if it could not be opened. `events`: how many are in whole batches, wanted or not.
@@ -91,7 +91,7 @@ class Entry:
     events: int = 0
 
 
-def entries(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[Entry]:
+def entries(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[ArchiveMatch]:
     """The archives below the paths, in order of instance and sequence. What cannot be opened is an entry with a fault.
 
     Of several copies of one archive the one with the most events is taken, and an event is deleted if it is deleted in one of
@@ -104,12 +104,12 @@ def entries(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iter
         yield replace(best, tombstones=Tombstones.union(deleted)) if len(copies) > 1 else best
 
 
-def copies_of(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[list[Entry]]:
+def copies_of(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[list[ArchiveMatch]]:
     """The same with all copies of each archive, at least one."""
     for name, places in _by_name(find_archives(paths)):
         if wanted.archive is not None and name not in (wanted.archive, *places):
             continue
-        found: dict[object, list[Entry]] = {}
+        found: dict[object, list[ArchiveMatch]] = {}
         for entry in _look_up_all(places, paths, wanted, proven):
             found.setdefault(entry.identity or entry.faults[0], []).append(entry)
         yield from found.values()
@@ -131,7 +131,7 @@ def _id_by_head(path: Path) -> naming.ArchiveId | None:
         return None  # the look-up says why
 
 
-def _look_up_all(places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, proven: bool) -> Iterator[Entry]:
+def _look_up_all(places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, proven: bool) -> Iterator[ArchiveMatch]:
     """An entry for each path that can be opened; for one that is gone, those of the paths where its archive may be now."""
     waiting, seen = list(places), set(places)
     for path in waiting:
@@ -154,26 +154,26 @@ def _was_sealed(path: Path) -> bool:
     return naming.parse_open(path) is not None and any(naming.parse_sealed(other) for other in find_again(path))
 
 
-def _unread(path: Path, reason: str) -> Entry:
+def _unread(path: Path, reason: str) -> ArchiveMatch:
     told = reason if reason.startswith(str(path)) else f"{path}: {reason}"
-    return Entry(path, path.name, 0, [], Tombstones(), [told])
+    return ArchiveMatch(path, path.name, 0, [], Tombstones(), [told])
 
 
-def look_up(path: Path, wanted: Wanted, proven: bool = False) -> Entry:
+def look_up(path: Path, wanted: Wanted, proven: bool = False) -> ArchiveMatch:
     """What one archive may hold. Raises OSError, and DeedboxError for tombstones that cannot be read."""
     with open_archive(path) as archive:
         return _entry(archive, wanted, proven)
 
 
-def look_at(path: Path, wanted: Wanted, proven: bool = False) -> Entry:
+def look_at(path: Path, wanted: Wanted, proven: bool = False) -> ArchiveMatch:
     """The same of the file at this path only, also if it is an open archive that was sealed since."""
     with ArchiveFile(path) as archive:
         return _entry(archive, wanted, proven)
 
 
-def _entry(archive: ArchiveFile, wanted: Wanted, proven: bool) -> Entry:
+def _entry(archive: ArchiveFile, wanted: Wanted, proven: bool) -> ArchiveMatch:
     name = str(archive.id or archive.path.name)
-    entry = Entry(archive.path, name, archive.size, [], Tombstones.of(archive), identity=archive.identity)
+    entry = ArchiveMatch(archive.path, name, archive.size, [], Tombstones.of(archive), identity=archive.identity)
     _take(entry, archive, wanted, proven)
     entry.bytes_read = archive.bytes_read
     return entry
@@ -181,12 +181,12 @@ def _entry(archive: ArchiveFile, wanted: Wanted, proven: bool) -> Entry:
 
 def all_batches(archive: ArchiveFile) -> list[Batch]:
     """Every batch that can be found, without its frame."""
-    entry = Entry(archive.path, "", archive.size, [], Tombstones())
+    entry = ArchiveMatch(archive.path, "", archive.size, [], Tombstones())
     _take(entry, archive, Wanted(), proven=False)
     return entry.batches
 
 
-def _take(entry: Entry, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
+def _take(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
     """Batches by the footer if there is one, else from header to header."""
     try:
         if naming.parse_open(archive.path):
@@ -197,7 +197,7 @@ def _take(entry: Entry, archive: ArchiveFile, wanted: Wanted, proven: bool) -> N
         _take_walked(entry, archive, wanted)
 
 
-def _take_walked(entry: Entry, archive: ArchiveFile, wanted: Wanted) -> None:
+def _take_walked(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted) -> None:
     if archive.size == 0 and not archive.live:
         entry.faults.append(f"{archive.path}: at 0: empty file")
     for part in archive.parts(frames=False):
@@ -209,7 +209,7 @@ def _take_walked(entry: Entry, archive: ArchiveFile, wanted: Wanted) -> None:
             entry.faults.append(f"{archive.path}: at {part.offset}: {part}")
 
 
-def _take_indexed(entry: Entry, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
+def _take_indexed(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
     """Batches by the footer. Raises CodecError."""
     index, words_at = _read_index(archive, proven)
     numbers = {number for number, header in enumerate(index.headers) if wanted.spans(header)}

@@ -13,7 +13,7 @@ def is_zeros(piece: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class FileRange:
     """`size` bytes from `offset` on; `read` takes an offset and a size."""
 
     read: Callable[[int, int], bytes]

@@ -19,7 +19,7 @@ from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
 from consumer.archive.counted import counted
 from consumer.archive.listing import find_again
-from consumer.archive.reading.file_range import Stretch, is_zeros
+from consumer.archive.reading.file_range import FileRange, is_zeros
 from consumer.archive.reading.found import Batch, Gap, Part, Seal
 from consumer.disk.durable import is_held, open_regular
 from consumer.disk.locks import is_locked
@@ -197,7 +197,7 @@ class ArchiveFile:
         return Batch(at, header, frame)
 
     def _frame(self, at: int, size: int) -> Iterable[bytes]:
-        return (self.read(at, size),) if size <= _WHOLE_FRAME_MAX else Stretch(self.read, at, size)
+        return (self.read(at, size),) if size <= _WHOLE_FRAME_MAX else FileRange(self.read, at, size)
 
     def _seal(self, at: int, raw: bytes) -> Seal:
         size = footer_size(raw)
@@ -228,7 +228,7 @@ class ArchiveFile:
         return Gap(at, self.size - at, "torn", fault.reason, harmless=isinstance(fault, Truncated))
 
     def _all_zeros(self, at: int) -> bool:
-        return all(map(is_zeros, Stretch(self.read, at, self.size - at)))
+        return all(map(is_zeros, FileRange(self.read, at, self.size - at)))
 
     def _next_part(self, at: int) -> int | None:
         """Where the next batch header or the footer begins that is whole, from `at` on."""

@@ -1,6 +1,6 @@
-"""The async face of the shelf: appends, rolls and probes on one writer thread, never on the loop.
+"""The async face of the archive_log: appends, rolls and probes on one writer thread, never on the loop.
 
-Invariant: what changes in the shelf is touched by its thread alone; the loop reads `snapshot`, which is frozen. An append that has begun is never cancelled half way: cancelling the
+Invariant: what changes in the archive_log is touched by its thread alone; the loop reads `snapshot`, which is frozen. An append that has begun is never cancelled half way: cancelling the
 caller leaves the thread to finish, and the next append waits for it.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from codec.event import Event
-from consumer.archive.writing.archive_log import Shelf
+from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.archive.writing.rolling import next_look_s, roll_reason
 from consumer.archive.writing.writer import Receipt
 from consumer.disk.worker_thread import StepThread
@@ -25,9 +25,9 @@ LOOK_S_MAX = 1.0  # how late a roll by age or clock may be
 class Appender:
     """Append from the event loop."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.snapshot = shelf.snapshot()  # as of the last step; replaced as a whole by the writer thread
-        self._shelf = shelf
+    def __init__(self, archive_log: ArchiveLog) -> None:
+        self.snapshot = archive_log.snapshot()  # as of the last step; replaced as a whole by the writer thread
+        self._shelf = archive_log
         self._thread = StepThread("writer")
 
     async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt:

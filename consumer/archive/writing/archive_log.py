@@ -13,6 +13,7 @@ from codec.archive import Head
 from codec.event import Event
 from codec.watermark import Watermark
 from consumer import log
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_again
 from consumer.archive.naming import OPEN_SUFFIX, ArchiveId
@@ -20,8 +21,8 @@ from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writing import orphans, recovery
 from consumer.archive.writing.recent_events import Own
 from consumer.archive.writing.rolling import Fill, RollPolicy, roll_reason
-from consumer.archive.writing.unsettled import Place as EventPlace
-from consumer.archive.writing.writer import ArchiveWriter, Place, Receipt, Sealed, storage_fault
+from consumer.archive.writing.unsettled import EventPlace
+from consumer.archive.writing.writer import ArchiveWriter, Receipt, Sealed, storage_fault
 from consumer.disk.durable import Disk
 from consumer.disk.probe import PROBE_BYTES, probe
 from consumer.errors import StorageFault
@@ -31,11 +32,11 @@ QUICK_S = 0.1  # a shorter one may be tried again at any time
 
 
 @dataclass(frozen=True, slots=True)
-class ShelfSettings:
+class ArchiveLogSettings:
     """`window`: how many events the broker may hold as unacknowledged; the newest events of each generation, up to this number, are compared with what comes again."""
 
     instance: str
-    place: Place
+    layout: Layout
     policy: RollPolicy
     window: int
     free_bytes_min: int = 0
@@ -51,18 +52,18 @@ class Snapshot:
 
 
 @dataclass
-class Shelf:
+class ArchiveLog:
     """The archives of one instance. The caller holds the instance's lock; `guard` raises Fatal if it has lost it."""
 
     disk: Disk
-    settings: ShelfSettings
+    settings: ArchiveLogSettings
     ledger: Ledger
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
     boot_id: str = ""
     on_sealed: Callable[[Path], None] = lambda _path: (
         None
-    )  # told of each archive that was sealed, on the shelf's thread
+    )  # told of each archive that was sealed, on the archive_log's thread
     guard: Callable[[], None] = lambda: None
     last_roll: str = ""
     writer: ArchiveWriter | None = None
@@ -109,16 +110,16 @@ class Shelf:
 
     def _publish(self, writer: ArchiveWriter) -> None:
         """Tell other processes of the batch. It is durable already: a watermark that stays behind says too little only."""
-        place, instance = self.settings.place.directory, self.settings.instance
+        layout, instance = self.settings.layout.directory, self.settings.instance
         mark = Watermark(writer.id.sequence, writer.fill.events, writer.committed)
         try:
-            publish_watermark(self.disk, place, instance, mark)
+            publish_watermark(self.disk, layout, instance, mark)
         except OSError as error:
-            log.emit("watermark_failed", path=str(watermark_path(place, instance)), reason=str(error))
+            log.emit("watermark_failed", path=str(watermark_path(layout, instance)), reason=str(error))
 
     def _check_space(self, size: int = 0) -> None:
         """Raises StorageFault if less than `archive.free_bytes_min` would be free after `size` bytes are written."""
-        directory = self.settings.place.directory
+        directory = self.settings.layout.directory
         try:
             free = self.disk.free_bytes(directory)
         except OSError as error:
@@ -137,7 +138,7 @@ class Shelf:
             self.settings.instance, self.ledger.next_sequence(), int(self.wall() * 1_000_000), self.boot_id,
             window=self.settings.window, previous=state.previous, predecessor=state.committed,
         )  # fmt: skip
-        self.writer = ArchiveWriter(self.disk, self.settings.place, head, self.clock, self.wall)
+        self.writer = ArchiveWriter(self.disk, self.settings.layout, head, self.clock, self.wall)
         log.emit("archive_opened", archive=str(self.writer.id))
         return self.writer
 
@@ -161,7 +162,7 @@ class Shelf:
         self._recover_at = began + took_s / RECOVERY_SHARE if self._abandoned and took_s > QUICK_S else 0.0
 
     def _recover(self, entry: recovery.Abandoned) -> None:
-        finding = recovery.recover(self.disk, self.settings.place, entry.path, entry)
+        finding = recovery.recover(self.disk, self.settings.layout, entry.path, entry)
         report(finding)
         if finding.outcome in ("sealed", "repaired", "empty", "gone"):
             self._abandoned.remove(entry)
@@ -237,7 +238,7 @@ class Shelf:
         """Prove that the disk takes this number of bytes, and at least a small write. Raises StorageFault."""
         size = max(size, PROBE_BYTES)
         self._check_space(size)
-        path = self.settings.place.directory / f"{self.settings.instance}.probe"
+        path = self.settings.layout.directory / f"{self.settings.instance}.probe"
         try:
             probe(self.disk, path, size)
         except OSError as error:

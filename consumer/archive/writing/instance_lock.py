@@ -1,7 +1,7 @@
 """Take possession of a directory for an instance: make it, lock it, recover what earlier lives left, count this life.
 
-Invariant: while a claim is held, no other process writes, recovers or numbers archives of the instance. A disk that is
-full or failing does not keep a claim from being taken: what could not be mended is handed on as `deferred`.
+Invariant: while a instance_lock is held, no other process writes, recovers or numbers archives of the instance. A disk that is
+full or failing does not keep a instance_lock from being taken: what could not be mended is handed on as `deferred`.
 """
 
 import asyncio
@@ -14,10 +14,10 @@ from typing import Self
 
 from consumer import log
 from consumer.archive import naming
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.writing import orphans
 from consumer.archive.writing.archive_log import report
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import PURPOSE_BYTES, Disk, read_regular
 from consumer.disk.filesystem import complaint
 from consumer.errors import Exit, Fatal
@@ -25,39 +25,39 @@ from consumer.errors import Exit, Fatal
 LOCK_S_MAX = 5.0  # the process before this one may be about to end
 
 
-class Claim:
-    """A held claim. `unclean`: how many lives before this one ended without a stop or a commit.
+class InstanceLock:
+    """The lock of an instance, held by this process. `unclean`: how many lives before this one ended without a stop or a commit.
 
     `unsettled`: an acknowledgement of an earlier life may not have reached the broker, so that messages in our archives come again.
     `settled_sequence`: that of our newest archive if nothing of those before this life comes again, else 0.
     """
 
-    def __init__(self, disk: Disk, place: Place, instance: str, lock: int) -> None:
-        self.ledger = Ledger(disk, place.directory, instance)
+    def __init__(self, disk: Disk, layout: Layout, instance: str, lock: int) -> None:
+        self.ledger = Ledger(disk, layout.directory, instance)
         self.deferred: list[Path] = []
         self.settled_sequence = 0
         self.unclean = self.ledger.state.unclean + self.ledger.state.running
         self.unsettled = self.ledger.state.running or self.ledger.state.unsettled
-        self._disk, self._place, self._instance, self._lock = disk, place, instance, lock
+        self._disk, self._layout, self._instance, self._lock = disk, layout, instance, lock
 
     @classmethod
-    async def take(cls, disk: Disk, place: Place, instance: str) -> Self:
+    async def acquire(cls, disk: Disk, layout: Layout, instance: str) -> Self:
         """Make the directory, wait for the lock, recover. Raises Fatal, also for a name that no reader would take for an instance."""
         if not naming.is_instance(instance):
             raise Fatal(Exit.SETTINGS, f"{instance!r} is no name of an instance", f"use {naming.INSTANCE_RULE}")
-        await asyncio.to_thread(_make_directory, disk, place.directory)
-        _check_file_system(disk, place.directory)
-        claim = cls(disk, place, instance, await _take_lock(disk, place.directory, instance))
+        await asyncio.to_thread(_make_directory, disk, layout.directory)
+        _check_file_system(disk, layout.directory)
+        instance_lock = cls(disk, layout, instance, await _take_lock(disk, layout.directory, instance))
         try:
-            claim.ledger.check_sequence()
+            instance_lock.ledger.check_sequence()
         except Fatal:
-            claim.release()
+            instance_lock.release()
             raise
-        await asyncio.to_thread(claim._recover)
-        return claim
+        await asyncio.to_thread(instance_lock._recover)
+        return instance_lock
 
     def _recover(self) -> None:
-        for finding in orphans.recover_own(self._disk, self._place, self.ledger, self._instance):
+        for finding in orphans.recover_own(self._disk, self._layout, self.ledger, self._instance):
             report(finding)
             if finding.outcome in ("deferred", "held"):
                 self.deferred.append(finding.path)
@@ -71,10 +71,10 @@ class Claim:
         `disk`: one of the calling thread, because its list of directories that wait for their sync is of one thread.
         """
         try:
-            for finding in orphans.recover_others(disk, self._place, self._instance):
+            for finding in orphans.recover_others(disk, self._layout, self._instance):
                 report(finding)
         except OSError as error:
-            log.emit("recovery_deferred", path=str(self._place.directory), reason=str(error))
+            log.emit("recovery_deferred", path=str(self._layout.directory), reason=str(error))
 
     def end(self, consumed: bool, settled: bool = False) -> None:
         """Note that this life ended as it should. A life that never consumed says nothing about those before it.
@@ -97,11 +97,11 @@ class Claim:
 
         Another process may have the instance then, and the next archives of both would have the same number.
         """
-        path = naming.lock_path(self._place.directory, self._instance)
+        path = naming.lock_path(self._layout.directory, self._instance)
         try:
             self._disk.check(self._lock, path, os.fstat(self._lock).st_size)
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ESTALE) or not self._place.directory.exists():
+            if error.errno not in (errno.ENOENT, errno.ESTALE) or not self._layout.directory.exists():
                 return  # the disk does not answer, or the directory is gone: the next step on the disk reports it
             what = f"{path}: {error.strerror}: another process may have instance {self._instance!r} now"
             raise Fatal(Exit.INSTANCE, what, "never remove or replace a lock file; start again") from error

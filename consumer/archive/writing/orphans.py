@@ -10,23 +10,24 @@ from functools import partial
 from pathlib import Path
 
 from consumer.archive import naming
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger, archives_below
 from consumer.archive.reading.survey import survey
 from consumer.archive.writing.recovery import Abandoned, Finding, digest, recover
-from consumer.archive.writing.writer import Place, Sealed
+from consumer.archive.writing.writer import Sealed
 from consumer.disk.durable import Disk, held
 
 RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one
 
 
-def recover_own(disk: Disk, place: Place, ledger: Ledger, instance: str) -> Iterator[Finding]:
+def recover_own(disk: Disk, layout: Layout, ledger: Ledger, instance: str) -> Iterator[Finding]:
     """Recover the open archives of one instance whose lock the caller holds, oldest first, and note them in its ledger."""
-    _finish_seals(disk, place, ledger)
-    paths = orphans(place.directory, instance)
+    _finish_seals(disk, layout, ledger)
+    paths = orphans(layout.directory, instance)
     if paths:
         _note(ledger.update)  # the sequences that the directory shows: an empty archive takes its own along
     for path in paths:
-        finding = recover(disk, place, path, left_behind(path, ledger))
+        finding = recover(disk, layout, path, left_behind(path, ledger))
         if finding.sealed is not None:
             _note(partial(note_sealed, ledger, finding.sealed))
         yield finding
@@ -38,11 +39,11 @@ def left_behind(path: Path, ledger: Ledger) -> Abandoned:
     return Abandoned(path, events=ledger.state.committed_events(archive.sequence) if archive else 0)
 
 
-def _finish_seals(disk: Disk, place: Place, ledger: Ledger) -> None:
+def _finish_seals(disk: Disk, layout: Layout, ledger: Ledger) -> None:
     """Archives that a dead life renamed and did not note: their directories are synced before anything else is, and the
     newest is noted in the ledger. A disk that refuses keeps them on its list of directories that wait."""
     for _, path in ledger.not_noted:
-        above = [parent for parent in path.parents if place.directory in (parent, *parent.parents)]
+        above = [parent for parent in path.parents if layout.directory in (parent, *parent.parents)]
         disk.unsynced |= dict.fromkeys(above)
     with suppress(OSError):
         disk.sync_waiting()
@@ -62,14 +63,14 @@ def _note(step: Callable[[], None]) -> None:
         step()
 
 
-def recover_others(disk: Disk, place: Place, own: str) -> Iterator[Finding]:
+def recover_others(disk: Disk, layout: Layout, own: str) -> Iterator[Finding]:
     """Recover the open archives of all other instances of the directory that are dead."""
-    instances = {archive.instance for path in orphans(place.directory) if (archive := naming.parse_open(path))} - {own}
-    below = archives_below(place.directory) if instances else {}
+    instances = {archive.instance for path in orphans(layout.directory) if (archive := naming.parse_open(path))} - {own}
+    below = archives_below(layout.directory) if instances else {}
     for instance in sorted(instances):
-        with held(disk, naming.lock_path(place.directory, instance), RECOVERING) as free:
+        with held(disk, naming.lock_path(layout.directory, instance), RECOVERING) as free:
             if free:
-                yield from recover_own(disk, place, Ledger(disk, place.directory, instance, below), instance)
+                yield from recover_own(disk, layout, Ledger(disk, layout.directory, instance, below), instance)
 
 
 def orphans(directory: Path, instance: str | None = None) -> list[Path]:

@@ -22,7 +22,7 @@ from consumer.archive import naming
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.reader import ArchiveFile, events_or_none, open_archive
 from consumer.archive.watermark import durable_events, is_alive
-from consumer.archive.writing.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, Place, Plan, end_of, plan
+from consumer.archive.writing.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, EventPlace, Plan, end_of, plan
 from consumer.disk.durable import Disk
 
 INSTANCES_MAX = 32  # other instances, those that were active last
@@ -33,7 +33,7 @@ Archived = tuple[str, Event]  # the text form of a position, and the event there
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """What our shelf says of the archives that it writes.
+    """What our archive_log says of the archives that it writes.
 
     `committed`: path of the open archive, and how many events of it are durable. `waiting`: archives that wait for recovery, and are not to be trusted.
     `begins`: the places at which generations began, oldest first; the last one is that of the next event.
@@ -41,7 +41,7 @@ class Own:
 
     committed: tuple[Path, int] | None
     waiting: frozenset[Path]
-    begins: tuple[Place, ...] = ()
+    begins: tuple[EventPlace, ...] = ()
 
 
 @dataclass
@@ -57,7 +57,7 @@ class _Seen:
     """Up to where an instance was read. `pending`: it was alive, so that its open archive was read up to its watermark only."""
 
     files: set[tuple[str, int, int, int]]
-    upto: Place
+    upto: EventPlace
     pending: bool = False
 
 
@@ -70,7 +70,7 @@ class Recent:
 
     def __init__(
         self, disk: Disk, directory: Path, instance: str, own: Callable[[], Own],
-        keep: Callable[[tuple[Place, ...]], None], after: int = 0, wall: Callable[[], float] = time.time,
+        keep: Callable[[tuple[EventPlace, ...]], None], after: int = 0, wall: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._disk, self._directory, self._instance = disk, directory, instance
         self._own, self._keep, self._after, self._wall = own, keep, after, wall
@@ -124,7 +124,9 @@ class Recent:
         except OSError:
             return True  # unknown, and then its open archive is trusted up to the watermark only
 
-    def _plan_other(self, name: str, found: _Instance, paths: dict[int, Path], events_max: int) -> tuple[Plan, Place]:
+    def _plan_other(
+        self, name: str, found: _Instance, paths: dict[int, Path], events_max: int
+    ) -> tuple[Plan, EventPlace]:
         """What is new of another instance, and the last event that is not; nothing of one whose last life ended with everything acknowledged."""
         after = self._seen[name].upto if name in self._seen else FIRST
         state = ledgers.read(self._directory / f"{name}.ledger")
@@ -152,7 +154,7 @@ class Recent:
         return self._durable(path)
 
 
-def _events(planned: Plan, after: Place) -> Iterator[Archived]:
+def _events(planned: Plan, after: EventPlace) -> Iterator[Archived]:
     """The events of planned stretches that come later than `after`, oldest first, with their positions.
 
     By their numbers, and not where the plan has found them: an archive may have been repacked since.

@@ -17,13 +17,14 @@ from codec.errors import CodecError
 from codec.footer import LostBytes
 from codec.parts import check_of
 from consumer.archive import naming
-from consumer.archive.reading.file_range import Stretch, is_zeros
+from consumer.archive.layout import Layout
+from consumer.archive.reading.file_range import FileRange, is_zeros
 from consumer.archive.reading.losses import Expected, losses
 from consumer.archive.reading.reader import ArchiveFile, Gap, events_or_none
 from consumer.archive.reading.survey import Survey, survey
 from consumer.archive.reading.tombstones import is_removed
 from consumer.archive.watermark import read_watermark
-from consumer.archive.writing.writer import Index, Place, Sealed, publish
+from consumer.archive.writing.writer import Index, Sealed, publish
 from consumer.disk.durable import Disk, open_regular
 
 
@@ -51,7 +52,7 @@ class Abandoned:
     events: int = 0
 
 
-def recover(disk: Disk, place: Place, path: Path, given_up: Abandoned | None = None) -> Finding:
+def recover(disk: Disk, layout: Layout, path: Path, given_up: Abandoned | None = None) -> Finding:
     """Seal an open archive whose owner is dead or has given it up."""
     try:
         fd = disk.open(path)
@@ -66,7 +67,7 @@ def recover(disk: Disk, place: Place, path: Path, given_up: Abandoned | None = N
         surveyed = survey(path, _known_bytes(found, given_up))
         if surveyed.file != (found.st_dev, found.st_ino):
             return Finding(path, "deferred", reason="replaced by another file while it was read")
-        return _mend(disk, place, fd, surveyed, given_up.events if given_up else 0)
+        return _mend(disk, layout, fd, surveyed, given_up.events if given_up else 0)
     except (OSError, CodecError) as error:  # CodecError: with a foreign archive, its footer may be too large
         return Finding(path, "deferred", reason=str(error))
     finally:
@@ -80,18 +81,18 @@ def _known_bytes(found: os.stat_result, given_up: Abandoned | None) -> int | Non
     return given_up.committed
 
 
-def _mend(disk: Disk, place: Place, fd: int, found: Survey, committed: int) -> Finding:
+def _mend(disk: Disk, layout: Layout, fd: int, found: Survey, committed: int) -> Finding:
     if newer := next((gap for gap in found.gaps if gap.kind == "newer"), None):
         return Finding(found.path, "deferred", found.events, found.gaps, reason=newer.reason)
     if not found.batches:
         return _set_empty_aside(disk, found)
     if found.damaged and found.seal is None:
-        return _rebuild_open(disk, place, found, committed)
+        return _rebuild_open(disk, layout, found, committed)
     if found.seal is None:
         _cut_torn_tail(disk, fd, found)
         disk.append(fd, _index(found).encode_end(len(found.head_raw), _lost(found, committed)))
     disk.sync(fd)  # also where the end was there already: nobody knows whether it was synced
-    sealed = _publish(disk, place, fd, found)
+    sealed = _publish(disk, layout, fd, found)
     return Finding(found.path, "sealed", found.events, found.gaps, sealed)
 
 
@@ -106,12 +107,12 @@ def _keep(disk: Disk, path: Path, offset: int, size: int) -> None:
     """Keep bytes aside before they are cut off. The same bytes again give the same file."""
     aside = path.with_name(f"{path.name}.{offset}{naming.TORN_SUFFIX}")
     with ArchiveFile(path) as archive:
-        torn = Stretch(archive.read, offset, size)
+        torn = FileRange(archive.read, offset, size)
         if not _holds(aside, torn):
             disk.replace_with(free_name(aside), partial(_copy, disk, torn))
 
 
-def _copy(disk: Disk, torn: Stretch, fd: int) -> None:
+def _copy(disk: Disk, torn: FileRange, fd: int) -> None:
     """A piece of zeros becomes a hole, so that the copy of a sparse file is sparse."""
     for piece in torn:
         if is_zeros(piece):
@@ -120,12 +121,12 @@ def _copy(disk: Disk, torn: Stretch, fd: int) -> None:
             disk.append(fd, piece)
 
 
-def _holds(path: Path, stretch: Stretch) -> bool:
+def _holds(path: Path, stretch: FileRange) -> bool:
     """Whether a file holds exactly these bytes."""
     if not _is_regular(path) or path.stat().st_size != stretch.size:
         return False
     with ArchiveFile(path) as kept:
-        return all(map(eq, Stretch(kept.read, 0, stretch.size), stretch))
+        return all(map(eq, FileRange(kept.read, 0, stretch.size), stretch))
 
 
 def _cut_torn_tail(disk: Disk, fd: int, found: Survey) -> None:
@@ -151,8 +152,8 @@ def _lost(found: Survey, committed: int) -> list[LostBytes]:
     return losses(found, Expected(committed, exact=False) if committed else None, sealed=False)
 
 
-def _publish(disk: Disk, place: Place, fd: int, found: Survey) -> Sealed:
-    target = _target(place, found)
+def _publish(disk: Disk, layout: Layout, fd: int, found: Survey) -> Sealed:
+    target = _target(layout, found)
     if _is_regular(target) and target.samefile(found.path):  # a link to the file would be all that is left of it
         disk.remove(found.path)  # a crash between link and unlink left both names
     else:
@@ -160,11 +161,11 @@ def _publish(disk: Disk, place: Place, fd: int, found: Survey) -> Sealed:
     return _sealed(found, target)
 
 
-def _target(place: Place, found: Survey) -> Path:
+def _target(layout: Layout, found: Survey) -> Path:
     assert found.id is not None, "an open archive has a name"
     headers = [batch.header for batch in found.batches]
     first, last = min(h.first_arrived_us for h in headers), max(h.last_arrived_us for h in headers)
-    return place.directory / naming.sealed_name(place.template, found.id, first, last)
+    return layout.directory / naming.sealed_name(layout.template, found.id, first, last)
 
 
 def _sealed(found: Survey, target: Path) -> Sealed:
@@ -214,8 +215,8 @@ def _head_of(found: Survey) -> Head:
     return Head(found.id.instance, found.id.sequence, found.batches[0].header.first_arrived_us, "")
 
 
-def _rebuild_open(disk: Disk, place: Place, found: Survey, committed: int) -> Finding:
-    target = _target(place, found)
+def _rebuild_open(disk: Disk, layout: Layout, found: Survey, committed: int) -> Finding:
+    target = _target(layout, found)
     if not _is_rebuilt(target, found):  # else a repair ended after this step, and before the next
         fresh = found.path.with_name(found.path.name + ".mending")
         rebuild(disk, found, fresh, _lost(found, committed))

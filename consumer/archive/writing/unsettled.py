@@ -24,14 +24,14 @@ WINDOW_MAX = 65_535 + 65_535 // 3 + 1
 BEGINS_MAX = 256  # generations that are remembered; the broker notices a dead connection within 30 s
 EVENTS_MAX = 262_140  # events of all instances together
 
-Place = tuple[int, int]  # sequence and event
-FIRST: Place = (0, 0)
+EventPlace = tuple[int, int]  # sequence and event
+FIRST: EventPlace = (0, 0)
 END_OF_ARCHIVE = 1 << 64  # more events than an archive holds
-_LAST: Place = (END_OF_ARCHIVE, 0)
+_LAST: EventPlace = (END_OF_ARCHIVE, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class EventRange:
     """Batches of one archive, in order."""
 
     path: Path
@@ -39,7 +39,7 @@ class Stretch:
     batches: list[Batch]
 
     @property
-    def end(self) -> Place:
+    def end(self) -> EventPlace:
         """The last event."""
         return self.sequence, end_of(self.batches[-1]) - 1
 
@@ -48,14 +48,14 @@ class Stretch:
 class Plan:
     """What is to be read, newest first; and the begins that still separate generations whose events may come again."""
 
-    stretches: list[Stretch] = field(default_factory=list)
+    stretches: list[EventRange] = field(default_factory=list)
     events: int = 0
-    begins: tuple[Place, ...] = ()
+    begins: tuple[EventPlace, ...] = ()
 
 
 def plan(
-    paths: dict[int, Path], begins: tuple[Place, ...], durable: Callable[[Path], int | None],
-    after: Place = FIRST, events_max: int = EVENTS_MAX,
+    paths: dict[int, Path], begins: tuple[EventPlace, ...], durable: Callable[[Path], int | None],
+    after: EventPlace = FIRST, events_max: int = EVENTS_MAX,
 ) -> Plan:  # fmt: skip
     """The batches that hold what may come again, from the newest generation back.
 
@@ -104,8 +104,8 @@ class _LastArchive:
 class _Generation:
     """The events from `begin` up to `upper`, which belongs to the next generation."""
 
-    begin: Place
-    upper: Place
+    begin: EventPlace
+    upper: EventPlace
     paths: dict[int, Path]
     batches_of: _LastArchive
     last_us: int | None = None
@@ -126,7 +126,7 @@ class _Generation:
             taken += (count := sum(self._count(batch, sequence) for batch in recent))
             found.events += count
             if recent:
-                found.stretches.append(Stretch(self.paths[sequence], sequence, recent))
+                found.stretches.append(EventRange(self.paths[sequence], sequence, recent))
             if batches and (taken >= window or len(recent) < len(batches)):
                 return
 

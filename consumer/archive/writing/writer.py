@@ -23,6 +23,7 @@ from codec.limits import FILTER_WORDS_MAX
 from codec.parts import check_of
 from codec.seektable import encode_seek_table
 from consumer.archive import naming
+from consumer.archive.layout import Layout
 from consumer.archive.reading.batches import Slot, encode_batches
 from consumer.archive.writing.rolling import Fill
 from consumer.disk.durable import Disk
@@ -135,26 +136,17 @@ class Index:
         return raw + encode_seek_table(frame_sizes(head_bytes, map(row_sizes, self.rows), len(raw)))
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where archives go: the directory, the template of sealed names, the compression level."""
-
-    directory: Path
-    template: str = naming.TEMPLATE
-    level: int = 1
-
-
 class ArchiveWriter:
     """An open archive. The head is written with the first batch, in one append."""
 
     def __init__(
-        self, disk: Disk, place: Place, head: Head, clock: Callable[[], float], wall: Callable[[], float]
+        self, disk: Disk, layout: Layout, head: Head, clock: Callable[[], float], wall: Callable[[], float]
     ) -> None:
         self.id = naming.ArchiveId(head.instance, head.sequence)
-        self.path = place.directory / naming.open_name(self.id)
+        self.path = layout.directory / naming.open_name(self.id)
         self.broken = False
         self.fill = Fill(0, 0, 0, 0, clock(), wall())
-        self._disk, self._place, self._clock = disk, place, clock
+        self._disk, self._layout, self._clock = disk, layout, clock
         self._head = container.encode_head(head)
         self.index = Index(check_of(self._head))
         self._digest = hashlib.sha256()
@@ -182,7 +174,7 @@ class ArchiveWriter:
         assert not self.broken, "a writer after its end"
         started = self._clock()
         slot = Slot(str(self.id), len(self.index.rows), self.index.events, self.index.link)
-        batches = list(encode_batches(events, slot, self._place.level))
+        batches = list(encode_batches(events, slot, self._layout.level))
         first = not self.index.rows
         parts = b"".join([self._head if first else b"", *(batch.raw for batch in batches)])
         encoded = self._clock()
@@ -191,7 +183,7 @@ class ArchiveWriter:
         self._attempt(lambda: self._disk.sync(self._fd))
         if first:
             # The entry of a new file is not durable until its directory is synced (fsync(2)).
-            self._attempt(lambda: self._disk.sync_directory(self._place.directory))
+            self._attempt(lambda: self._disk.sync_directory(self._layout.directory))
         # A file that lost its name before the sync has nothing that would survive.
         self._attempt(lambda: self._disk.check(self._fd, self.path, self.committed + len(parts)))
         self._unsynced = b""
@@ -213,8 +205,8 @@ class ArchiveWriter:
         end = self.index.encode_end(len(self._head))
         self._append(end)
         self._attempt(lambda: self._disk.sync(self._fd))
-        name = naming.sealed_name(self._place.template, self.id, self.index.first_us, self.index.last_us)
-        path = self._place.directory / name
+        name = naming.sealed_name(self._layout.template, self.id, self.index.first_us, self.index.last_us)
+        path = self._layout.directory / name
         self._attempt(lambda: publish(self._disk, self._fd, self.path, path))
         # From here on nothing fails, and nothing is cut off: the archive has its final name.
         self._disk.close(self._fd)

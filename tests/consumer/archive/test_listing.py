@@ -10,12 +10,12 @@ from consumer.archive import naming
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_archive
-from tests.support.shelves import START_US, event, shelf, some
+from tests.support.archive_logs import START_US, archive_log, event, some
 
 
 def test_archives_come_in_the_order_of_instance_and_sequence(tmp_path: Path) -> None:
     for instance in ("two", "one"):
-        writer = shelf(tmp_path, instance=instance)
+        writer = archive_log(tmp_path, instance=instance)
         for at in range(0, 30, 10):
             writer.append(some(at, 10))
             if at < 20:
@@ -33,7 +33,7 @@ def test_a_file_that_was_named_is_kept_as_it_is(tmp_path: Path) -> None:
 
 
 def test_what_a_walk_cannot_read_is_a_fault_of_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf(tmp_path).append(some(0, 5))
+    archive_log(tmp_path).append(some(0, 5))
     (tmp_path / "secret").mkdir()
     real = os.scandir
 
@@ -84,7 +84,7 @@ def test_an_archive_that_is_sealed_at_any_step_of_a_listing_is_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """The name that had been read was dropped, because no file was there any more."""
-    one = shelf(tmp_path, instance="late")
+    one = archive_log(tmp_path, instance="late")
     one.append(some(0, 1))
     one.roll("test")  # a date folder that the first walk enters
     one.append([event(1)._replace(arrived_us=START_US + 86_400_000_000)])  # its folder is not there yet
@@ -104,7 +104,7 @@ def test_an_archive_that_is_sealed_at_any_step_of_a_listing_is_in_it(
 
 
 def test_a_listing_ends_while_a_writer_rolls_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 1))
     real, steps = os.scandir, 0
 
@@ -121,7 +121,7 @@ def test_a_listing_ends_while_a_writer_rolls_at_every_step(tmp_path: Path, monke
 
 
 def test_two_paths_that_lead_to_one_file_list_it_once(tmp_path: Path) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 1))
     one.roll("test")
     (tmp_path / "link").symlink_to(tmp_path / "archive")
@@ -147,7 +147,7 @@ def test_archives_in_directories_that_links_lead_to_are_listed_once(
             yield iter(sorted(entries, key=lambda entry: entry.name, reverse=reverse))
 
     monkeypatch.setattr(os, "scandir", in_order)
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     for at in range(2):
         one.append(some(at, 1))
         one.roll("test")
@@ -164,8 +164,8 @@ def test_archives_in_directories_that_links_lead_to_are_listed_once(
 def test_links_that_lead_round_or_up_are_not_followed(tmp_path: Path) -> None:
     inner, outer = tmp_path / "a" / "inner", tmp_path / "b"
     inner.parent.mkdir()
-    shelf(inner).append(some(0, 1))
-    shelf(outer, instance="two").append(some(0, 1))
+    archive_log(inner).append(some(0, 1))
+    archive_log(outer, instance="two").append(some(0, 1))
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "a" / "round").symlink_to(inner)
     (inner / "out").symlink_to(outer)
@@ -194,7 +194,7 @@ def test_an_archive_that_is_sealed_while_a_large_directory_is_read_is_in_the_lis
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Neither its open name nor its new folder is in the first walk."""
-    one = shelf(tmp_path, instance="late")
+    one = archive_log(tmp_path, instance="late")
     one.append(some(0, 1))
     one.roll("test")
     one.append([event(1)._replace(arrived_us=START_US + 86_400_000_000)])
@@ -213,7 +213,7 @@ def test_an_archive_that_is_sealed_while_a_large_directory_is_read_is_in_the_lis
 def test_an_archive_that_is_removed_during_a_listing_is_in_it_so_that_its_reader_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for first in range(2):
         one.append(some(first, 1))
         one.roll("test")

@@ -10,8 +10,8 @@ from consumer import log
 from consumer.archive import naming
 from consumer.archive.watermark import durable_events, publish_watermark, read_watermark, watermark_path
 from consumer.disk.durable import Disk
+from tests.support.archive_logs import archive_log, some
 from tests.support.disk import ShadowDisk
-from tests.support.shelves import shelf, some
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def alive(tmp_path: Path):
 
 
 def test_the_watermark_follows_each_commit(tmp_path: Path) -> None:
-    one = shelf(tmp_path, events_max=3)
+    one = archive_log(tmp_path, events_max=3)
     assert read_watermark(tmp_path, "one") is None
     marks = []
     for first, count in ((0, 2), (2, 1), (3, 1)):
@@ -37,7 +37,7 @@ def test_the_watermark_follows_each_commit(tmp_path: Path) -> None:
 
 def test_the_watermark_is_written_after_the_sync_and_is_not_synced(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 1))
     disk.calls.clear()
     one.append(some(1, 1))
@@ -46,7 +46,7 @@ def test_the_watermark_is_written_after_the_sync_and_is_not_synced(tmp_path: Pat
 
 def test_a_batch_that_was_not_synced_is_not_in_the_watermark(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     before = read_watermark(tmp_path, "one")
     writer = one.writer
@@ -61,7 +61,7 @@ def test_a_watermark_that_cannot_be_written_costs_no_batch(tmp_path: Path, monke
     lines: list[str] = []
     monkeypatch.setattr(log, "emit", lambda event, **_: lines.append(event))
     watermark_path(tmp_path, "one").mkdir()
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     assert one.append(some(0, 2)).events == 2
     assert "watermark_failed" in lines
 
@@ -87,7 +87,7 @@ def test_another_process_sees_whole_watermarks_only(tmp_path: Path) -> None:
 
 def test_an_unsynced_batch_in_the_open_archive_of_a_live_instance_is_not_durable(alive: Path) -> None:
     """Its bytes can be read, and its sync has not returned."""
-    one = shelf(alive)
+    one = archive_log(alive)
     one.append(some(0, 3))
     writer = one.writer
     assert writer is not None
@@ -101,7 +101,7 @@ def test_an_unsynced_batch_in_the_open_archive_of_a_live_instance_is_not_durable
 
 
 def test_an_archive_that_a_live_instance_has_given_up_is_durable_up_to_the_watermark(alive: Path) -> None:
-    one = shelf(alive)
+    one = archive_log(alive)
     one.append(some(0, 3))
     given_up = one.writer
     assert given_up is not None
@@ -113,7 +113,7 @@ def test_an_archive_that_a_live_instance_has_given_up_is_durable_up_to_the_water
 
 
 def test_without_a_watermark_nothing_of_a_live_instance_is_durable(alive: Path) -> None:
-    one = shelf(alive)
+    one = archive_log(alive)
     one.append(some(0, 3))
     assert one.writer is not None
     for damage in (lambda path: path.write_bytes(b"junk"), lambda path: path.unlink(), os.mkfifo):
@@ -122,7 +122,7 @@ def test_without_a_watermark_nothing_of_a_live_instance_is_durable(alive: Path) 
 
 
 def test_an_archive_of_a_dead_instance_is_synced_and_counts_as_a_whole(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 3))
     writer = one.writer
     assert writer is not None

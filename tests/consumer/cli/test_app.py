@@ -8,7 +8,7 @@ import pytest
 
 from consumer.archive.checking.report import KNOWS_MORE
 from consumer.cli.app import app
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 COMMANDS = [
     "run",
@@ -36,7 +36,7 @@ def deedbox(*arguments: str, stdin: int | None = subprocess.DEVNULL) -> subproce
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2000))
     one.roll("stop")
     return tmp_path

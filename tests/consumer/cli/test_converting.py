@@ -11,7 +11,7 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
-from tests.support.shelves import event, shelf, some
+from tests.support.archive_logs import archive_log, event, some
 
 FOREIGN = Path(__file__).parents[3] / "data" / "foreign"
 
@@ -48,7 +48,7 @@ def test_an_import_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
 
 
 def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append([*some(0, 5), event(5)._replace(body=b"\xff")])
     done = deedbox("export", tmp_path / "archive", "--format", "theia", "--out", tmp_path / "out", "--type", "type.?")
     assert done.returncode == Exit.DAMAGED
@@ -69,7 +69,7 @@ def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> N
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
 def test_an_export_that_is_ended_leaves_no_file(tmp_path: Path, sign: signal.Signals) -> None:
     """SIGTERM left its unfinished file."""
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append([event(serial)._replace(body=b"x" * 5000) for serial in range(50)])
     out = tmp_path / "out"
     command = ["export", tmp_path / "archive", "--format", "jsonl", "--out", out, "--match", r"(x+x+)+(?=y)\1z"]
@@ -150,7 +150,7 @@ def test_an_import_under_a_name_that_no_reader_finds_is_refused(tmp_path: Path, 
 @pytest.mark.parametrize("format", ["jsonl", "theia"])
 def test_an_import_of_an_archive_is_one_error_and_archives_nothing(tmp_path: Path, format: str) -> None:
     """Each line feed in the compressed bytes began another line that was not JSON."""
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 500))
     one.roll("test")
     (sealed,) = find_archives([tmp_path / "archive"])
@@ -164,7 +164,7 @@ def test_an_import_of_an_archive_is_one_error_and_archives_nothing(tmp_path: Pat
 
 def test_a_second_export_of_lines_names_the_file_that_exists(tmp_path: Path) -> None:
     """The error named a file that was only made for the moment."""
-    shelf(tmp_path / "archive").append(some(0, 3))
+    archive_log(tmp_path / "archive").append(some(0, 3))
     arguments = ("export", tmp_path / "archive", "--format", "shoebox-json", "--out", tmp_path / "out")
     assert deedbox(*arguments).returncode == Exit.OK
     (made,) = (tmp_path / "out").iterdir()

@@ -9,14 +9,14 @@ import pytest
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
 from tests.consumer.cli.test_reading import deedbox, ids
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Events 0 to 9 in a sealed archive and 10 to 19 in an open one; 3, 4 and 14 have no id, 5 and 15 have the same."""
     names = {3: "", 4: "", 14: "", 5: "twice", 15: "twice"}
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     for first in (0, 10):
         one.append([event._replace(id=names.get(first + at, event.id)) for at, event in enumerate(some(first, 10))])
         if not first:
@@ -88,7 +88,7 @@ def test_a_deleted_event_can_be_shown_again_until_it_is_compacted(directory: Pat
 
 
 def test_an_event_that_was_deleted_while_its_archive_was_open_is_shown_again_after_the_seal(tmp_path: Path) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 3))
     deedbox("delete", "id-1", tmp_path)
     one.roll("test")
@@ -149,7 +149,7 @@ def test_compaction_of_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
 @pytest.fixture
 def doubled(tmp_path: Path) -> Path:
     """Event 1 came twice: the second is in another archive, and marked. Neither has an id."""
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     first = some(1, 1)[0]._replace(id="")
     one.append([*some(0, 1), first])
     one.roll("test")

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from codec.event import Event
-from tests.support.shelves import event, shelf, some
+from tests.support.archive_logs import archive_log, event, some
 
 DEEDBOX = f"{sys.executable} -m consumer"
 
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for first in (0, 1000):
         one.append(some(first, 1000))
         one.roll("stop")
@@ -58,7 +58,7 @@ def test_no_archive_is_opened_as_standard_error(directory: Path) -> None:
 
 def test_a_path_that_is_no_text_is_shown(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
-    one = shelf(path)
+    one = archive_log(path)
     one.append(some(0, 5))
     one.roll("stop")
     code, out, err = shell(f"{DEEDBOX} verify {tmp_path}")
@@ -79,7 +79,7 @@ def slow(serial: int) -> Event:
 
 
 def test_a_killed_worker_is_one_complaint(tmp_path: Path) -> None:
-    shelf(tmp_path).append([slow(0)])
+    archive_log(tmp_path).append([slow(0)])
     command = [*DEEDBOX.split(), "search", "--workers", "1", "--match", "(a|a)*b", str(tmp_path)]
     search = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     children = Path(f"/proc/{search.pid}/task/{search.pid}/children")

@@ -14,7 +14,7 @@ from codec.amqp import Field, encode_header
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
 from tests.support import archives
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 def deedbox(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def deedbox(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 50))
     one.roll("test")
     one.append(some(50, 50))
@@ -88,7 +88,7 @@ def test_a_deleted_event_is_hidden_from_everybody_and_then_gone(directory: Path)
 
 
 def test_an_event_of_another_directory_with_the_same_names_is_left_alone(directory: Path, tmp_path: Path) -> None:
-    other = shelf(tmp_path / "archive" / "other")
+    other = archive_log(tmp_path / "archive" / "other")
     other.append(some(100, 50))
     other.roll("test")
     assert deedbox("delete", "id-7", tmp_path).stdout.startswith("1 event deleted")
@@ -156,7 +156,7 @@ def test_a_reader_that_waits_keeps_no_writer_from_writing(directory: Path, tmp_p
     )
     assert searching.stdout is not None
     assert searching.stdout.readline()
-    one = shelf(directory, instance="two")
+    one = archive_log(directory, instance="two")
     one.append(some(100, 5))
     one.roll("test")
     searching.terminate()
@@ -181,7 +181,7 @@ def test_a_reader_that_waits_keeps_no_writer_from_writing(directory: Path, tmp_p
 def test_every_command_that_reads_events_has_the_same_filters(
     tmp_path: Path, command: str, filters: list[str], found: list[int]
 ) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(1, 2))
     late = [event._replace(arrived_us=event.arrived_us + 86_400_000_000 * 60) for event in some(3, 2)]
     header = encode_header({"headers": (("retries", Field("I", 3)),), "app_id": "nova"})
@@ -194,7 +194,7 @@ def test_every_command_that_reads_events_has_the_same_filters(
 
 
 def test_cat_names_an_event_on_which_an_expression_times_out(directory: Path) -> None:
-    slow = shelf(directory, instance="slow")
+    slow = archive_log(directory, instance="slow")
     slow.append([event._replace(body=b"x" * 5000) for event in some(200, 1)])
     done = deedbox("cat", directory, "--match", r"(x+x+)+(?=y)\1z|serial", "--type", "*")
     assert (done.returncode, len(ids(done.stdout))) == (Exit.DAMAGED, 100)
@@ -205,7 +205,7 @@ def test_cat_names_an_event_on_which_an_expression_times_out(directory: Path) ->
 @pytest.fixture
 def doubled(tmp_path: Path) -> Path:
     """Three events; the last two of five came twice and are marked."""
-    one = shelf(tmp_path / "doubled")
+    one = archive_log(tmp_path / "doubled")
     one.append(some(0, 3))
     one.append(
         [event._replace(redelivered=True, duplicate=f"one-00000001:{n}") for n, event in enumerate(some(1, 2), 1)]

@@ -21,7 +21,7 @@ from consumer.ingest.dedupe import fingerprint
 from consumer.query.query import make_query
 from consumer.query.search import Found, search
 from tests.codec.strategies import events as any_events
-from tests.support.shelves import START_US, event, shelf
+from tests.support.archive_logs import START_US, archive_log, event
 
 HEADER = encode_header({"content_type": "application/json", "message_id": "m"})
 
@@ -239,7 +239,7 @@ def test_text_that_an_import_accepts_survives_archive_fingerprint_search_and_exp
     lines = [jsonl.encode(one, "x", exact=True) for one in written]
     (place / "lines").write_bytes(b"".join(lines))
     accepted = [one for one in events_of(place / "lines", "jsonl") if isinstance(one, Event)]
-    archives = shelf(place / "archives")
+    archives = archive_log(place / "archives")
     archives.append(accepted)
     archives.roll("test")
     archived = [one.event for one in search([place / "archives"])]

@@ -12,7 +12,7 @@ from codec.foreign import cloudinit, shoebox
 from codec.foreign.resync import Skipped, headers_of
 from consumer.convert import imports
 from consumer.convert.imports import events_of
-from tests.support.shelves import event
+from tests.support.archive_logs import event
 
 FOREIGN = Path(__file__).parents[3] / "data" / "foreign"
 

@@ -11,7 +11,7 @@ from consumer.convert.parquet import write_parquet
 from consumer.disk.durable import Disk
 from consumer.errors import Fatal
 from consumer.query.search import Found
-from tests.support.shelves import START_US, event
+from tests.support.archive_logs import START_US, event
 
 HEADER = encode_header({"content_type": "text/plain", "headers": (("n", Field("l", 7)),)})
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from consumer import log
-from consumer.archive.writing.instance_lock import Claim
-from consumer.archive.writing.writer import Place
+from consumer.archive.layout import Layout
+from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.disk.durable import Disk
 from consumer.disk.filesystem import complaint
 
@@ -41,5 +41,5 @@ async def test_the_start_warns_of_a_file_system_without_locks(tmp_path: Path, mo
     monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event, fields.get("type"))))
     disk = Disk()
     disk.file_system = lambda _path: 0x6969  # type: ignore[method-assign]
-    (await Claim.take(disk, Place(tmp_path), "one")).release()
+    (await InstanceLock.acquire(disk, Layout(tmp_path), "one")).release()
     assert ("unsupported_file_system", "nfs") in lines

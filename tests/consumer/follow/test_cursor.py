@@ -6,12 +6,12 @@ import pytest
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.follow.cursor import Cursor
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 4))
     one.append(some(4, 4))
     assert one.writer is not None
@@ -58,7 +58,7 @@ def test_an_archive_that_is_sealed_while_its_cursor_asks_is_not_live(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was there when that was asked, and gone when its lock was: the tail ended with an error."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 1))
     (path,) = tmp_path.glob("*.open")
     cursor = cursor_in(path)

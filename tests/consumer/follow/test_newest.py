@@ -11,7 +11,7 @@ from consumer.follow import newest as module
 from consumer.follow.newest import Candidate, Newest
 from consumer.follow.tail import Tail
 from consumer.query.search import read_events
-from tests.support.shelves import START_US, event, shelf, some
+from tests.support.archive_logs import START_US, archive_log, event, some
 
 # instance, arrivals of the batches, and whether the archive is sealed after it
 BATCHES = st.lists(
@@ -26,7 +26,7 @@ def test_the_newest_are_those_of_a_sort_by_arrival(
     tmp_path_factory: pytest.TempPathFactory, batches: list[tuple[str, list[int], bool]], count: int, even: bool
 ) -> None:
     directory = tmp_path_factory.mktemp("newest")
-    writers = {instance: shelf(directory, instance=instance) for instance in ("one", "two")}
+    writers = {instance: archive_log(directory, instance=instance) for instance in ("one", "two")}
     expected: list[tuple[int, str]] = []
     archive, number = dict.fromkeys(writers, 1), dict.fromkeys(writers, 0)
     for instance, arrivals, sealed in batches:
@@ -59,7 +59,7 @@ def id_of(path: Path) -> ArchiveId:
 
 
 def test_old_archives_are_not_opened(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for serial in range(5):
         one.append([event(serial)])
         one.roll("test")
@@ -79,7 +79,7 @@ def test_of_archives_whose_last_events_arrived_at_one_time_only_those_are_read_t
 ) -> None:
     """Archives of imports often end at one time. Every batch that ended then was read, of all archives."""
     for instance in ("a", "b", "c"):
-        one = shelf(tmp_path, instance=instance)
+        one = archive_log(tmp_path, instance=instance)
         for first in (0, 5, 10):
             one.append([event._replace(arrived_us=START_US) for event in some(first, 5)])
         one.roll("test")

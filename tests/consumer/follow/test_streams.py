@@ -3,12 +3,12 @@ from pathlib import Path
 from consumer.archive.listing import find_archives
 from consumer.follow.streams import Streams
 from consumer.follow.tail import Tail
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 def test_two_archives_of_one_name_in_one_directory_are_two_streams(tmp_path: Path) -> None:
     """A copy of another directory, put inside of this one, has the same instance and the same sequences."""
-    one, other = shelf(tmp_path / "one"), shelf(tmp_path / "other")
+    one, other = archive_log(tmp_path / "one"), archive_log(tmp_path / "other")
     one.append(some(0, 2))
     other.append([event._replace(arrived_us=event.arrived_us + 5) for event in some(10, 2)])
     for each in (one, other):
@@ -22,7 +22,7 @@ def test_two_archives_of_one_name_in_one_directory_are_two_streams(tmp_path: Pat
 
 
 def test_a_copy_of_an_archive_is_no_other_archive(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     one.roll("test")
     (path,) = find_archives([tmp_path])
@@ -35,14 +35,14 @@ def test_a_copy_of_an_archive_is_no_other_archive(tmp_path: Path) -> None:
 
 def test_what_was_read_before_its_instance_came_back_is_not_read_again(tmp_path: Path) -> None:
     """Archives from a backup lie in a directory without a trace of their instance; then the service starts there."""
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 2))
     one.roll("test")
     for trace in (tmp_path / "archive").glob("one.*"):
         trace.unlink()
     tail = Tail([tmp_path])
     assert len(tail.newest(10)) == 2
-    again = shelf(tmp_path / "archive")
+    again = archive_log(tmp_path / "archive")
     again.append(some(2, 1))
     again.roll("test")
     tail.streams.look(everywhere=True)
@@ -51,7 +51,7 @@ def test_what_was_read_before_its_instance_came_back_is_not_read_again(tmp_path:
 
 
 def test_a_root_that_is_away_for_a_moment_is_not_read_from_its_beginning(tmp_path: Path) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 2))
     tail = Tail([tmp_path / "archive"])
     tail.newest(0)
@@ -66,7 +66,7 @@ def test_a_root_that_is_away_for_a_moment_is_not_read_from_its_beginning(tmp_pat
 
 
 def test_an_archive_that_is_named_itself_is_followed(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     tail = Tail([one.writer.path])

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Batch
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.writing.recovery import recover
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.follow.tail import Tail
 from consumer.query.query import make_query
 from consumer.watch.backends import Polling, choose
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 def ids(found: Iterator[object]) -> list[str]:
@@ -36,7 +36,7 @@ def tail(tmp_path: Path) -> Iterator[Tail]:
 
 def test_the_newest_events_come_by_time_across_instances_and_archives(tmp_path: Path, tail: Tail) -> None:
     for instance, first in (("one", 0), ("two", 3)):
-        writer = shelf(tmp_path, instance=instance)
+        writer = archive_log(tmp_path, instance=instance)
         for at in range(first, 60, 6):
             writer.append(some(at, 3))
             if at > 30:
@@ -46,12 +46,12 @@ def test_the_newest_events_come_by_time_across_instances_and_archives(tmp_path: 
 
 
 def test_more_than_there_are_is_all_there_are(tmp_path: Path, tail: Tail) -> None:
-    shelf(tmp_path).append(some(0, 5))
+    archive_log(tmp_path).append(some(0, 5))
     assert ids(tail.newest(100)) == named(0, 5)
 
 
 def test_none_of_the_newest_and_all_that_follow(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 5))
     assert tail.newest(0) == []
     one.append(some(5, 5))
@@ -60,7 +60,7 @@ def test_none_of_the_newest_and_all_that_follow(tmp_path: Path, tail: Tail) -> N
 
 
 def test_a_roll_is_followed(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 5))
     tail.newest(0)
     one.append(some(5, 5))
@@ -75,7 +75,7 @@ def test_a_roll_is_followed(tmp_path: Path, tail: Tail) -> None:
 
 
 def test_an_archive_that_came_and_went_between_two_looks_is_not_missed(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 5))
     tail.newest(0)
     for at in range(5, 25, 5):
@@ -88,10 +88,10 @@ def test_a_directory_that_comes_late_and_a_new_instance_are_followed(tmp_path: P
     tail = Tail([tmp_path / "late"])
     assert tail.newest(10) == []
     assert ids(tail.read()) == []
-    one = shelf(tmp_path / "late")
+    one = archive_log(tmp_path / "late")
     one.append(some(0, 5))
     assert ids(tail.read()) == named(0, 5)
-    two = shelf(tmp_path / "late", instance="two")
+    two = archive_log(tmp_path / "late", instance="two")
     two.append(some(5, 5))
     one.append(some(10, 5))
     assert sorted(ids(tail.read())) == sorted(named(5, 10))
@@ -99,7 +99,7 @@ def test_a_directory_that_comes_late_and_a_new_instance_are_followed(tmp_path: P
 
 
 def test_a_dead_instance_is_left_for_its_next_life(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 5))
     tail.newest(0)
     one.append(some(5, 5))
@@ -108,15 +108,15 @@ def test_a_dead_instance_is_left_for_its_next_life(tmp_path: Path, tail: Tail) -
     one.writer.abandon()
     with path.open("ab") as file:
         file.write(path.read_bytes()[-200:-50])  # torn
-    again = shelf(tmp_path)
-    recover(Disk(), Place(tmp_path), path)
+    again = archive_log(tmp_path)
+    recover(Disk(), Layout(tmp_path), path)
     again.append(some(10, 5))
     assert ids(tail.read()) == named(5, 10)
     assert tail.faults == []
 
 
 def test_a_torn_frame_is_never_read(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 5))
     tail.newest(0)
     one.append(some(5, 5))
@@ -138,7 +138,7 @@ def test_a_torn_frame_is_never_read(tmp_path: Path, tail: Tail) -> None:
 
 
 def test_only_what_is_wanted_is_shown(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 30))
     tail = Tail([tmp_path], make_query(types=["type.1"]))
     assert ids(tail.newest(2)) == ["id-25", "id-28"]
@@ -148,7 +148,7 @@ def test_only_what_is_wanted_is_shown(tmp_path: Path) -> None:
 
 
 def test_a_deleted_event_is_not_shown_before_and_after_it_was_taken_out(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 3))
     with ArchiveFile(find_archives([tmp_path])[0]) as archive:
         add_tombstones(Disk(), archive, [1], "id-1", "2026-11-21T16:15:00Z")
@@ -165,7 +165,7 @@ def test_a_deleted_event_is_not_shown_before_and_after_it_was_taken_out(tmp_path
 
 
 def test_two_directories_may_have_instances_of_one_name(tmp_path: Path) -> None:
-    first, second = shelf(tmp_path / "a"), shelf(tmp_path / "b")
+    first, second = archive_log(tmp_path / "a"), archive_log(tmp_path / "b")
     first.append(some(0, 2))
     second.append(some(100, 2))
     tail = Tail([tmp_path / "a", tmp_path / "b"])
@@ -178,7 +178,7 @@ def test_two_directories_may_have_instances_of_one_name(tmp_path: Path) -> None:
 def test_an_archive_that_is_removed_before_it_was_read_is_named_and_the_next_one_read(
     tmp_path: Path, tail: Tail
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     tail.newest(0)
     one.roll("test")
@@ -193,7 +193,7 @@ def test_an_archive_that_is_removed_before_it_was_read_is_named_and_the_next_one
 
 
 def test_an_archive_with_a_damaged_head_is_named_and_read(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     tail.newest(0)
     one.roll("test")
@@ -213,7 +213,7 @@ def test_a_sealed_archive_is_not_kept_open(tmp_path: Path, tail: Tail) -> None:
     tail.newest(0)
     before = len(os.listdir("/proc/self/fd"))
     for number in range(10):
-        one = shelf(tmp_path, instance=f"pod-{number}")
+        one = archive_log(tmp_path, instance=f"pod-{number}")
         one.append(some(number, 1))
         one.roll("test")
     tail.streams.look(everywhere=True)
@@ -222,7 +222,7 @@ def test_a_sealed_archive_is_not_kept_open(tmp_path: Path, tail: Tail) -> None:
 
 
 def test_damage_is_named_and_passed_by(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for at in range(0, 30, 10):
         one.append(some(at, 10))
     one.roll("test")
@@ -236,7 +236,7 @@ def test_damage_is_named_and_passed_by(tmp_path: Path, tail: Tail) -> None:
 
 
 def test_a_commit_wakes_who_waits(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     tail.newest(0)
     backend = choose(growth=True)
     tail.wait(backend, 0)
@@ -254,7 +254,7 @@ def test_an_expression_that_times_out_in_mid_batch_repeats_no_event(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("consumer.query.query.MATCH_S_MAX", 0.05)
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     tail = Tail([tmp_path], make_query(match=r"(x+x+)+(?=y)\1z|short"))
     short = [event._replace(body=b"short") for event in some(0, 5)]
     slow = short[2]._replace(body=b"x" * 5000)
@@ -270,7 +270,7 @@ def test_an_expression_that_times_out_in_mid_batch_repeats_no_event(
 
 def test_two_directories_below_one_path_may_have_instances_of_one_name(tmp_path: Path, tail: Tail) -> None:
     """30 of 60 events were shown: the archives of one directory took the place of those of the other."""
-    writers = [shelf(tmp_path / name) for name in ("a", "b")]
+    writers = [archive_log(tmp_path / name) for name in ("a", "b")]
     for at, one in ((0, writers[0]), (15, writers[1])):
         one.append(some(at, 10))
         one.roll("test")
@@ -288,7 +288,7 @@ def test_two_directories_below_one_path_may_have_instances_of_one_name(tmp_path:
 def test_a_directory_that_was_replaced_is_followed(tmp_path: Path, how: str) -> None:
     """0 of 6 events were shown: the archives of the new directory have sequences that were read in the old one."""
     tail = Tail([tmp_path])
-    one = shelf(tmp_path / "a")
+    one = archive_log(tmp_path / "a")
     for at in range(3):
         one.append(some(at, 1))
         one.roll("test")
@@ -303,7 +303,7 @@ def test_a_directory_that_was_replaced_is_followed(tmp_path: Path, how: str) -> 
     else:
         for path in (tmp_path / "a").iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    again = shelf(tmp_path / "a")
+    again = archive_log(tmp_path / "a")
     again.append([event._replace(arrived_us=event.arrived_us + 10**9) for event in some(10, 3)])
     again.roll("test")
     again.append(some(13, 3))
@@ -315,7 +315,7 @@ def test_a_directory_that_was_replaced_is_followed(tmp_path: Path, how: str) -> 
 
 
 def test_an_unreadable_archive_in_mid_sequence_does_not_stall_its_instance(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     tail.newest(0)
     one.append(some(2, 2))
@@ -334,7 +334,7 @@ def test_an_unreadable_archive_in_mid_sequence_does_not_stall_its_instance(tmp_p
 
 
 def test_damaged_tombstones_delay_no_later_archive_and_are_named_once(tmp_path: Path, tail: Tail) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     tail.newest(0)
     one.append(some(2, 2))
@@ -350,7 +350,7 @@ def test_damaged_tombstones_delay_no_later_archive_and_are_named_once(tmp_path: 
 def test_no_archive_is_left_out_because_descriptors_are_short(
     tmp_path: Path, tail: Tail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     tail.newest(0)
     for at in range(3):
         one.append(some(at, 1))
@@ -370,7 +370,7 @@ def test_no_archive_is_left_out_because_descriptors_are_short(
 def test_a_rename_costs_one_look_and_not_one_a_batch(
     tmp_path: Path, tail: Tail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 1))
     one.roll("test")
     one.append(some(1, 1))
@@ -388,7 +388,7 @@ def test_a_rename_costs_one_look_and_not_one_a_batch(
 def test_the_newest_of_a_type_are_found_by_the_index(
     tmp_path: Path, tail: Tail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for at in range(40):
         rare = some(at, 1)[0]._replace(type="rare" if at == 5 else "frequent")
         one.append([rare])
@@ -405,7 +405,7 @@ def test_the_newest_of_a_type_are_found_by_the_index(
 def test_the_newest_are_those_that_arrived_last_in_the_order_of_their_arrival(tmp_path: Path, tail: Tail) -> None:
     """An instance whose clock is ahead, or a late event, hid what was archived last."""
     for instance, serials in (("one", (5, 1, 3)), ("two", (2, 6, 4))):
-        writer = shelf(tmp_path, instance=instance)
+        writer = archive_log(tmp_path, instance=instance)
         for serial in serials:
             writer.append([event._replace(time_us=event.time_us - 10**6 * serial) for event in some(serial, 1)])
             writer.roll("test")
@@ -415,7 +415,7 @@ def test_the_newest_are_those_that_arrived_last_in_the_order_of_their_arrival(tm
 def test_archives_that_were_read_are_forgotten(tmp_path: Path, tail: Tail) -> None:
     tail.newest(0)
     for number in range(5):
-        one = shelf(tmp_path, instance=f"pod-{number}")
+        one = archive_log(tmp_path, instance=f"pod-{number}")
         for at in range(20):
             one.append(some(at, 1))
             one.roll("test")
@@ -440,7 +440,7 @@ def test_a_file_that_is_no_archive_is_named_once(tmp_path: Path) -> None:
 
 
 def test_an_archive_under_another_name_is_read_if_it_is_named_itself(tmp_path: Path) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 3))
     one.roll("test")
     copied = shutil.copy(find_archives([tmp_path])[0], tmp_path / "copy")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from consumer.follow.tree import Tree
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +13,7 @@ def settle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_directory_that_has_not_changed_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for at in range(3):
         one.append(some(at, 1))
         one.roll("test")
@@ -36,14 +36,14 @@ def test_a_directory_is_read_until_its_time_of_change_has_stood_still(
     tree = Tree([tmp_path])
     tree.look(everywhere=True)
     stat = tmp_path.stat()
-    shelf(tmp_path).append(some(0, 1))
+    archive_log(tmp_path).append(some(0, 1))
     os.utime(tmp_path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as on a file system with coarse times
     assert len(tree.look(everywhere=True)) == 1
 
 
 def test_an_archive_belongs_to_the_directory_that_its_instance_writes_to(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        one = shelf(tmp_path / name)
+        one = archive_log(tmp_path / name)
         one.append(some(0, 1))
         one.roll("test")
     copied = tmp_path / "c" / "20251121"
@@ -58,7 +58,7 @@ def test_an_archive_belongs_to_the_directory_that_its_instance_writes_to(tmp_pat
 def test_a_directory_that_cannot_be_read_is_named_once_and_stays_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf(tmp_path).append(some(0, 1))
+    archive_log(tmp_path).append(some(0, 1))
     tree = Tree([tmp_path])
     tree.look(everywhere=True)
     with monkeypatch.context() as broken:
@@ -73,14 +73,14 @@ def test_a_directory_that_cannot_be_read_is_named_once_and_stays_known(
 
 
 def test_a_path_inside_of_another_is_looked_at_once(tmp_path: Path) -> None:
-    shelf(tmp_path).append(some(0, 1))
+    archive_log(tmp_path).append(some(0, 1))
     assert len(Tree([tmp_path, tmp_path / "x", tmp_path]).look(everywhere=True)) == 1
 
 
 def test_a_directory_that_several_paths_and_links_lead_to_is_read_once(tmp_path: Path) -> None:
     """`tail DIR LINK` printed every event twice, and a folder that was replaced by a link was left out in silence."""
     home = tmp_path / "home"
-    one = shelf(home)
+    one = archive_log(home)
     one.append(some(0, 1))
     one.roll("test")
     (folder,) = (path for path in home.iterdir() if path.is_dir())
@@ -99,7 +99,7 @@ def test_a_directory_that_several_paths_and_links_lead_to_is_read_once(tmp_path:
 
 
 def test_a_directory_that_was_renamed_is_read_under_its_new_path(tmp_path: Path) -> None:
-    shelf(tmp_path / "b").append(some(0, 1))
+    archive_log(tmp_path / "b").append(some(0, 1))
     tree = Tree([tmp_path])
     assert len(tree.look(everywhere=True)) == 1
     (tmp_path / "b").rename(tmp_path / "a")

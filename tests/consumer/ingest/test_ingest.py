@@ -15,11 +15,11 @@ from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 from consumer.ingest import generation as generations
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.dedupe import KNOWN_S, Deduplicator
-from consumer.ingest.generation import Pace
+from consumer.ingest.generation import IngestSettings
 from consumer.ingest.ingest import Ingest
 from tests.support.deliveries import delivery
 
-PACE = Pace(BatchLimits(10, 1 << 20, 0.001), prefetch=64, retry_s=0.001, retry_s_max=0.002)
+SETTINGS = IngestSettings(BatchLimits(10, 1 << 20, 0.001), prefetch=64, retry_s=0.001, retry_s_max=0.002)
 
 
 class Reader:
@@ -176,9 +176,12 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def ingest(
-    broker: PlayedBroker, archive: PlayedArchive, pace: Pace = PACE, clock: Callable[[], float] = time.monotonic
+    broker: PlayedBroker,
+    archive: PlayedArchive,
+    settings: IngestSettings = SETTINGS,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Ingest:
-    return Ingest(broker, archive, Deduplicator(describe, archive, clock), pace)  # type: ignore[arg-type]
+    return Ingest(broker, archive, Deduplicator(describe, archive, clock), settings)  # type: ignore[arg-type]
 
 
 async def until(met: Callable[[], bool]) -> None:
@@ -285,7 +288,7 @@ async def test_a_crash_is_not_settled_by_new_messages_but_by_time(settled: bool,
     broker, archive = PlayedBroker([b"1", b"2"]), PlayedArchive()
     broker.waiting[0] = (b"1", True)
     times = [0.0]
-    running = ingest(broker, archive, replace(PACE, unsettled=True), lambda: times[0])
+    running = ingest(broker, archive, replace(SETTINGS, unsettled=True), lambda: times[0])
     task = asyncio.create_task(running.run())
     await until(lambda: len(broker.acked) == 2)
     times[0] = KNOWN_S if settled else KNOWN_S - 1
@@ -334,7 +337,7 @@ async def test_later_it_may_mend_itself(said: list[str], place: str) -> None:
 
 async def test_after_an_unclean_end_the_window_is_small_until_a_commit(said: list[str]) -> None:
     broker = PlayedBroker([b"x"] * 3)
-    running = ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, narrow=2, retry_s=0.001))
+    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, narrow=2, retry_s=0.001))
     task = asyncio.create_task(running.run())
     await until(lambda: "widened" in said)
     await running.stop()
@@ -363,7 +366,7 @@ async def test_messages_that_wait_undelivered_are_a_stall_and_the_second_time_th
     broker = PlayedBroker([b"x"])
     broker.silent = True
     with pytest.raises(Fatal, match="1 messages wait and none is delivered") as caught:
-        await ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01, retry_s=0.001)).run()
+        await ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01, retry_s=0.001)).run()
     assert caught.value.exit is Exit.STALLED
     assert said.count("stalled") == 2
     assert len(broker.sessions) == 2
@@ -371,7 +374,7 @@ async def test_messages_that_wait_undelivered_are_a_stall_and_the_second_time_th
 
 async def test_an_empty_queue_is_no_stall(said: list[str]) -> None:
     broker = PlayedBroker()
-    running = ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01))
+    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01))
     task = asyncio.create_task(running.run())
     await until(lambda: broker.asked >= 3)
     await running.stop()
@@ -381,7 +384,7 @@ async def test_an_empty_queue_is_no_stall(said: list[str]) -> None:
 
 async def test_a_watcher_that_fails_ends_the_generation_and_not_in_silence(said: list[str]) -> None:
     broker = PlayedBroker()
-    running = ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01, retry_s=0.001))
+    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01, retry_s=0.001))
     task = asyncio.create_task(running.run())
     await until(lambda: bool(broker.sessions))
 
@@ -435,7 +438,7 @@ async def test_the_waits_grow_from_one_pause_to_the_next_until_something_is_comm
     """A probe that succeeds and a batch that fails: each cycle costs every message a return."""
     broker, archive = PlayedBroker([b"x"]), PlayedArchive()
     archive.faults = 4
-    running = ingest(broker, archive, Pace(PACE.limits, 64, retry_s=0.001, retry_s_max=1.0))
+    running = ingest(broker, archive, IngestSettings(SETTINGS.limits, 64, retry_s=0.001, retry_s_max=1.0))
     waits: list[float] = []
 
     async def probe(size: int = 0) -> None:
@@ -478,7 +481,7 @@ async def test_after_a_lost_connection_a_message_near_its_limit_is_not_asked_for
 
 async def test_a_queue_to_which_nothing_ever_comes_is_reported_once(said: list[str]) -> None:
     broker = PlayedBroker()
-    running = ingest(broker, PlayedArchive(), Pace(PACE.limits, 64, watchdog_s=0.01))
+    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01))
     task = asyncio.create_task(running.run())
     await until(lambda: "nothing_delivered" in said)
     asked = broker.asked

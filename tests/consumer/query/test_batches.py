@@ -5,12 +5,12 @@ from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.query.batches import Job, Moved, numbers_of, read_batch
 from consumer.query.query import make_query
 from consumer.query.search import Search
+from tests.support.archive_logs import archive_log, event, some
 from tests.support.rewriting import rewrite
-from tests.support.shelves import event, shelf, some
 
 
 def test_a_batch_that_moved_is_told_apart_from_a_damaged_one(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for serial in range(3):
         one.append(some(10 * serial, 10))
     one.roll("test")
@@ -35,7 +35,7 @@ def test_a_batch_that_moved_is_told_apart_from_a_damaged_one(tmp_path: Path) -> 
 
 
 def test_an_expression_that_times_out_costs_its_event_and_does_not_end_the_search(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     slow = event(1)._replace(body=b"a" * 40 + b"!")
     one.append([event(0), slow, event(2)])
     search = Search([tmp_path], make_query(match="(?:a|aa)+$|serial"))

@@ -12,7 +12,7 @@ from consumer.query import merge
 from consumer.query.batches import Job
 from consumer.query.merge import EVENT_BYTES, Merge, Numbered
 from consumer.query.query import Query
-from tests.support.shelves import event
+from tests.support.archive_logs import event
 
 BODY = 100
 

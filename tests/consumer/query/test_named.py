@@ -6,7 +6,7 @@ from consumer.archive.rewriting.compact import compact
 from consumer.disk.durable import Disk
 from consumer.errors import Fatal
 from consumer.query.named import Hits, Name, Which, find_named, hide, show_again
-from tests.support.shelves import event, shelf, some
+from tests.support.archive_logs import archive_log, event, some
 
 NOW = "2026-11-21T16:15:00.000000Z"
 
@@ -20,7 +20,7 @@ def named(directory: Path, text: str, which: Which = "shown") -> list[Hits]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for at in range(0, 20, 5):
         one.append(some(at, 5))
         if at == 10:
@@ -29,7 +29,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_a_text_that_has_the_form_of_a_position_is_no_id(tmp_path: Path) -> None:
-    shelf(tmp_path).append([event(0), event(1)._replace(id="one-00000001:0")])
+    archive_log(tmp_path).append([event(0), event(1)._replace(id="one-00000001:0")])
     (hits,) = named(tmp_path, "one-00000001:0")
     assert [(position, found.id) for position, found in hits.positions()] == [("one-00000001:0", "id-0")]
 

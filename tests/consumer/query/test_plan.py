@@ -11,19 +11,19 @@ from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
-from consumer.archive.writing.archive_log import Shelf
+from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.disk.durable import Disk
 from consumer.query import Query, Search
+from tests.support.archive_logs import archive_log, some
 from tests.support.rewriting import rewrite
-from tests.support.shelves import shelf, some
 
 BATCHES = 30
 
 
 @pytest.fixture
-def one(tmp_path: Path) -> Shelf:
+def one(tmp_path: Path) -> ArchiveLog:
     """An open archive of many batches."""
-    made = shelf(tmp_path / "archive")
+    made = archive_log(tmp_path / "archive")
     for batch in range(BATCHES):
         made.append(some(10 * batch, 10))
     return made
@@ -50,9 +50,9 @@ def ids(job: Search) -> list[str]:
 EVERY = [f"id-{serial}" for serial in range(10 * BATCHES)]
 
 
-def test_an_archive_that_is_sealed_after_the_plan_is_found_again_once(one: Shelf, walks: list[str]) -> None:
+def test_an_archive_that_is_sealed_after_the_plan_is_found_again_once(one: ArchiveLog, walks: list[str]) -> None:
     """The directories were walked again for each batch."""
-    directory = one.settings.place.directory
+    directory = one.settings.layout.directory
     job = planned(directory)
     one.roll("test")
     walks.clear()
@@ -60,9 +60,9 @@ def test_an_archive_that_is_sealed_after_the_plan_is_found_again_once(one: Shelf
     assert walks.count(str(directory)) <= 4, "one listing"
 
 
-def test_an_archive_that_is_gone_after_the_plan_is_one_fault(one: Shelf, walks: list[str]) -> None:
+def test_an_archive_that_is_gone_after_the_plan_is_one_fault(one: ArchiveLog, walks: list[str]) -> None:
     """It was one for each batch."""
-    directory = one.settings.place.directory
+    directory = one.settings.layout.directory
     one.roll("test")
     (path,) = find_archives([directory])
     job = planned(directory)
@@ -74,7 +74,7 @@ def test_an_archive_that_is_gone_after_the_plan_is_one_fault(one: Shelf, walks: 
 
 
 def test_many_archives_that_are_gone_are_looked_for_together(tmp_path: Path, walks: list[str]) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for serial in range(20):
         one.append(some(serial, 1))
         one.roll("test")
@@ -101,10 +101,10 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 @pytest.mark.parametrize("sizes", [[1000], [7], [3, 90, 1], [10]])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_archive_that_is_repacked_after_the_plan_gives_each_event_once(
-    one: Shelf, looks: list[str], sizes: list[int], workers: int
+    one: ArchiveLog, looks: list[str], sizes: list[int], workers: int
 ) -> None:
     """Its headers were walked for each batch."""
-    directory = one.settings.place.directory
+    directory = one.settings.layout.directory
     one.roll("test")
     (path,) = find_archives([directory])
     with ThreadPoolExecutor(max(workers, 1)) as executor:
@@ -118,8 +118,8 @@ def test_an_archive_that_is_repacked_after_the_plan_gives_each_event_once(
     assert len(looks) <= 2
 
 
-def test_an_archive_that_is_moved_and_compacted_after_the_plan_is_read(one: Shelf) -> None:
-    directory = one.settings.place.directory
+def test_an_archive_that_is_moved_and_compacted_after_the_plan_is_read(one: ArchiveLog) -> None:
+    directory = one.settings.layout.directory
     job = planned(directory)
     one.roll("test")
     (path,) = find_archives([directory])
@@ -130,12 +130,12 @@ def test_an_archive_that_is_moved_and_compacted_after_the_plan_is_read(one: Shel
     assert (ids(job), job.faults) == ([id for id in EVERY if id not in ("id-0", "id-155")], [])
 
 
-def test_another_archive_of_the_same_name_is_not_taken_for_it(one: Shelf, tmp_path: Path) -> None:
-    directory = one.settings.place.directory
+def test_another_archive_of_the_same_name_is_not_taken_for_it(one: ArchiveLog, tmp_path: Path) -> None:
+    directory = one.settings.layout.directory
     one.roll("test")
     (path,) = find_archives([directory])
     job = planned(directory)
-    other = shelf(tmp_path / "other")
+    other = archive_log(tmp_path / "other")
     other.append(some(900, 10))
     other.roll("test")
     path.unlink()
@@ -146,8 +146,8 @@ def test_another_archive_of_the_same_name_is_not_taken_for_it(one: Shelf, tmp_pa
     assert len(job.faults) == 1
 
 
-def test_a_damaged_batch_is_a_fault_and_not_looked_for(one: Shelf, walks: list[str]) -> None:
-    directory = one.settings.place.directory
+def test_a_damaged_batch_is_a_fault_and_not_looked_for(one: ArchiveLog, walks: list[str]) -> None:
+    directory = one.settings.layout.directory
     one.roll("test")
     (path,) = find_archives([directory])
     job = planned(directory)

@@ -5,7 +5,7 @@ from codec.amqp import Field, encode_header
 from consumer.errors import DeedboxError, Fatal
 from consumer.query.query import make_query
 from consumer.query.where import parse_header
-from tests.support.shelves import START_US, event
+from tests.support.archive_logs import START_US, event
 
 ONE = event(1)._replace(tags=("a", "b"), exchange="nova", routing_key="notifications.info")
 

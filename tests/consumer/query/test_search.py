@@ -24,9 +24,9 @@ from consumer.disk.durable import Disk
 from consumer.query import Query, Search, search, search_async
 from consumer.query.batches import Job, Read, read_batch
 from consumer.query.query import make_query
+from tests.support.archive_logs import START_US, archive_log, event, some
 from tests.support.processes import processes
 from tests.support.rolling import Rolling, Unsynced
-from tests.support.shelves import START_US, event, shelf, some
 
 
 def at(serial: int, time: int) -> Event:
@@ -37,7 +37,7 @@ def at(serial: int, time: int) -> Event:
 def directory(tmp_path: Path) -> Path:
     """Two instances with sealed and open archives, their times interleaved and not in order."""
     for offset, instance in ((0, "one"), (1, "two")):
-        writer = shelf(tmp_path / "archive", instance=instance)
+        writer = archive_log(tmp_path / "archive", instance=instance)
         for batch in range(6):
             serials = range(100 * batch, 100 * batch + 20)
             writer.append([at(2 * serial + offset, 2 * (serial ^ 5) + offset) for serial in serials])
@@ -63,7 +63,7 @@ def test_descending_is_ascending_backwards(directory: Path) -> None:
 
 
 def test_equal_times_keep_the_order_of_archive_and_place(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for batch in range(3):
         one.append([at(10 * batch + index, 0) for index in range(5)])
     found = [event.id for event, _ in search([tmp_path])]
@@ -81,7 +81,7 @@ def test_a_search_finds_what_a_scan_finds(
 ) -> None:
     first, last = sorted((first, last))
     directory = tmp_path_factory.mktemp("archive")
-    one = shelf(directory)
+    one = archive_log(directory)
     serial = 0
     for number, moments in enumerate(batches):
         one.append([at(serial := serial + 1, moment) for moment in moments])
@@ -95,7 +95,7 @@ def test_a_search_finds_what_a_scan_finds(
 
 def test_the_newest_committed_event_is_found_before_anything_is_flushed_or_sealed(tmp_path: Path) -> None:
     """Theia's search before the first flush raised FileNotFoundError."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     assert list(search([tmp_path])) == []
     one.append([event(1)])
     assert [found.event.id for found in search([tmp_path])] == ["id-1"]
@@ -105,7 +105,7 @@ def test_the_newest_committed_event_is_found_before_anything_is_flushed_or_seale
 
 def test_an_event_between_two_archives_is_found(tmp_path: Path) -> None:
     """Theia put the event of 200 into the file of 300 to 360, and found nothing from 190 to 250."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append([at(1, 100), at(2, 160)])
     one.roll("test")
     one.append([at(3, 300), at(4, 200), at(5, 360)])
@@ -175,7 +175,7 @@ def test_an_archive_that_is_compacted_meanwhile_is_read_on(directory: Path) -> N
 def test_an_archive_that_is_sealed_while_the_directory_is_listed_is_searched_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 5))
     before = find_archives([tmp_path])
     one.roll("test")
@@ -186,7 +186,7 @@ def test_an_archive_that_is_sealed_while_the_directory_is_listed_is_searched_onc
 
 
 def test_a_type_that_is_no_utf_8_is_found(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append([event(1)._replace(type="bad\udcff"), event(2)])
     one.roll("test")
     assert [found.event.id for found in search([tmp_path], make_query(types=["bad*"]))] == ["id-1"]
@@ -253,7 +253,7 @@ async def test_a_search_from_an_event_loop_does_not_hold_it_up(directory: Path) 
 
 
 def test_an_archive_that_is_sealed_meanwhile_is_read_on(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for batch in range(30):
         one.append(some(10 * batch, 10))
     found = search([tmp_path])
@@ -275,7 +275,7 @@ def test_a_search_misses_nothing_that_was_archived_before_it_began(tmp_path: Pat
 
 def test_an_archive_that_gets_the_inode_of_a_removed_one_is_searched(tmp_path: Path) -> None:
     """Archives were told apart by device and inode, and compacting frees an inode for the next one."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for serial in range(6):
         one.append(some(10 * serial, 10))
         one.roll("test")
@@ -339,7 +339,7 @@ def test_an_event_that_is_deleted_in_one_copy_is_not_shown_from_another(director
 
 def test_different_archives_of_one_name_are_both_read(tmp_path: Path) -> None:
     for place, first in (("a", 0), ("b", 100)):
-        one = shelf(tmp_path / place)
+        one = archive_log(tmp_path / place)
         one.append(some(first, 10))
         one.roll("test")
     assert len({found.event.id for found in search([tmp_path])}) == 20
@@ -348,9 +348,9 @@ def test_different_archives_of_one_name_are_both_read(tmp_path: Path) -> None:
 def test_an_archive_that_is_sealed_between_listing_and_opening_is_read_beside_another_of_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 10))
-    other = shelf(tmp_path / "0")
+    other = archive_log(tmp_path / "0")
     other.append(some(100, 10))
     other.roll("test")
     before = find_archives([tmp_path])
@@ -362,7 +362,7 @@ def test_an_archive_that_is_sealed_between_listing_and_opening_is_read_beside_an
 @pytest.fixture
 def overlapping(tmp_path: Path) -> Path:
     """15 MB of bodies. Each batch holds events of wrong times, so that all others come when all batches were read."""
-    one = shelf(tmp_path, Unsynced())
+    one = archive_log(tmp_path, Unsynced())
     for batch in range(30):
         made = [event(serial, size=5000) for serial in range(100 * batch, 100 * batch + 100)]
         made[77] = made[77]._replace(time_us=0)
@@ -429,7 +429,7 @@ async def test_a_search_that_is_cancelled_stops_at_the_next_batch(
 def test_an_archive_that_is_away_is_named_although_another_directory_has_one_of_its_name(tmp_path: Path) -> None:
     """A link to a disk that was not mounted: half of the events were missing, without a complaint."""
     for number, place in enumerate((tmp_path / "a", tmp_path / "b")):
-        one = shelf(place)
+        one = archive_log(place)
         one.append(some(10 * number, 10))
         one.roll("test")
     (path,) = find_archives([tmp_path / "a"])

@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from consumer.query.show import Printer
-from tests.support.shelves import event
+from tests.support.archive_logs import event
 
 EAST = timezone(timedelta(hours=2))
 

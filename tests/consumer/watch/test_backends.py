@@ -5,7 +5,8 @@ import pytest
 
 from consumer import log
 from consumer.errors import Fatal
-from consumer.watch.backends import EVERYWHERE, Polling, Static, available, choose
+from consumer.watch.backend import EVERYWHERE
+from consumer.watch.backends import Polling, Static, available, choose
 
 
 def test_the_best_that_works_comes_first() -> None:

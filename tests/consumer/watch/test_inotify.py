@@ -9,7 +9,7 @@ import pytest
 from asyncinotify import Inotify as Kernel
 from asyncinotify import Mask, Watch
 
-from consumer.watch.backends import EVERYWHERE
+from consumer.watch.backend import EVERYWHERE
 from consumer.watch.inotify import Inotify
 from consumer.watch.renames import Change
 

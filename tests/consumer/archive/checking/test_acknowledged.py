@@ -10,13 +10,13 @@ import pytest
 from consumer.archive.listing import find_archives
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.consumer.archive.rewriting.test_repair import deedbox, rewrite
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> list[Path]:
     """Three archives; the first has lost a batch, and is repaired."""
-    one = shelf(tmp_path, events_max=6)
+    one = archive_log(tmp_path, events_max=6)
     for first in range(0, 18, 2):
         one.append(some(first, 2))
     one.roll("stop")
@@ -63,7 +63,7 @@ def test_another_fault_of_an_acknowledged_archive_is_a_fault(damaged: list[Path]
 def test_an_acknowledgement_holds_for_one_archive_only(damaged: list[Path], tmp_path: Path) -> None:
     deedbox("verify", "--acknowledge", tmp_path)
     (tmp_path / "other").mkdir()
-    other = shelf(tmp_path / "other", events_max=6)
+    other = archive_log(tmp_path / "other", events_max=6)
     for first in range(0, 6, 2):
         other.append(some(first, 2))
     other.roll("stop")
@@ -94,7 +94,7 @@ def test_an_acknowledgement_that_cannot_be_read_covers_nothing(damaged: list[Pat
 
 
 def test_an_archive_that_is_not_sealed_is_not_acknowledged(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     receipts = [one.append(some(first, 2)) for first in (0, 2, 4)]
     assert one.writer is not None
     one.writer.abandon()

@@ -9,8 +9,8 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
+from tests.support.archive_logs import archive_log, some
 from tests.support.disk import ShadowDisk, fail_on
-from tests.support.shelves import shelf, some
 
 ROOT = Path(__file__).parents[4]
 
@@ -26,7 +26,7 @@ def verified(*paths: Path) -> tuple[int, str]:
 @pytest.fixture
 def three(tmp_path: Path) -> list[Path]:
     """Three sealed archives of one instance, with its ledger and watermark."""
-    one = shelf(tmp_path, events_max=4)
+    one = archive_log(tmp_path, events_max=4)
     for first in range(0, 12, 2):
         one.append(some(first, 2))
     one.roll("stop")
@@ -60,7 +60,7 @@ def test_all_archives_of_an_instance_that_are_gone_are_missed(three: list[Path],
 def test_an_oldest_archive_that_was_not_sealed_and_is_gone_is_missed(tmp_path: Path) -> None:
     """Retention removes sealed archives from the front; an open one is not its business."""
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     fail_on(disk, "rename")
     one.roll("count")
@@ -76,7 +76,7 @@ def test_an_oldest_archive_that_was_not_sealed_and_is_gone_is_missed(tmp_path: P
 def test_a_newest_sealed_archive_that_is_gone_is_missed_although_the_open_one_is_there(
     three: list[Path], tmp_path: Path
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(20, 2))
     assert verified(tmp_path)[0] == Exit.OK
     for path in three:
@@ -87,7 +87,7 @@ def test_a_newest_sealed_archive_that_is_gone_is_missed_although_the_open_one_is
 
 
 def test_a_newest_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_path: Path) -> None:
-    other = shelf(tmp_path / "other", events_max=4)
+    other = archive_log(tmp_path / "other", events_max=4)
     for first in range(0, 12, 2):
         other.append(some(first, 2))
     other.roll("stop")
@@ -114,7 +114,7 @@ def test_a_copy_of_the_directory_is_no_fault(three: list[Path], tmp_path: Path) 
 
 
 def test_the_last_batches_of_an_open_archive_that_are_gone_are_missed(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     receipts = [one.append(some(first, 2)) for first in (0, 2, 4)]
     assert one.writer is not None
     assert verified(tmp_path)[0] == Exit.OK
@@ -127,7 +127,7 @@ def test_the_last_batches_of_an_open_archive_that_are_gone_are_missed(tmp_path: 
 def test_an_archive_that_was_recovered_late_and_then_removed_is_missed(tmp_path: Path) -> None:
     """The next archive was opened before it was sealed, and so names an older one as sealed before."""
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk, events_max=2)
+    one = archive_log(tmp_path, disk, events_max=2)
     for first in (0, 2, 4):
         one.append(some(first, 2))
         if first == 2:
@@ -157,7 +157,7 @@ def test_archives_below_a_directory_of_archive_directories_belong_to_their_own_l
     """Two hosts may have given their instances one name."""
     for host in ("x", "y"):
         (tmp_path / host).mkdir()
-        one = shelf(tmp_path / host, events_max=1)
+        one = archive_log(tmp_path / host, events_max=1)
         for serial in range(3):
             one.append(some(serial, 1))
         one.roll("stop")

@@ -3,11 +3,11 @@ from pathlib import Path
 from consumer.archive.checking.report import KNOWS_MORE, show_repairs, show_verdicts
 from consumer.archive.listing import find_archives
 from tests.consumer.archive.reading.test_reader import offsets
-from tests.support.shelves import forget, shelf, some
+from tests.support.archive_logs import archive_log, forget, some
 
 
 def orphan(directory: Path, cut: int = 0) -> Path:
-    one = shelf(directory)
+    one = archive_log(directory)
     one.append(some(0, 3))
     one.append(some(3, 2))
     assert one.writer is not None
@@ -19,7 +19,7 @@ def orphan(directory: Path, cut: int = 0) -> Path:
 
 
 def test_verify_ends_with_the_sum(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 3))
     one.roll("stop")
     said: list[str] = []
@@ -59,7 +59,7 @@ def test_repair_mends_and_a_second_one_has_nothing_to_do(tmp_path: Path) -> None
 
 def test_a_repair_that_cannot_see_a_loss_names_the_command_that_can(tmp_path: Path) -> None:
     """Of a directory from which an archive is missing it said only that there is nothing else to do."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for first in (0, 2, 4):
         one.append(some(first, 2))
         one.roll("test")
@@ -71,7 +71,7 @@ def test_a_repair_that_cannot_see_a_loss_names_the_command_that_can(tmp_path: Pa
 
 
 def test_repair_leaves_an_archive_alone_whose_owner_lives(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 1))
     said: list[str] = []
     show_repairs([tmp_path], dry_run=False, say=said.append)
@@ -94,7 +94,7 @@ def verdicts(*paths: Path) -> list[str]:
 
 
 def three_batches(place: Path) -> Path:
-    one = shelf(place)
+    one = archive_log(place)
     for first in range(0, 6, 2):
         one.append(some(first, 2))
     one.roll("test")

@@ -5,13 +5,13 @@ import pytest
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from tests.consumer.archive.reading.test_reader import offsets
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 @pytest.fixture
 def three(tmp_path: Path) -> list[Path]:
     """Three sealed archives of one instance."""
-    one = shelf(tmp_path, events_max=4)
+    one = archive_log(tmp_path, events_max=4)
     for first in range(0, 12, 2):
         one.append(some(first, 2))
     one.roll("stop")
@@ -47,7 +47,7 @@ def test_archives_that_went_first_are_not_missed(three: list[Path], tmp_path: Pa
 
 
 def test_an_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_path: Path) -> None:
-    other = shelf(tmp_path / "other", events_max=4)
+    other = archive_log(tmp_path / "other", events_max=4)
     other.append(some(0, 4))
     other.roll("stop")
     rewrite(three[0], find_archives([tmp_path / "other"])[0].read_bytes())
@@ -96,7 +96,7 @@ def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, raw: bytes) -> No
 
 
 def test_an_open_archive_whose_owner_writes_is_no_fault(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     with one.writer.path.open("ab") as half:
@@ -113,7 +113,7 @@ def test_an_open_archive_whose_owner_writes_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_marked_duplicates_are_counted(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append([*some(0, 2), some(0, 1)[0]._replace(duplicate="one-00000001:0")])
     (verdict,) = verify([tmp_path])
     assert (verdict.events, verdict.duplicates) == (3, 1)
@@ -121,7 +121,7 @@ def test_marked_duplicates_are_counted(tmp_path: Path) -> None:
 
 def test_a_sequence_that_was_set_aside_empty_is_not_missed(tmp_path: Path) -> None:
     for skipped in (0, 3):
-        one = shelf(tmp_path)
+        one = archive_log(tmp_path)
         for _ in range(skipped):
             one.ledger.next_sequence()
         one.append(some(skipped, 1))
@@ -135,7 +135,7 @@ def test_an_archive_that_was_sealed_late_is_no_fault(tmp_path: Path) -> None:
     from tests.support.disk import ShadowDisk
 
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk, events_max=2)
+    one = archive_log(tmp_path, disk, events_max=2)
     for first in (0, 2, 4, 6):
         one.append(some(first, 2))
         if first == 2:
@@ -148,7 +148,7 @@ def test_an_archive_that_was_sealed_late_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_is_sealed_between_listing_and_opening_is_found(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     path = one.writer.path
@@ -158,7 +158,7 @@ def test_an_archive_that_is_sealed_between_listing_and_opening_is_found(tmp_path
 
 
 def test_damage_in_a_live_archive_is_not_taken_for_a_batch_on_its_way(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for serial in range(4):
         one.append(some(serial, 1))
     assert one.writer is not None

@@ -6,12 +6,12 @@ from codec import archive as container
 from consumer.archive.checking.verify import verify
 from consumer.archive.reading.batches import Slot, encode_batches
 from tests.support import archives
-from tests.support.shelves import event, shelf, some
+from tests.support.archive_logs import archive_log, event, some
 
 
 def test_events_that_do_not_fit_into_one_batch_become_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("codec.archive.SHARED_RAW_MAX", 20 * 2560)
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 3))
     one.append([*some(3, 50), event(53, size=100_000), *some(54, 5)])
     one.roll("test")

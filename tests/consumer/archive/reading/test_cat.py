@@ -10,7 +10,7 @@ from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.disk.durable import Disk
 from tests.consumer.archive.reading.test_reader import TABLE, offsets
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 def cat(path: Path, format: str = "jsonl") -> tuple[bytes, list[str], bool]:
@@ -21,7 +21,7 @@ def cat(path: Path, format: str = "jsonl") -> tuple[bytes, list[str], bool]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    one = shelf(tmp_path, events_max=4)
+    one = archive_log(tmp_path, events_max=4)
     for first, count in ((0, 3), (3, 1), (4, 4)):
         one.append(some(first, count))
     one.roll("stop")
@@ -47,7 +47,7 @@ def test_raw_prints_bodies_and_kvp_prints_records(directory: Path) -> None:
 def test_what_is_whole_is_printed_and_what_is_not_is_named(
     tmp_path: Path, damage, survivors: list[int], expected
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for first, count in ((0, 3), (3, 1), (4, 4)):
         one.append(some(first, count))
     assert one.writer is not None

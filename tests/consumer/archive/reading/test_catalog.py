@@ -3,18 +3,18 @@ from pathlib import Path
 import pytest
 
 from codec.event import Event
+from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, entries, look_up
 from consumer.archive.writing.recovery import recover
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
-from tests.support.shelves import START_US, event, shelf, some
+from tests.support.archive_logs import START_US, archive_log, event, some
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Path:
     """Ten batches of ten events, sealed."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for at in range(0, 100, 10):
         one.append([found._replace(tags=(f"tag-{at}",)) for found in some(at, 10)])
     one.roll("test")
@@ -42,7 +42,7 @@ def test_times_are_inclusive_and_may_be_open(archive: Path) -> None:
 
 
 def test_arrivals_lead_to_their_batches(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for at in range(0, 30, 10):
         one.append([found._replace(time_us=START_US) for found in some(at, 10)])
     (path,) = find_archives([tmp_path])
@@ -64,7 +64,7 @@ def test_tags_and_types_lead_to_their_batches(archive: Path) -> None:
 
 def test_types_without_a_glob_need_not_be_known_to_the_totals(tmp_path: Path) -> None:
     """A footer counts a thousand names; the filters know them all."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append([event(serial)._replace(type=f"kind.{serial}") for serial in range(1500)])
     one.append([event(serial)._replace(type="other") for serial in range(1500, 1510)])
     one.roll("test")
@@ -74,7 +74,7 @@ def test_types_without_a_glob_need_not_be_known_to_the_totals(tmp_path: Path) ->
 
 
 def test_only_the_index_is_read(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for at in range(0, 20_000, 2000):
         one.append([event(serial, size=400) for serial in range(at, at + 2000)])
     one.roll("test")
@@ -85,7 +85,7 @@ def test_only_the_index_is_read(tmp_path: Path) -> None:
 
 
 def test_an_open_archive_is_walked_by_its_headers(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 10))
     one.append(some(10, 10))
     (entry,) = entries([tmp_path], Wanted(since_us=START_US + 12))
@@ -94,12 +94,12 @@ def test_an_open_archive_is_walked_by_its_headers(tmp_path: Path) -> None:
 
 
 def test_batches_of_a_recovered_archive_have_no_filter_and_are_read(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 10))
     assert one.writer is not None
     path = one.writer.path
     one.writer.abandon()
-    recover(Disk(), Place(tmp_path), path)
+    recover(Disk(), Layout(tmp_path), path)
     (sealed,) = find_archives([tmp_path])
     assert numbers(sealed, ids=frozenset({"id-3"})) == [0]
     assert numbers(sealed, since_us=START_US + 100) == []
@@ -136,7 +136,7 @@ def test_wanted_types(archive: Path) -> None:
 
 
 def test_an_empty_id_is_an_id(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append([Event("", "t", START_US, START_US, "", "", b"\0\0", b"")])
     one.roll("test")
     assert numbers(find_archives([tmp_path])[0], ids=frozenset({""})) == [0]

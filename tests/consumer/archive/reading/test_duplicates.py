@@ -1,7 +1,7 @@
 import pytest
 
 from consumer.archive.reading.duplicates import Duplicates, Mode
-from tests.support.shelves import event
+from tests.support.archive_logs import event
 
 PLAIN = event(1)
 MARKED = event(1)._replace(duplicate="one-00000001:0")

@@ -5,13 +5,13 @@ import pytest
 from consumer.archive.reading.losses import Expected, losses
 from consumer.archive.reading.survey import survey
 from tests.consumer.archive.reading.test_reader import offsets
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """An open archive of three batches: events 0 to 2, 3, and 4 to 7."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for first, count in ((0, 3), (3, 1), (4, 4)):
         one.append(some(first, count))
     assert one.writer is not None

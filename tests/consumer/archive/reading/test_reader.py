@@ -14,14 +14,14 @@ from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.cli.app import app
 from consumer.disk.durable import Disk, held
 from consumer.errors import Exit
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 COUNTS = (3, 1, 4)
 
 
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     first = 0
     for count in COUNTS:
         one.append(some(first, count))
@@ -32,7 +32,7 @@ def sealed(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_archive(tmp_path: Path) -> Path:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     first = 0
     for count in COUNTS:
         one.append(some(first, count))
@@ -190,7 +190,7 @@ def test_an_independent_reader_of_twenty_lines_decodes_the_same_events(tmp_path:
         wanted[0]._replace(id="binary", body=bytes(range(256)) * 40),
         wanted[0]._replace(id="long" * 200, body=b'"\\\n' * 3000),
     ]
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(wanted)
     one.roll("stop")
     done = subprocess.run(
@@ -205,7 +205,7 @@ def test_an_independent_reader_of_twenty_lines_decodes_the_same_events(tmp_path:
 
 def test_archives_are_found_in_the_order_of_their_writing(tmp_path: Path) -> None:
     for instance in ("b", "a"):
-        one = shelf(tmp_path, instance=instance, events_max=1)
+        one = archive_log(tmp_path, instance=instance, events_max=1)
         for serial in range(3):
             one.append(some(serial, 1))
         assert one.writer is not None
@@ -219,7 +219,7 @@ def test_an_archive_that_is_sealed_before_its_owner_is_asked_for_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Between finding the name and asking for its lock the name was gone, and the archive could not be read."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 5))
     real = Path.exists
 

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 from consumer.archive.reading.survey import survey
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 def test_a_survey_names_batches_gaps_and_the_end(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 3))
     one.append(some(3, 1))
     assert one.writer is not None
@@ -19,7 +19,7 @@ def test_a_survey_names_batches_gaps_and_the_end(tmp_path: Path) -> None:
 
 
 def test_what_follows_the_committed_bytes_is_torn(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     first = one.append(some(0, 3))
     one.append(some(3, 1))
     assert one.writer is not None

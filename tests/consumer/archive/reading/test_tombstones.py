@@ -5,6 +5,7 @@ import pytest
 
 from codec.archive import BatchHeader
 from consumer.archive import naming
+from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import (
@@ -16,10 +17,9 @@ from consumer.archive.reading.tombstones import (
     remove_tombstones,
     removed,
 )
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
-from tests.support.shelves import event, shelf, some
+from tests.support.archive_logs import archive_log, event, some
 
 NOW = "2026-11-21T16:15:00.000000Z"
 BATCH = BatchHeader(0, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -27,7 +27,7 @@ BATCH = BatchHeader(0, 3, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     one.append(some(0, 3))
     assert one.writer is not None
     return one.writer.path
@@ -67,8 +67,8 @@ def test_tombstones_of_an_open_archive_hold_when_it_has_been_sealed(path: Path) 
 def test_a_deleted_event_stays_hidden_under_the_deepest_template_that_is_accepted(tmp_path: Path) -> None:
     """With six directories it was shown again when its archive was sealed."""
     accepted = [template for n in range(9) if not naming.template_fault(template := "a/" * n + naming.TAIL)]
-    archives = shelf(tmp_path / "deep")
-    archives.settings = replace(archives.settings, place=Place(tmp_path / "deep", accepted[-1]))
+    archives = archive_log(tmp_path / "deep")
+    archives.settings = replace(archives.settings, layout=Layout(tmp_path / "deep", accepted[-1]))
     archives.append(some(0, 3))
     assert archives.writer is not None
     deleted(archives.writer.path, 1)
@@ -79,7 +79,7 @@ def test_a_deleted_event_stays_hidden_under_the_deepest_template_that_is_accepte
 
 def test_another_archive_of_the_same_name_is_not_meant(path: Path, tmp_path: Path) -> None:
     """Two directories may each have an archive `one-00000001`."""
-    other = shelf(path.parent / "below")
+    other = archive_log(path.parent / "below")
     other.append(some(100, 3))
     assert other.writer is not None
     deleted(path, 1)

@@ -12,7 +12,7 @@ from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repair import repair_sealed
 from consumer.disk.durable import Disk, held
 from tests.support import archives
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 NOW = "2026-11-21T16:15:00.000000Z"
 
@@ -25,7 +25,7 @@ def delete(directory: Path, *events: int, number: int = 0) -> None:
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """Two sealed archives of three batches, the second chained to the first, one event of the first deleted."""
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     for at in range(0, 60, 10):
         one.append(some(at, 10))
         if at == 20:
@@ -62,7 +62,7 @@ def test_a_second_deletion_counts_on(directory: Path) -> None:
 
 
 def test_an_open_archive_waits_for_its_seal(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 20))
     delete(tmp_path, 0)
     assert [done.outcome for done in compact(Disk(), [tmp_path])] == ["open"]
@@ -151,7 +151,7 @@ def test_a_copy_is_compacted_too_and_another_archive_of_the_name_is_left_alone(d
     copy = first.parent / "copy" / first.name
     copy.parent.mkdir()
     copy.write_bytes(first.read_bytes())
-    other = shelf(first.parent / "other")
+    other = archive_log(first.parent / "other")
     other.append(some(500, 20))
     other.roll("test")
     done = list(compact(Disk(), [directory]))

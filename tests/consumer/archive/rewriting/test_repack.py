@@ -6,6 +6,7 @@ import pytest
 from codec import archive as container
 from codec.event import Event
 from consumer.archive.checking.verify import verify
+from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, look_up
 from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
@@ -13,20 +14,19 @@ from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import pays, repack
 from consumer.archive.writing import recovery
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.follow.tail import Tail
 from consumer.query.query import Query, make_query
 from consumer.query.search import Search, search
 from tests.support import archives
+from tests.support.archive_logs import archive_log, event, some
 from tests.support.mixes import notification_mix, small_mix
-from tests.support.shelves import event, shelf, some
 
 NOW = "2026-11-21T16:15:00.000000Z"
 
 
 def one_by_one(directory: Path, events: list[Event], seal: bool = True) -> None:
-    one = shelf(directory)
+    one = archive_log(directory)
     for found in events:
         one.append([found])
     if seal:
@@ -104,12 +104,12 @@ def test_deletions_and_marks_stay_what_they_are(directory: Path) -> None:
 
 
 def test_recovered_archives_get_filters(tmp_path: Path) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     for at in range(0, 6000, 2000):
         one.append(some(at, 2000))
     assert one.writer is not None
     one.writer.abandon()
-    recovery.recover(Disk(), Place(tmp_path / "archive"), one.writer.path)
+    recovery.recover(Disk(), Layout(tmp_path / "archive"), one.writer.path)
     (path,) = find_archives([tmp_path])
     wanted = Wanted(ids=frozenset(["id-4001"]))
     assert len(look_up(path, wanted).batches) == 3
@@ -167,7 +167,7 @@ def _places(path: Path) -> dict[str, int]:
 
 
 def test_full_batches_are_left_alone(tmp_path: Path) -> None:
-    one = shelf(tmp_path / "archive")
+    one = archive_log(tmp_path / "archive")
     for at in range(0, 3000, 1000):
         one.append(some(at, 1000))
     one.roll("test")

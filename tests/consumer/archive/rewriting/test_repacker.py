@@ -12,11 +12,11 @@ from consumer.archive.listing import find_archives
 from consumer.archive.rewriting.repack import pays
 from consumer.archive.rewriting.repacker import Repacker
 from tests.support import archives
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 
 def one_by_one(directory: Path, first: int, count: int) -> Path:
-    one = shelf(directory)
+    one = archive_log(directory)
     for serial in range(first, first + count):
         one.append(some(serial, 1))
     one.roll("test")

@@ -18,7 +18,7 @@ from consumer.archive.rewriting.repair import repair_sealed
 from consumer.disk.durable import Disk
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.support import archives
-from tests.support.shelves import shelf, some
+from tests.support.archive_logs import archive_log, some
 
 ROOT = Path(__file__).parents[4]
 
@@ -34,7 +34,7 @@ def deedbox(*arguments: object) -> tuple[int, str]:
 @pytest.fixture
 def sealed(tmp_path: Path) -> list[Path]:
     """Two sealed archives of three batches each."""
-    one = shelf(tmp_path, events_max=6)
+    one = archive_log(tmp_path, events_max=6)
     for first in range(0, 12, 2):
         one.append(some(first, 2))
     one.roll("stop")
@@ -111,7 +111,7 @@ def test_a_second_repair_keeps_the_gap_of_the_first(sealed: list[Path], tmp_path
 
 def test_committed_batches_that_an_open_archive_lost_are_a_gap_after_recovery(tmp_path: Path) -> None:
     """The watermark counts them."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     receipts = [one.append(some(first, 2)) for first in (0, 2, 4)]
     assert one.writer is not None
     one.writer.abandon()
@@ -126,7 +126,7 @@ def test_committed_batches_that_an_open_archive_lost_are_a_gap_after_recovery(tm
 @pytest.mark.parametrize("cut", [1, 9, 30, 60])
 def test_a_power_cut_inside_the_seek_table_is_no_loss(tmp_path: Path, cut: int) -> None:
     """All events are there: recovery writes the end again."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for first in (0, 2, 4):
         one.append(some(first, 2))
     assert one.writer is not None

@@ -12,13 +12,13 @@ from consumer.archive.rewriting.repack import repack
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
 from tests.support import archives
+from tests.support.archive_logs import archive_log, some
 from tests.support.disk import PowerCut, ShadowDisk
-from tests.support.shelves import shelf, some
 
 
 @pytest.fixture
 def sealed(tmp_path: Path) -> Path:
-    one = shelf(tmp_path / "made")
+    one = archive_log(tmp_path / "made")
     for serial in range(8):
         one.append(some(serial, 1))
     one.roll("test")

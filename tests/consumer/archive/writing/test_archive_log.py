@@ -8,18 +8,18 @@ import pytest
 from codec.errors import TooLarge
 from consumer import log
 from consumer.archive.checking.verify import verify
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import SEQUENCE_MAX
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.writing import recovery
 from consumer.archive.writing.recovery import Finding, digest
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, StorageFault
 from tests.support import archives
+from tests.support.archive_logs import archive_log, some
 from tests.support.disk import ShadowDisk, fail_on
-from tests.support.shelves import shelf, some
 
 
 @pytest.fixture
@@ -31,13 +31,13 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]
 
 def test_no_archive_is_opened_before_there_is_something_for_it(tmp_path: Path) -> None:
     """shoebox left an empty file behind every roll."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.roll("stop")
     assert find_archives([tmp_path]) == []
 
 
 def test_archives_roll_and_name_the_one_before(tmp_path: Path, said: list[tuple[str, dict[str, object]]]) -> None:
-    one = shelf(tmp_path, events_max=4)
+    one = archive_log(tmp_path, events_max=4)
     for first in range(0, 12, 2):
         one.append(some(first, 2))
     one.roll("signal")
@@ -55,7 +55,7 @@ def test_archives_roll_and_name_the_one_before(tmp_path: Path, said: list[tuple[
 
 def test_three_rolls_in_one_microsecond_keep_three_archives(tmp_path: Path) -> None:
     """shoebox's names had a precision of a minute: of three rolls none was left."""
-    one = shelf(tmp_path, events_max=1)
+    one = archive_log(tmp_path, events_max=1)
     for _ in range(3):
         one.append(some(7, 1))
     one.roll("stop")
@@ -65,7 +65,7 @@ def test_three_rolls_in_one_microsecond_keep_three_archives(tmp_path: Path) -> N
 
 def test_the_next_life_goes_on_with_the_next_sequence(tmp_path: Path) -> None:
     for serial in range(3):
-        one = shelf(tmp_path)
+        one = archive_log(tmp_path)
         one.append(some(serial, 1))
         one.roll("stop")
     assert [path.name[-16:-8] for path in find_archives([tmp_path])] == ["00000001", "00000002", "00000003"]
@@ -75,7 +75,7 @@ def test_a_batch_that_failed_goes_to_a_new_archive_once(
     tmp_path: Path, said: list[tuple[str, dict[str, object]]]
 ) -> None:
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     disk.fail_at = len(disk.calls) + 2  # the sync of the next append
     receipt = one.append(some(2, 2))
@@ -88,13 +88,13 @@ def test_a_disk_that_takes_nothing_is_said_to_be_full(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
     disk.append = lambda fd, raw: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(StorageFault, match="free space; consuming resumes by itself") as caught:
-        shelf(tmp_path, disk).append(some(0, 1))
+        archive_log(tmp_path, disk).append(some(0, 1))
     assert caught.value.reason == "disk_full"
     assert archives.events(tmp_path) == []
 
 
 def test_below_the_reserve_nothing_is_begun(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     object.__setattr__(one.settings, "free_bytes_min", 1 << 60)
     with pytest.raises(StorageFault, match=r"archive\.free_bytes_min") as caught:
         one.append(some(0, 1))
@@ -105,13 +105,13 @@ def test_below_the_reserve_nothing_is_begun(tmp_path: Path) -> None:
 
 
 def test_a_probe_proves_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.probe()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lifeless_start_counts_until_the_first_commit(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.ledger.update(unclean=3, running=True)
     one.append(some(0, 1))
     assert one.ledger.state.unclean == 0
@@ -120,7 +120,7 @@ def test_a_lifeless_start_counts_until_the_first_commit(tmp_path: Path) -> None:
 def test_an_abandoned_archive_that_somebody_reads_is_not_forgotten(tmp_path: Path) -> None:
     """`verify` holds a shared lock for a moment."""
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     disk.fail_at = len(disk.calls) + 2
     monkey, disk.lock = disk.lock, lambda _fd: False  # type: ignore[method-assign]
@@ -132,17 +132,17 @@ def test_an_abandoned_archive_that_somebody_reads_is_not_forgotten(tmp_path: Pat
 
 
 def test_a_name_that_is_taken_is_stepped_over(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     (tmp_path / "one-00000001.kvp.zst.open").write_bytes(b"in the way")
     assert one.append(some(0, 1)).archive.sequence == 2
 
 
 def test_an_earlier_orphan_that_had_to_wait_is_tried_again(tmp_path: Path) -> None:
-    earlier = shelf(tmp_path)
+    earlier = archive_log(tmp_path)
     earlier.append(some(0, 2))
     assert earlier.writer is not None
     earlier.writer.abandon()
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.adopt(earlier.writer.path)
     one.append(some(2, 2))
     one.roll("stop")
@@ -151,7 +151,7 @@ def test_an_earlier_orphan_that_had_to_wait_is_tried_again(tmp_path: Path) -> No
 
 
 def test_an_archive_without_a_batch_leaves_nothing(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     with pytest.raises(TooLarge):
         one.append([some(0, 1)[0]._replace(time_us=1 << 80)])
     one.roll("stop")
@@ -162,13 +162,13 @@ def sealed_by_another_host(path: Path) -> Path:
     """Another host does not see our lock: it takes the archive for that of a dead instance."""
     disk = Disk()
     disk.lock = lambda _fd: True  # type: ignore[method-assign]
-    sealed = recovery.recover(disk, Place(path.parent), path).sealed
+    sealed = recovery.recover(disk, Layout(path.parent), path).sealed
     assert sealed is not None
     return sealed.path
 
 
 def test_an_archive_that_another_host_has_sealed_is_neither_written_nor_cut(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     sealed = sealed_by_another_host(one.writer.path)
@@ -195,7 +195,7 @@ def test_no_batch_goes_into_an_open_archive_that_was_changed(
     tmp_path: Path, change: str, said: list[tuple[str, dict[str, object]]]
 ) -> None:
     """Events that were acknowledged went into a file without a name."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     CHANGES[change](one.writer.path)
@@ -208,7 +208,7 @@ def test_no_batch_goes_into_an_open_archive_that_was_changed(
 
 
 def test_a_batch_whose_file_was_removed_during_its_sync_is_not_promised(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 1))
     real = one.disk.sync
 
@@ -223,7 +223,7 @@ def test_a_batch_whose_file_was_removed_during_its_sync_is_not_promised(tmp_path
 
 
 def test_bytes_of_another_process_are_not_cut_off(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     with one.writer.path.open("ab") as file:
@@ -236,7 +236,7 @@ def test_bytes_of_another_process_are_not_cut_off(tmp_path: Path) -> None:
 def test_a_seal_that_fails_after_its_rename_cuts_nothing_off(tmp_path: Path) -> None:
     """The sync of the directory failed; the archive had its sealed name, and was cut to its last batch."""
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     real = disk.rename
 
@@ -260,7 +260,7 @@ def test_a_seal_that_fails_after_its_rename_cuts_nothing_off(tmp_path: Path) -> 
 def test_a_seal_whose_chmod_fails_is_a_seal(tmp_path: Path, said: list[tuple[str, dict[str, object]]]) -> None:
     disk = ShadowDisk(tmp_path)
     disk.make_read_only = lambda _fd: (_ for _ in ()).throw(PermissionError(1, "no"))  # type: ignore[method-assign]
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     one.roll("stop")
     assert [event for event, _ in said if event.startswith("archive_")] == ["archive_opened", "archive_sealed"]
@@ -270,7 +270,7 @@ def test_a_seal_whose_chmod_fails_is_a_seal(tmp_path: Path, said: list[tuple[str
 def test_a_head_names_the_archive_before_it_also_if_that_is_not_sealed(tmp_path: Path) -> None:
     """`previous` names the last sealed archive only; one that was recovered late and then removed was not missed."""
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk, events_max=2)
+    one = archive_log(tmp_path, disk, events_max=2)
     for first in (0, 2, 4):
         if first == 4:  # the second archive cannot be sealed
             real, disk.rename = disk.rename, lambda *_: (_ for _ in ()).throw(OSError(5, "no"))  # type: ignore[method-assign]
@@ -289,7 +289,7 @@ def test_a_head_names_the_archive_before_it_also_if_that_is_not_sealed(tmp_path:
 
 def test_the_ledger_names_the_newest_archive_with_a_batch_once_and_before_the_promise(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     for serial in range(3):
         one.append(some(serial, 1))
         assert Ledger(Disk(), tmp_path, "one").state.committed == 1
@@ -298,7 +298,7 @@ def test_the_ledger_names_the_newest_archive_with_a_batch_once_and_before_the_pr
 
 def test_a_ledger_that_could_not_be_written_is_written_with_the_next_batch(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     fail_on(disk, "replace")
     one.append(some(0, 1))
     assert not one.ledger.path.exists()
@@ -310,7 +310,7 @@ def test_a_ledger_that_could_not_be_written_is_written_with_the_next_batch(tmp_p
 def test_after_a_defect_in_the_middle_of_an_append_nothing_of_it_is_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
 
@@ -331,7 +331,7 @@ def test_after_a_defect_in_the_middle_of_an_append_nothing_of_it_is_sealed(
 def test_without_a_sequence_left_no_archive_is_opened(tmp_path: Path) -> None:
     """Its name had a digit too many, and no reader found the events that were acknowledged."""
     tmp_path.joinpath(f"one-{SEQUENCE_MAX - 1}.kvp.zst.open").touch()
-    one = shelf(tmp_path, events_max=3)
+    one = archive_log(tmp_path, events_max=3)
     one.append(some(0, 3))
     with pytest.raises(Fatal, match="move away") as caught:
         one.append(some(3, 3))
@@ -342,11 +342,11 @@ def test_without_a_sequence_left_no_archive_is_opened(tmp_path: Path) -> None:
 def test_recoveries_that_fail_again_and_again_take_a_tenth_of_the_time_at_most(tmp_path: Path) -> None:
     """On a disk that takes no footer, each archive that waits was read again at each new one and at each probe."""
     now, recovered = 0.0, 0
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for number in range(14):
         one.adopt(tmp_path / f"one-{number + 1:08d}.kvp.zst.open")
 
-    def recover(_disk: Disk, _place: Place, path: Path, _entry: recovery.Abandoned) -> Finding:
+    def recover(_disk: Disk, _layout: Layout, path: Path, _entry: recovery.Abandoned) -> Finding:
         nonlocal now, recovered
         now, recovered = now + 0.06, recovered + 1
         return Finding(path, "deferred", reason="File too large")
@@ -364,7 +364,7 @@ def test_recoveries_that_fail_again_and_again_take_a_tenth_of_the_time_at_most(t
 def test_what_could_not_be_recovered_before_a_pause_is_recovered_after_it(tmp_path: Path) -> None:
     """It had taken long, and was not tried again until the next archive was opened."""
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     now = 0.0
     one.clock = lambda: now
@@ -388,7 +388,7 @@ def test_what_could_not_be_recovered_before_a_pause_is_recovered_after_it(tmp_pa
 
 
 def test_what_was_not_tried_at_an_open_is_tried_at_a_later_batch(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     path = one.writer.path

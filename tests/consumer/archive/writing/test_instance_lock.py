@@ -8,43 +8,43 @@ from typing import Any
 import pytest
 
 from consumer.archive import naming
-from consumer.archive.writing import instance_lock as claims
+from consumer.archive.layout import Layout
+from consumer.archive.writing import instance_lock as instance_locks
 from consumer.archive.writing import orphans, recovery
-from consumer.archive.writing.archive_log import Shelf
-from consumer.archive.writing.instance_lock import Claim, purpose_of
+from consumer.archive.writing.archive_log import ArchiveLog
+from consumer.archive.writing.instance_lock import InstanceLock, purpose_of
 from consumer.archive.writing.orphans import RECOVERING
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from tests.support import archives
+from tests.support.archive_logs import archive_log, some
 from tests.support.disk import ShadowDisk
-from tests.support.shelves import shelf, some
 
 
-async def take(directory: Path, disk: Disk | None = None, instance: str = "one") -> Claim:
-    return await Claim.take(disk or Disk(), Place(directory), instance)
+async def take(directory: Path, disk: Disk | None = None, instance: str = "one") -> InstanceLock:
+    return await InstanceLock.acquire(disk or Disk(), Layout(directory), instance)
 
 
 async def test_a_claim_makes_the_directory_and_counts_lives_that_did_not_end(tmp_path: Path) -> None:
     for unclean in range(3):
-        claim = await take(tmp_path / "a" / "b")
-        assert claim.unclean == unclean
-        claim.release()
-    claim = await take(tmp_path / "a" / "b")
-    claim.end(consumed=False)
-    claim.release()
-    claim = await take(tmp_path / "a" / "b")
-    assert claim.unclean == 3
-    claim.end(consumed=True)
-    claim.release()
-    claim = await take(tmp_path / "a" / "b")
-    assert claim.unclean == 0
-    claim.release()
+        instance_lock = await take(tmp_path / "a" / "b")
+        assert instance_lock.unclean == unclean
+        instance_lock.release()
+    instance_lock = await take(tmp_path / "a" / "b")
+    instance_lock.end(consumed=False)
+    instance_lock.release()
+    instance_lock = await take(tmp_path / "a" / "b")
+    assert instance_lock.unclean == 3
+    instance_lock.end(consumed=True)
+    instance_lock.release()
+    instance_lock = await take(tmp_path / "a" / "b")
+    assert instance_lock.unclean == 0
+    instance_lock.release()
 
 
 async def test_a_life_that_never_consumed_keeps_what_may_come_again(tmp_path: Path) -> None:
     """A crash, then a start that found no broker: the window before the crash is still unacknowledged."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     one.roll("stop")
     one.ledger.update(running=True)
@@ -54,21 +54,21 @@ async def test_a_life_that_never_consumed_keeps_what_may_come_again(tmp_path: Pa
         (True, True, True),
         (False, False, False),
     ]:
-        claim = await take(tmp_path)
-        assert (claim.unsettled, claim.settled_sequence) == (unsettled, 0 if unsettled else 1)
-        claim.end(consumed, settled)
-        claim.release()
+        instance_lock = await take(tmp_path)
+        assert (instance_lock.unsettled, instance_lock.settled_sequence) == (unsettled, 0 if unsettled else 1)
+        instance_lock.end(consumed, settled)
+        instance_lock.release()
 
 
 async def test_the_begins_of_generations_are_kept_until_a_clean_end(tmp_path: Path) -> None:
     for settled, kept in ((False, ((3, 7),)), (True, ())):
-        claim = await take(tmp_path)
-        claim.ledger.update(begins=((3, 7),))
-        claim.end(consumed=True, settled=settled)
-        claim.release()
-        claim = await take(tmp_path)
-        assert claim.ledger.state.begins == kept
-        claim.release()
+        instance_lock = await take(tmp_path)
+        instance_lock.ledger.update(begins=((3, 7),))
+        instance_lock.end(consumed=True, settled=settled)
+        instance_lock.release()
+        instance_lock = await take(tmp_path)
+        assert instance_lock.ledger.state.begins == kept
+        instance_lock.release()
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(bytes(300))], ids=["gone", "zeros"])
@@ -76,53 +76,53 @@ async def test_a_lost_ledger_says_nothing_of_what_may_come_again(
     tmp_path: Path, damage: Callable[[Path], None]
 ) -> None:
     """Zeros: what some file systems leave of a file after a power cut."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     damage(one.ledger.path)
-    claim = await take(tmp_path)
-    assert claim.unsettled
-    claim.release()
+    instance_lock = await take(tmp_path)
+    assert instance_lock.unsettled
+    instance_lock.release()
 
 
 async def test_a_ledger_that_another_instance_made_anew_says_nothing_of_what_may_come_again(tmp_path: Path) -> None:
     """The new ledger of a dead instance looked like that of one which had stopped cleanly."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     one.writer.abandon()
     one.ledger.path.unlink()
     (await take(tmp_path, instance="two")).release()
     assert one.ledger.path.exists()
-    claim = await take(tmp_path)
-    assert claim.unsettled
-    claim.release()
+    instance_lock = await take(tmp_path)
+    assert instance_lock.unsettled
+    instance_lock.release()
 
 
 async def test_a_ledger_that_could_not_note_the_last_life_says_nothing_of_what_may_come_again(tmp_path: Path) -> None:
     """A disk without inodes took the batches, and the ledger still named the clean stop of the life before."""
-    claim = await take(tmp_path)
-    claim.end(consumed=True, settled=True)
-    claim.release()
-    ended = claim.ledger.path.read_bytes()
-    one = shelf(tmp_path)
+    instance_lock = await take(tmp_path)
+    instance_lock.end(consumed=True, settled=True)
+    instance_lock.release()
+    ended = instance_lock.ledger.path.read_bytes()
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     one.writer.abandon()
     one.ledger.path.write_bytes(ended)
-    claim = await take(tmp_path)
-    assert claim.unsettled
-    claim.release()
+    instance_lock = await take(tmp_path)
+    assert instance_lock.unsettled
+    instance_lock.release()
 
 
 async def test_before_the_first_life_of_an_instance_nothing_can_come_again(tmp_path: Path) -> None:
-    shelf(tmp_path, instance="other").append(some(0, 2))
-    claim = await take(tmp_path)
-    assert not claim.unsettled
-    claim.release()
+    archive_log(tmp_path, instance="other").append(some(0, 2))
+    instance_lock = await take(tmp_path)
+    assert not instance_lock.unsettled
+    instance_lock.release()
 
 
 async def test_a_second_claim_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "LOCK_S_MAX", 0.0)
+    monkeypatch.setattr(instance_locks, "LOCK_S_MAX", 0.0)
     first = await take(tmp_path)
     with pytest.raises(Fatal, match=r"another archive\.instance") as caught:
         await take(tmp_path)
@@ -133,26 +133,26 @@ async def test_a_second_claim_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 async def test_what_earlier_lives_left_is_recovered(tmp_path: Path) -> None:
     for instance in ("one", "dead"):
-        one = shelf(tmp_path, instance=instance)
+        one = archive_log(tmp_path, instance=instance)
         one.append(some(0, 2))
         assert one.writer is not None
         one.writer.abandon()
-    claim = await take(tmp_path)
+    instance_lock = await take(tmp_path)
     assert not list(tmp_path.glob("*.open"))
     assert len(archives.events(tmp_path)) == 4
-    claim.release()
+    instance_lock.release()
 
 
 async def test_what_cannot_be_recovered_now_is_handed_on(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
     one.writer.abandon()
     disk = ShadowDisk(tmp_path)
     disk._step = lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # type: ignore[method-assign]
-    claim = await take(tmp_path, disk)
-    assert claim.deferred == [one.writer.path]
-    claim.release()
+    instance_lock = await take(tmp_path, disk)
+    assert instance_lock.deferred == [one.writer.path]
+    instance_lock.release()
 
 
 async def test_a_directory_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,8 +184,8 @@ async def test_a_claim_waits_as_long_as_another_instance_recovers_our_archives(
 ) -> None:
     """The recovery of large archives takes longer than a process that is about to end."""
     said: list[str] = []
-    monkeypatch.setattr(claims, "LOCK_S_MAX", 0.3)
-    monkeypatch.setattr(claims.log, "emit", lambda event, **_: said.append(event))
+    monkeypatch.setattr(instance_locks, "LOCK_S_MAX", 0.3)
+    monkeypatch.setattr(instance_locks.log, "emit", lambda event, **_: said.append(event))
     disk = Disk()
     lock = disk.take(naming.lock_path(tmp_path, "one"), RECOVERING)
     assert lock is not None
@@ -206,7 +206,7 @@ async def test_a_claim_waits_as_long_as_another_instance_recovers_our_archives(
 async def test_recovery_of_another_instance_says_so_in_its_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = shelf(tmp_path, instance="two")
+    other = archive_log(tmp_path, instance="two")
     other.append(some(0, 1))
     assert other.writer is not None
     other.writer.abandon()
@@ -249,19 +249,19 @@ async def test_what_is_in_the_directory_under_a_name_of_ours_does_not_keep_from_
 ) -> None:
     (tmp_path / "two-00000001.kvp.zst.open").touch()
     make(tmp_path / os.fsdecode(name))
-    claim = await asyncio.wait_for(take(tmp_path), 10)
-    one = Shelf(Disk(), shelf(tmp_path).settings, claim.ledger)
+    instance_lock = await asyncio.wait_for(take(tmp_path), 10)
+    one = ArchiveLog(Disk(), archive_log(tmp_path).settings, instance_lock.ledger)
     assert one.append(some(0, 1)).events == 1
     one.roll("stop")
-    claim.release()
+    instance_lock.release()
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["removed", "replaced"])
 async def test_a_process_that_has_lost_its_lock_file_opens_no_archive_and_leaves_the_ledger_alone(
     tmp_path: Path, replaced: bool
 ) -> None:
-    claim = await take(tmp_path)
-    one = Shelf(Disk(), shelf(tmp_path).settings, claim.ledger, guard=claim.check)
+    instance_lock = await take(tmp_path)
+    one = ArchiveLog(Disk(), archive_log(tmp_path).settings, instance_lock.ledger, guard=instance_lock.check)
     one.append(some(0, 1))
     naming.lock_path(tmp_path, "one").unlink()
     if replaced:
@@ -271,17 +271,17 @@ async def test_a_process_that_has_lost_its_lock_file_opens_no_archive_and_leaves
     one.roll("stop")
     with pytest.raises(Fatal, match="another process may have instance 'one'") as caught:
         one.append(some(2, 1))
-    before = claim.ledger.path.read_bytes()
-    claim.end(consumed=True, settled=True)
-    assert (caught.value.exit, claim.ledger.path.read_bytes()) == (Exit.INSTANCE, before)
-    claim.release()
+    before = instance_lock.ledger.path.read_bytes()
+    instance_lock.end(consumed=True, settled=True)
+    assert (caught.value.exit, instance_lock.ledger.path.read_bytes()) == (Exit.INSTANCE, before)
+    instance_lock.release()
 
 
 async def test_a_directory_that_is_gone_is_a_matter_of_the_disk_and_not_of_the_lock(tmp_path: Path) -> None:
-    claim = await take(tmp_path / "a")
+    instance_lock = await take(tmp_path / "a")
     shutil.rmtree(tmp_path / "a")
-    claim.check()
-    claim.release()
+    instance_lock.check()
+    instance_lock.release()
 
 
 async def test_a_recovery_beside_the_writer_never_touches_the_directories_that_its_disk_has_to_sync(
@@ -289,12 +289,12 @@ async def test_a_recovery_beside_the_writer_never_touches_the_directories_that_i
 ) -> None:
     """The writer thread iterates over them, and a directory that another thread takes off the list is not synced any more."""
     writers = Disk()
-    claim = await take(tmp_path, writers)
-    other = shelf(tmp_path, instance="two")
+    instance_lock = await take(tmp_path, writers)
+    other = archive_log(tmp_path, instance="two")
     other.append(some(0, 1))
     assert other.writer is not None
     other.writer.abandon()
     writers.unsynced[tmp_path] = None  # the writer has renamed a file in it, and syncs it next
-    await asyncio.to_thread(claim.recover_others, Disk())
+    await asyncio.to_thread(instance_lock.recover_others, Disk())
     assert (list(writers.unsynced), archives.events(tmp_path)) == ([tmp_path], some(0, 1))
-    claim.release()
+    instance_lock.release()

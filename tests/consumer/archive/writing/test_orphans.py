@@ -7,6 +7,7 @@ import pytest
 
 from consumer.archive import naming
 from consumer.archive.checking.verify import verify
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_archive
@@ -14,13 +15,12 @@ from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import repack
 from consumer.archive.writing import orphans, recovery
-from consumer.archive.writing.archive_log import Shelf
-from consumer.archive.writing.writer import Place
+from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.disk.durable import Disk
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.support import archives
+from tests.support.archive_logs import archive_log, some
 from tests.support.disk import ShadowDisk
-from tests.support.shelves import shelf, some
 
 
 def faults(directory: Path) -> list[str]:
@@ -29,13 +29,13 @@ def faults(directory: Path) -> list[str]:
 
 def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(tmp_path: Path) -> None:
     """A free lock of the instance means that it is dead; its ledger then knows its last archive."""
-    dead, alive = shelf(tmp_path, instance="dead"), shelf(tmp_path, instance="alive")
+    dead, alive = archive_log(tmp_path, instance="dead"), archive_log(tmp_path, instance="alive")
     for one in (dead, alive):
         one.append(some(0, 1))
         assert one.writer is not None
         one.writer.abandon()
     lock = Disk().take(naming.lock_path(tmp_path, "alive"))
-    findings = list(orphans.recover_others(Disk(), Place(tmp_path), own="me"))
+    findings = list(orphans.recover_others(Disk(), Layout(tmp_path), own="me"))
     assert [finding.path.name for finding in findings] == ["dead-00000001.kvp.zst.open"]
     previous = Ledger(Disk(), tmp_path, "dead").state.previous
     assert previous is not None
@@ -47,23 +47,23 @@ def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(t
 def test_an_empty_orphan_takes_its_sequence_along(tmp_path: Path) -> None:
     (tmp_path / "one-00000041.kvp.zst.open").touch()
     ledger = Ledger(Disk(), tmp_path, "one")
-    assert [finding.outcome for finding in orphans.recover_own(Disk(), Place(tmp_path), ledger, "one")] == ["empty"]
+    assert [finding.outcome for finding in orphans.recover_own(Disk(), Layout(tmp_path), ledger, "one")] == ["empty"]
     assert Ledger(Disk(), tmp_path, "one").state.sequence == 41
 
 
 def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
     for serial in range(3):
-        one = shelf(tmp_path)
+        one = archive_log(tmp_path)
         one.append(some(serial, 1))
         assert one.writer is not None
         one.writer.abandon()
     disk = ShadowDisk(tmp_path)
     disk.replace = lambda path, raw: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))  # type: ignore[method-assign]
-    findings = orphans.recover_own(disk, Place(tmp_path), Ledger(disk, tmp_path, "one"), "one")
+    findings = orphans.recover_own(disk, Layout(tmp_path), Ledger(disk, tmp_path, "one"), "one")
     assert [finding.outcome for finding in findings] == ["sealed"] * 3
 
 
-def seal_without_a_note(one: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+def seal_without_a_note(one: ArchiveLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """A life ends between the rename of a seal and its note in the ledger."""
     with monkeypatch.context() as patched:
         patched.setattr(one.disk, "replace", _refuse)
@@ -78,14 +78,14 @@ def test_an_archive_that_was_repacked_before_its_seal_was_noted_is_noted_as_it_w
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digest of the repacked file was noted: after `compact`, `verify` called the archive damaged for ever."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for first in range(0, 60, 3):
         one.append(some(first, 3))
     seal_without_a_note(one, monkeypatch)
     (path,) = find_archives([tmp_path])
     assert [done.outcome for done in repack(Disk(), [path])] == ["repacked"]
-    list(orphans.recover_own(Disk(), Place(tmp_path), Ledger(Disk(), tmp_path, "one"), "one"))
-    other = shelf(tmp_path)
+    list(orphans.recover_own(Disk(), Layout(tmp_path), Ledger(Disk(), tmp_path, "one"), "one"))
+    other = archive_log(tmp_path)
     other.append(some(100, 3))
     other.roll("test")
     with open_archive(path) as archive:
@@ -116,7 +116,7 @@ class FailsOnce(Disk):
 def test_events_that_are_cut_off_an_archive_that_waits_for_recovery_are_missed(tmp_path: Path, killed: bool) -> None:
     """The watermark counts the events of the newest archive only; `verify` said complete."""
     disk = FailsOnce()
-    one = shelf(tmp_path, disk)
+    one = archive_log(tmp_path, disk)
     for first in range(0, 15, 3):
         one.append(some(first, 3))
     assert one.writer is not None
@@ -129,7 +129,7 @@ def test_events_that_are_cut_off_an_archive_that_waits_for_recovery_are_missed(t
     if killed:
         assert one.writer is not None
         one.writer.abandon()
-        list(orphans.recover_own(disk, Place(tmp_path), Ledger(disk, tmp_path, "one"), "one"))
+        list(orphans.recover_own(disk, Layout(tmp_path), Ledger(disk, tmp_path, "one"), "one"))
     else:
         one.recover_abandoned()
         one.roll("test")
@@ -141,7 +141,7 @@ def test_events_that_are_cut_off_an_archive_that_waits_for_recovery_are_missed(t
 def test_the_directory_is_walked_once_for_all_dead_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A walk for each of them made the start of another instance slow: 14 s with 100 of them and 9,000 archives."""
     for number in range(20):
-        one = shelf(tmp_path, instance=f"dead-{number}")
+        one = archive_log(tmp_path, instance=f"dead-{number}")
         one.append(some(0, 1))
         assert one.writer is not None
         one.writer.abandon()
@@ -154,6 +154,6 @@ def test_the_directory_is_walked_once_for_all_dead_instances(tmp_path: Path, mon
         yield from rglob(self, pattern)
 
     monkeypatch.setattr(Path, "rglob", counted)
-    findings = list(orphans.recover_others(Disk(), Place(tmp_path), own="me"))
+    findings = list(orphans.recover_others(Disk(), Layout(tmp_path), own="me"))
     assert [finding.outcome for finding in findings] == ["sealed"] * 20
     assert walks == 1

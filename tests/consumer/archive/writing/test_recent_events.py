@@ -6,38 +6,38 @@ import pytest
 
 from codec.event import Event
 from consumer.archive import naming
+from consumer.archive.layout import Layout
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.rewriting.repack import repack
 from consumer.archive.watermark import watermark_path
 from consumer.archive.writing import orphans, unsettled
 from consumer.archive.writing import recent_events as recents
-from consumer.archive.writing.archive_log import Shelf
+from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.archive.writing.recent_events import IDLE_S, INSTANCES_MAX, Own, Recent
 from consumer.archive.writing.unsettled import AGE_US
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
+from tests.support.archive_logs import archive_log, some
 from tests.support.disk import ShadowDisk, fail_on
-from tests.support.shelves import shelf, some
 
 NOTHING = Own(None, frozenset())
 
 
-def recent(directory: Path, disk: Disk | None = None, own: Shelf | None = None, after: int = 0) -> Recent:
+def recent(directory: Path, disk: Disk | None = None, own: ArchiveLog | None = None, after: int = 0) -> Recent:
     own_state, keep = (own.own, own.keep_begins) if own else (lambda: NOTHING, lambda _begins: None)
     return Recent(disk or Disk(), directory, "me", own_state, keep, after)
 
 
-def crashed(directory: Path, instance: str, first: int, count: int, step: int = 10, **policy: float) -> Shelf:
+def crashed(directory: Path, instance: str, first: int, count: int, step: int = 10, **policy: float) -> ArchiveLog:
     """An instance that archived some events and was killed: its ledger says that it runs, and its lock is free."""
-    one = shelf(directory, instance=instance, **policy)
+    one = archive_log(directory, instance=instance, **policy)
     one.ledger.update(running=True)
     for serial in range(first, first + count, step):
         one.append(some(serial, step))
     return one
 
 
-def die(one: Shelf) -> None:
+def die(one: ArchiveLog) -> None:
     """Its process is gone, and with it the lock on the open archive."""
     assert one.writer is not None
     one.writer.abandon()
@@ -174,7 +174,7 @@ def test_a_start_and_a_reconnect_cost_the_same_after_a_year(
 def test_what_was_written_and_not_synced_is_never_called_known(tmp_path: Path) -> None:
     """The page cache shows the batch that a failed sync has lost."""
     disk = ShadowDisk(tmp_path)
-    one = shelf(tmp_path, disk, instance="me")
+    one = archive_log(tmp_path, disk, instance="me")
     one.append(some(0, 2))
     fail_on(disk, "sync", "replace")
     with pytest.raises(StorageFault):
@@ -226,7 +226,7 @@ def test_an_instance_that_dies_while_we_run_is_read_up_to_its_end(tmp_path: Path
     die(one)
     assert events(reading.changed()) == some(0, 10)
     assert list(reading.changed()) == []
-    (finding,) = orphans.recover_others(Disk(), Place(tmp_path), "me")
+    (finding,) = orphans.recover_others(Disk(), Layout(tmp_path), "me")
     assert finding.outcome == "sealed"
     assert list(reading.changed()) == []
 

@@ -6,21 +6,21 @@ import pytest
 
 from codec.event import Event
 from consumer.archive.checking.verify import verify
+from consumer.archive.layout import Layout
 from consumer.archive.rewriting.repair import repair_sealed
 from consumer.archive.writing import recovery
 from consumer.archive.writing.recovery import Abandoned, Finding
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 from tests.consumer.archive.reading.test_reader import TABLE, offsets
 from tests.support import archives
+from tests.support.archive_logs import archive_log, forget, some
 from tests.support.disk import ShadowDisk
-from tests.support.shelves import forget, shelf, some
 
 
 @pytest.fixture
 def orphan(tmp_path: Path) -> Path:
     """An open archive of a life that ended without warning."""
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     for first, count in ((0, 3), (3, 1), (4, 4)):
         one.append(some(first, count))
     assert one.writer is not None
@@ -33,7 +33,7 @@ def recover(path: Path, disk: Disk | None = None, committed: int | None = None) 
     found = path.stat(follow_symlinks=False) if path.exists() else None
     file = (found.st_dev, found.st_ino) if found else None
     given_up = None if committed is None else Abandoned(path, committed, file)
-    return recovery.recover(disk or Disk(), Place(path.parent), path, given_up)
+    return recovery.recover(disk or Disk(), Layout(path.parent), path, given_up)
 
 
 def faults(directory: Path) -> list[str]:
@@ -96,7 +96,7 @@ def test_a_batch_that_was_never_synced_does_not_count(orphan: Path) -> None:
 
 
 def test_an_archive_whose_owner_lives_is_left_alone(tmp_path: Path) -> None:
-    one = shelf(tmp_path)
+    one = archive_log(tmp_path)
     one.append(some(0, 1))
     assert one.writer is not None
     assert recover(one.writer.path).outcome == "held"
@@ -294,7 +294,7 @@ def test_a_link_under_the_sealed_name_does_not_cost_the_archive(orphan: Path) ->
 def test_a_file_that_replaced_ours_is_not_cut_at_our_size(orphan: Path) -> None:
     """How much of it is durable is unknown: it is recovered as any other orphan."""
     given_up = Abandoned(orphan, offsets(orphan)[-1], (0, 0))
-    recovery.recover(Disk(), Place(orphan.parent), orphan, given_up)
+    recovery.recover(Disk(), Layout(orphan.parent), orphan, given_up)
     assert ids(orphan.parent) == some(0, 8)
     assert not list(orphan.parent.glob("*.torn"))
 

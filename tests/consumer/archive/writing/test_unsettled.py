@@ -5,30 +5,30 @@ import pytest
 from consumer.archive import naming
 from consumer.archive.reading.reader import events_or_none, open_archive
 from consumer.archive.writing import unsettled
-from consumer.archive.writing.archive_log import Shelf
-from consumer.archive.writing.unsettled import AGE_US, Place, Plan, plan
-from tests.support.shelves import shelf, some
+from consumer.archive.writing.archive_log import ArchiveLog
+from consumer.archive.writing.unsettled import AGE_US, EventPlace, Plan, plan
+from tests.support.archive_logs import archive_log, some
 
-WINDOW = 100  # of the shelves in tests
+WINDOW = 100  # of the archive_logs in tests
 
 
 class Generations:
-    """A shelf that notes the begin of each generation."""
+    """A archive_log that notes the begin of each generation."""
 
     def __init__(self, directory: Path) -> None:
-        self.shelf: Shelf = shelf(directory)
-        self.begins: list[Place] = []
+        self.archive_log: ArchiveLog = archive_log(directory)
+        self.begins: list[EventPlace] = []
 
     def archive(self, first: int, count: int, later_us: int = 0, step: int = 10) -> None:
         for serial in range(first, first + count, step):
             batch = some(serial, min(step, first + count - serial))
-            self.shelf.append([event._replace(arrived_us=event.arrived_us + later_us) for event in batch])
+            self.archive_log.append([event._replace(arrived_us=event.arrived_us + later_us) for event in batch])
 
     def begin(self) -> None:
-        self.begins.append(self.shelf.own().begins[-1])
+        self.begins.append(self.archive_log.own().begins[-1])
 
     def plan(self, **bounds: int) -> Plan:
-        names = self.shelf.settings.place.directory.rglob("*.kvp.zst*")
+        names = self.archive_log.settings.layout.directory.rglob("*.kvp.zst*")
         found = {path: naming.parse_open(path) or naming.parse_sealed(path) for path in names}
         paths = {archive.sequence: path for path, archive in found.items() if archive is not None}
         return plan(paths, tuple(self.begins), lambda _: None, **bounds)
@@ -54,7 +54,7 @@ def test_the_last_window_of_each_generation_may_come_again(generations: Generati
         generations.begin()
         generations.archive(number * 1000, 150)
         if sealed:
-            generations.shelf.roll("stop")
+            generations.archive_log.roll("stop")
     found = generations.plan()
     assert serials(found) == [number * 1000 + serial for number in range(3) for serial in range(50, 150)]
     assert found.begins == tuple(generations.begins[1:])
@@ -65,7 +65,7 @@ def test_the_window_of_a_generation_is_counted_over_all_its_archives(generations
     generations.begin()
     for number in range(5):
         generations.archive(number * 100, 30)
-        generations.shelf.roll("size")
+        generations.archive_log.roll("size")
     assert serials(generations.plan()) == [*range(120, 130), *range(200, 230), *range(300, 330), *range(400, 430)]
 
 
@@ -111,9 +111,9 @@ def test_what_may_come_again_is_bounded_in_events_and_in_generations(
 def test_a_begin_before_which_nothing_was_archived_is_not_kept(generations: Generations) -> None:
     """A disk that is full for days does not take the place of a generation that was killed."""
     generations.archive(0, 10)
-    generations.shelf.roll("stop")
+    generations.archive_log.roll("stop")
     for _ in range(300):
-        generations.shelf.ledger.next_sequence()
+        generations.archive_log.ledger.next_sequence()
         generations.begin()
         generations.begins = list(generations.plan().begins)
     assert len(generations.begins) == 1

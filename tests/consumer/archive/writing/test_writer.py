@@ -3,16 +3,17 @@ from pathlib import Path
 import pytest
 
 from codec.archive import Head
+from consumer.archive.layout import Layout
 from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.writing.writer import NAMES_MAX, ArchiveWriter, Place, Tally
+from consumer.archive.writing.writer import NAMES_MAX, ArchiveWriter, Tally
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
+from tests.support.archive_logs import START_US, some
 from tests.support.disk import ShadowDisk
-from tests.support.shelves import START_US, some
 
 
 def writer(directory: Path, disk: Disk | None = None) -> ArchiveWriter:
-    return ArchiveWriter(disk or Disk(), Place(directory), Head("one", 1, START_US, "boot"), lambda: 0.0, lambda: 0.0)
+    return ArchiveWriter(disk or Disk(), Layout(directory), Head("one", 1, START_US, "boot"), lambda: 0.0, lambda: 0.0)
 
 
 def test_a_receipt_says_where_the_batch_is(tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from codec.event import Event
+from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
-from consumer.archive.writing.archive_log import Shelf, ShelfSettings
+from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
 from consumer.archive.writing.rolling import RollPolicy
-from consumer.archive.writing.writer import Place
 from consumer.disk.durable import Disk
 
 START_US = 1_763_741_700_000_000
@@ -32,8 +32,8 @@ def forget(directory: Path, instance: str = "one") -> None:
         (directory / f"{instance}{suffix}").unlink()
 
 
-def shelf(directory: Path, disk: Disk | None = None, instance: str = "one", **policy: float) -> Shelf:
+def archive_log(directory: Path, disk: Disk | None = None, instance: str = "one", **policy: float) -> ArchiveLog:
     directory.mkdir(exist_ok=True)
     disk = disk or Disk()
-    settings = ShelfSettings(instance, Place(directory), RollPolicy(**policy), window=100)
-    return Shelf(disk, settings, Ledger(disk, directory, instance))
+    settings = ArchiveLogSettings(instance, Layout(directory), RollPolicy(**policy), window=100)
+    return ArchiveLog(disk, settings, Ledger(disk, directory, instance))
