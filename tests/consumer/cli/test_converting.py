@@ -13,7 +13,7 @@ from consumer.archive.listing import find_archives
 from consumer.errors import Exit
 from tests.support.archive_logs import archive_log, event, some
 
-FOREIGN = Path(__file__).parents[3] / "data" / "foreign"
+FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
 
 
 def deedbox(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ from consumer.convert import imports
 from consumer.convert.imports import events_of
 from tests.support.archive_logs import event
 
-FOREIGN = Path(__file__).parents[3] / "data" / "foreign"
+FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
 
 
 def found(path: Path, format: str) -> list[Event | Skipped]:
