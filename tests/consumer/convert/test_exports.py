@@ -254,7 +254,7 @@ def test_text_that_an_import_accepts_survives_archive_fingerprint_search_and_exp
 
 def test_no_line_is_exported_that_no_import_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("imports", "exports"):
-        monkeypatch.setattr(f"consumer.query.{module}.LINE_BYTES_MAX", 5000)
+        monkeypatch.setattr(f"consumer.convert.{module}.LINE_BYTES_MAX", 5000)
     events = [event(1), event(2, size=5000), event(3, size=4000)]
     report = export(Disk(), found(*events), "jsonl", tmp_path)
     assert (report.events, report.left_out) == (2, 1)
