@@ -91,7 +91,7 @@ def cat_all(
     duplicates = Duplicates(query.duplicates)
     everything = query == Query(duplicates=query.duplicates)
     chosen = None if everything else Choice(query.wanted, Judge(query, faults.append))
-    damaged = cat_archives(list(paths), shown, out, complain, chosen, duplicates, limit)
+    damaged = cat_archives(list(paths), shown, out, lambda fault: complain(str(fault)), chosen, duplicates, limit)
     if not find_archives(paths):
         complain(_nothing(paths))
     report_hidden(duplicates, complain)

@@ -73,7 +73,7 @@ class Newest:
             self.faults.append(shown(candidate.path, error))
             return
         if not entry.path.name.endswith(naming.OPEN_SUFFIX):
-            self.faults += entry.faults  # the end of an open one is on its way, or was never whole
+            self.faults += map(str, entry.faults)  # the end of an open one is on its way, or was never whole
         batches = [batch for batch in entry.batches if self._wanted.spans(batch.header)]
         for batch in sorted(batches, key=candidate.batch_bound, reverse=True):
             if not self._may_hold(candidate.batch_bound(batch)):

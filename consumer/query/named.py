@@ -80,7 +80,7 @@ def find_named(
         everywhere = Tombstones.union(entry.tombstones for entry in copies)
         hits = Hits(name, copies[0].id, {}, [])
         for entry in copies:
-            faults += entry.faults
+            faults += map(str, entry.faults)
             hidden = everywhere if which == "shown" else entry.tombstones
             if found := _events(entry, hidden, name, which == "deleted", faults):
                 hits.events.update(found)
@@ -108,7 +108,7 @@ def _marked_with(paths: Sequence[Path], id: str, first: str, faults: list[str]) 
     wanted = Wanted(ids=frozenset({id}))
     for copies in copies_of(paths, wanted, proven=True):
         for entry in copies:
-            faults += entry.faults
+            faults += map(str, entry.faults)
             for batch in entry.batches:
                 read = read_events(entry.path, batch, Tombstones(), Query(wanted))
                 faults += [read.fault] if read.fault else []

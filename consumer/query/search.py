@@ -147,7 +147,7 @@ class Search:
         self.archives += 1
         self.bytes += entry.size
         self.bytes_read += entry.bytes_read
-        self.faults += entry.faults
+        self.faults += map(str, entry.faults)
 
     def _note(self, read: Read) -> None:
         if read.fault:

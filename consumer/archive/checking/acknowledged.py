@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from consumer.archive.checking.verdict import Verdict
+from consumer.archive.checking.verdict import AcknowledgedFault, Verdict
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.tombstones import LEVELS_MAX
 from consumer.disk.durable import Disk, held, read_regular
 from consumer.errors import DeedboxError
@@ -38,10 +39,8 @@ def settle(verdict: Verdict) -> None:
     signed = {one.fault: one for one in known if one.head == verdict.head}
     faults, verdict.faults = verdict.faults, []
     for fault in faults:
-        if one := signed.get(_named(verdict, fault)):
-            why = f" ({one.reason})" if one.reason else ""
-            verdict.acknowledged.append(f"{fault}; acknowledged {one.acknowledged}{why}")
-            verdict.signed.append(fault)
+        if one := signed.get(_text_of(fault)):
+            verdict.acknowledged.append(AcknowledgedFault(fault, one.acknowledged, one.reason))
         else:
             verdict.faults.append(fault)
 
@@ -56,7 +55,8 @@ def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
             f"{verdict.path}: {verdict.state}, not sealed", "run repair first, or wait until it is sealed"
         )
     if reason:  # it may be another one: the last that was given counts
-        verdict.faults, verdict.signed, verdict.acknowledged = [*verdict.faults, *verdict.signed], [], []
+        verdict.faults += [one.fault for one in verdict.acknowledged]
+        verdict.acknowledged = []
     path = verdict.path.parent / f"{verdict.id}{SUFFIX}"
     with held(disk, path.with_name(path.name + ".lock")) as free:
         if not free:
@@ -65,7 +65,7 @@ def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
         reasons = {one.fault: one.reason for one in known if one.head == verdict.head}
         fresh = [
             Acknowledgement(head=verdict.head, fault=named, acknowledged=now, reason=reason)
-            for named in (_named(verdict, fault) for fault in verdict.faults)
+            for named in map(_text_of, verdict.faults)
             if reasons.get(named) != reason
         ]
         if fresh:
@@ -73,9 +73,9 @@ def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
     return len(fresh)
 
 
-def _named(verdict: Verdict, fault: str) -> str:
-    """A fault without the path of its archive, which may move."""
-    return fault.removeprefix(f"{verdict.path}: ").encode("utf-8", "backslashreplace").decode()
+def _text_of(fault: ReadFault) -> str:
+    """A fault without the path of its archive, because an archive may be moved."""
+    return fault.place.encode("utf-8", "backslashreplace").decode()
 
 
 def _read(path: Path) -> Iterator[Acknowledgement]:

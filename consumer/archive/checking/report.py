@@ -39,8 +39,9 @@ def tell_text(verdict: Verdict, say: Say) -> None:
 def tell_line(verdict: Verdict, say: Say) -> None:
     """The same as a JSON object."""
     members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
-    members |= {"faults": list(map(_utf8, verdict.faults)), "acknowledged": list(map(_utf8, verdict.acknowledged))}
-    del members["before"], members["file"], members["predecessor"], members["signed"]
+    members["faults"] = [_utf8(str(fault)) for fault in verdict.faults]
+    members["acknowledged"] = [_utf8(str(fault)) for fault in verdict.acknowledged]
+    del members["before"], members["file"], members["predecessor"]
     say(orjson.dumps(members).decode())
 
 

@@ -5,6 +5,20 @@ from pathlib import Path
 
 from codec.archive import Previous
 from consumer.archive import naming
+from consumer.archive.reading.fault import ReadFault
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgedFault:
+    """A fault that an operator has acknowledged. `time`: ISO 8601, UTC; `reason`: the operator's, which may be empty."""
+
+    fault: ReadFault
+    time: str
+    reason: str = ""
+
+    def __str__(self) -> str:
+        why = f" ({self.reason})" if self.reason else ""
+        return f"{self.fault}; acknowledged {self.time}{why}"
 
 
 @dataclass
@@ -29,11 +43,9 @@ class Verdict:
     predecessor: int = 0  # the newest archive with a batch when this one was opened, by the head
     lost: int = 0  # events that the footer names as lost
     head: str = ""  # the checksum of the head, in hexadecimal
-    faults: list[str] = field(default_factory=list)
-    # Faults that an operator has signed off, with time and reason.
-    acknowledged: list[str] = field(default_factory=list)
-    signed: list[str] = field(default_factory=list)  # the same faults without time and reason
+    faults: list[ReadFault] = field(default_factory=list)
+    acknowledged: list[AcknowledgedFault] = field(default_factory=list)
 
     def fault(self, offset: int, reason: str) -> None:
         """Note what is wrong, and where."""
-        self.faults.append(f"{self.path}: at {offset}: {reason}")
+        self.faults.append(ReadFault(self.path, offset, reason))

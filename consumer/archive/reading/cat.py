@@ -11,6 +11,7 @@ from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.duplicates import Duplicates
+from consumer.archive.reading.fault import ReadFault, batch_fault
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 
@@ -43,7 +44,7 @@ def cat_archives(
     paths: list[Path],
     format: str | Encode,
     out: BinaryIO,
-    complain: Callable[[str], None],
+    report: Callable[[ReadFault], None],
     chosen: Choice | None = None,
     duplicates: Duplicates | None = None,
     limit: int | None = None,
@@ -58,22 +59,24 @@ def cat_archives(
         if printing.left == 0:
             break
         if entry.identity is None:
-            complain(entry.faults[0])
+            report(entry.faults[0])
             damaged = True
             continue
         try:
             with open_archive(entry.path) as archive:
-                damaged |= _cat(archive, entry.tombstones, printing, complain)
+                damaged |= _cat(archive, entry.tombstones, printing, report)
         except OSError as error:
-            complain(f"{entry.path}: {error.strerror or error}")
+            report(ReadFault.of(entry.path, error))
             damaged = True
     return damaged
 
 
-def _cat(archive: ArchiveFile, tombstones: Tombstones, printing: "_Printing", complain: Callable[[str], None]) -> bool:
+def _cat(
+    archive: ArchiveFile, tombstones: Tombstones, printing: "_Printing", report: Callable[[ReadFault], None]
+) -> bool:
     damaged = False
     if archive.size == 0 and not archive.live:
-        complain(f"{archive.path}: at 0: empty file")
+        report(ReadFault(archive.path, 0, "empty file"))
         return True
     for part in archive.parts():
         if printing.left == 0:
@@ -82,10 +85,10 @@ def _cat(archive: ArchiveFile, tombstones: Tombstones, printing: "_Printing", co
             try:
                 printing.print(archive, part, tombstones)
             except CodecError as error:
-                complain(f"{archive.path}: at {part.offset}: batch {part.header.number}: {error}")
+                report(batch_fault(archive.path, part, error))
                 damaged = True
         elif isinstance(part, Gap) and not (archive.live and part.harmless):
-            complain(f"{archive.path}: at {part.offset}: {part}")
+            report(ReadFault(archive.path, part.offset, str(part)))
             damaged = True
     return damaged
 

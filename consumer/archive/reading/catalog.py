@@ -27,6 +27,7 @@ from codec.parts import check_of
 from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.listing import find_again, find_archives, id_of
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
@@ -85,7 +86,7 @@ class ArchiveMatch:
     size: int
     batches: list[Batch]
     tombstones: Tombstones
-    faults: list[str] = field(default_factory=list)
+    faults: list[ReadFault] = field(default_factory=list)
     bytes_read: int = 0
     identity: tuple[str, str] | None = None
     events: int = 0
@@ -142,11 +143,9 @@ def _look_up_all(places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, 
             waiting += fresh
             seen.update(fresh)
             if not fresh and not _was_sealed(path):
-                yield _unread(path, error.strerror or str(error))
-        except OSError as error:
-            yield _unread(path, error.strerror or str(error))
-        except DeedboxError as error:
-            yield _unread(path, str(error))
+                yield _unread(path, error)
+        except (OSError, DeedboxError) as error:
+            yield _unread(path, error)
 
 
 def _was_sealed(path: Path) -> bool:
@@ -154,9 +153,8 @@ def _was_sealed(path: Path) -> bool:
     return naming.parse_open(path) is not None and any(naming.parse_sealed(other) for other in find_again(path))
 
 
-def _unread(path: Path, reason: str) -> ArchiveMatch:
-    told = reason if reason.startswith(str(path)) else f"{path}: {reason}"
-    return ArchiveMatch(path, path.name, 0, [], Tombstones(), [told])
+def _unread(path: Path, error: Exception) -> ArchiveMatch:
+    return ArchiveMatch(path, path.name, 0, [], Tombstones(), [ReadFault.of(path, error)])
 
 
 def look_up(path: Path, wanted: Wanted, proven: bool = False) -> ArchiveMatch:
@@ -199,14 +197,14 @@ def _take(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted, proven: boo
 
 def _take_walked(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted) -> None:
     if archive.size == 0 and not archive.live:
-        entry.faults.append(f"{archive.path}: at 0: empty file")
+        entry.faults.append(ReadFault(archive.path, 0, "empty file"))
     for part in archive.parts(frames=False):
         if isinstance(part, Batch):
             entry.events += part.header.events
             if wanted.spans(part.header):
                 entry.batches.append(part)
         elif isinstance(part, Gap) and not (archive.live and part.harmless):
-            entry.faults.append(f"{archive.path}: at {part.offset}: {part}")
+            entry.faults.append(ReadFault(archive.path, part.offset, str(part)))
 
 
 def _take_indexed(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:

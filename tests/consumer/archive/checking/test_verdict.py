@@ -6,4 +6,4 @@ from consumer.archive.checking.verdict import Verdict
 def test_a_fault_names_file_offset_and_reason() -> None:
     verdict = Verdict(Path("a.kvp.zst"))
     verdict.fault(7, "damaged")
-    assert verdict.faults == ["a.kvp.zst: at 7: damaged"]
+    assert list(map(str, verdict.faults)) == ["a.kvp.zst: at 7: damaged"]

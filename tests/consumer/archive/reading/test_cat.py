@@ -6,6 +6,7 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import cat_archives
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.disk.durable import Disk
@@ -13,10 +14,10 @@ from tests.consumer.archive.reading.test_reader import TABLE, offsets
 from tests.support.archive_logs import archive_log, some
 
 
-def cat(path: Path, format: str = "jsonl") -> tuple[bytes, list[str], bool]:
-    out, complaints = io.BytesIO(), []
-    damaged = cat_archives([path], format, out, complaints.append)
-    return out.getvalue(), complaints, damaged
+def cat(path: Path, format: str = "jsonl") -> tuple[bytes, list[ReadFault], bool]:
+    out, faults = io.BytesIO(), []
+    damaged = cat_archives([path], format, out, faults.append)
+    return out.getvalue(), faults, damaged
 
 
 @pytest.fixture
@@ -29,11 +30,11 @@ def directory(tmp_path: Path) -> Path:
 
 
 def test_events_are_printed_in_order_with_their_positions(directory: Path) -> None:
-    out, complaints, damaged = cat(directory)
+    out, faults, damaged = cat(directory)
     lines = [orjson.loads(line) for line in out.splitlines()]
     assert [line["id"] for line in lines] == [f"id-{n}" for n in range(8)]
     assert [line["position"] for line in lines][2:5] == ["one-00000001:2", "one-00000001:3", "one-00000002:0"]
-    assert (complaints, damaged) == ([], False)
+    assert (faults, damaged) == ([], False)
 
 
 def test_raw_prints_bodies_and_kvp_prints_records(directory: Path) -> None:
@@ -54,18 +55,18 @@ def test_what_is_whole_is_printed_and_what_is_not_is_named(
     one.writer.abandon()
     path = one.writer.path
     path.write_bytes(damage(path.read_bytes(), offsets(path)))
-    out, complaints, damaged = cat(tmp_path)
+    out, faults, damaged = cat(tmp_path)
     counts = [3, 1, 4]
     assert len(out.splitlines()) == sum(counts[number] for number in survivors)
     assert damaged == (bool(expected) or path.stat().st_size == 0)
-    assert all(str(path) in complaint and ": at " in complaint for complaint in complaints)
-    assert len(complaints) == max(len(expected), path.stat().st_size == 0)
+    assert all(fault.path == path and fault.offset is not None for fault in faults)
+    assert len(faults) == max(len(expected), path.stat().st_size == 0)
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
-    out, complaints, damaged = cat(tmp_path / "nothing")
+    out, faults, damaged = cat(tmp_path / "nothing")
     assert (out, damaged) == (b"", True)
-    assert complaints == [f"{tmp_path / 'nothing'}: No such file or directory"]
+    assert faults == [ReadFault(tmp_path / "nothing", None, "No such file or directory")]
 
 
 def test_the_records_of_a_batch_with_a_deleted_event_keep_their_keys(directory: Path) -> None:

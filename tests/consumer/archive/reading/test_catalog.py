@@ -117,7 +117,7 @@ def test_a_damaged_end_costs_speed_and_no_event(archive: Path, at: int) -> None:
 
 def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (entry,) = entries([tmp_path / "missing.kvp.zst"], Wanted())
-    assert "No such file" in entry.faults[0]
+    assert "No such file" in entry.faults[0].reason
 
 
 def test_a_foreign_file_in_the_directory_is_no_archive(archive: Path) -> None:

@@ -10,6 +10,7 @@ from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.cli.app import app
 from consumer.disk.durable import Disk, held
@@ -250,7 +251,7 @@ def test_an_archive_that_its_instance_has_just_made_is_no_empty_file(tmp_path: P
     with held(Disk(), naming.lock_path(tmp_path, "one")), ArchiveFile(path) as archive:
         assert archive.live
         assert [verdict.faults for verdict in verify([tmp_path])] == [[]]
-    assert [verdict.faults for verdict in verify([tmp_path])] == [[f"{path}: at 0: empty file"]]
+    assert [verdict.faults for verdict in verify([tmp_path])] == [[ReadFault(path, 0, "empty file")]]
     with held(Disk(), naming.lock_path(tmp_path, "other")), ArchiveFile(path) as archive:
         assert not archive.live
     naming.lock_path(tmp_path, "one").unlink()

@@ -82,7 +82,7 @@ def test_a_damaged_archive_is_repaired_first(directory: Path) -> None:
 
 def test_a_tombstone_of_an_event_that_is_not_there_shows(directory: Path) -> None:
     delete(directory, 199)
-    assert "event 199" in next(iter(verify([directory]))).faults[0]
+    assert "event 199" in next(iter(verify([directory]))).faults[0].reason
 
 
 def test_an_archive_that_another_process_holds_is_busy_and_the_others_are_compacted(directory: Path) -> None:

@@ -40,7 +40,7 @@ def repacked(directory: Path) -> list[str]:
 
 
 def faults(directory: Path) -> list[str]:
-    return [fault for verdict in verify([directory]) for fault in verdict.faults]
+    return [str(fault) for verdict in verify([directory]) for fault in verdict.faults]
 
 
 @pytest.fixture

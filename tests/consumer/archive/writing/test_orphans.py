@@ -24,7 +24,7 @@ from tests.support.disk import ShadowDisk
 
 
 def faults(directory: Path) -> list[str]:
-    return [fault for verdict in verify([directory]) for fault in verdict.faults]
+    return [str(fault) for verdict in verify([directory]) for fault in verdict.faults]
 
 
 def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def recover(path: Path, disk: Disk | None = None, committed: int | None = None) 
 
 
 def faults(directory: Path) -> list[str]:
-    return [fault for verdict in verify([directory]) for fault in verdict.faults]
+    return [str(fault) for verdict in verify([directory]) for fault in verdict.faults]
 
 
 def ids(directory: Path) -> list[Event]:

@@ -1,0 +1,38 @@
+"""ReadFault: something that could not be read, as a value with its place and its reason.
+
+Invariant: a reader returns faults, and goes on with what it can read. It raises an error only if there is nothing that it can return.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from consumer.archive.reading.found import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFault:
+    """What could not be read. `offset`: bytes from the beginning of the file; None if the fault has no place in it."""
+
+    path: Path
+    offset: int | None
+    reason: str
+
+    @classmethod
+    def of(cls, path: Path, error: Exception) -> Self:
+        """The fault of a file that cannot be opened or read at all."""
+        return cls(path, None, getattr(error, "strerror", None) or str(error))
+
+    def __str__(self) -> str:
+        """One line for a person: path, offset, reason."""
+        return f"{self.path}: {self.place}"
+
+    @property
+    def place(self) -> str:
+        """The line without the path: it stays the same when the archive is moved."""
+        return self.reason if self.offset is None else f"at {self.offset}: {self.reason}"
+
+
+def batch_fault(path: Path, batch: Batch, error: Exception) -> ReadFault:
+    """The fault of a batch whose events cannot be read."""
+    return ReadFault(path, batch.offset, f"batch {batch.header.number}: {error}")
