@@ -50,7 +50,7 @@ _U32 = struct.Struct(">I")
 _DECIMAL = struct.Struct(">BI")
 
 
-def text(raw: bytes) -> str:
+def decode_text(raw: bytes) -> str:
     """Text of a string on the wire; what is not UTF-8 survives as lone surrogates (PEP 383)."""
     try:
         return raw.decode()
@@ -58,8 +58,8 @@ def text(raw: bytes) -> str:
         return raw.decode("utf-8", "surrogateescape")
 
 
-def untext(value: str) -> bytes:
-    """The inverse of `text`. Surrogates that no wire byte can give are encoded as they stand (WTF-8)."""
+def encode_text(value: str) -> bytes:
+    """The inverse of `decode_text`. Surrogates that no wire byte can give are encoded as they stand (WTF-8)."""
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -89,8 +89,8 @@ class _Reader:
         at, raw = self.at, self.raw
         if at < len(raw) and (end := at + 1 + raw[at]) <= len(raw):
             self.at = end
-            return text(raw[at + 1 : end])
-        return text(self.take(self.octet()))  # cut short: say where
+            return decode_text(raw[at + 1 : end])
+        return decode_text(self.take(self.octet()))  # cut short: say where
 
     def long(self) -> bytes:
         return self.take(int.from_bytes(self.take(4), "big"))
@@ -158,7 +158,7 @@ def encode_table(table: Table) -> bytes:
 
 
 def _encode_short(value: str) -> bytes:
-    raw = untext(value)
+    raw = encode_text(value)
     if len(raw) > SHORT_MAX:
         raise TooLarge(f"short string of {len(raw)} bytes, {SHORT_MAX} at most")
     return bytes((len(raw),)) + raw
@@ -265,11 +265,11 @@ def identify(raw: bytes) -> Identity:
         if end > size:
             return NO_IDENTITY
         if bit == 0x0080:
-            message_id = text(raw[at + 1 : end])
+            message_id = decode_text(raw[at + 1 : end])
         elif bit == 0x0040:
             timestamp_s = int.from_bytes(raw[at:end], "big")
         elif bit == 0x0020:
-            kind = text(raw[at + 1 : end])
+            kind = decode_text(raw[at + 1 : end])
         at = end
     return message_id, timestamp_s, kind
 

@@ -14,7 +14,7 @@ from xxhash import xxh3_64
 
 from codec.errors import Corrupt, TooLarge
 from codec.limits import BATCH_RAW_MAX, SHARED_RAW_MAX, frame_bytes_max
-from codec.parts import BATCH, CHECK, HEAD, PREFIX, SKIPPABLE, VERSION, body_of, check_of, frame, parse
+from codec.parts import CHECK, PREFIX, SKIPPABLE, VERSION, PartKind, checksum_of, encode_part, parse_json, part_body
 from codec.profiles import RECORD_BYTES
 
 if sys.version_info >= (3, 14):
@@ -24,7 +24,7 @@ else:
 
 _BATCH = struct.Struct("<IIIIIIqqqqQQ")
 BATCH_HEADER_BYTES = PREFIX.size + _BATCH.size + CHECK.size
-BATCH_MARK = PREFIX.pack(SKIPPABLE, BATCH_HEADER_BYTES - 8, b"DEED", BATCH, VERSION, 0)
+BATCH_PREFIX = PREFIX.pack(SKIPPABLE, BATCH_HEADER_BYTES - 8, b"DEED", PartKind.BATCH_HEADER, VERSION, 0)
 HEAD_BYTES_MAX = 64 * 1024
 
 
@@ -79,7 +79,7 @@ class BatchHeader:
 
 def encode_head(head: Head) -> bytes:
     """The head as a skippable frame. Raises TooLarge."""
-    raw = frame(HEAD, orjson.dumps(head))
+    raw = encode_part(PartKind.HEAD, orjson.dumps(head))
     if len(raw) > HEAD_BYTES_MAX:
         raise TooLarge(f"head of {len(raw)} bytes, {HEAD_BYTES_MAX} at most")
     return raw
@@ -87,7 +87,7 @@ def encode_head(head: Head) -> bytes:
 
 def decode_head(raw: bytes) -> Head:
     """The inverse of `encode_head`. Raises CodecError."""
-    return parse(body_of(raw, HEAD), Head)
+    return parse_json(part_body(raw, PartKind.HEAD), Head)
 
 
 def encode_batch_header(header: BatchHeader) -> bytes:
@@ -101,16 +101,16 @@ def encode_batch_header(header: BatchHeader) -> bytes:
         )  # fmt: skip
     except struct.error as error:
         raise TooLarge(f"batch header {header}: {error}") from error
-    return frame(BATCH, body)
+    return encode_part(PartKind.BATCH_HEADER, body)
 
 
 def decode_batch_header(raw: bytes) -> BatchHeader:
     """The inverse of `encode_batch_header`, with the checksum in `check`. Raises CodecError."""
-    body = body_of(raw, BATCH)
+    body = part_body(raw, PartKind.BATCH_HEADER)
     if len(body) != _BATCH.size:
         raise Corrupt(f"batch header of {len(body)} bytes, {_BATCH.size} expected")
     fields = _BATCH.unpack(body)
-    header = BatchHeader(*fields, check_of(raw))  # type: ignore[call-arg]  # mypy cannot count the fields of the star
+    header = BatchHeader(*fields, checksum_of(raw))  # type: ignore[call-arg]  # mypy cannot count the fields of the star
     _check_sizes(header)
     return header
 

@@ -2,7 +2,7 @@
 
 Invariant: `exchange`, `routing_key`, `header` and `body` hold the delivery exactly; `id`, `type`, `time_us` and `tags`
 describe it and may be derived from it again. Text that is not UTF-8 on the wire is kept by `surrogateescape` (PEP 383). An
-imported event may hold any other lone surrogate too; `codec.amqp.untext` gives bytes for every text.
+imported event may hold any other lone surrogate too; `codec.amqp.encode_text` gives bytes for every text.
 """
 
 import re

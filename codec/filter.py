@@ -35,7 +35,7 @@ def key_hash(kind: str, value: str) -> int:
     return xxh3_64_intdigest(f"{kind}:{value}".encode("utf-8", "surrogatepass"))
 
 
-def rank_count(keys: int) -> int:
+def word_count(keys: int) -> int:
     """How many words a filter of so many keys has: a power of two, at least one."""
     words = max(1, -(-keys * BITS_PER_KEY // _WORD_BITS))
     return 1 << (words - 1).bit_length()
@@ -43,7 +43,7 @@ def rank_count(keys: int) -> int:
 
 def build(hashes: Collection[int]) -> bytes:
     """The words of a filter over key hashes, little-endian."""
-    ranks = rank_count(len(hashes))
+    ranks = word_count(len(hashes))
     words, mask = [0] * ranks, ranks - 1
     for value in hashes:
         words[value & mask] |= _PATTERNS[value >> 52]
@@ -51,11 +51,11 @@ def build(hashes: Collection[int]) -> bytes:
 
 
 def may_hold(word: int, value: int) -> bool:
-    """Whether the filter whose word of rank `rank_of(value, ranks)` this is may hold the key."""
+    """Whether the filter whose word of rank `word_index(value, ranks)` this is may hold the key."""
     pattern = _PATTERNS[value >> 52]
     return word & pattern == pattern
 
 
-def rank_of(value: int, ranks: int) -> int:
+def word_index(value: int, ranks: int) -> int:
     """Which word of a filter speaks of a key."""
     return value & (ranks - 1)

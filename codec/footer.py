@@ -14,9 +14,9 @@ import orjson
 
 from codec.archive import BATCH_HEADER_BYTES, BatchHeader
 from codec.errors import Corrupt, TooLarge, Truncated
-from codec.filter import rank_of
+from codec.filter import word_index
 from codec.limits import FILTER_WORDS_MAX, FOOTER_BYTES_MAX, FOOTER_JSON_MAX, GAPS_MAX, ROWS_MAX
-from codec.parts import CHECK, FOOTER, PREFIX, body_of, frame, frame_bytes, parse
+from codec.parts import CHECK, PREFIX, PartKind, encode_part, parse_json, part_body, part_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,12 @@ def encode_footer(footer: Footer, rows: Sequence[bytes], words: Sequence[bytes])
     size = sum(map(len, parts)) + PREFIX.size + _FOOTER_END.size + CHECK.size
     check_footer_size(size)
     # Its own size again at its end: a reader that comes from the end of the file finds its beginning.
-    return frame(FOOTER, b"".join([*parts, _FOOTER_END.pack(size)]))
+    return encode_part(PartKind.FOOTER, b"".join([*parts, _FOOTER_END.pack(size)]))
 
 
 def footer_size(start: bytes) -> int:
     """The whole size of the footer that begins with these 16 bytes. Raises CodecError."""
-    size = frame_bytes(start)
+    size = part_size(start)
     check_footer_size(size)
     return size
 
@@ -159,12 +159,12 @@ def _words(raw: bytes) -> "array[int]":
 def decode_footer(raw: bytes) -> tuple[Footer, list[IndexRow]]:
     """The inverse of `encode_footer`. Raises CodecError."""
     check_footer_size(len(raw))
-    body = body_of(raw, FOOTER)
+    body = part_body(raw, PartKind.FOOTER)
     try:
         length, count = _FOOTER_COUNTS.unpack_from(body)
         _check_counts(length, count)
         at = _FOOTER_COUNTS.size + length
-        footer = parse(body[_FOOTER_COUNTS.size : at], Footer)
+        footer = parse_json(body[_FOOTER_COUNTS.size : at], Footer)
         rows = [_ROW.unpack_from(body, at + index * _ROW.size) for index in range(count)]
         words = _decode_words(body[at + count * _ROW.size : -_FOOTER_END.size], [row[5] for row in rows])
     except struct.error as error:
@@ -241,7 +241,7 @@ class FooterIndex:
         at = 0
         for size in sorted(set(self.ranks) - {0}):
             members = [number for number, ranks in enumerate(self.ranks) if ranks == size]
-            yield members, at + 8 * len(members) * rank_of(key, size)
+            yield members, at + 8 * len(members) * word_index(key, size)
             at += 8 * len(members) * size
 
 
@@ -249,7 +249,7 @@ def decode_index(raw: bytes) -> FooterIndex:
     """Totals and rows of a footer, from its first `index_bytes` bytes. Raises CodecError."""
     length, count = _FOOTER_COUNTS.unpack_from(raw, PREFIX.size)
     at = INDEX_START_BYTES + length
-    footer = parse(raw[INDEX_START_BYTES:at], Footer)
+    footer = parse_json(raw[INDEX_START_BYTES:at], Footer)
     rows = [_ROW.unpack_from(raw, at + number * _ROW.size) for number in range(count)]
     return FooterIndex(footer, [_header_of(row) for row in rows], [row[5] for row in rows])
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from typing import NamedTuple, Protocol, TypeVar
 
-from codec.amqp import SHORT_MAX, Field, decode_header, encode_header, untext
+from codec.amqp import SHORT_MAX, Field, decode_header, encode_header, encode_text
 from codec.errors import CodecError, Corrupt, Truncated
 from codec.event import TIME_US_MAX, TIME_US_MIN, Event
 from codec.limits import check_event
@@ -88,7 +88,7 @@ def event_of(
 
     Raises TooLarge.
     """
-    table = tuple((_short(name), Field("S", untext(value))) for name, value in headers)
+    table = tuple((_short(name), Field("S", encode_text(value))) for name, value in headers)
     time_us = min(max(time_us, TIME_US_MIN), TIME_US_MAX)
     event = Event(
         id, type, time_us, time_us, "", "", encode_header({"headers": table} if table else {}), body, tags=tags
@@ -99,9 +99,11 @@ def event_of(
 
 def _short(name: str) -> str:
     """A name that a header table can hold."""
-    if len(untext(name)) <= SHORT_MAX:
+    if len(encode_text(name)) <= SHORT_MAX:
         return name
-    return f"{untext(name)[:200].decode('utf-8', 'ignore')}~{blake2b(untext(name), digest_size=8).hexdigest()}"
+    return (
+        f"{encode_text(name)[:200].decode('utf-8', 'ignore')}~{blake2b(encode_text(name), digest_size=8).hexdigest()}"
+    )
 
 
 def headers_of(event: Event) -> dict[str, str] | None:

@@ -12,7 +12,7 @@ import struct
 import time
 from collections.abc import Callable
 
-from codec.amqp import text
+from codec.amqp import decode_text
 from consumer.amqp.delivery import Delivery
 from consumer.amqp.read_gate import Gate, rest_s
 
@@ -159,7 +159,7 @@ class Splitter:
         if len(self._names) >= NAMES_MAX:
             self._names.clear()
         middle = 1 + raw[0]
-        names = text(raw[1:middle]), text(raw[middle + 1 : middle + 1 + raw[middle]])
+        names = decode_text(raw[1:middle]), decode_text(raw[middle + 1 : middle + 1 + raw[middle]])
         self._names[raw] = names
         return names
 

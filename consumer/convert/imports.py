@@ -26,7 +26,7 @@ from codec.foreign import cloudinit, shoebox, theia
 from codec.foreign.resync import Raw, Skipped, event_of
 from codec.limits import LINE_BYTES_MAX, PARSED_BYTES_MAX, check_event
 from codec.notification import Described, describe_body
-from codec.parts import PREFIX, kind_of
+from codec.parts import PREFIX, part_kind
 from codec.profiles import KEY_BYTES, RECORD_BYTES
 
 Read = Iterator[Event | Skipped]
@@ -51,7 +51,7 @@ def format_of(path: Path) -> str | None:
     with _File(path) as raw:
         start = raw[:RECORD_BYTES]
         whole_records = len(raw) > 0 and len(raw) % RECORD_BYTES == 0
-    if kind_of(start[: PREFIX.size]) is not None:
+    if part_kind(start[: PREFIX.size]) is not None:
         return ARCHIVE
     if start.startswith(_SHOEBOX_MARKS):
         return "shoebox"

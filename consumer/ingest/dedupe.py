@@ -13,7 +13,7 @@ from typing import Protocol
 
 from xxhash import xxh3_128_digest
 
-from codec.amqp import decode_header, untext
+from codec.amqp import decode_header, encode_text
 from codec.errors import CodecError
 from codec.event import Event
 from codec.stable import stable_header
@@ -42,8 +42,8 @@ class Recent(Protocol):
 def fingerprint(message: Event | Delivery) -> bytes:
     """What is equal for all deliveries of one message: its origin, its header without the broker's counters, its body."""
     parts = (
-        untext(message.exchange),
-        untext(message.routing_key),
+        encode_text(message.exchange),
+        encode_text(message.routing_key),
         stable_header(message.header),
     )
     return xxh3_128_digest(struct.pack(">III", *map(len, parts)) + b"".join(parts) + message.body)

@@ -10,7 +10,7 @@ from codec import filter as bloom
 from codec.archive import BatchHeader, Head, Previous
 from codec.footer import Footer, LostBytes, encode_footer, encode_row
 from codec.limits import SHARED_RAW_MAX
-from codec.parts import check_of
+from codec.parts import checksum_of
 from codec.profiles import RECORD_BYTES
 from codec.seektable import encode_seek_table
 from tests.codec.strategies import texts
@@ -35,7 +35,7 @@ footers = st.builds(
 def small_archive(batches: int = 3) -> bytes:
     """A whole archive of one event a batch."""
     raw = archive.encode_head(HEAD)
-    frames, rows, words, link = [(len(raw), 0)], [], [], check_of(raw)
+    frames, rows, words, link = [(len(raw), 0)], [], [], checksum_of(raw)
     for number in range(batches):
         records = b"".join(kvp.encode(PLAIN._replace(id=f"id-{number}"), f"host-00000007.{number}"))
         frame = archive.compress(records, 3)
@@ -43,7 +43,7 @@ def small_archive(batches: int = 3) -> bytes:
         header = archive.encode_batch_header(
             BatchHeader(number, 1, 1, len(frame), len(records), number, *times, xxh3_64_intdigest(frame), link, check=0)
         )
-        link = check_of(header)
+        link = checksum_of(header)
         raw += header + frame
         frames += [(len(header), 0), (len(frame), len(records))]
         words.append(bloom.build([bloom.key_hash("id", f"id-{number}")]))

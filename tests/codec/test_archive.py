@@ -9,7 +9,7 @@ from codec import archive, kvp
 from codec.archive import BatchHeader, Head
 from codec.errors import CodecError, Corrupt, TooLarge
 from codec.limits import BATCH_RAW_MAX, SHARED_RAW_MAX
-from codec.parts import check_of
+from codec.parts import checksum_of
 from codec.profiles import RECORD_BYTES, SLICES_MAX
 from tests.codec.samples import HEAD, batch_headers, heads
 from tests.codec.test_kvp import PLAIN
@@ -24,8 +24,8 @@ def test_heads_round_trip(head: Head) -> None:
 def test_batch_headers_round_trip(header: BatchHeader) -> None:
     raw = archive.encode_batch_header(header)
     assert len(raw) == archive.BATCH_HEADER_BYTES == 96
-    assert raw[:16] == archive.BATCH_MARK
-    assert archive.decode_batch_header(raw) == replace(header, check=check_of(raw))
+    assert raw[:16] == archive.BATCH_PREFIX
+    assert archive.decode_batch_header(raw) == replace(header, check=checksum_of(raw))
 
 
 def test_every_flipped_bit_of_a_header_shows() -> None:

@@ -8,7 +8,7 @@ from codec import filter as bloom
 from codec.archive import BatchHeader
 from codec.event import Event, parse_time
 from codec.footer import decode_footer, encode_footer, encode_row
-from codec.parts import check_of
+from codec.parts import checksum_of
 from codec.seektable import decode_seek_table, encode_seek_table
 from codec.watermark import Watermark, encode_watermark
 
@@ -35,7 +35,7 @@ def test_the_record_is_encoded_as_the_page_says() -> None:
 
 def test_the_batch_is_read_as_the_page_says() -> None:
     header = archive.decode_batch_header(PARTS["batch header"])
-    assert header.previous == check_of(PARTS["head"])
+    assert header.previous == checksum_of(PARTS["head"])
     assert (header.number, header.records, header.events, header.first_us, header.raw) == (0, 1, 1, TIME_US, 2560)
     assert header.compressed == len(PARTS["zstd frame"])
     assert list(kvp.decode(b"".join(archive.decompress([PARTS["zstd frame"]], header)))) == [EVENT]

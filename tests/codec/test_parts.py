@@ -12,7 +12,7 @@ DECODERS = [archive.decode_head, archive.decode_batch_header, decode_footer, dec
 
 
 @pytest.mark.parametrize("decode", DECODERS)
-@given(raw=st.binary() | st.binary().map(lambda tail: archive.BATCH_MARK + tail))
+@given(raw=st.binary() | st.binary().map(lambda tail: archive.BATCH_PREFIX + tail))
 def test_any_bytes_are_a_part_or_a_codec_error(decode, raw: bytes) -> None:
     try:
         decode(raw)
@@ -23,22 +23,22 @@ def test_any_bytes_are_a_part_or_a_codec_error(decode, raw: bytes) -> None:
 @given(raw=st.binary(max_size=200) | st.integers(0, 3000).map(lambda depth: b"[" * depth))
 def test_any_body_with_a_right_checksum_is_a_part_or_a_codec_error(raw: bytes) -> None:
     kinds = (
-        (parts.HEAD, archive.decode_head),
-        (parts.FOOTER, decode_footer),
-        (parts.BATCH, archive.decode_batch_header),
+        (parts.PartKind.HEAD, archive.decode_head),
+        (parts.PartKind.FOOTER, decode_footer),
+        (parts.PartKind.BATCH_HEADER, archive.decode_batch_header),
     )
     for kind, decode in kinds:
         try:
-            decode(parts.frame(kind, raw))
+            decode(parts.encode_part(kind, raw))
         except CodecError:
             pass
 
 
 def test_a_newer_version_says_so_and_a_flipped_bit_makes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "VERSION", 9)
-    raw = parts.frame(parts.HEAD, b"{}")
+    raw = parts.encode_part(parts.PartKind.HEAD, b"{}")
     monkeypatch.undo()
-    with pytest.raises(UnsupportedVersion, match="format version 9, this Deedbox reads up to 1"):
+    with pytest.raises(UnsupportedVersion, match="format version 9 found, this Deedbox reads up to version 1"):
         archive.decode_head(raw)
     flipped = bytearray(archive.encode_head(HEAD))
     flipped[13] = 9
@@ -47,14 +47,14 @@ def test_a_newer_version_says_so_and_a_flipped_bit_makes_none(monkeypatch: pytes
 
 
 def test_a_part_of_another_kind_or_a_foreign_file_says_so() -> None:
-    with pytest.raises(Corrupt, match="part of kind 1, version 1; kind 2 expected"):
+    with pytest.raises(Corrupt, match="part of kind 1 and version 1 found, kind 2 expected"):
         archive.decode_batch_header(archive.encode_head(HEAD))
     with pytest.raises(Corrupt, match="1f 8b 08"):
-        parts.frame_bytes(b"\x1f\x8b\x08" + bytes(20))
+        parts.part_size(b"\x1f\x8b\x08" + bytes(20))
     with pytest.raises(Truncated):
-        parts.frame_bytes(b"short")
+        parts.part_size(b"short")
 
 
 def test_a_part_says_its_own_size() -> None:
     raw = archive.encode_head(HEAD)
-    assert parts.frame_bytes(raw[:16]) == len(raw)
+    assert parts.part_size(raw[:16]) == len(raw)

@@ -21,7 +21,7 @@ from codec.archive import Head
 from codec.event import Event
 from codec.foreign import cloudinit
 from codec.limits import UNPACKED_BYTES_MAX
-from codec.parts import check_of
+from codec.parts import checksum_of
 from codec.profiles import RECORD_BYTES
 from tests.support import archives
 from tests.support.archive_logs import START_US, archive_log, some
@@ -69,9 +69,9 @@ def forged(records: Iterator[bytes], count: int, events: int) -> bytes:
     frame = b"".join(compressor.compress(piece) for piece in records) + compressor.flush()
     body = container._BATCH.pack(
         0, count, events, len(frame), count * RECORD_BYTES, 0, START_US, START_US, START_US, START_US,
-        xxh3_64_intdigest(frame), check_of(HEAD),
+        xxh3_64_intdigest(frame), checksum_of(HEAD),
     )  # fmt: skip
-    return HEAD + parts.frame(parts.BATCH, body) + frame
+    return HEAD + parts.encode_part(parts.PartKind.BATCH_HEADER, body) + frame
 
 
 def small_records(count: int) -> Iterator[bytes]:
@@ -110,7 +110,7 @@ def test_memory_is_bounded_by_the_largest_event(tmp_path: Path, command: tuple[s
 
 def test_a_sparse_footer_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / NAME
-    footer = parts.PREFIX.pack(parts.SKIPPABLE, GIB, b"DEED", parts.FOOTER, 1, 0)
+    footer = parts.PREFIX.pack(parts.SKIPPABLE, GIB, b"DEED", parts.PartKind.FOOTER, 1, 0)
     path.write_bytes(forged(small_records(1000), 1000, 1000) + footer)
     os.truncate(path, 2 * GIB)
     ended = run("verify", path)

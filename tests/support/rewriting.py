@@ -8,7 +8,7 @@ from xxhash import xxh3_64_intdigest
 from codec import archive as container
 from codec import kvp
 from codec.event import Event
-from codec.parts import check_of
+from codec.parts import checksum_of
 from consumer.archive.reading.reader import ArchiveFile, Batch, Seal
 from consumer.archive.writing.writer import Index
 from consumer.disk.durable import Disk
@@ -23,7 +23,7 @@ def rewrite(path: Path, sizes: list[int]) -> None:
     seal = parts[-1]
     assert isinstance(seal, Seal)
     events = [event for batch in batches for event in batch.events()]
-    index, raw, at = Index(check_of(head)), head, 0
+    index, raw, at = Index(checksum_of(head)), head, 0
     while at < len(events):
         size = sizes[len(index.rows) % len(sizes)]
         raw += _batch(batches[0].header, index, events[at : at + size], id, at)

@@ -23,7 +23,7 @@ from codec.footer import (
     index_bytes,
     words_of,
 )  # fmt: skip
-from codec.parts import check_of
+from codec.parts import checksum_of
 from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.listing import find_again, find_archives, id_of
@@ -238,7 +238,7 @@ def _read_index(archive: ArchiveFile, proven: bool) -> tuple[FooterIndex, int]:
     stored = sum(container.BATCH_HEADER_BYTES + header.compressed for header in index.headers)
     if len(archive.head_raw) + stored != start:
         raise Corrupt("the footer's rows do not fill the archive")
-    if any(check_of(container.encode_batch_header(header)) != header.check for header in index.headers):
+    if any(checksum_of(container.encode_batch_header(header)) != header.check for header in index.headers):
         raise Corrupt("a row of the footer is damaged")
     return index, start + size
 

@@ -14,7 +14,7 @@ from codec.archive import BatchHeader, Head
 from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 from codec.event import Event
 from codec.footer import decode_footer, footer_size, frame_sizes
-from codec.parts import FOOTER, PREFIX, check_of, frame_bytes, kind_of
+from codec.parts import PREFIX, PartKind, checksum_of, part_kind, part_size
 from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
 from consumer.archive.counted import counted
@@ -144,12 +144,12 @@ class ArchiveFile:
         An archive without a whole head is told apart by its path. Device and inode do not serve: a file system gives the inode of
         a removed file to the next one.
         """
-        return str(self.id), f"{check_of(self.head_raw):016x}" if self.head_raw else str(self.path.absolute())
+        return str(self.id), f"{checksum_of(self.head_raw):016x}" if self.head_raw else str(self.path.absolute())
 
     def _read_head(self) -> None:
         if self.size == 0:
             raise Truncated("empty file")
-        size = min(frame_bytes(self.read(0, 16)), container.HEAD_BYTES_MAX)
+        size = min(part_size(self.read(0, 16)), container.HEAD_BYTES_MAX)
         raw = self.read(0, size)
         self.head = container.decode_head(raw)
         self.head_raw = raw
@@ -158,7 +158,7 @@ class ArchiveFile:
         """Everything after the head, in order. With `frames`, each frame is read and compared with its checksum."""
         if self.size == 0:
             return
-        at, link, after = len(self.head_raw), check_of(self.head_raw) if self.head_raw else None, 0
+        at, link, after = len(self.head_raw), checksum_of(self.head_raw) if self.head_raw else None, 0
         if self.head_fault is not None:
             gap = self.damaged_head()
             yield gap
@@ -179,7 +179,7 @@ class ArchiveFile:
         """What stands at this place, which is the end of another part."""
         try:
             raw = self.read(at, container.BATCH_HEADER_BYTES)
-            if raw[:16] != container.BATCH_MARK:
+            if raw[:16] != container.BATCH_PREFIX:
                 return self._seal(at, raw)
             header = container.decode_batch_header(raw)
             return self._batch(at, header, frames)
@@ -221,7 +221,7 @@ class ArchiveFile:
             return Gap(at, (after or self.size) - at, "newer", fault.reason)
         if after is not None:
             return Gap(at, after - at, "damaged", fault.reason)
-        if kind_of(self.read(at, PREFIX.size)) == FOOTER:  # written only after the last batch
+        if part_kind(self.read(at, PREFIX.size)) == PartKind.FOOTER:  # written only after the last batch
             return Gap(at, self.size - at, "torn", f"the end, after the last event: {fault.reason}", harmless=True)
         if self._all_zeros(at):
             return Gap(at, self.size - at, "torn", "nothing but zeros", harmless=True)
@@ -234,7 +234,7 @@ class ArchiveFile:
         """Where the next batch header or the footer begins that is whole, from `at` on."""
         while at < self.size:
             block = self.read(at, _SEARCH_BYTES + container.BATCH_HEADER_BYTES)
-            found = block.find(container.BATCH_MARK[:4])
+            found = block.find(container.BATCH_PREFIX[:4])
             if found < 0 or found >= _SEARCH_BYTES:
                 at += _SEARCH_BYTES
                 continue
@@ -247,7 +247,7 @@ class ArchiveFile:
     def _begins_part(self, at: int) -> bool:
         raw = self.read(at, container.BATCH_HEADER_BYTES)
         try:
-            if raw[:16] == container.BATCH_MARK:
+            if raw[:16] == container.BATCH_PREFIX:
                 container.decode_batch_header(raw)
             else:
                 self._seal(at, raw)

@@ -10,7 +10,7 @@ from pathlib import Path
 from codec import archive as container
 from codec.errors import CodecError
 from codec.footer import Footer, IndexRow, decode_footer
-from codec.parts import FOOTER, PREFIX, frame_bytes, kind_of
+from codec.parts import PREFIX, PartKind, part_kind, part_size
 from consumer.archive import naming
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal
 
@@ -85,7 +85,7 @@ def survey(path: Path, committed: int | None = None) -> Survey:
         end = (seal.footer, seal.rows) if seal else _end_of(archive, gaps[-1].offset) if gaps else None
         footer, rows = end or (None, [])
         counted = max((row.header.first_event + row.header.events for row in rows), default=None)
-        begun = bool(gaps) and kind_of(archive.read(gaps[-1].offset, PREFIX.size)) == FOOTER
+        begun = bool(gaps) and part_kind(archive.read(gaps[-1].offset, PREFIX.size)) == PartKind.FOOTER
         return Survey(
             path, archive.size, archive.id, archive.head_raw, batches, gaps, seal, archive.file, footer, counted, begun,
             rows, seal.offset if seal else gaps[-1].offset if gaps else archive.size,
@@ -129,6 +129,6 @@ def _is_within(batch: Batch, gap: Gap) -> bool:
 def _end_of(archive: ArchiveFile, at: int) -> tuple[Footer, list[IndexRow]] | None:
     """The footer at this place, if it is whole, whatever follows it."""
     try:
-        return decode_footer(archive.read(at, frame_bytes(archive.read(at, PREFIX.size))))
+        return decode_footer(archive.read(at, part_size(archive.read(at, PREFIX.size))))
     except CodecError:
         return None

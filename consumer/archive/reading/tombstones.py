@@ -15,7 +15,7 @@ import msgspec
 
 from codec.archive import BatchHeader
 from codec.event import Event
-from codec.parts import check_of
+from codec.parts import checksum_of
 from consumer.archive import naming
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.disk.durable import Disk, held
@@ -121,7 +121,7 @@ def removed(event: Event) -> Event:
 
 def head_of(archive: ArchiveFile) -> str | None:
     """What tells an archive from others of its name; None if its head is damaged."""
-    return f"{check_of(archive.head_raw):016x}" if archive.head_raw else None
+    return f"{checksum_of(archive.head_raw):016x}" if archive.head_raw else None
 
 
 def _read(path: Path) -> list[Tombstone]:

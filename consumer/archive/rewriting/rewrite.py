@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codec import archive as container
-from codec.parts import check_of
+from codec.parts import checksum_of
 from consumer.archive.reading.batches import Slot, encode_batches
 from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
 from consumer.archive.reading.tombstones import Tombstones, is_removed, removed
@@ -146,7 +146,7 @@ def _without_frame(part: Part) -> Part:
 
 def _write(disk: Disk, fd: int, archive: ArchiveFile, batches: Sequence[Batch], seal: Seal, change: Change) -> None:
     """All of the archive, with the chain of its new batches."""
-    index = Index(check_of(archive.head_raw))
+    index = Index(checksum_of(archive.head_raw))
     disk.append(fd, archive.head_raw)
     gone = 0
     for group in grouped(batches, change.frame_raw) if change.frame_raw else ([batch] for batch in batches):

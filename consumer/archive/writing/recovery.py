@@ -15,7 +15,7 @@ from codec import archive as container
 from codec.archive import Head
 from codec.errors import CodecError
 from codec.footer import LostBytes
-from codec.parts import check_of
+from codec.parts import checksum_of
 from consumer.archive import naming
 from consumer.archive.layout import Layout
 from consumer.archive.reading.file_range import FileRange, is_zeros
@@ -137,7 +137,7 @@ def _cut_torn_tail(disk: Disk, fd: int, found: Survey) -> None:
 
 
 def _index(found: Survey) -> Index:
-    index = Index(check_of(found.head_raw))
+    index = Index(checksum_of(found.head_raw))
     for batch in found.batches:
         index.add(batch.header, None)
     return index

@@ -20,7 +20,7 @@ from codec.archive import BatchHeader, Head
 from codec.event import Event
 from codec.footer import Footer, LostBytes, bounded, encode_footer, encode_row, frame_sizes, row_sizes
 from codec.limits import FILTER_WORDS_MAX
-from codec.parts import check_of
+from codec.parts import checksum_of
 from codec.seektable import encode_seek_table
 from consumer.archive import naming
 from consumer.archive.layout import Layout
@@ -121,7 +121,7 @@ class Index:
         hashes = [bloom.key_hash("id", event.id) for event in events]
         hashes += [bloom.key_hash("type", name) for name in set(types)]
         hashes += [bloom.key_hash("tag", name) for name in set(tags)]
-        return bloom.build(hashes) if bloom.rank_count(len(hashes)) <= FILTER_WORDS_MAX else b""
+        return bloom.build(hashes) if bloom.word_count(len(hashes)) <= FILTER_WORDS_MAX else b""
 
     def encode_end(
         self, head_bytes: int, gaps: Sequence[LostBytes] = (), rewritten_from: str | None = None, removed: int = 0
@@ -148,7 +148,7 @@ class ArchiveWriter:
         self.fill = Fill(0, 0, 0, 0, clock(), wall())
         self._disk, self._layout, self._clock = disk, layout, clock
         self._head = container.encode_head(head)
-        self.index = Index(check_of(self._head))
+        self.index = Index(checksum_of(self._head))
         self._digest = hashlib.sha256()
         self._unsynced = b""  # what was appended last, until it is synced
         self.in_hand = 0  # bytes of the batch that is being appended

@@ -114,7 +114,7 @@ TABLE = [
     ("zero tail", lambda raw, at: raw + bytes(5000), [0, 1, 2], [("torn", "nothing but zeros")]),
     ("last batch zeroed", lambda raw, at: raw[: at[2]] + bytes(len(raw) - at[2]), [0, 1], [("torn", "nothing but zeros")]),
     ("middle taken out", lambda raw, at: raw[: at[1]] + raw[at[2] :], [0, 2], [("missing", "1 event before event 4")]),
-    ("middle zeroed", lambda raw, at: raw[: at[1]] + bytes(at[2] - at[1]) + raw[at[2] :], [0, 2], [("damaged", "no part of an archive begins so")]),
+    ("middle zeroed", lambda raw, at: raw[: at[1]] + bytes(at[2] - at[1]) + raw[at[2] :], [0, 2], [("damaged", "the prefix of a Deedbox part expected")]),
     ("part of the middle taken out", lambda raw, at: raw[: at[1] + 120] + raw[at[2] :], [0, 2], [("damaged", "frame checksum")]),
     ("rubbish between", lambda raw, at: raw[: at[1]] + b"rubbish" * 9 + raw[at[1] :], [0, 1, 2], [("damaged", "72 75 62")]),
     ("first batch taken out", lambda raw, at: raw[: at[0]] + raw[at[1] :], [1, 2], [("missing", "3 events before event 3")]),

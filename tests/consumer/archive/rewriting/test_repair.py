@@ -171,7 +171,7 @@ def test_an_archive_of_a_newer_version_is_left_alone(
     if part == "head":
         newer = container.encode_head(container.Head("one", 1, 0, "")) + raw[offsets(path)[0] :]
     else:
-        newer = raw[: offsets(path)[2]] + parts.frame(parts.FOOTER, b"of a later version")
+        newer = raw[: offsets(path)[2]] + parts.encode_part(parts.PartKind.FOOTER, b"of a later version")
     monkeypatch.undo()
     rewrite(path, newer)
     for options in ([], ["--dry-run"]):

@@ -232,12 +232,12 @@ def test_bytes_that_were_kept_are_never_replaced_by_others(orphan: Path) -> None
 def test_a_head_that_says_something_else_writes_nothing_outside(orphan: Path) -> None:
     from codec import archive
     from codec.archive import Head
-    from codec.parts import check_of
+    from codec.parts import checksum_of
 
     raw, at = orphan.read_bytes(), offsets(orphan)
     head = archive.encode_head(Head("../../evil/x", -5, 1 << 62, ""))
     orphan.write_bytes(head + raw[at[0] :])
-    assert check_of(head) != check_of(raw[: at[0]])
+    assert checksum_of(head) != checksum_of(raw[: at[0]])
     finding = recover(orphan)
     assert finding.sealed is not None
     assert finding.sealed.path.resolve().is_relative_to(orphan.parent.resolve())
