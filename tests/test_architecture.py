@@ -15,12 +15,13 @@ ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*(ROOT / "codec").rglob("*.py"), *(ROOT / "consumer").rglob("*.py")])
 
 # A package -> the packages that it may import, beside itself. The first packages may import none of the packages after them.
-BASE = {"codec", "consumer.errors", "consumer.log"}
+BASE = {"codec", "consumer.errors", "consumer.log", "consumer.section"}
 ALLOWED = {
     "codec": set(),
     "codec.foreign": {"codec"},
     "consumer.errors": set(),
     "consumer.log": set(),
+    "consumer.section": set(),
     "consumer.topic": {"consumer.errors"},
     "consumer.disk": BASE,
     "consumer.amqp": BASE | {"consumer.topic"},
@@ -43,8 +44,15 @@ ALLOWED = {
     "consumer.follow": BASE
     | {"consumer.archive", "consumer.archive.reading", "consumer.disk", "consumer.query", "consumer.watch"},
     "consumer.convert": BASE | {"consumer.archive", "consumer.archive.reading", "consumer.disk", "consumer.query"},
-    "consumer.config": {"consumer.amqp", "consumer.archive", "consumer.errors"},
-    "consumer.forward": BASE | {"consumer.amqp", "consumer.config", "consumer.disk", "consumer.watch"},
+    "consumer.config": {
+        "consumer.amqp",
+        "consumer.archive",
+        "consumer.errors",
+        "consumer.forward",
+        "consumer.ingest",
+        "consumer.section",
+    },
+    "consumer.forward": BASE | {"consumer.amqp", "consumer.disk", "consumer.watch"},
     "consumer.health": {"consumer.disk", "consumer.log"},
     "consumer.stats": {
         "consumer.archive.writing",
@@ -228,9 +236,11 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
     through_others = {"consumer/cli/read.py": "tests/consumer/cli/test_reading.py", "consumer/cli/filters.py": "tests/consumer/cli/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
-                      "consumer/config/sections.py": "tests/consumer/config/test_loader.py", "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
+                      "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py",
-                      "consumer/watch/backend.py": "tests/consumer/watch/test_backends.py"}  # fmt: skip
+                      "consumer/watch/backend.py": "tests/consumer/watch/test_backends.py",
+                      "consumer/section.py": "tests/consumer/config/test_sections.py", "consumer/archive/settings.py": "tests/consumer/config/test_sections.py",
+                      "consumer/forward/settings.py": "tests/consumer/config/test_sections.py", "consumer/ingest/settings.py": "tests/consumer/config/test_sections.py"}  # fmt: skip
     missing = []
     for path in SOURCES:
         place = path.relative_to(ROOT)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from consumer.cli import app as cli
-from consumer.config.sections import TYPES, Settings
+from consumer.config.sections import SETTINGS, Settings
 from consumer.errors import Exit
 from consumer.log import CATALOGUE
 from tests.support.archive_logs import archive_log, event
@@ -39,9 +39,9 @@ def test_every_command_of_the_readme_exists_and_none_is_missing() -> None:
 def test_every_setting_that_a_page_names_exists() -> None:
     named = set(re.findall(r"`(?:--set )?((?:broker|batch|archive|roll|service)\.[a-z_]+)(?==|`)", README + OPERATIONS))
     assert len(named) > 8
-    assert named - TYPES.keys() == set()
+    assert named - SETTINGS.keys() == set()
     variables = set(re.findall(r"DEEDBOX_([A-Z_]+)", README))
-    assert {name.lower().replace("__", ".").removesuffix("_file") for name in variables} - TYPES.keys() == set()
+    assert {name.lower().replace("__", ".").removesuffix("_file") for name in variables} - SETTINGS.keys() == set()
 
 
 def test_the_limits_on_the_page_are_those_of_the_code() -> None:

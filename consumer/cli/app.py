@@ -120,7 +120,7 @@ def watch(
         raise Fatal(Exit.SETTINGS, what, "name --exchange, or --routing-key for the queue of this name, or both")
     from consumer.forward.forward import watch_files
 
-    return _logged(loaded, lambda: watch_files(files, loaded))
+    return _logged(loaded, lambda: watch_files(files, loaded.watch, loaded.topology, loaded.service.drain_s))
 
 
 @app.command

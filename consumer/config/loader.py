@@ -18,8 +18,9 @@ from yarl import URL
 
 from consumer.amqp.topology import without_password
 from consumer.archive import naming
-from consumer.config.sections import MEANINGS, SECTIONS, TYPES, Arguments, Settings
+from consumer.config.sections import SECTIONS, SETTINGS, Settings
 from consumer.errors import Exit, Fatal
+from consumer.section import Arguments
 
 PREFIX = "DEEDBOX_"
 
@@ -88,15 +89,15 @@ def _from_flags(flags: Mapping[str, object], assignments: list[str], faults: lis
 
 def _resolve(name: str, value: object) -> tuple[str, object]:
     """The setting that a name means, and its value; `…_file` names are read. Raises ValueError."""
-    if name in TYPES:
+    if name in SETTINGS:
         return name, value
     key = name.removesuffix("_file")
-    if name.endswith("_file") and key in TYPES:
+    if name.endswith("_file") and key in SETTINGS:
         try:
             return key, Path(str(value)).read_text().rstrip("\r\n")
         except OSError as error:
             raise ValueError(f"{value}: {error.strerror}") from error
-    near = difflib.get_close_matches(name, TYPES, 1, 0.4)
+    near = difflib.get_close_matches(name, SETTINGS, 1, 0.4)
     raise ValueError(f"unknown setting {name!r}" + (f", the nearest known one is {near[0]!r}" if near else ""))
 
 
@@ -105,7 +106,7 @@ _EXAMPLE = """a JSON object such as {"x-delivery-limit": 20}, or a table in the 
 
 def _convert(key: str, value: object) -> object:
     """The value in the type of its setting; text is taken apart where the type is no text. Raises ValueError."""
-    hint = TYPES[key]
+    hint = get_args(SETTINGS[key].type)[0]
     try:
         if isinstance(value, str) and hint == tuple[str, ...]:
             value = [part.strip() for part in value.split(",")]
@@ -115,7 +116,7 @@ def _convert(key: str, value: object) -> object:
                 )
         elif isinstance(value, str) and hint == Arguments:
             value = msgspec.json.decode(value)
-        return msgspec.convert(value, hint, strict=not isinstance(value, str))
+        return msgspec.convert(value, SETTINGS[key].type, strict=not isinstance(value, str))
     except msgspec.MsgspecError as error:
         shown = "" if key in _SECRETS else f", {value!r} found"
         if hint == Arguments:
@@ -175,11 +176,10 @@ _SECRETS = {"broker.password", "broker.url"}
 def shown(settings: Settings) -> Iterator[tuple[str, object, object, str]]:
     """Every setting: name, value in force, default, meaning. Secrets are masked."""
     defaults = Settings()
-    for key in TYPES:
-        section, name = key.split(".")
+    for key, setting in SETTINGS.items():
         masked: Callable[[Any], object] = _MASKS.get(key, lambda value: value)
-        value = getattr(getattr(settings, section), name)
-        yield key, masked(value), masked(getattr(getattr(defaults, section), name)), MEANINGS[key]
+        value = getattr(getattr(settings, setting.section), setting.name)
+        yield key, masked(value), masked(getattr(getattr(defaults, setting.section), setting.name)), setting.description
 
 
 _MASKS: dict[str, Callable[[Any], object]] = {

@@ -22,10 +22,11 @@ from consumer import log
 from consumer.amqp.errors import LOST, reason_of
 from consumer.amqp.publish import Publisher, Refused
 from consumer.amqp.tls import tls_context
-from consumer.config.sections import Settings
+from consumer.amqp.topology import Topology
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
 from consumer.forward.messages import Messages, shown
+from consumer.forward.settings import WatchSection
 from consumer.forward.state import WatchState
 from consumer.watch.backend import Backend
 from consumer.watch.backends import choose
@@ -242,9 +243,8 @@ class Watching:
         self._tries = 0
 
 
-def watch_files(paths: Sequence[Path], settings: Settings) -> Exit:
-    """Watch until SIGTERM or SIGINT. Raises DeedboxError and OSError."""
-    section, topology = settings.watch, settings.topology
+def watch_files(paths: Sequence[Path], section: WatchSection, topology: Topology, drain_s: float) -> Exit:
+    """Watch until SIGTERM or SIGINT, and then for `drain_s` seconds at most. Raises DeedboxError and OSError."""
     url = str(URL(topology.url).update_query(heartbeat=HEARTBEAT_S, name="deedbox watch"))
     target = Target(url, section.exchange, section.routing_key, tls_context(topology))
     state = WatchState(Disk(), Path(section.state) if section.state else None)
@@ -253,7 +253,7 @@ def watch_files(paths: Sequence[Path], settings: Settings) -> Exit:
         backend = choose(section.backend or None, growth=True)
         watching = Watching(paths, target, state, backend, section.from_start)
         _stop_on_signals(watching)
-        in_time = await watching.run(settings.service.drain_s)
+        in_time = await watching.run(drain_s)
         log.emit("watch_stopped", published=watching.published, held=len(watching.held))
         return Exit.OK if in_time else Exit.DEADLINE
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from consumer.config import loader as settings
-from consumer.config.loader import MEANINGS, Settings, load, shown
+from consumer.config.loader import load, shown
+from consumer.config.sections import SETTINGS, Settings
 from consumer.errors import Exit, Fatal
 
 
@@ -116,7 +117,7 @@ def test_service_links_of_kubernetes_are_no_settings() -> None:
 def test_every_setting_has_a_meaning_and_no_secret_is_shown() -> None:
     found = load(None, {}, {}, ["broker.url=amqp://me:secret@host/", "broker.password=hidden"])
     lines = list(shown(found))
-    assert {name for name, *_ in lines} == set(MEANINGS)
+    assert {name for name, *_ in lines} == set(SETTINGS)
     assert "secret" not in str(lines)
     assert "hidden" not in str(lines)
     assert ("broker.url", "amqp://me:***@host/") in [(name, value) for name, value, *_ in lines]
