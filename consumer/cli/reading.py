@@ -147,7 +147,7 @@ def show_tail(paths: Sequence[Path], query: Query, newest: int, follow: bool, pr
 
 def _print_tail(tail: Tail, newest: int, follow: bool, printer: Printer, complain: Say) -> Exit:
     told = _print_all(tail, tail.newest(newest), printer, complain)
-    backend = choose(growth=True) if follow else None
+    backend = choose(every_write=True) if follow else None
     while backend is not None and not reader_gone():
         told = max(told, _print_all(tail, tail.read(), printer, complain))
         tail.wait(backend, FOLLOW_S)

@@ -160,11 +160,11 @@ class Tail:
         places = {path if path.is_dir() else path.parent for path in self.streams.tree.roots}
         places.update(self.streams.tree.written())
         try:
-            fresh = backend.arm({place for place in places if place.is_dir()})
+            fresh = backend.watch({place for place in places if place.is_dir()})
         except OSError:
             fresh = False  # the kernel has no more watches: the next look is after the timeout
         if not fresh:
-            backend.dirty(timeout_s)
+            backend.wait_for_changes(timeout_s)
 
     def close(self) -> None:
         """Close the archives."""

@@ -61,7 +61,7 @@ class Watching:
         self._target, self._state, self._backend = target, state, backend
         self._paths = absolute
         self._arm()  # before a file is opened, so that no rename is missed
-        self._backend.changes()
+        self._backend.renames()
         self._followers = [
             Follower(path, state.known.get(shown(path)), from_start, absolute) for path in dict.fromkeys(absolute)
         ]
@@ -115,14 +115,14 @@ class Watching:
 
     async def _keep_looking(self) -> None:
         while True:
-            await asyncio.to_thread(self._backend.dirty, LOOK_S)
+            await asyncio.to_thread(self._backend.wait_for_changes, LOOK_S)
             async with self._files:
                 await asyncio.to_thread(self._look)
             self._looked.set()
 
     def _look(self) -> None:
         self._arm()
-        changes = self._backend.changes()
+        changes = self._backend.renames()
         for follower in self._followers:
             try:
                 follower.look(changes)
@@ -131,7 +131,7 @@ class Watching:
 
     def _arm(self) -> None:
         try:
-            self._backend.arm(set().union(*map(directories_of, self._paths)))
+            self._backend.watch(set().union(*map(directories_of, self._paths)))
         except OSError as error:  # no more watches to be had: the files are looked at every LOOK_S
             log.emit("watch_failed", reason=str(error))
 
@@ -250,7 +250,7 @@ def watch_files(paths: Sequence[Path], section: WatchSection, topology: Topology
     state = WatchState(Disk(), Path(section.state) if section.state else None)
 
     async def serve() -> Exit:
-        backend = choose(section.backend or None, growth=True)
+        backend = choose(section.backend or None, every_write=True)
         watching = Watching(paths, target, state, backend, section.from_start)
         _stop_on_signals(watching)
         in_time = await watching.run(drain_s)

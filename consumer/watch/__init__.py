@@ -1,10 +1,12 @@
-"""What happens to files: monitors of files and directories, and the lines that are added to them.
+"""The file monitor, and the lines that are appended to files.
 
-The scanner is the truth: a backend only says where to look again, so inotify and polling tell the same story.
+Invariant: snapshots of the files decide what has changed. A backend only reports which files to check, so inotify and
+polling give the same events.
 """
 
+from consumer.watch.backend import Backend, BackendName
 from consumer.watch.backends import available, choose
-from consumer.watch.monitor import FileEvent, Monitor
-from consumer.watch.snapshot import Kind
+from consumer.watch.monitor import FileEvent, FileMonitor
+from consumer.watch.snapshot import FileEventKind
 
-__all__ = ["FileEvent", "Kind", "Monitor", "available", "choose"]
+__all__ = ["Backend", "BackendName", "FileEvent", "FileEventKind", "FileMonitor", "available", "choose"]

@@ -1,32 +1,47 @@
-"""A backend says in which directories something may have happened. The protocol that all backends follow."""
+"""The protocol of the backends. A backend reports in which directories something may have changed."""
 
 from collections.abc import Collection
+from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from consumer.watch.renames import Change
+from consumer.watch.renames import Rename
 
-EVERYWHERE = None  # of `dirty`: anything may have happened
+EVERYWHERE = None  # a result of `wait_for_changes`: every directory may have changed
+
+
+class BackendName(StrEnum):
+    """The backends, the best one first."""
+
+    INOTIFY = "inotify"  # the kernel reports changes at once
+    POLLING = "polling"  # every file is checked again and again: for network file systems, which report nothing
+    STATIC = "static"  # reports what exists at the start, and nothing after that
 
 
 class Backend(Protocol):
-    """Tells which of the directories it was given have seen something."""
+    """Reports which of the watched directories have changed.
 
-    name: str
-    priority: int
-    sees_ends: bool  # of writing: without, a file that still grows is not told of
+    `reports_close`: whether a change is reported when its writer closes the file. Without it, a file that still grows
+    between two checks is not reported as changed.
+    """
 
-    def arm(self, directories: Collection[Path], /) -> bool:
-        """Watch these directories and no others; whether one is watched that was not before: look at it again."""
+    name: BackendName
+    reports_close: bool
 
-    def dirty(self, timeout_s: float) -> set[Path] | None:
-        """Directories in which something happened, as soon as there are some; EVERYWHERE after a loss."""
+    def watch(self, directories: Collection[Path], /) -> bool:
+        """Watch these directories and no others. Return True if one of them is new: its files must be checked again.
 
-    def changes(self) -> list[Change] | None:
-        """The renames and removals since the last call, in their order; None if some may not have been seen."""
+        Raises OSError if a directory cannot be watched.
+        """
+
+    def wait_for_changes(self, timeout_s: float) -> set[Path] | None:
+        """Wait until something changes, at most `timeout_s` seconds. Return the directories; EVERYWHERE after a loss."""
+
+    def renames(self) -> list[Rename] | None:
+        """The renames and removals since the last call, in their order; None if some may have been missed."""
 
     def interrupt(self) -> None:
-        """End a `dirty` that waits, from another thread."""
+        """End a call of `wait_for_changes` in another thread."""
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching, and release the resources."""

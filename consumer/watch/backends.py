@@ -1,7 +1,7 @@
-"""Who says where to look again: inotify, polling, or nobody.
+"""Choose a backend, and the two backends that need no kernel support.
 
-A backend with a higher priority is better where it is available; one that was asked for by name and is not available is an error,
-and a fall-back is logged: nothing is replaced in silence.
+Invariant: no backend is replaced silently. A backend that the caller names and that does not work is an error; if the
+default one does not work, the replacement is logged.
 """
 
 import threading
@@ -10,100 +10,98 @@ from pathlib import Path
 
 from consumer import log
 from consumer.errors import Exit, Fatal
-from consumer.watch.backend import EVERYWHERE, Backend
-from consumer.watch.renames import Change
+from consumer.watch.backend import EVERYWHERE, Backend, BackendName
+from consumer.watch.renames import Rename
 
 POLL_S = 0.5
 
 
 class Polling:
-    """Looks everywhere, again and again: for file systems that tell nothing, such as those of a network."""
+    """Has every file checked at an interval: for file systems that report no changes, such as network file systems."""
 
-    name = "polling"
-    priority = 10
-    sees_ends = False
+    name = BackendName.POLLING
+    reports_close = False
 
     def __init__(self, interval_s: float = POLL_S) -> None:
         self._interval_s = interval_s
-        self._woken = threading.Event()
+        self._interrupted = threading.Event()
 
-    def arm(self, _directories: Collection[Path], /) -> bool:
-        """Nothing needs to be armed."""
+    def watch(self, _directories: Collection[Path], /) -> bool:
+        """There is nothing to set up."""
         return False
 
-    def dirty(self, timeout_s: float) -> set[Path] | None:
-        """Everywhere, after the interval or the timeout."""
-        self._woken.wait(min(timeout_s, self._interval_s))
-        self._woken.clear()
+    def wait_for_changes(self, timeout_s: float) -> set[Path] | None:
+        """EVERYWHERE, after the interval or the timeout."""
+        self._interrupted.wait(min(timeout_s, self._interval_s))
+        self._interrupted.clear()
         return EVERYWHERE
 
-    def changes(self) -> list[Change] | None:
-        """Looking sees no renames."""
+    def renames(self) -> list[Rename] | None:
+        """Polling sees no renames."""
         return None
 
     def interrupt(self) -> None:
-        """End a wait."""
-        self._woken.set()
+        """End a wait in another thread."""
+        self._interrupted.set()
 
     def close(self) -> None:
-        """End a wait, too."""
-        self._woken.set()
+        """End a wait in another thread."""
+        self._interrupted.set()
 
 
 class Static(Polling):
-    """What exists when a monitor is set, and nothing after."""
+    """Reports what exists when a monitor is added, and nothing after that."""
 
-    name = "static"
-    priority = 1
-    sees_ends = True
+    name = BackendName.STATIC
+    reports_close = True
 
-    def dirty(self, timeout_s: float) -> set[Path] | None:
-        """Nowhere."""
-        self._woken.wait(timeout_s)
-        self._woken.clear()
+    def wait_for_changes(self, timeout_s: float) -> set[Path] | None:
+        """No directory, after the timeout."""
+        self._interrupted.wait(timeout_s)
+        self._interrupted.clear()
         return set()
 
 
-def _inotify(growth: bool) -> Backend:
+def _inotify(every_write: bool) -> Backend:
     from consumer.watch.inotify import Inotify
 
-    return Inotify(growth)
+    return Inotify(every_write)
 
 
-def _polling(growth: bool) -> Backend:
-    return Polling(POLL_S / 10 if growth else POLL_S)
+def _polling(every_write: bool) -> Backend:
+    return Polling(POLL_S / 10 if every_write else POLL_S)
 
 
-_MAKERS: dict[str, tuple[int, Callable[[bool], Backend]]] = {
-    "inotify": (99, _inotify), "polling": (10, _polling), "static": (1, lambda _: Static()),
+_MAKERS: dict[BackendName, Callable[[bool], Backend]] = {
+    BackendName.INOTIFY: _inotify, BackendName.POLLING: _polling, BackendName.STATIC: lambda _: Static(),
 }  # fmt: skip
 
 
-def available() -> list[str]:
-    """The backends that work here, the best first."""
+def available() -> list[BackendName]:
+    """The backends that work on this machine, the best one first."""
     found = []
-    for name in sorted(_MAKERS, key=lambda name: -_MAKERS[name][0]):
+    for name in BackendName:
         try:
-            _MAKERS[name][1](False).close()
+            _MAKERS[name](False).close()
         except (ImportError, OSError):
             continue
         found.append(name)
     return found
 
 
-def choose(name: str | None = None, growth: bool = False) -> Backend:
-    """The backend of this name, or the best one. Raises Fatal for one that does not work here.
+def choose(name: str | None = None, every_write: bool = False) -> Backend:
+    """The backend with this name; without a name, inotify, or polling if inotify does not work.
 
-    `growth`: tell of every write, for those who follow files; else of the end of writing.
+    `every_write`: report every write, for readers that follow a growing file. Otherwise a change is reported when the
+    writer closes the file. Raises Fatal for a name that does not exist or does not work on this machine.
     """
-    if name is not None and name not in _MAKERS:
-        raise Fatal(Exit.SETTINGS, f"no watch backend {name!r}", f"one of {', '.join(_MAKERS)}")
+    if name is not None and name not in list(BackendName):
+        raise Fatal(Exit.SETTINGS, f"no watch backend {name!r}", f"choose one of {', '.join(BackendName)}")
     try:
-        return _MAKERS[name or "inotify"][1](growth)
+        return _MAKERS[BackendName(name or BackendName.INOTIFY)](every_write)
     except (ImportError, OSError) as error:
         if name is not None:
-            raise Fatal(
-                Exit.SETTINGS, f"watch backend {name!r}: {error}", f"take one of {', '.join(available())}"
-            ) from error
+            what = f"watch backend {name!r} does not work here: {error}"
+            raise Fatal(Exit.SETTINGS, what, f"choose one of {', '.join(available())}") from error
         log.emit("watch_fallback", backend=Polling.name, reason=str(error))
-        return _polling(growth)
+        return _polling(every_write)

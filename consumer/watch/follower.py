@@ -15,7 +15,7 @@ from consumer import log
 from consumer.watch.lines import Line, OpenFile, Position
 from consumer.watch.neighbours import TRIES, Neighbours, seen
 from consumer.watch.paths import inode_of, kind_of, open_file, report, size_of
-from consumer.watch.renames import Change, History
+from consumer.watch.renames import Rename, RenameHistory
 
 LINGER_S = 10.0  # how long a file that lost its name is read after it last grew: its writer may not know yet
 NOTE_S = 10.0  # how often files beside are looked at although no name has changed: a write changes no directory
@@ -40,7 +40,7 @@ class Follower:
         self.path = path
         self._beside = Neighbours(path, watched)
         self._files: list[OpenFile] = []  # the oldest first; the last one has the name
-        self._history = History(path)
+        self._history = RenameHistory(path)
         self._blind = False  # renames may not have been seen
         self._unseen = bool(start)  # so that files may have come and gone
         self._gone: Position | None = None  # of the newest file that was read before, if it is not there any more
@@ -76,7 +76,7 @@ class Follower:
 
     # Which files
 
-    def look(self, changes: Sequence[Change] | None = None) -> None:
+    def look(self, changes: Sequence[Rename] | None = None) -> None:
         """Find out which files have to be read. `changes`: all renames since the last look; None if some may not have been seen.
 
         Raises OSError; the next look makes up for it.

@@ -1,9 +1,9 @@
-"""Monitors on files and directories: who set them is told, in order, what exists and what happens.
+"""FileMonitor: reports what exists in files and directories, and what happens to them.
 
-Role: the contract of Bcfg2's file monitor. A monitor on a directory tells of its entries, by their names, and is not recursive; one
-on a path tells of the path itself, by its full name. Invariants: monitors do not disturb each other, whatever their paths;
-what happened while nobody looked, or while the kernel's queue overflowed, is found by looking; a path that goes and comes
-back is watched again.
+Role: the contract of the file monitor of Bcfg2. A monitor of a directory reports its entries by name, without the
+directories below it; a monitor of a file reports the file by its full path. Invariants: monitors do not affect each
+other, even on the same path; a change that the backend missed is found by comparing snapshots; a path that is deleted and created again is
+watched again.
 """
 
 import itertools
@@ -19,160 +19,179 @@ from time import monotonic
 from consumer import log
 from consumer.watch.backend import EVERYWHERE, Backend
 from consumer.watch.backends import choose
-from consumer.watch.snapshot import Kind, Snapshot, changes, settled, take
+from consumer.watch.snapshot import FileEventKind, Snapshot, differences, settled, take_snapshot
 
 IGNORED = ("*~", "*#", ".#*", "*.swp", "*.swpx", ".*.swx", "SCCS", ".svn", "4913", ".gitignore")
-RESCAN_S = 60.0  # for what no backend can see: changes made elsewhere on a network's file system
+RESCAN_S = 60.0  # for changes that no backend reports, such as those of another client of a network file system
 
 
 @dataclass(frozen=True, slots=True)
 class FileEvent:
-    """What is handed to a handler. `name`: the full path of what is monitored itself, the bare name of an entry."""
+    """One event of a monitor.
+
+    `id`: of the monitor. `name`: the full path if the event concerns the monitored path itself, or the name of an entry.
+    """
 
     id: Hashable
     name: str
-    kind: Kind
+    kind: FileEventKind
 
 
 Handler = Callable[[FileEvent], None]
 
 
 @dataclass
-class _Watched:
-    """One monitor that was set."""
+class _Monitored:
+    """One monitor. `reported`: the state that the events so far describe; `last`: the state at the last check."""
 
     path: Path
     handler: Handler
-    told: Snapshot = field(default_factory=Snapshot)
+    reported: Snapshot = field(default_factory=Snapshot)
     last: Snapshot = field(default_factory=Snapshot)
-    begun: bool = False
+    is_checked: bool = False
 
 
-class Monitor:
-    """Add monitors, start, then handle events one by one, all that wait, or for a time."""
+class FileMonitor:
+    """Monitors of files and directories, with one queue of events.
+
+    Add monitors before or after `start`. `poll` waits for changes and queues events; the `handle_…` methods call the
+    handlers. `poll` and the `handle_…` methods are called by one thread, all others by any.
+
+    `backend`: None chooses the best one that works (see `consumer.watch.backends.choose`). `ignored`: globs of the names
+    whose events are not handled; by default the temporary files of editors and version control.
+    """
 
     def __init__(self, backend: Backend | None = None, ignored: tuple[str, ...] = IGNORED) -> None:
         self.started = False
         self._backend, self._ignored = backend, ignored
-        self._watched: dict[Hashable, _Watched] = {}
+        self._monitored: dict[Hashable, _Monitored] = {}
         self._events: deque[FileEvent] = deque()
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
-        self._looked = 0.0
+        self._checked_at = 0.0
 
-    def add(self, path: Path, handler: Handler, id: Hashable | None = None) -> Hashable:
-        """Set a monitor, before or after the start; says its id. What exists is told at the next look.
+    def add(self, path: str | Path, handler: Handler, id: Hashable | None = None) -> Hashable:
+        """Monitor a path, which need not exist. Return the id: `id`, or a new number.
 
-        Raises ValueError for an id that is taken.
+        The next `poll` queues EXISTS events for what is there, and END_EXIST. Raises ValueError if `id` is in use.
         """
         with self._lock:
-            if id in self._watched:
-                raise ValueError(f"{id!r} monitors {self._watched[id].path} already")
-            while id is None or (id in self._watched):
+            if id in self._monitored:
+                raise ValueError(f"id {id!r} is in use for {self._monitored[id].path}; choose another id")
+            while id is None or (id in self._monitored):
                 id = next(self._numbers)
-            self._watched[id] = _Watched(path.absolute(), handler)
+            self._monitored[id] = _Monitored(Path(path).absolute(), handler)
             if self._backend and self.started:
                 self._backend.interrupt()
             return id
 
     def remove(self, id: Hashable) -> None:
-        """Take a monitor away; what was not handled of it never will be. Raises KeyError."""
+        """Remove a monitor and its queued events. Raises KeyError if there is none with this id."""
         with self._lock:
-            del self._watched[id]
+            del self._monitored[id]
             self._events = deque(event for event in self._events if event.id != id)
 
     def start(self) -> None:
-        """Look for the first time. A path that cannot be watched is told of and keeps no other from being so."""
+        """Check every path for the first time. A path that cannot be watched is logged and does not affect the others."""
         self._backend = self._backend or choose()
         self.started = True
-        self.look(0)
+        self.poll(0)
 
     def shutdown(self) -> None:
-        """Watch nothing any more; what waits can still be handled."""
+        """Stop watching. Queued events can still be handled."""
         if self._backend is not None:
             self._backend.close()
         self.started = False
 
     def handlers(self) -> list[tuple[Hashable, Path]]:
-        """Every monitor, by its id."""
+        """The id and the path of every monitor."""
         with self._lock:
-            return [(id, watched.path) for id, watched in self._watched.items()]
+            return [(id, monitored.path) for id, monitored in self._monitored.items()]
 
     def should_ignore(self, name: str) -> bool:
-        """Whether a name, or its last part, is one of those that editors and version control leave about."""
+        """Whether a path, or the last part of it, matches one of the ignored globs."""
         return any(fnmatch(name, glob) or fnmatch(Path(name).name, glob) for glob in self._ignored)
 
-    def look(self, timeout_s: float) -> int:
-        """Wait for something to happen, for so long at most, and queue it; says how many events wait."""
-        assert self._backend is not None, "looked before the start"
-        dirty = self._backend.dirty(timeout_s)
+    def poll(self, timeout_s: float) -> int:
+        """Wait for changes, at most `timeout_s` seconds, and queue their events. Return how many events are queued."""
+        assert self._backend is not None, "poll was called before start"
+        changed = self._backend.wait_for_changes(timeout_s)
         with self._lock:
-            if monotonic() - self._looked > RESCAN_S:
-                dirty = EVERYWHERE
-            if dirty is EVERYWHERE:
-                self._looked = monotonic()
-            while self._arm():
-                dirty = EVERYWHERE  # a directory that came back has had a life before it was watched
-            for id, watched in self._watched.items():
-                if watched.begun and dirty is not EVERYWHERE and not dirty & _around(watched.path):
-                    continue
-                try:
-                    (self._scan if watched.begun else self._begin)(id, watched)
-                except OSError as error:  # not the same as being gone: what was told holds until it can be looked at
-                    log.emit("watch_failed", reason=f"{watched.path}: {error.strerror or error}")
+            if monotonic() - self._checked_at > RESCAN_S:
+                changed = EVERYWHERE
+            if changed is EVERYWHERE:
+                self._checked_at = monotonic()
+            while self._watch_directories():
+                changed = EVERYWHERE  # a directory that is new may have changed before it was watched
+            for id, monitored in self._monitored.items():
+                if not monitored.is_checked or changed is EVERYWHERE or changed & _directories_above(monitored.path):
+                    self._check(id, monitored)
             return len(self._events)
 
-    def _arm(self) -> bool:
-        assert self._backend is not None, "armed before the start"
-        wanted = set[Path]().union(*(_places(watched.path) for watched in self._watched.values()))
+    def _watch_directories(self) -> bool:
+        assert self._backend is not None, "poll was called before start"
+        wanted = set[Path]().union(*(_directories_to_watch(monitored.path) for monitored in self._monitored.values()))
         try:
-            return self._backend.arm(wanted)
+            return self._backend.watch(wanted)
         except OSError as error:
             log.emit("watch_failed", reason=str(error))
             return False
 
-    def _begin(self, id: Hashable, watched: _Watched) -> None:
-        watched.told = watched.last = now = take(watched.path)
-        watched.begun = True
-        if now.stamp is not None:
-            self._tell(id, watched, Kind.EXISTS, None)
+    def _check(self, id: Hashable, monitored: _Monitored) -> None:
+        try:
+            now = take_snapshot(monitored.path)
+        except OSError as error:  # it may still exist: nothing is reported until it can be read
+            log.emit("watch_failed", reason=f"{monitored.path}: {error.strerror or error}")
+            return
+        if monitored.is_checked:
+            self._report_changes(id, monitored, now)
+        else:
+            self._report_existing(id, monitored, now)
+
+    def _report_existing(self, id: Hashable, monitored: _Monitored, now: Snapshot) -> None:
+        monitored.reported = monitored.last = now
+        monitored.is_checked = True
+        if now.stat is not None:
+            self._queue(id, monitored, FileEventKind.EXISTS, None)
         for name in sorted(now.entries):
-            self._tell(id, watched, Kind.EXISTS, name)
-        self._tell(id, watched, Kind.END_EXIST, None)
+            self._queue(id, monitored, FileEventKind.EXISTS, name)
+        self._queue(id, monitored, FileEventKind.END_EXIST, None)
 
-    def _scan(self, id: Hashable, watched: _Watched) -> None:
-        assert self._backend is not None, "scanned before the start"
-        now = take(watched.path)
-        known = now if self._backend.sees_ends else settled(watched.told, watched.last, now)
-        for kind, name in changes(watched.told, known):
-            self._tell(id, watched, kind, name)
-        watched.told, watched.last = known, now
+    def _report_changes(self, id: Hashable, monitored: _Monitored, now: Snapshot) -> None:
+        assert self._backend is not None, "poll was called before start"
+        whole = now if self._backend.reports_close else settled(monitored.reported, monitored.last, now)
+        for kind, name in differences(monitored.reported, whole):
+            self._queue(id, monitored, kind, name)
+        monitored.reported, monitored.last = whole, now
 
-    def _tell(self, id: Hashable, watched: _Watched, kind: Kind, name: str | None) -> None:
-        self._events.append(FileEvent(id, str(watched.path) if name is None else name, kind))
+    def _queue(self, id: Hashable, monitored: _Monitored, kind: FileEventKind, name: str | None) -> None:
+        self._events.append(FileEvent(id, str(monitored.path) if name is None else name, kind))
 
     def pending(self) -> int:
-        """How many events wait."""
+        """How many events are queued."""
         return len(self._events)
 
     def get_event(self) -> FileEvent | None:
-        """The oldest event that waits, taken out."""
+        """Remove the oldest event from the queue and return it; None if the queue is empty."""
         with self._lock:
             return self._events.popleft() if self._events else None
 
     def handle_one_event(self, event: FileEvent) -> bool:
-        """Hand an event to its handler; False if it was ignored or its monitor is gone. A handler's failure is logged."""
-        watched = self._watched.get(event.id)
-        if watched is None or self.should_ignore(event.name):
+        """Call the handler of an event. Return False if its name is ignored or its monitor was removed.
+
+        An exception of the handler is logged, and the next events are handled.
+        """
+        monitored = self._monitored.get(event.id)
+        if monitored is None or self.should_ignore(event.name):
             return False
         try:
-            watched.handler(event)
-        except Exception as error:  # noqa: BLE001 -- whatever a handler does, the others are told of what follows
+            monitored.handler(event)
+        except Exception as error:  # noqa: BLE001 -- a handler that fails must not stop the other handlers
             log.emit("handler_failed", path=event.name, reason=f"{type(error).__name__}: {error}")
         return True
 
     def handle_event_set(self, lock: AbstractContextManager[object] | None = None) -> int:
-        """Handle all that waits now, under a lock if one is given; says how many were handled."""
+        """Handle all events that are queued now, and hold `lock` meanwhile. Return how many were handled."""
         with lock or nullcontext():
             handled = 0
             for _ in range(len(self._events)):
@@ -181,22 +200,22 @@ class Monitor:
             return handled
 
     def handle_events_in_interval(self, seconds: float) -> int:
-        """Handle what comes within so many seconds, under steady traffic too; says how many were handled."""
+        """Poll and handle for `seconds` seconds, even if events never stop. Return how many were handled."""
         handled, end = 0, monotonic() + seconds
-        while (left := end - monotonic()) > 0:
-            self.look(0 if self._events else left)
+        while (remaining := end - monotonic()) > 0:
+            self.poll(0 if self._events else remaining)
             handled += self.handle_event_set()
         return handled
 
 
-def _places(path: Path) -> set[Path]:
-    """The directories in which something can happen to a path: itself, and the nearest one above it that is there."""
+def _directories_to_watch(path: Path) -> set[Path]:
+    """The path if it is a directory, and the nearest directory above it that exists: both report what happens to the path."""
     try:
         above = next((parent for parent in path.parents if parent.is_dir()), path)
         return {above, path} if path.is_dir() else {above}
     except (OSError, ValueError):
-        return set()  # a name that no path can have: the look says so
+        return set()  # no file can have this name: `take_snapshot` reports it
 
 
-def _around(path: Path) -> set[Path]:
+def _directories_above(path: Path) -> set[Path]:
     return {path, *path.parents}

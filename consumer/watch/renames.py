@@ -19,14 +19,14 @@ _DATE = (
 )
 
 
-class Change(NamedTuple):
+class Rename(NamedTuple):
     """A rename that was seen. No source, no target: the file came from, or went to, a directory that is not watched, or was removed."""
 
     source: Path | None
     target: Path | None
 
 
-class History:
+class RenameHistory:
     """The names of files that had the watched name, the oldest first.
 
     A name is kept until a look has opened its file and the next look has learnt of no rename of it meanwhile: between the
@@ -38,7 +38,7 @@ class History:
         self._opened: set[Path] = set()
         self.former: list[Path] = []
 
-    def note(self, changes: Sequence[Change]) -> None:
+    def note(self, changes: Sequence[Rename]) -> None:
         """Follow renames, in their order. Afterwards `former` names the files that have to be opened."""
         touched = {name for change in changes for name in change}
         self.former = [name for name in self.former if name in touched or name not in self._opened]

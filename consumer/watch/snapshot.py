@@ -1,6 +1,7 @@
-"""What a path is at one moment, and what happened between two moments.
+"""The state of a path at one moment, and the events between two such states.
 
-Invariant: `changes` is pure, and applying it to the old names gives the new ones: nothing is told twice, and nothing left out.
+Invariant: `differences` is pure. Applied to the names of the first snapshot, its events give the names of the second one;
+no event is reported twice, and none is missing.
 """
 
 import errno
@@ -13,8 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Kind(StrEnum):
-    """What happened. `EXISTS` and `END_EXIST` come once, when a monitor is set; no handler may rely on the latter."""
+class FileEventKind(StrEnum):
+    """What happened to a file or directory.
+
+    EXISTS and END_EXIST are reported once, after a monitor is added: EXISTS for everything that is there, then one
+    END_EXIST. A handler must not depend on END_EXIST.
+    """
 
     EXISTS = "exists"
     END_EXIST = "endExist"
@@ -23,42 +28,46 @@ class Kind(StrEnum):
     DELETED = "deleted"
 
 
-class Stamp(NamedTuple):
-    """What makes a file another one than before: inode, times of change, size, mode."""
+class FileStat(NamedTuple):
+    """The fields of stat(2) that show a change. A file has changed if one of them differs."""
 
     inode: int
     mtime_ns: int
-    ctime_ns: int  # also where a copy has put the other one back
+    ctime_ns: int  # changes even if a program restores the mtime
     size: int
     mode: int
 
     @property
     def is_directory(self) -> bool:
-        """Whether it has entries."""
+        """Whether it is a directory."""
         return stat.S_ISDIR(self.mode)
 
 
-_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # not there, gone again, or a link to nothing
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # it does not exist, or is a symbolic link without a target
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A path and, if it is a directory, its entries by name; `stamp` is None where nothing is."""
+    """The state of a path and, if it is a directory, of its entries by name. `stat` is None if the path does not exist."""
 
-    stamp: Stamp | None = None
-    entries: dict[str, Stamp] = field(default_factory=dict)
+    stat: FileStat | None = None
+    entries: dict[str, FileStat] = field(default_factory=dict)
 
 
-def _stamp(found: os.stat_result) -> Stamp:
+def _file_stat(found: os.stat_result) -> FileStat:
     if stat.S_ISDIR(found.st_mode):
-        return Stamp(found.st_ino, 0, 0, 0, found.st_mode)  # its time and size say only that entries came or went
-    return Stamp(found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_mode)
+        # The times and the size of a directory change with its entries, which are compared one by one.
+        return FileStat(found.st_ino, 0, 0, 0, found.st_mode)
+    return FileStat(found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_mode)
 
 
-def take(path: Path) -> Snapshot:
-    """Look at a path now. What vanishes while it is looked at is not there. Raises OSError for what cannot be looked at."""
+def take_snapshot(path: Path) -> Snapshot:
+    """The state of a path now. A file that disappears during the call is not part of it.
+
+    Raises OSError if the path or one of its entries cannot be read.
+    """
     try:
-        own = _stamp(path.stat())
+        own = _file_stat(path.stat())
     except OSError as error:
         if error.errno in _ABSENT:
             return Snapshot()
@@ -68,41 +77,41 @@ def take(path: Path) -> Snapshot:
     return Snapshot(own, dict(_entries(path)) if own.is_directory else {})
 
 
-def _entries(path: Path) -> Iterator[tuple[str, Stamp]]:
+def _entries(path: Path) -> Iterator[tuple[str, FileStat]]:
     with os.scandir(path) as found:
         for entry in found:
             try:
-                yield entry.name, _stamp(entry.stat())
+                yield entry.name, _file_stat(entry.stat())
             except OSError as error:
                 if error.errno not in _ABSENT:
                     raise
 
 
-def changes(before: Snapshot, after: Snapshot) -> Iterator[tuple[Kind, str | None]]:
-    """What happened between two looks: kind, and the name of the entry, or None for the path itself."""
-    if before.stamp is None and after.stamp is not None:
-        yield Kind.CREATED, None
-    elif before.stamp is not None and after.stamp is None:
-        yield from ((Kind.DELETED, name) for name in sorted(before.entries))
-        yield Kind.DELETED, None
+def differences(before: Snapshot, after: Snapshot) -> Iterator[tuple[FileEventKind, str | None]]:
+    """The events between two snapshots: the kind, and the name of the entry, or None for the path itself."""
+    if before.stat is None and after.stat is not None:
+        yield FileEventKind.CREATED, None
+    elif before.stat is not None and after.stat is None:
+        yield from ((FileEventKind.DELETED, name) for name in sorted(before.entries))
+        yield FileEventKind.DELETED, None
         return
-    elif before.stamp != after.stamp:
-        yield Kind.CHANGED, None
-    yield from ((Kind.DELETED, name) for name in sorted(before.entries.keys() - after.entries.keys()))
+    elif before.stat != after.stat:
+        yield FileEventKind.CHANGED, None
+    yield from ((FileEventKind.DELETED, name) for name in sorted(before.entries.keys() - after.entries.keys()))
     for name in sorted(after.entries):
         if name not in before.entries:
-            yield Kind.CREATED, name
+            yield FileEventKind.CREATED, name
         elif after.entries[name] != before.entries[name]:
-            yield Kind.CHANGED, name
+            yield FileEventKind.CHANGED, name
 
 
-def settled(before: Snapshot, last: Snapshot, after: Snapshot) -> Snapshot:
-    """`after`, but what still changes between two looks is as it was `before`: nobody is told of a half-written file."""
-    if after.stamp is None or before.stamp is None:
-        return after
+def settled(reported: Snapshot, last: Snapshot, now: Snapshot) -> Snapshot:
+    """`now`, but with the state in `reported` for every file that has changed since `last`: it may be half written."""
+    if now.stat is None or reported.stat is None:
+        return now
     entries = {}
-    for name, found in after.entries.items():
-        moving = name in before.entries and last.entries.get(name) != found
-        entries[name] = before.entries[name] if moving else found
-    growing = last.stamp != after.stamp and not after.stamp.is_directory
-    return Snapshot(before.stamp if growing else after.stamp, entries)
+    for name, found in now.entries.items():
+        is_growing = name in reported.entries and last.entries.get(name) != found
+        entries[name] = reported.entries[name] if is_growing else found
+    own_is_growing = last.stat != now.stat and not now.stat.is_directory
+    return Snapshot(reported.stat if own_is_growing else now.stat, entries)

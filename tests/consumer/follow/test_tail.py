@@ -238,7 +238,7 @@ def test_damage_is_named_and_passed_by(tmp_path: Path, tail: Tail) -> None:
 def test_a_commit_wakes_who_waits(tmp_path: Path, tail: Tail) -> None:
     one = archive_log(tmp_path)
     tail.newest(0)
-    backend = choose(growth=True)
+    backend = choose(every_write=True)
     tail.wait(backend, 0)
     one.append(some(0, 1))
     tail.wait(backend, 60)

@@ -40,12 +40,12 @@ def test_a_name_that_is_none_is_said() -> None:
 
 
 def test_polling_looks_everywhere_and_static_nowhere() -> None:
-    assert Polling(0.001).dirty(1) is EVERYWHERE
-    assert Static().dirty(0.001) == set()
-    assert not Polling().arm({Path("/")})
+    assert Polling(0.001).wait_for_changes(1) is EVERYWHERE
+    assert Static().wait_for_changes(0.001) == set()
+    assert not Polling().watch({Path("/")})
 
 
 def test_a_wait_is_ended_from_outside() -> None:
     for backend in (Polling(60), Static()):
         backend.interrupt()
-        backend.dirty(60)
+        backend.wait_for_changes(60)

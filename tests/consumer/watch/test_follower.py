@@ -16,7 +16,7 @@ from consumer.watch import follower as following
 from consumer.watch import lines as reading
 from consumer.watch.follower import Follower
 from consumer.watch.lines import Line, Position
-from consumer.watch.renames import Change
+from consumer.watch.renames import Rename
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def at(path: Path, offset: int) -> list[Position]:
     return [Position(path.stat().st_ino, offset, offset, min(len(raw), 1024), mark, "g")]
 
 
-def give(follower: Follower, changes: Sequence[Change] | None = None) -> list[Line]:
+def give(follower: Follower, changes: Sequence[Rename] | None = None) -> list[Line]:
     """Look, read, confirm."""
     follower.look(changes)
     found = follower.read()
@@ -59,7 +59,7 @@ def give(follower: Follower, changes: Sequence[Change] | None = None) -> list[Li
     return found
 
 
-def texts(follower: Follower, changes: Sequence[Change] | None = None) -> list[bytes]:
+def texts(follower: Follower, changes: Sequence[Rename] | None = None) -> list[bytes]:
     return [line.text for line in give(follower, changes)]
 
 
@@ -441,7 +441,7 @@ def test_renames_that_were_seen_explain_a_file_whatever_it_is_called(app: Path) 
     second.rename(third)
     app.write_bytes(b"three\n")
     app.with_name("app.log.1").write_bytes(b"of another\n")
-    changes = [Change(app, first), Change(app, second), Change(second, third)]
+    changes = [Rename(app, first), Rename(app, second), Rename(second, third)]
     assert texts(follower, changes) == [b"one", b"two", b"three"]
     assert texts(follower, []) == []
     follower.close()
@@ -658,7 +658,7 @@ def test_a_rotated_file_that_may_not_be_read_any_more_keeps_no_other_from_being_
     app.rename(second)
     app.write_bytes(b"four\n")
     closed |= {first, second}
-    assert texts(follower, [Change(app, first), Change(app, second)] if seen else None) == [b"two", b"four"]
+    assert texts(follower, [Rename(app, first), Rename(app, second)] if seen else None) == [b"two", b"four"]
     assert said == ["file_rotated", "watch_failed"]
     closed.clear()
     assert texts(follower, []) == [b"three"]
@@ -776,7 +776,7 @@ def test_a_rotated_file_with_a_read_error_keeps_no_other_from_being_read_and_lea
         return pread(fd, size, offset)
 
     monkeypatch.setattr(os, "pread", failing)
-    assert texts(follower, [Change(app, name) for name in names]) == lines
+    assert texts(follower, [Rename(app, name) for name in names]) == lines
     descriptors = len(os.listdir("/proc/self/fd"))
     assert texts(follower, []) == []
     assert len(os.listdir("/proc/self/fd")) == descriptors
@@ -919,7 +919,7 @@ def test_the_files_of_a_path_together_give_no_more_than_a_batch_of_bytes(
                 name.rename(path.with_name(f"log.{old + 1}"))
         path.rename(path.with_name("log.1"))
         add(path, (b"x" * 999 + b"\n") * 10)
-        follower.look([Change(path, path.with_name("log.1"))])
+        follower.look([Rename(path, path.with_name("log.1"))])
     sizes = []
     while found := follower.read(size=3000):
         sizes.append(sum(len(line.text) for line in found))

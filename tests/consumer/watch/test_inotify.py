@@ -11,7 +11,7 @@ from asyncinotify import Mask, Watch
 
 from consumer.watch.backend import EVERYWHERE
 from consumer.watch.inotify import Inotify
-from consumer.watch.renames import Change
+from consumer.watch.renames import Rename
 
 
 @pytest.fixture
@@ -22,48 +22,48 @@ def kernel() -> Iterator[Inotify]:
 
 
 def test_a_directory_is_armed_once(kernel: Inotify, tmp_path: Path) -> None:
-    assert kernel.arm({tmp_path})
-    assert not kernel.arm({tmp_path})
-    assert not kernel.arm({tmp_path / "missing"})
+    assert kernel.watch({tmp_path})
+    assert not kernel.watch({tmp_path})
+    assert not kernel.watch({tmp_path / "missing"})
 
 
 def test_the_end_of_writing_is_told_and_each_write_is_not(kernel: Inotify, tmp_path: Path) -> None:
     """Bcfg2 told of each of five writes, the first while the file was half written."""
     file = (tmp_path / "file").open("w")
-    kernel.arm({tmp_path})
+    kernel.watch({tmp_path})
     for _ in range(5):
         file.write("x")
         file.flush()
-    assert kernel.dirty(0) == set()
+    assert kernel.wait_for_changes(0) == set()
     file.close()
-    assert kernel.dirty(1) == {tmp_path}
+    assert kernel.wait_for_changes(1) == {tmp_path}
 
 
 def test_growth_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
-    kernel = Inotify(growth=True)
+    kernel = Inotify(every_write=True)
     with (tmp_path / "file").open("w") as file:
-        kernel.arm({tmp_path})
+        kernel.watch({tmp_path})
         file.write("x")
         file.flush()
-        assert kernel.dirty(1) == {tmp_path}
+        assert kernel.wait_for_changes(1) == {tmp_path}
     kernel.close()
 
 
 def test_a_directory_that_comes_back_is_armed_again(kernel: Inotify, tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
-    kernel.arm({tmp_path, inner})
+    kernel.watch({tmp_path, inner})
     inner.rmdir()
-    assert inner in kernel.dirty(1)
+    assert inner in kernel.wait_for_changes(1)
     inner.mkdir()
-    assert kernel.arm({tmp_path, inner})
+    assert kernel.watch({tmp_path, inner})
     (inner / "file").touch()
-    found = kernel.dirty(1)
+    found = kernel.wait_for_changes(1)
     assert inner in found
 
 
 def test_an_overflow_of_the_queue_means_everywhere(kernel: Inotify, tmp_path: Path) -> None:
-    kernel.arm({tmp_path})
+    kernel.watch({tmp_path})
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     names = [tmp_path / str(number) for number in range(2)]
     for number in range(limit + 10):
@@ -71,67 +71,67 @@ def test_an_overflow_of_the_queue_means_everywhere(kernel: Inotify, tmp_path: Pa
         os.close(fd)
     found: set[Path] | None = set()
     while found is not EVERYWHERE:
-        found = kernel.dirty(1)
+        found = kernel.wait_for_changes(1)
         assert found != set(), "the overflow was not told"
 
 
 def test_one_directory_under_two_names_is_both(kernel: Inotify, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    kernel.arm({tmp_path / "real", tmp_path / "link"})
+    kernel.watch({tmp_path / "real", tmp_path / "link"})
     (tmp_path / "real" / "file").touch()
-    assert kernel.dirty(1) == {tmp_path / "real", tmp_path / "link"}
-    kernel.arm({tmp_path / "link"})
+    assert kernel.wait_for_changes(1) == {tmp_path / "real", tmp_path / "link"}
+    kernel.watch({tmp_path / "link"})
     (tmp_path / "real" / "other").touch()
-    assert kernel.dirty(1) == {tmp_path / "link"}
+    assert kernel.wait_for_changes(1) == {tmp_path / "link"}
 
 
 def test_a_wait_is_ended_from_outside(kernel: Inotify) -> None:
     threading.Timer(0.01, kernel.interrupt).start()
-    assert kernel.dirty(60) == set()
+    assert kernel.wait_for_changes(60) == set()
 
 
 def test_renames_are_told_in_their_order(kernel: Inotify, tmp_path: Path) -> None:
     log, one, two, outside = tmp_path / "log", tmp_path / "log.1", tmp_path / "log.2", tmp_path / "outside"
     outside.mkdir()
-    kernel.arm({tmp_path})
-    assert kernel.changes() is None  # what happened before it was watched was not seen
+    kernel.watch({tmp_path})
+    assert kernel.renames() is None  # what happened before it was watched was not seen
     log.touch()
     log.rename(one)
     log.touch()
-    assert kernel.dirty(1) == {tmp_path}
+    assert kernel.wait_for_changes(1) == {tmp_path}
     one.rename(two)
     log.rename(one)
-    assert kernel.changes() == [Change(log, one), Change(one, two), Change(log, one)]
+    assert kernel.renames() == [Rename(log, one), Rename(one, two), Rename(log, one)]
     two.unlink()
     one.rename(outside / "one")
     (outside / "one").rename(log)
-    assert kernel.changes() == [Change(two, None), Change(None, log)]
-    assert kernel.changes() == [Change(one, None)]  # its second half may have come late, and did not
+    assert kernel.renames() == [Rename(two, None), Rename(None, log)]
+    assert kernel.renames() == [Rename(one, None)]  # its second half may have come late, and did not
 
 
 def test_renames_that_were_lost_are_said_to_be(kernel: Inotify, tmp_path: Path) -> None:
-    kernel.arm({tmp_path})
-    kernel.changes()
+    kernel.watch({tmp_path})
+    kernel.renames()
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     names = [tmp_path / "a", tmp_path / "b"]
     names[0].touch()
     for number in range(limit // 2 + 10):
         names[number % 2].rename(names[1 - number % 2])
-    assert kernel.changes() is None
-    assert kernel.changes() == []
+    assert kernel.renames() is None
+    assert kernel.renames() == []
 
 
 def test_renames_that_are_not_asked_for_are_not_kept_for_ever(
     kernel: Inotify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("consumer.watch.inotify._CHANGES_MAX", 5)
-    kernel.arm({tmp_path})
-    kernel.changes()
+    monkeypatch.setattr("consumer.watch.inotify._RENAMES_MAX", 5)
+    kernel.watch({tmp_path})
+    kernel.renames()
     for _ in range(6):
         (tmp_path / "a").touch()
         (tmp_path / "a").unlink()
-    assert kernel.changes() is None
+    assert kernel.renames() is None
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
@@ -152,12 +152,12 @@ def test_renames_of_a_directory_that_cannot_be_watched_are_said_to_be_missed(
     monkeypatch.setattr(Kernel, "add_watch", refuse)
     for _ in range(2):
         with suppress(OSError):
-            kernel.arm([refused, other])
-        assert kernel.changes() is None
+            kernel.watch([refused, other])
+        assert kernel.renames() is None
     (other / "file").touch()
-    assert kernel.dirty(1) == {other}
+    assert kernel.wait_for_changes(1) == {other}
     monkeypatch.undo()
-    assert kernel.arm([refused, other])
-    assert kernel.changes() is None
-    assert not kernel.arm([refused, other])
-    assert kernel.changes() == []
+    assert kernel.watch([refused, other])
+    assert kernel.renames() is None
+    assert not kernel.watch([refused, other])
+    assert kernel.renames() == []

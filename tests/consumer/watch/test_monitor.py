@@ -14,15 +14,15 @@ import pytest
 from consumer import log
 from consumer.watch.backends import Polling, Static
 from consumer.watch.inotify import Inotify
-from consumer.watch.monitor import FileEvent, Monitor
-from consumer.watch.snapshot import Kind
+from consumer.watch.monitor import FileEvent, FileMonitor
+from consumer.watch.snapshot import FileEventKind
 
 Told = list[tuple[str, str]]
 
 
 @pytest.fixture(params=["inotify", "polling"])
-def monitor(request: pytest.FixtureRequest) -> Iterator[Monitor]:
-    made = Monitor(Inotify() if request.param == "inotify" else Polling(0.005))
+def monitor(request: pytest.FixtureRequest) -> Iterator[FileMonitor]:
+    made = FileMonitor(Inotify() if request.param == "inotify" else Polling(0.005))
     yield made
     made.shutdown()
 
@@ -39,14 +39,14 @@ class Heard(Told):
         return told
 
 
-def settle(monitor: Monitor) -> None:
+def settle(monitor: FileMonitor) -> None:
     """Look until nothing is told any more; polling needs a second look to see that a file has come to rest."""
     quiet = 0
     for _ in range(1000):
         if quiet == 3:
             break
         before = monitor.pending()
-        quiet = quiet + 1 if monitor.look(0.03) == before else 0
+        quiet = quiet + 1 if monitor.poll(0.03) == before else 0
     monitor.handle_event_set()
 
 
@@ -54,7 +54,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_what_exists_is_told_when_a_monitor_is_set(monitor: Monitor, tmp_path: Path) -> None:
+def test_what_exists_is_told_when_a_monitor_is_set(monitor: FileMonitor, tmp_path: Path) -> None:
     write(tmp_path / "b", "1")
     write(tmp_path / "a", "1")
     heard = Heard()
@@ -64,7 +64,7 @@ def test_what_exists_is_told_when_a_monitor_is_set(monitor: Monitor, tmp_path: P
     assert heard == [("exists", str(tmp_path)), ("exists", "a"), ("exists", "b"), ("endExist", str(tmp_path))]
 
 
-def test_a_monitor_on_a_file_tells_of_it_by_its_full_name(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_monitor_on_a_file_tells_of_it_by_its_full_name(monitor: FileMonitor, tmp_path: Path) -> None:
     heard = Heard()
     path = tmp_path / "deep" / "file"
     monitor.add(path, heard)
@@ -121,7 +121,7 @@ HISTORIES: dict[str, tuple[Callable[[Path], object], Told]] = {
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-def test_a_history_is_told_alike_by_every_backend(monitor: Monitor, tmp_path: Path, name: str) -> None:
+def test_a_history_is_told_alike_by_every_backend(monitor: FileMonitor, tmp_path: Path, name: str) -> None:
     directory = tmp_path / "watched"
     directory.mkdir()
     write(directory / "one", "1")
@@ -137,7 +137,7 @@ def test_a_history_is_told_alike_by_every_backend(monitor: Monitor, tmp_path: Pa
     assert heard == told
 
 
-def test_a_file_and_its_directory_may_both_be_monitored(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_file_and_its_directory_may_both_be_monitored(monitor: FileMonitor, tmp_path: Path) -> None:
     """The directory's monitor went silent, whichever was set first."""
     first, file, last = Heard(), Heard(), Heard()
     monitor.add(tmp_path, first)
@@ -154,7 +154,7 @@ def test_a_file_and_its_directory_may_both_be_monitored(monitor: Monitor, tmp_pa
     assert file == [("created", str(tmp_path / "file"))]
 
 
-def test_a_directory_that_was_deleted_and_made_again_is_watched_again(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_directory_that_was_deleted_and_made_again_is_watched_again(monitor: FileMonitor, tmp_path: Path) -> None:
     """There was no event, the watch was gone, and setting the monitor again did not bring it back."""
     directory = tmp_path / "a" / "b"
     directory.mkdir(parents=True)
@@ -176,7 +176,7 @@ def test_a_directory_that_was_deleted_and_made_again_is_watched_again(monitor: M
     assert heard.taken() == [("created", "three")]
 
 
-def test_a_directory_that_was_renamed_away_is_gone(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_directory_that_was_renamed_away_is_gone(monitor: FileMonitor, tmp_path: Path) -> None:
     directory = tmp_path / "watched"
     directory.mkdir()
     heard = Heard()
@@ -194,7 +194,7 @@ def test_a_directory_that_was_renamed_away_is_gone(monitor: Monitor, tmp_path: P
 def test_a_half_written_file_is_told_of_when_it_is_whole(tmp_path: Path) -> None:
     heard = Heard()
     write(tmp_path / "file", "")
-    monitor = Monitor(Inotify())
+    monitor = FileMonitor(Inotify())
     monitor.add(tmp_path, heard)
     monitor.start()
     settle(monitor)
@@ -213,29 +213,29 @@ def test_a_half_written_file_is_told_of_when_it_is_whole(tmp_path: Path) -> None
 def test_polling_waits_for_a_growing_file_to_rest(tmp_path: Path) -> None:
     heard = Heard()
     write(tmp_path / "file", "")
-    monitor = Monitor(Polling(0))
+    monitor = FileMonitor(Polling(0))
     monitor.add(tmp_path, heard)
     monitor.start()
-    monitor.look(0)
+    monitor.poll(0)
     monitor.handle_event_set()
     heard.clear()
     for size in range(1, 5):
         write(tmp_path / "file", "x" * size)
-        monitor.look(0)
+        monitor.poll(0)
         monitor.handle_event_set()
     assert heard == []
-    monitor.look(0)
+    monitor.poll(0)
     monitor.handle_event_set()
     assert heard == [("changed", "file")]
 
 
 def test_the_static_backend_tells_what_exists_and_no_more(tmp_path: Path) -> None:
     heard = Heard()
-    monitor = Monitor(Static())
+    monitor = FileMonitor(Static())
     monitor.add(tmp_path, heard)
     monitor.start()
     write(tmp_path / "file", "1")
-    monitor.look(0.01)
+    monitor.poll(0.01)
     monitor.handle_event_set()
     assert heard == [("exists", str(tmp_path)), ("endExist", str(tmp_path))]
 
@@ -251,10 +251,10 @@ for number in range(12_000):
 def test_twelve_thousand_changes_while_stopped_lose_nothing(tmp_path: Path) -> None:
     """The kernel's queue overflows: others lose half of the names without an error."""
     script = (
-        "import sys; from pathlib import Path; from consumer.watch.monitor import Monitor; from consumer.watch.inotify import Inotify\n"
-        "names = []; monitor = Monitor(Inotify()); monitor.add(Path(sys.argv[1]), lambda event: names.append(event.name))\n"
+        "import sys; from pathlib import Path; from consumer.watch.monitor import FileMonitor; from consumer.watch.inotify import Inotify\n"
+        "names = []; monitor = FileMonitor(Inotify()); monitor.add(Path(sys.argv[1]), lambda event: names.append(event.name))\n"
         "monitor.start(); monitor.handle_event_set(); names.clear(); print('ready', flush=True); sys.stdin.readline()\n"
-        "while len(set(names)) < 12_000 and monitor.look(5): monitor.handle_event_set()\n"
+        "while len(set(names)) < 12_000 and monitor.poll(5): monitor.handle_event_set()\n"
         "print(len(names), len(set(names)))\n"
     )
     watched = tmp_path / "watched"
@@ -270,7 +270,7 @@ def test_twelve_thousand_changes_while_stopped_lose_nothing(tmp_path: Path) -> N
     assert out == "12000 12000\n"
 
 
-def test_a_monitor_that_was_removed_tells_nothing_more(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_monitor_that_was_removed_tells_nothing_more(monitor: FileMonitor, tmp_path: Path) -> None:
     """There was no way to remove one."""
     heard, other = Heard(), Heard()
     id = monitor.add(tmp_path, heard)
@@ -288,17 +288,17 @@ def test_a_monitor_that_was_removed_tells_nothing_more(monitor: Monitor, tmp_pat
 
 def test_ids_are_unique_whatever_was_removed(tmp_path: Path) -> None:
     """They were the number of monitors, and collided."""
-    monitor = Monitor(Static())
+    monitor = FileMonitor(Static())
     ids = [monitor.add(tmp_path, Heard()) for _ in range(3)]
     monitor.remove(ids[0])
     ids.append(monitor.add(tmp_path, Heard()))
     assert len(set(ids)) == 4
     assert monitor.add(tmp_path, Heard(), "mine") == "mine"
-    with pytest.raises(ValueError, match="monitors"):
+    with pytest.raises(ValueError, match="in use"):
         monitor.add(tmp_path, Heard(), "mine")
 
 
-def test_a_monitor_may_be_set_after_the_start(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_monitor_may_be_set_after_the_start(monitor: FileMonitor, tmp_path: Path) -> None:
     monitor.start()
     heard = Heard()
     write(tmp_path / "file", "1")
@@ -310,7 +310,7 @@ def test_a_monitor_may_be_set_after_the_start(monitor: Monitor, tmp_path: Path) 
 def test_a_handler_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(log, "emit", lambda event, **_: said.append(event))
-    monitor, heard = Monitor(Static()), Heard()
+    monitor, heard = FileMonitor(Static()), Heard()
     monitor.add(tmp_path, lambda _: 1 // 0)
     monitor.add(tmp_path, heard)
     monitor.start()
@@ -334,7 +334,7 @@ def test_a_lock_is_given_back_when_a_handler_is_interrupted(tmp_path: Path) -> N
         finally:
             held.append("given back")
 
-    monitor = Monitor(Static())
+    monitor = FileMonitor(Static())
     monitor.add(tmp_path, interrupted)
     monitor.start()
     with pytest.raises(KeyboardInterrupt):
@@ -344,7 +344,7 @@ def test_a_lock_is_given_back_when_a_handler_is_interrupted(tmp_path: Path) -> N
 
 def test_an_interval_ends_under_steady_traffic(tmp_path: Path) -> None:
     """Its end was put off at each event."""
-    monitor, heard = Monitor(Inotify()), Heard()
+    monitor, heard = FileMonitor(Inotify()), Heard()
     monitor.add(tmp_path, lambda event: (heard(event), write(tmp_path / f"{len(heard)}", "x")))
     monitor.start()
     assert monitor.handle_events_in_interval(0.2) > 2
@@ -352,25 +352,25 @@ def test_an_interval_ends_under_steady_traffic(tmp_path: Path) -> None:
 
 
 def test_events_can_be_taken_one_by_one(tmp_path: Path) -> None:
-    monitor, heard = Monitor(Static()), Heard()
+    monitor, heard = FileMonitor(Static()), Heard()
     id = monitor.add(tmp_path, heard)
     monitor.start()
     assert monitor.pending() == 2
     event = monitor.get_event()
-    assert event == FileEvent(id, str(tmp_path), Kind.EXISTS)
+    assert event == FileEvent(id, str(tmp_path), FileEventKind.EXISTS)
     assert monitor.handle_one_event(event)
-    assert not monitor.handle_one_event(FileEvent("nobody", "x", Kind.CHANGED))
-    assert not monitor.handle_one_event(FileEvent(id, "x.swp", Kind.CHANGED))
+    assert not monitor.handle_one_event(FileEvent("nobody", "x", FileEventKind.CHANGED))
+    assert not monitor.handle_one_event(FileEvent(id, "x.swp", FileEventKind.CHANGED))
     assert monitor.pending() == 1
 
 
 @pytest.mark.parametrize("name", ["a~", "a#", ".#a", "a.swp", ".a.swx", "4913", ".gitignore", "/deep/.svn"])
 def test_what_editors_leave_about_is_ignored(name: str) -> None:
-    assert Monitor(Static()).should_ignore(name)
-    assert not Monitor(Static()).should_ignore("a.conf")
+    assert FileMonitor(Static()).should_ignore(name)
+    assert not FileMonitor(Static()).should_ignore("a.conf")
 
 
-def test_a_path_that_cannot_be_watched_keeps_no_other_from_being_so(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_watched_keeps_no_other_from_being_so(monitor: FileMonitor, tmp_path: Path) -> None:
     """One bad path in the queue dropped the rest at the start."""
     heard = Heard()
     monitor.add(tmp_path / "file" / "below" / "a file", Heard())
@@ -381,7 +381,7 @@ def test_a_path_that_cannot_be_watched_keeps_no_other_from_being_so(monitor: Mon
     assert ("exists", "file") in heard
 
 
-def test_a_symlink_that_is_turned_is_followed(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_symlink_that_is_turned_is_followed(monitor: FileMonitor, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     link = tmp_path / "current"
@@ -400,7 +400,7 @@ def test_a_symlink_that_is_turned_is_followed(monitor: Monitor, tmp_path: Path) 
     assert heard.taken() == [("created", "file")]
 
 
-def test_a_directory_above_that_is_replaced_is_noticed(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_directory_above_that_is_replaced_is_noticed(monitor: FileMonitor, tmp_path: Path) -> None:
     directory = tmp_path / "a" / "b" / "c"
     directory.mkdir(parents=True)
     heard = Heard()
@@ -416,7 +416,7 @@ def test_a_directory_above_that_is_replaced_is_noticed(monitor: Monitor, tmp_pat
 
 
 @pytest.mark.parametrize("path", ["/", "/" + "n" * 300, "/nul\0"])
-def test_an_odd_path_breaks_no_look_of_another(monitor: Monitor, tmp_path: Path, path: str) -> None:
+def test_an_odd_path_breaks_no_look_of_another(monitor: FileMonitor, tmp_path: Path, path: str) -> None:
     heard = Heard()
     monitor.add(Path(path), Heard())
     monitor.add(tmp_path, heard)
@@ -428,7 +428,7 @@ def test_an_odd_path_breaks_no_look_of_another(monitor: Monitor, tmp_path: Path,
     assert heard == [("created", "file")]
 
 
-def test_a_rewrite_that_puts_its_time_back_is_noticed(monitor: Monitor, tmp_path: Path) -> None:
+def test_a_rewrite_that_puts_its_time_back_is_noticed(monitor: FileMonitor, tmp_path: Path) -> None:
     path = tmp_path / "file"
     write(path, "one")
     found = path.stat()
@@ -448,7 +448,7 @@ def test_many_monitors_may_be_set_without_a_look() -> None:
     kernel = Inotify()
     for _ in range(70_000):
         kernel.interrupt()
-    assert kernel.dirty(0) == set()
+    assert kernel.wait_for_changes(0) == set()
     kernel.close()
     kernel.interrupt()
 
@@ -457,13 +457,13 @@ def test_a_file_that_comes_between_watching_and_listing_is_told_once(tmp_path: P
     """It was told twice: by the watch, which was added first, and by the list."""
 
     class Busy(Inotify):
-        def arm(self, directories: Collection[Path], /) -> bool:
-            fresh = super().arm(directories)
+        def watch(self, directories: Collection[Path], /) -> bool:
+            fresh = super().watch(directories)
             if not (tmp_path / "file").exists():
                 (tmp_path / "file").touch()
             return fresh
 
-    monitor, heard = Monitor(Busy()), Heard()
+    monitor, heard = FileMonitor(Busy()), Heard()
     monitor.add(tmp_path, heard)
     monitor.start()
     settle(monitor)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.watch.renames import Change, History, inserted, is_compressed, is_numbered, is_rotated, successors
+from consumer.watch.renames import Rename, RenameHistory, inserted, is_compressed, is_numbered, is_rotated, successors
 
 LOG = Path("/d/app.log")
 
@@ -12,22 +12,22 @@ def named(*names: str) -> list[Path]:
 
 
 def test_a_chain_of_renames_is_followed() -> None:
-    history = History(LOG)
+    history = RenameHistory(LOG)
     one, two, three = named("app.log.1", "app.log.2", "app.log.3")
-    history.note([Change(LOG, one), Change(one, two), Change(LOG, one), Change(two, three), Change(one, two)])
+    history.note([Rename(LOG, one), Rename(one, two), Rename(LOG, one), Rename(two, three), Rename(one, two)])
     assert history.former == [three, two]
 
 
 def test_what_was_removed_or_replaced_is_forgotten() -> None:
-    history = History(LOG)
+    history = RenameHistory(LOG)
     one, two, other = named("app.log.1", "app.log.2", "app-error.log")
-    history.note([Change(LOG, one), Change(one, None)])
+    history.note([Rename(LOG, one), Rename(one, None)])
     assert history.former == []
-    history.note([Change(LOG, one), Change(other, one)])
+    history.note([Rename(LOG, one), Rename(other, one)])
     assert history.former == []
-    history.note([Change(LOG, two), Change(None, two)])
+    history.note([Rename(LOG, two), Rename(None, two)])
     assert history.former == []
-    history.note([Change(other, two), Change(LOG, None)])
+    history.note([Rename(other, two), Rename(LOG, None)])
     assert history.former == []
 
 
@@ -80,15 +80,15 @@ def test_compressed_files_are_known_by_their_names() -> None:
 
 
 def test_a_name_is_opened_again_if_a_rotation_gave_it_to_another_file_meanwhile() -> None:
-    history = History(LOG)
+    history = RenameHistory(LOG)
     one, two = named("app.log.1", "app.log.2")
-    history.note([Change(LOG, one)])
+    history.note([Rename(LOG, one)])
     history.opened(one)  # but the file had become app.log.2 already
-    history.note([Change(one, two), Change(LOG, one)])
+    history.note([Rename(one, two), Rename(LOG, one)])
     assert history.former == [two, one]
     history.opened(two)
     history.opened(one)
-    history.note([Change(LOG, None)])
+    history.note([Rename(LOG, None)])
     assert history.former == []
 
 
