@@ -12,6 +12,7 @@ import aiofiles.os
 import orjson
 
 from consumer import log
+from consumer.archive import log_events
 from consumer.disk.durable import open_regular, read_regular
 
 FILE_BYTES = 1024
@@ -61,7 +62,7 @@ class Health:
         try:
             await _write(self.path, raw)
         except OSError as error:
-            log.emit("recovery_deferred", path=str(self.path), reason=str(error))
+            log.emit(log_events.RECOVERY_DEFERRED, path=str(self.path), reason=str(error))
 
 
 @aiofiles.os.wrap

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from consumer import log
+from consumer import log, log_events
 from consumer.amqp.connection import Broker
 from consumer.amqp.delivery import DESCRIBERS
 from consumer.archive.layout import Layout
@@ -71,7 +71,7 @@ class Service:
         self._loop.add_signal_handler(signal.SIGHUP, _ignore)  # while the directory is recovered, nothing is open
         instance_lock = await InstanceLock.acquire(self._disk, self._layout, self._settings.instance)
         log.emit(
-            "started", version=version("deedbox"), instance=self._settings.instance, unclean=instance_lock.unclean,
+            log_events.STARTED, version=version("deedbox"), instance=self._settings.instance, unclean=instance_lock.unclean,
             directory=str(self._layout.directory), queue=self._settings.broker.queue,
         )  # fmt: skip
         stages = self._start(instance_lock)
@@ -140,10 +140,17 @@ class Service:
         for error in failures:  # said here, because the end may have to leave without it
             exit = error.exit if isinstance(error, Fatal) else Exit.INTERNAL
             log.emit(
-                "failed", exit=int(exit), reason=str(error) or repr(error), do="report it, it is a defect of Deedbox"
+                log_events.FAILED,
+                exit=int(exit),
+                reason=str(error) or repr(error),
+                do="report it, it is a defect of Deedbox",
             )
         if not stages.ingesting.done():
-            log.emit("draining", signal=self._signal.result() if self._signal.done() else "", held=stages.ingest.held)
+            log.emit(
+                log_events.DRAINING,
+                signal=self._signal.result() if self._signal.done() else "",
+                held=stages.ingest.held,
+            )
             await self._within_deadline(asyncio.create_task(stages.ingest.stop()))
             await self._within_deadline(stages.ingesting)
         if stages.ingesting.done():
@@ -167,9 +174,9 @@ class Service:
             await asyncio.wait([closing], timeout=max(self._deadline - self._loop.time(), 1.0))
         late = late or not closing.done()
         if late:
-            log.emit("drain_deadline", returned=returned)
+            log.emit(log_events.DRAIN_DEADLINE, returned=returned)
         counters = stages.ingest.counters
-        log.emit("stopped", archived=counters.archived, acked=counters.acked, returned=counters.returned)
+        log.emit(log_events.STOPPED, archived=counters.archived, acked=counters.acked, returned=counters.returned)
         if late:
             leave_now(Exit.DEADLINE)
         closing.result()

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from consumer import log
+from consumer import log, log_events
 from consumer.archive.writing.appender import Appender
 from consumer.disk.durable import Disk
 from consumer.health import Health
@@ -45,7 +45,7 @@ class Stats:
                 self._look = asyncio.create_task(self._look_at_disk(health))
             if self._loop.time() >= next_line:
                 next_line += every_s
-                log.emit("stats", **self.line())
+                log.emit(log_events.STATS, **self.line())
 
     async def _look_at_disk(self, health: Health) -> None:
         await health.write(self.state() | {"reason": self._ingest.reason})

@@ -21,6 +21,8 @@ ALLOWED = {
     "codec.foreign": {"codec"},
     "consumer.errors": set(),
     "consumer.log": set(),
+    "consumer.log_events": {"consumer.log"},
+    "consumer.log_catalogue": {"consumer"},
     "consumer.section": set(),
     "consumer.topic": {"consumer.errors"},
     "consumer.disk": BASE,
@@ -52,14 +54,15 @@ ALLOWED = {
         "consumer.ingest",
         "consumer.section",
     },
-    "consumer.forward": BASE | {"consumer.amqp", "consumer.disk", "consumer.watch"},
-    "consumer.health": {"consumer.disk", "consumer.log"},
+    "consumer.forward": BASE | {"consumer.amqp", "consumer.disk", "consumer.log_events", "consumer.watch"},
+    "consumer.health": {"consumer.archive", "consumer.disk", "consumer.log"},
     "consumer.stats": {
         "consumer.archive.writing",
         "consumer.disk",
         "consumer.health",
         "consumer.ingest",
         "consumer.log",
+        "consumer.log_events",
     },
     "consumer.service": {"consumer"},
     "consumer.demo": {"codec", "consumer"},
@@ -239,7 +242,7 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
                       "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py",
                       "consumer/watch/backend.py": "tests/consumer/watch/test_backends.py",
-                      "consumer/section.py": "tests/consumer/config/test_sections.py", "consumer/archive/settings.py": "tests/consumer/config/test_sections.py",
+                      "consumer/section.py": "tests/consumer/config/test_sections.py", "consumer/log_catalogue.py": "tests/consumer/test_log.py", "consumer/archive/settings.py": "tests/consumer/config/test_sections.py",
                       "consumer/forward/settings.py": "tests/consumer/config/test_sections.py", "consumer/ingest/settings.py": "tests/consumer/config/test_sections.py"}  # fmt: skip
     missing = []
     for path in SOURCES:

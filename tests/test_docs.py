@@ -12,7 +12,7 @@ import pytest
 from consumer.cli import app as cli
 from consumer.config.sections import SETTINGS, Settings
 from consumer.errors import Exit
-from consumer.log import CATALOGUE
+from consumer.log_catalogue import CATALOGUE
 from tests.support.archive_logs import archive_log, event
 
 ROOT = Path(__file__).parents[1]

@@ -21,6 +21,7 @@ from aiormq.abc import DeliveredMessage
 from yarl import URL
 
 from consumer import log
+from consumer.amqp import log_events
 from consumer.amqp.ack import ack_frame
 from consumer.amqp.declare import declare
 from consumer.amqp.errors import LOST, connection_verdict, raise_if_ours, reason_of, translate_errors
@@ -245,7 +246,7 @@ class Broker:
         self.generation += 1
         reader = factory.reader
         if reader is None:
-            log.emit("receive_fallback", library=f"aiormq {version('aiormq')}")
+            log.emit(log_events.RECEIVE_FALLBACK, library=f"aiormq {version('aiormq')}")
             reader = detached_reader(sink)
         session = Session(connection, reader, sink, wire, queue, self.generation, self._topology)
         session.writer = factory.writer

@@ -9,6 +9,7 @@ import aiormq
 from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 
 from consumer import log
+from consumer.amqp import log_events
 from consumer.amqp.errors import translate_errors
 from consumer.amqp.topology import Topology
 from consumer.errors import Exit
@@ -29,11 +30,11 @@ async def declare(connection: AbstractConnection, channel: AbstractChannel, topo
             await queue.bind(topology.exchange, key, arguments=dict(topology.binding_arguments) or None)
     result = queue.declaration_result
     log.emit(
-        "declared", queue=queue.name, exchange=topology.exchange, bindings=list(topology.bindings), created=created,
+        log_events.DECLARED, queue=queue.name, exchange=topology.exchange, bindings=list(topology.bindings), created=created,
         messages=result.message_count or 0, consumers=result.consumer_count or 0,
     )  # fmt: skip
     if "queue" in created and not topology.exchange:
-        log.emit("unbound", queue=queue.name)
+        log.emit(log_events.UNBOUND, queue=queue.name)
     return queue
 
 

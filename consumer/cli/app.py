@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from consumer import log
+from consumer import log, log_events
 from consumer.cli.filters import NO_FILTERS, Filtered, zone_of
 from consumer.cli.printing import OutputLost, discard_output, open_streams
 from consumer.cli.read import Local, OnePath, Paths, Workers, add_to, complain
@@ -79,7 +79,7 @@ def _logged(loaded: Settings, serve: Callable[[], Exit]) -> Exit:
     except Fatal as fatal:
         if fatal.exit is Exit.WRITER:
             traceback.print_exception(fatal)  # the place in the code is needed to repair it
-        log.emit("failed", exit=int(fatal.exit), reason=fatal.what, do=fatal.do)
+        log.emit(log_events.FAILED, exit=int(fatal.exit), reason=fatal.what, do=fatal.do)
         return fatal.exit
     finally:
         log.flush()

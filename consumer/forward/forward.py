@@ -19,15 +19,18 @@ from typing import Any
 from yarl import URL
 
 from consumer import log
+from consumer import log_events as service_events
 from consumer.amqp.errors import LOST, reason_of
 from consumer.amqp.publish import Publisher, Refused
 from consumer.amqp.tls import tls_context
 from consumer.amqp.topology import Topology
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, Retry
+from consumer.forward import log_events
 from consumer.forward.messages import Messages, shown
 from consumer.forward.settings import WatchSection
 from consumer.forward.state import WatchState
+from consumer.watch import log_events as watch_events
 from consumer.watch.backend import Backend
 from consumer.watch.backends import choose
 from consumer.watch.follower import Follower
@@ -90,7 +93,9 @@ class Watching:
         Raises Fatal for those that a person must repair, if nothing could be published yet; DeedboxError if the state
         cannot be stored.
         """
-        log.emit("watching", files=len(self._followers), exchange=self._target.exchange, backend=self._backend.name)
+        log.emit(
+            log_events.WATCHING, files=len(self._followers), exchange=self._target.exchange, backend=self._backend.name
+        )
         publishing = asyncio.create_task(self._keep_publishing())
         working = [publishing, asyncio.create_task(self._keep_looking()), asyncio.create_task(self._keep_storing())]
         tasks: list[asyncio.Task[Any]] = [*working, asyncio.create_task(self._stopping.wait())]
@@ -127,13 +132,13 @@ class Watching:
             try:
                 follower.look(changes)
             except OSError as error:
-                log.emit("watch_failed", reason=f"{follower.path}: {error.strerror or error}")
+                log.emit(watch_events.WATCH_FAILED, reason=f"{follower.path}: {error.strerror or error}")
 
     def _arm(self) -> None:
         try:
             self._backend.watch(set().union(*map(directories_of, self._paths)))
         except OSError as error:  # no more watches to be had: the files are looked at every LOOK_S
-            log.emit("watch_failed", reason=str(error))
+            log.emit(watch_events.WATCH_FAILED, reason=str(error))
 
     async def _read(self) -> None:
         """Hold the next lines of the next file that has some: a busy one starves no other."""
@@ -157,7 +162,7 @@ class Watching:
             try:
                 await self._store()
             except Retry as fault:  # a crash publishes more again, and none is lost
-                log.emit("watch_failed", reason=str(fault))
+                log.emit(watch_events.WATCH_FAILED, reason=str(fault))
 
     async def _store(self) -> None:
         async with self._files:
@@ -187,7 +192,7 @@ class Watching:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError  # an error of the library, on its way out, must not stand in for it
             wait_s = WAIT_S_MIN if self.published > before else min(2 * wait_s, WAIT_S_MAX)
-            log.emit("publish_failed", reason=reason, lines=len(self.held), wait_s=wait_s)
+            log.emit(log_events.PUBLISH_FAILED, reason=reason, lines=len(self.held), wait_s=wait_s)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait_s)
 
@@ -238,7 +243,7 @@ class Watching:
         kept = await asyncio.to_thread(
             self._state.set_aside, line.text, {**about, "message_id": properties["message_id"]}
         )
-        log.emit("message_refused", **about, bytes=len(line.text), kept=kept)
+        log.emit(log_events.MESSAGE_REFUSED, **about, bytes=len(line.text), kept=kept)
         self.held.popleft()
         self._tries = 0
 
@@ -254,7 +259,7 @@ def watch_files(paths: Sequence[Path], section: WatchSection, topology: Topology
         watching = Watching(paths, target, state, backend, section.from_start)
         _stop_on_signals(watching)
         in_time = await watching.run(drain_s)
-        log.emit("watch_stopped", published=watching.published, held=len(watching.held))
+        log.emit(log_events.WATCH_STOPPED, published=watching.published, held=len(watching.held))
         return Exit.OK if in_time else Exit.DEADLINE
 
     try:
@@ -272,7 +277,7 @@ def _stop_on_signals(watching: Watching) -> None:
             log.flush()
             os._exit(Exit.DEADLINE)
         asked.append(sign)
-        log.emit("draining", signal=sign.name, held=len(watching.held))
+        log.emit(service_events.DRAINING, signal=sign.name, held=len(watching.held))
         watching.stop()
 
     for sign in (signal.SIGTERM, signal.SIGINT):

@@ -14,6 +14,7 @@ from codec.event import Event
 from consumer import log
 from consumer.amqp.connection import Session
 from consumer.errors import DeedboxError, Exit, Fatal, StorageFault
+from consumer.ingest import log_events
 from consumer.ingest.batcher import Batch, BatchLimits
 from consumer.ingest.batches import Batches
 from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Deduplicator
@@ -113,7 +114,7 @@ class Generation:
         await session.consume(prefetch)
         self.consumed = True
         log.emit(
-            "consuming", queue=session.queue, generation=session.generation, prefetch=prefetch,
+            log_events.CONSUMING, queue=session.queue, generation=session.generation, prefetch=prefetch,
             messages=session.messages_waiting,
         )  # fmt: skip
         watches = (self._widen, self.holding.run, lambda: self._watch(counters, stalled_before))
@@ -162,7 +163,7 @@ class Generation:
             and self._deduplicator.delivery_count_max < DELIVERY_COUNT_WARN
         ):
             await self.session.consume(self._settings.prefetch)
-            log.emit("widened", generation=self.session.generation, prefetch=self.session.prefetch)
+            log.emit(log_events.WIDENED, generation=self.session.generation, prefetch=self.session.prefetch)
 
     async def _watch(self, counters: Counters, stalled_before: bool) -> None:
         """Connected, messages waiting, nothing delivered: end the generation, and the second time in a row the service."""
@@ -188,7 +189,7 @@ class Generation:
         counters.silence_reported = True
         topology = self.session.topology
         log.emit(
-            "nothing_delivered", queue=self.session.queue, exchange=topology.exchange, bindings=list(topology.bindings),
+            log_events.NOTHING_DELIVERED, queue=self.session.queue, exchange=topology.exchange, bindings=list(topology.bindings),
             waited_s=round(idle_s, 1),
         )  # fmt: skip
 
@@ -205,7 +206,7 @@ class Generation:
 
     def _on_stall(self, messages: int, idle_s: float, again: bool) -> None:
         queue = self.session.queue
-        log.emit("stalled", queue=queue, messages=messages, idle_s=round(idle_s, 1))
+        log.emit(log_events.STALLED, queue=queue, messages=messages, idle_s=round(idle_s, 1))
         if again:
             what = f"queue {queue!r}: {messages} messages wait and none is delivered"
             raise Fatal(Exit.STALLED, what, "restart; is another consumer exclusive, or single and active?")
@@ -218,7 +219,7 @@ class Generation:
         counters.bytes += receipt.bytes
         counters.syncs.append(receipt.sync_s)
         if receipt.sync_s > SLOW_SYNC_S:
-            log.emit("slow_sync", sync_s=round(receipt.sync_s, 2))
+            log.emit(log_events.SLOW_SYNC, sync_s=round(receipt.sync_s, 2))
         if acknowledged:
             self.holding.on_commit(batch)
             self.commits += 1
@@ -226,7 +227,7 @@ class Generation:
             self._committed.set()
         else:
             self._acknowledged = False
-            log.emit("stale_ack", generation=self.session.generation, events=len(batch.deliveries))
+            log.emit(log_events.STALE_ACK, generation=self.session.generation, events=len(batch.deliveries))
         self._look_at_origins(counters, batch)
         if self.passed:
             self._report_redeliveries(counters)
@@ -240,15 +241,18 @@ class Generation:
                 continue
             counters.unexplained.add(found.exchange)
             log.emit(
-                "unexpected_binding", queue=self.session.queue, exchange=found.exchange, routing_key=found.routing_key
+                log_events.UNEXPECTED_BINDING,
+                queue=self.session.queue,
+                exchange=found.exchange,
+                routing_key=found.routing_key,
             )
 
     def _report_redeliveries(self, counters: Counters) -> None:
         """One line for a window that came again, when it is through."""
         deduplicator, session = self._deduplicator, self.session
         if marked := deduplicator.marked - counters.marked:
-            log.emit("duplicates_marked", marked=marked, generation=session.generation)
+            log.emit(log_events.DUPLICATES_MARKED, marked=marked, generation=session.generation)
             counters.marked = deduplicator.marked
         if deduplicator.delivery_count_max >= DELIVERY_COUNT_WARN:
-            log.emit("delivery_limit_near", queue=session.queue, count=deduplicator.delivery_count_max)
+            log.emit(log_events.DELIVERY_LIMIT_NEAR, queue=session.queue, count=deduplicator.delivery_count_max)
             deduplicator.delivery_count_max = 0

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from consumer import log
 from consumer.errors import StorageFault
+from consumer.ingest import log_events
 from consumer.ingest.batcher import Batch
 from consumer.ingest.batches import Batches
 from consumer.ingest.dedupe import delivery_count
@@ -80,12 +81,17 @@ class Holding:
         if self._limit is not None and count >= self._limit // 2:
             self.unproven = max(self.unproven, fault.size, 1)
             log.emit(
-                "withheld", queue=self._queue, count=count, limit=self._limit, reason=fault.reason, detail=fault.what
+                log_events.WITHHELD,
+                queue=self._queue,
+                count=count,
+                limit=self._limit,
+                reason=fault.reason,
+                detail=fault.what,
             )
         elif not self._batches.blocked:
-            log.emit("set_aside", reason=fault.reason, detail=fault.what, bytes=batch.size, count=count)
+            log.emit(log_events.SET_ASIDE, reason=fault.reason, detail=fault.what, bytes=batch.size, count=count)
         if self._batches.blocked and not was_blocked:
-            log.emit("paused", reason=fault.reason, detail=fault.what, returned=0)
+            log.emit(log_events.PAUSED, reason=fault.reason, detail=fault.what, returned=0)
 
     async def run(self) -> None:
         """Try again what is held, after waits that grow until one of it is committed. Until cancelled."""
@@ -101,7 +107,7 @@ class Holding:
                 await self._disk.probe(entry.size)
             except StorageFault as fault:
                 self.reason = str(fault)
-                event = "still_paused" if self._batches.blocked else "still_aside"
+                event = log_events.STILL_PAUSED if self._batches.blocked else log_events.STILL_ASIDE
                 log.emit(event, reason=fault.reason, detail=fault.what, paused_s=self._held_s())
             else:
                 # A commit, or the end, may have taken it during the probe.
@@ -117,7 +123,7 @@ class Holding:
         self._batches.unblock(self._trial[1] if batch is self._trial[0] else 0)
         self._trial = None
         self._wait_s = self._first_wait_s
-        log.emit("resumed" if blocked else "taken_back", paused_s=self._held_s())
+        log.emit(log_events.RESUMED if blocked else log_events.TAKEN_BACK, paused_s=self._held_s())
         if not self._batches.aside:
             self.unproven = 0
 

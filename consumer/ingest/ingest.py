@@ -15,6 +15,7 @@ from typing import Any
 from consumer import log
 from consumer.amqp.connection import Broker, Session
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
+from consumer.ingest import log_events
 from consumer.ingest.batches import Batches
 from consumer.ingest.dedupe import Deduplicator
 from consumer.ingest.generation import Archive, Counters, Generation, IngestSettings
@@ -99,7 +100,7 @@ class Ingest:
         self._state, self._reason, attempt = "connecting", "", 0
         while not self._stopping.is_set():
             attempt += 1
-            log.emit("connecting", broker=self._broker.shown, attempt=attempt)
+            log.emit(log_events.CONNECTING, broker=self._broker.shown, attempt=attempt)
             batches = Batches(self._settings.limits, HELD_BATCHES * self._settings.limits.bytes)
             try:
                 session = await self._unless_stopped(self._broker.open(batches.put))
@@ -107,7 +108,7 @@ class Ingest:
                 if isinstance(error, Fatal) and not self._consumed:
                     raise
                 self._reason, wait_s = str(error), round(self._retry_s, 1)
-                log.emit("connect_failed", broker=self._broker.shown, reason=error.what, wait_s=wait_s)
+                log.emit(log_events.CONNECT_FAILED, broker=self._broker.shown, reason=error.what, wait_s=wait_s)
                 await self._wait_longer()
                 continue
             if session is not None and self._stopping.is_set():
@@ -148,7 +149,7 @@ class Ingest:
         except StorageFault as fault:
             self._state, self._reason = "paused", str(fault)
             self.counters.returned += self.held
-            log.emit("paused", reason=fault.reason, detail=str(fault), returned=self.held)
+            log.emit(log_events.PAUSED, reason=fault.reason, detail=str(fault), returned=self.held)
             return fault
         except (Retry, Fatal) as error:
             first = not (self._consumed or generation.consumed)
@@ -182,9 +183,11 @@ class Ingest:
         if not session.ended.done() or self._stopping.is_set():
             return
         if session.cancelled_by_broker:
-            log.emit("consumer_cancelled", queue=session.queue, generation=session.generation)
+            log.emit(log_events.CONSUMER_CANCELLED, queue=session.queue, generation=session.generation)
         else:
-            log.emit("connection_lost", generation=session.generation, reason=session.ended.result(), held=self.held)
+            log.emit(
+                log_events.CONNECTION_LOST, generation=session.generation, reason=session.ended.result(), held=self.held
+            )
 
     async def _until_disk_takes(self, size: int) -> None:
         """Probe with the size that failed. The waits grow from one pause to the next, until something is committed."""
@@ -196,7 +199,7 @@ class Ingest:
                 await self._archive.probe(size)
             except StorageFault as fault:
                 self._reason, paused_s = str(fault), round(time.monotonic() - started)
-                log.emit("still_paused", reason=fault.reason, detail=fault.what, paused_s=paused_s)
+                log.emit(log_events.STILL_PAUSED, reason=fault.reason, detail=fault.what, paused_s=paused_s)
                 continue
-            log.emit("resumed", paused_s=round(time.monotonic() - started, 1))
+            log.emit(log_events.RESUMED, paused_s=round(time.monotonic() - started, 1))
             return

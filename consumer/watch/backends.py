@@ -10,6 +10,7 @@ from pathlib import Path
 
 from consumer import log
 from consumer.errors import Exit, Fatal
+from consumer.watch import log_events
 from consumer.watch.backend import EVERYWHERE, Backend, BackendName
 from consumer.watch.renames import Rename
 
@@ -103,5 +104,5 @@ def choose(name: str | None = None, every_write: bool = False) -> Backend:
         if name is not None:
             what = f"watch backend {name!r} does not work here: {error}"
             raise Fatal(Exit.SETTINGS, what, f"choose one of {', '.join(available())}") from error
-        log.emit("watch_fallback", backend=Polling.name, reason=str(error))
+        log.emit(log_events.WATCH_FALLBACK, backend=Polling.name, reason=str(error))
         return _polling(every_write)

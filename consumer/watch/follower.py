@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from consumer import log
+from consumer.watch import log_events
 from consumer.watch.lines import Line, OpenFile, Position
 from consumer.watch.neighbours import TRIES, Neighbours, seen
 from consumer.watch.paths import inode_of, kind_of, open_file, report, size_of
@@ -145,7 +146,7 @@ class Follower:
         if named is None or named.inode == inode:
             return
         if inode is not None:
-            log.emit("file_rotated", path=str(self.path))
+            log.emit(log_events.FILE_ROTATED, path=str(self.path))
         if inode is not None or not os.fstat(named.fd).st_nlink:
             named.until = monotonic() + LINGER_S
 
@@ -163,7 +164,7 @@ class Follower:
         elif (fd := open_file(self.path)) is not None:
             self._files.append(OpenFile(fd, at_end=self._at_end))
         elif (kind := kind_of(self.path)) is not None:
-            log.emit("watch_failed", reason=f"{self.path} is {kind}; a regular file is expected")
+            log.emit(log_events.WATCH_FAILED, reason=f"{self.path} is {kind}; a regular file is expected")
 
     def _adopt(self, opening: Callable[[], int | None]) -> bool:
         """Read a file that had the name in between, if it is not open already; whether nothing is left to be tried again."""
@@ -222,10 +223,10 @@ class Follower:
     def _give_up(self, position: Position) -> None:
         self._gone = position
         if inode_of(self.path) == position.inode:
-            log.emit("file_truncated", path=str(self.path), size=size_of(self.path), position=position.offset)
+            log.emit(log_events.FILE_TRUNCATED, path=str(self.path), size=size_of(self.path), position=position.offset)
         else:
             unread = max(position.size - position.offset, 0)
-            log.emit("file_gone", path=str(self.path), position=position.offset, unread=unread)
+            log.emit(log_events.FILE_GONE, path=str(self.path), position=position.offset, unread=unread)
 
     def _check(self, file: OpenFile) -> None:
         """Begin a truncated file again. One that cannot be looked at stops no other."""
@@ -237,7 +238,7 @@ class Follower:
 
     def _restart(self, file: OpenFile) -> None:
         """What was read of a file is not in it any more: read it from its beginning, and what is left of before from a copy."""
-        log.emit("file_truncated", path=str(self.path), size=os.fstat(file.fd).st_size, position=file.offset)
+        log.emit(log_events.FILE_TRUNCATED, path=str(self.path), size=os.fstat(file.fd).st_size, position=file.offset)
         fresh = OpenFile(os.dup(file.fd))
         fresh.until = file.until
         copy = self._beside.copy_of(file.position, self._held)

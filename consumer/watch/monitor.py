@@ -17,6 +17,7 @@ from pathlib import Path
 from time import monotonic
 
 from consumer import log
+from consumer.watch import log_events
 from consumer.watch.backend import EVERYWHERE, Backend
 from consumer.watch.backends import choose
 from consumer.watch.snapshot import FileEventKind, Snapshot, differences, settled, take_snapshot
@@ -134,14 +135,14 @@ class FileMonitor:
         try:
             return self._backend.watch(wanted)
         except OSError as error:
-            log.emit("watch_failed", reason=str(error))
+            log.emit(log_events.WATCH_FAILED, reason=str(error))
             return False
 
     def _check(self, id: Hashable, monitored: _Monitored) -> None:
         try:
             now = take_snapshot(monitored.path)
         except OSError as error:  # it may still exist: nothing is reported until it can be read
-            log.emit("watch_failed", reason=f"{monitored.path}: {error.strerror or error}")
+            log.emit(log_events.WATCH_FAILED, reason=f"{monitored.path}: {error.strerror or error}")
             return
         if monitored.is_checked:
             self._report_changes(id, monitored, now)
@@ -187,7 +188,7 @@ class FileMonitor:
         try:
             monitored.handler(event)
         except Exception as error:  # noqa: BLE001 -- a handler that fails must not stop the other handlers
-            log.emit("handler_failed", path=event.name, reason=f"{type(error).__name__}: {error}")
+            log.emit(log_events.HANDLER_FAILED, path=event.name, reason=f"{type(error).__name__}: {error}")
         return True
 
     def handle_event_set(self, lock: AbstractContextManager[object] | None = None) -> int:

@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from consumer import log
+from consumer.watch import log_events
 
 # Descriptors that are left: without one for the state or the broker, no file would ever be read to its end.
 RESERVED = 8
@@ -86,4 +87,4 @@ def changed_ns(path: Path) -> int:
 
 def report(path: Path, error: OSError) -> None:
     """Log that a file could not be looked at: the one that the error names, or else `path`."""
-    log.emit("watch_failed", reason=f"{error.filename or path}: {error.strerror or error}")
+    log.emit(log_events.WATCH_FAILED, reason=f"{error.filename or path}: {error.strerror or error}")

@@ -10,7 +10,8 @@ import orjson
 import pytest
 
 from consumer import log
-from consumer.log import CATALOGUE, LINES_MAX, REPEAT_S, LogWriter
+from consumer.log import LINES_MAX, REPEAT_S, Level, LogWriter
+from consumer.log_catalogue import CATALOGUE, MODULES, declared
 from tests.support.process import full_pipe
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def sink() -> Sink:
 
 
 def emits() -> list[tuple[str, str, set[str]]]:
-    """Every `log.emit("event", field=…)` of the source: where, which event, which fields."""
+    """Every `log.emit(log_events.EVENT, field=…)` of the source: where, which event, which fields."""
     found = []
     for path in sorted((ROOT / "consumer").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -48,14 +49,14 @@ def emits() -> list[tuple[str, str, set[str]]]:
                 name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
                 if name == "emit" and node.args:
                     fields = {keyword.arg for keyword in node.keywords if keyword.arg}
-                    found += [(f"{path.name}:{node.lineno}", event, fields) for event in texts(node.args[0])]
+                    found += [(f"{path.name}:{node.lineno}", event, fields) for event in constants(node.args[0])]
     return found
 
 
-def texts(tree: ast.AST) -> list[str]:
-    """All texts in a piece of code, such as both of those of `a if condition else b`."""
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant)]
-    return [node.value for node in nodes if isinstance(node.value, str)]
+def constants(tree: ast.AST) -> list[str]:
+    """The names of events in a piece of code, such as both events of `a.EVENT if condition else a.OTHER`."""
+    nodes = [node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "") for node in ast.walk(tree)]
+    return [name.lower() for name in nodes if name.isupper()]
 
 
 @pytest.mark.parametrize(("place", "event", "fields"), emits(), ids=[f"{event}-{place}" for place, event, _ in emits()])
@@ -65,15 +66,27 @@ def test_every_line_is_in_the_catalogue_with_its_fields(place: str, event: str, 
 
 
 def test_every_event_of_the_catalogue_is_used_and_complaints_say_what_to_do() -> None:
-    sources = [path for path in (ROOT / "consumer").rglob("*.py") if path.name != "log.py"]
-    used = {text for path in sources for text in texts(ast.parse(path.read_text()))}
-    assert set(CATALOGUE) - used == {"lines_lost"}  # that one is written by the writer itself
-    assert all(entry.do != "Nothing." for entry in CATALOGUE.values() if entry.level == "error")
+    sources = [path for path in (ROOT / "consumer").rglob("*.py") if path.name != "log_events.py"]
+    used = {name for path in sources for name in constants(ast.parse(path.read_text()))}
+    assert set(CATALOGUE) - used == set()
+    assert all(event.do != "Nothing." for event in CATALOGUE.values() if event.level is Level.ERROR)
+
+
+def test_the_catalogue_has_the_events_of_every_package() -> None:
+    paths = {path.relative_to(ROOT) for path in (ROOT / "consumer").rglob("log_events.py")}
+    names = {".".join(path.with_suffix("").parts) for path in paths} | {"consumer.log"}
+    assert {module.__name__ for module in MODULES} == names
+
+
+def test_a_name_is_declared_once_and_is_that_of_its_constant() -> None:
+    assert sum(len(declared(module)) for module in MODULES) == len(CATALOGUE)
+    for module in MODULES:
+        assert all(getattr(module, event.name.upper()) is event for event in declared(module))
 
 
 def test_a_line_is_json_with_time_level_and_event(sink: Sink) -> None:
     writer = LogWriter(sink, console=False)
-    writer.emit("stale_ack", {"generation": 1, "events": 5})
+    writer.emit(CATALOGUE["stale_ack"], {"generation": 1, "events": 5})
     writer.close()
     (line,) = sink.lines()
     assert {key: line[key] for key in ("level", "event", "generation", "events")} == {
@@ -87,7 +100,7 @@ def test_a_line_is_json_with_time_level_and_event(sink: Sink) -> None:
 
 def test_on_a_terminal_a_line_is_text(sink: Sink) -> None:
     writer = LogWriter(sink, console=True)
-    writer.emit("resumed", {"paused_s": 5.0})
+    writer.emit(CATALOGUE["resumed"], {"paused_s": 5.0})
     writer.close()
     assert b"resumed" in sink.raw
     assert b"{" not in sink.raw
@@ -95,18 +108,16 @@ def test_on_a_terminal_a_line_is_text(sink: Sink) -> None:
 
 def test_what_is_not_in_the_catalogue_is_a_defect(sink: Sink) -> None:
     writer = LogWriter(sink, console=False)
-    with pytest.raises(AssertionError, match="does not carry"):
-        writer.emit("resumed", {"nonsense": 1})
+    with pytest.raises(AssertionError, match="does not have the fields"):
+        writer.emit(CATALOGUE["resumed"], {"nonsense": 1})
     writer.close()
-    with pytest.raises(AssertionError):
-        log.emit("nonsense")
 
 
 def test_a_reader_that_stops_reading_stops_nobody(sink: Sink) -> None:
     writer = LogWriter(sink, console=False)
     sink.go_on.clear()
     for serial in range(LINES_MAX + 500):
-        writer.emit("stats", {"held": serial})
+        writer.emit(CATALOGUE["stats"], {"held": serial})
     assert writer.lost >= 499
     sink.go_on.set()
     writer.close(timeout_s=60)
@@ -119,7 +130,7 @@ def test_a_reader_that_stops_reading_stops_nobody(sink: Sink) -> None:
 def test_a_full_pipe_does_not_keep_the_process_from_ending() -> None:
     """The thread that waited for the reader held the lock of standard output, which the end of the process waited for."""
     read, write = full_pipe()
-    script = "import sys; from consumer import log; log.start(); log.emit('resumed'); log.flush(); sys.stdout.flush()"
+    script = "import sys; from consumer import log; log.start(); log.emit(log.LIBRARY); log.flush(); sys.stdout.flush()"
     done = subprocess.run([sys.executable, "-c", script], check=False, stdout=write, timeout=30)
     os.close(write)
     os.close(read)
@@ -134,7 +145,7 @@ def test_each_loss_is_logged_although_they_had_one_path(sink: Sink, event: str, 
     """Of three files that were gone, one was logged."""
     writer = LogWriter(sink, False)
     for position in (1, 2, 3):
-        writer.emit(event, {"path": "/log", "position": position, **fields})
+        writer.emit(CATALOGUE[event], {"path": "/log", "position": position, **fields})
     writer.close()
     assert [line["position"] for line in sink.lines()] == [1, 2, 3]
 
@@ -143,12 +154,12 @@ def test_complaints_that_repeat_are_counted(sink: Sink) -> None:
     now = [0.0]
     writer = LogWriter(sink, console=False, clock=lambda: now[0])
     for _ in range(5):
-        writer.emit("connect_failed", {"broker": "b", "reason": "refused", "wait_s": 1})
-    writer.emit("connect_failed", {"broker": "b", "reason": "other", "wait_s": 1})
+        writer.emit(CATALOGUE["connect_failed"], {"broker": "b", "reason": "refused", "wait_s": 1})
+    writer.emit(CATALOGUE["connect_failed"], {"broker": "b", "reason": "other", "wait_s": 1})
     now[0] = REPEAT_S
-    writer.emit("connect_failed", {"broker": "b", "reason": "refused", "wait_s": 1})
-    writer.emit("stats", {"held": 1})
-    writer.emit("stats", {"held": 1})
+    writer.emit(CATALOGUE["connect_failed"], {"broker": "b", "reason": "refused", "wait_s": 1})
+    writer.emit(CATALOGUE["stats"], {"held": 1})
+    writer.emit(CATALOGUE["stats"], {"held": 1})
     writer.close(timeout_s=60)
     assert [(line["event"], line.get("reason"), line.get("repeated")) for line in sink.lines()] == [
         ("connect_failed", "refused", None), ("connect_failed", "other", None), ("connect_failed", "refused", 4), ("stats", None, None), ("stats", None, None),
@@ -157,8 +168,8 @@ def test_complaints_that_repeat_are_counted(sink: Sink) -> None:
 
 def test_a_line_that_no_encoding_holds_does_not_end_the_log(sink: Sink) -> None:
     writer = LogWriter(sink, console=False)
-    writer.emit("recovery_deferred", {"path": os.fsdecode(b"/tmp/\xff"), "reason": object()})
-    writer.emit("resumed", {"paused_s": 1})
+    writer.emit(CATALOGUE["recovery_deferred"], {"path": os.fsdecode(b"/tmp/\xff"), "reason": object()})
+    writer.emit(CATALOGUE["resumed"], {"paused_s": 1})
     writer.close()
     writer.close()
     assert [line["event"] for line in sink.lines()] == ["recovery_deferred", "resumed"]
@@ -169,7 +180,7 @@ def test_a_stream_that_is_gone_does_not_end_the_service() -> None:
     os.close(read)
     with os.fdopen(write, "wb", buffering=0) as stream:
         writer = LogWriter(stream, console=False)
-        writer.emit("resumed", {"paused_s": 1})
+        writer.emit(CATALOGUE["resumed"], {"paused_s": 1})
         writer.close()
     assert writer.lost >= 1
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from consumer import log
+from consumer.archive import log_events
 from consumer.archive.counted import outcome
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_sealed
@@ -47,12 +48,12 @@ class Repacker:
             status, reason = await _run(path)
             after = path.stat().st_size
         except OSError as error:
-            log.emit("repack_failed", path=str(path), reason=error.strerror or str(error))
+            log.emit(log_events.REPACK_FAILED, path=str(path), reason=error.strerror or str(error))
             return
         if status or after == before:
-            log.emit("repack_failed", path=str(path), reason=reason or f"status {status}")
+            log.emit(log_events.REPACK_FAILED, path=str(path), reason=reason or f"status {status}")
         else:
-            log.emit("archive_repacked", path=str(path), bytes=after, saved=before - after)
+            log.emit(log_events.ARCHIVE_REPACKED, path=str(path), bytes=after, saved=before - after)
 
 
 def _sealed_below(directory: Path) -> list[Path]:

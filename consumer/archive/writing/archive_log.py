@@ -13,6 +13,7 @@ from codec.archive import Head
 from codec.event import Event
 from codec.watermark import Watermark
 from consumer import log
+from consumer.archive import log_events
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_again
@@ -115,7 +116,7 @@ class ArchiveLog:
         try:
             publish_watermark(self.disk, layout, instance, mark)
         except OSError as error:
-            log.emit("watermark_failed", path=str(watermark_path(layout, instance)), reason=str(error))
+            log.emit(log_events.WATERMARK_FAILED, path=str(watermark_path(layout, instance)), reason=str(error))
 
     def _check_space(self, size: int = 0) -> None:
         """Raises StorageFault if less than `archive.free_bytes_min` would be free after `size` bytes are written."""
@@ -139,7 +140,7 @@ class ArchiveLog:
             window=self.settings.window, previous=state.previous, predecessor=state.committed,
         )  # fmt: skip
         self.writer = ArchiveWriter(self.disk, self.settings.layout, head, self.clock, self.wall)
-        log.emit("archive_opened", archive=str(self.writer.id))
+        log.emit(log_events.ARCHIVE_OPENED, archive=str(self.writer.id))
         return self.writer
 
     def _abandon(self, writer: ArchiveWriter, fault: StorageFault) -> None:
@@ -148,7 +149,7 @@ class ArchiveLog:
         if writer.fill.events:
             self._note(lambda: self.ledger.note_abandoned(writer.id.sequence, writer.fill.events))
         writer.abandon()
-        log.emit("archive_abandoned", archive=str(writer.id), reason=fault.reason, detail=fault.what)
+        log.emit(log_events.ARCHIVE_ABANDONED, archive=str(writer.id), reason=fault.reason, detail=fault.what)
 
     def recover_abandoned(self) -> None:
         """Recover the archives that failed in this life, as far as the disk allows; the others stay for later."""
@@ -202,9 +203,9 @@ class ArchiveLog:
         self.last_roll = reason
         self._note_sealed(sealed)
         for directory in self.disk.unsynced:
-            log.emit("directory_unsynced", path=str(directory), archive=str(sealed.archive))
+            log.emit(log_events.DIRECTORY_UNSYNCED, path=str(directory), archive=str(sealed.archive))
         log.emit(
-            "archive_sealed",
+            log_events.ARCHIVE_SEALED,
             archive=str(sealed.archive),
             path=str(sealed.path),
             events=sealed.events,
@@ -254,7 +255,7 @@ class ArchiveLog:
         try:
             step()
         except OSError as error:
-            log.emit("recovery_deferred", path=str(self.ledger.path), reason=str(error))
+            log.emit(log_events.RECOVERY_DEFERRED, path=str(self.ledger.path), reason=str(error))
 
 
 def report_lost(entry: recovery.Abandoned, finding: recovery.Finding) -> None:
@@ -263,19 +264,19 @@ def report_lost(entry: recovery.Abandoned, finding: recovery.Finding) -> None:
         return
     if lost := max(entry.events - finding.events, 0):
         archive = entry.path.name.removesuffix(OPEN_SUFFIX)
-        log.emit("events_lost", archive=archive, path=str(entry.path), events=lost)
+        log.emit(log_events.EVENTS_LOST, archive=archive, path=str(entry.path), events=lost)
 
 
 def report(finding: recovery.Finding) -> None:
     """Log what recovery did with a file."""
     if finding.outcome == "deferred":
-        log.emit("recovery_deferred", path=str(finding.path), reason=finding.reason)
+        log.emit(log_events.RECOVERY_DEFERRED, path=str(finding.path), reason=finding.reason)
     elif finding.outcome != "held":
         torn = sum(gap.size for gap in finding.gaps if gap.kind == "torn")
         gaps = sum(gap.kind != "torn" for gap in finding.gaps)
         sealed = str(finding.sealed.path) if finding.sealed else ""
         log.emit(
-            "recovered",
+            log_events.RECOVERED,
             path=str(finding.path),
             outcome=finding.outcome,
             events=finding.events,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from consumer import log
-from consumer.archive import naming
+from consumer.archive import log_events, naming
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.writing import orphans
@@ -74,7 +74,7 @@ class InstanceLock:
             for finding in orphans.recover_others(disk, self._layout, self._instance):
                 report(finding)
         except OSError as error:
-            log.emit("recovery_deferred", path=str(self._layout.directory), reason=str(error))
+            log.emit(log_events.RECOVERY_DEFERRED, path=str(self._layout.directory), reason=str(error))
 
     def end(self, consumed: bool, settled: bool = False) -> None:
         """Note that this life ended as it should. A life that never consumed says nothing about those before it.
@@ -114,7 +114,7 @@ class InstanceLock:
         try:
             self.ledger.update(**changes)
         except OSError as error:
-            log.emit("recovery_deferred", path=str(self.ledger.path), reason=str(error))
+            log.emit(log_events.RECOVERY_DEFERRED, path=str(self.ledger.path), reason=str(error))
 
 
 def _make_directory(disk: Disk, directory: Path) -> None:
@@ -134,7 +134,7 @@ def _check_file_system(disk: Disk, directory: Path) -> None:
     """Warn of a file system that may break the promise. One that does not answer fails at the lock."""
     with suppress(OSError):
         if found := complaint(disk.file_system(directory)):
-            log.emit("unsupported_file_system", directory=str(directory), type=found[0], reason=found[1])
+            log.emit(log_events.UNSUPPORTED_FILE_SYSTEM, directory=str(directory), type=found[0], reason=found[1])
 
 
 async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
@@ -144,7 +144,7 @@ async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
         while (fd := disk.take(path, "running")) is None:
             if purpose_of(path) == orphans.RECOVERING:  # of large archives, which takes as long as it takes
                 deadline = time.monotonic() + LOCK_S_MAX
-                log.emit("recovery_awaited", path=str(path))
+                log.emit(log_events.RECOVERY_AWAITED, path=str(path))
             if time.monotonic() > deadline:
                 what = f"instance {instance!r} of {directory} belongs to another process"
                 raise Fatal(Exit.INSTANCE, what, "stop that one, or give this one another archive.instance")

@@ -18,7 +18,7 @@ from pathlib import Path
 from codec.event import Event
 from consumer import log
 from consumer.archive import ledger as ledgers
-from consumer.archive import naming
+from consumer.archive import log_events, naming
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.reader import ArchiveFile, events_or_none, open_archive
 from consumer.archive.watermark import durable_events, is_alive
@@ -108,7 +108,7 @@ class Recent:
                     if (name := _instance_of(entry.name)) is not None and name != self._instance:
                         _note(found[name], entry)
         except OSError as error:
-            log.emit("recovery_deferred", path=str(self._directory), reason=str(error))
+            log.emit(log_events.RECOVERY_DEFERRED, path=str(self._directory), reason=str(error))
         since_s = self._wall() - IDLE_S
         active = [(name, one) for name, one in found.items() if one.touched_s >= since_s]
         active.sort(key=lambda pair: pair[1].touched_s, reverse=True)
@@ -168,7 +168,7 @@ def _events(planned: Plan, after: EventPlace) -> Iterator[Archived]:
                     if (stretch.sequence, number) > after:
                         yield f"{archive.id}:{number}", event
         except OSError as error:
-            log.emit("recovery_deferred", path=str(stretch.path), reason=str(error))
+            log.emit(log_events.RECOVERY_DEFERRED, path=str(stretch.path), reason=str(error))
 
 
 def _between(archive: ArchiveFile, first: int, end: int) -> Iterator[tuple[int, Event]]:

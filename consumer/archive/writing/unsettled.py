@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumer import log
-from consumer.archive import naming
+from consumer.archive import log_events, naming
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.reader import Batch, open_archive
 
@@ -94,7 +94,7 @@ class _LastArchive:
             try:
                 self._found = _batches(path, self._durable(path) if naming.parse_open(path) else None)
             except OSError as error:
-                log.emit("recovery_deferred", path=str(path), reason=str(error))
+                log.emit(log_events.RECOVERY_DEFERRED, path=str(path), reason=str(error))
                 return None
             self._path = path
         return self._found

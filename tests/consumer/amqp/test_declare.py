@@ -15,7 +15,7 @@ from tests.support.wire import WirePublisher
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append({"event": event, **fields}))
+    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append({"event": event.name, **fields}))
     return lines
 
 

@@ -59,7 +59,7 @@ def test_a_batch_that_was_not_synced_is_not_in_the_watermark(tmp_path: Path) -> 
 
 def test_a_watermark_that_cannot_be_written_costs_no_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(log, "emit", lambda event, **_: lines.append(event))
+    monkeypatch.setattr(log, "emit", lambda event, **_: lines.append(event.name))
     watermark_path(tmp_path, "one").mkdir()
     one = archive_log(tmp_path)
     assert one.append(some(0, 2)).events == 2

@@ -38,7 +38,7 @@ def test_the_kernel_tells_the_file_system_of_a_directory() -> None:
 
 async def test_the_start_warns_of_a_file_system_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[tuple[str, object]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event, fields.get("type"))))
+    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event.name, fields.get("type"))))
     disk = Disk()
     disk.file_system = lambda _path: 0x6969  # type: ignore[method-assign]
     (await InstanceLock.acquire(disk, Layout(tmp_path), "one")).release()

@@ -107,7 +107,7 @@ async def test_a_broker_that_is_not_there_is_waited_for_and_no_line_is_lost(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(log, "emit", lambda event, **_: said.append(event))
+    monkeypatch.setattr(log, "emit", lambda event, **_: said.append(event.name))
     path, state = tmp_path / "log", tmp_path / "state"
     path.write_bytes(b"one\n")
     async with watching(path, Target("amqp://guest:guest@127.0.0.1:1/", "", name), state):
@@ -412,7 +412,7 @@ async def test_a_state_that_cannot_be_stored_for_a_while_ends_nothing(
 ) -> None:
     """It ended with status 1, as if the state could never be written."""
     said: list[tuple[str, str]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: said.append((event, str(fields.get("reason")))))
+    monkeypatch.setattr(log, "emit", lambda event, **fields: said.append((event.name, str(fields.get("reason")))))
     path, disk = tmp_path / "log", FullDisk()
     path.touch()
     state = WatchState(disk, tmp_path / "state")

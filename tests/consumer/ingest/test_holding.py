@@ -38,7 +38,7 @@ def returned(tag: int, count: int) -> Delivery:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     lines: list[tuple[str, dict[str, Any]]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event, fields)))
+    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event.name, fields)))
     return lines
 
 

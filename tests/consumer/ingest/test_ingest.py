@@ -170,7 +170,7 @@ class PlayedArchive:
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(log, "emit", lambda event, **_: lines.append(event))
+    monkeypatch.setattr(log, "emit", lambda event, **_: lines.append(event.name))
     monkeypatch.setattr(generations, "WATCH_S", 0.005)
     return lines
 
@@ -227,7 +227,7 @@ async def test_a_pause_and_a_broker_that_is_away_have_their_reasons(monkeypatch:
     broker.faults, archive.faults = [Retry("not there", "start it")], 1
     running = ingest(broker, archive)
     reasons: dict[str, tuple[str, str]] = {}
-    monkeypatch.setattr(log, "emit", lambda event, **_: reasons.update({event: (running.state, running.reason)}))
+    monkeypatch.setattr(log, "emit", lambda event, **_: reasons.update({event.name: (running.state, running.reason)}))
     task = asyncio.create_task(running.run())
     await until(lambda: broker.acked == [b"1"])
     assert reasons["connect_failed"] == ("connecting", "not there; start it")

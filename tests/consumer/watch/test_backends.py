@@ -24,7 +24,7 @@ def test_one_is_taken_by_its_name(name: str) -> None:
 def test_one_that_is_missing_is_not_replaced_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bcfg2 fell back to its pseudo monitor without a word when an import failed."""
     said: list[tuple[str, dict]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: said.append((event, fields)))
+    monkeypatch.setattr(log, "emit", lambda event, **fields: said.append((event.name, fields)))
     monkeypatch.delitem(sys.modules, "consumer.watch.inotify", raising=False)
     monkeypatch.setitem(sys.modules, "asyncinotify", None)
     assert choose().name == "polling"

@@ -35,7 +35,7 @@ def follower(path: Path) -> Iterator[Follower]:
 @pytest.fixture(autouse=True)
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     events: list[str] = []
-    monkeypatch.setattr(log, "emit", lambda event, **_: events.append(event))
+    monkeypatch.setattr(log, "emit", lambda event, **_: events.append(event.name))
     return events
 
 
@@ -335,7 +335,7 @@ def test_a_file_that_was_compressed_while_stopped_is_reported_with_what_was_not_
     app: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[dict[str, object]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: told.append({"event": event, **fields}))
+    monkeypatch.setattr(log, "emit", lambda event, **fields: told.append({"event": event.name, **fields}))
     follower = Follower(app)
     add(app, b"one\ntwo\n")
     follower.look()

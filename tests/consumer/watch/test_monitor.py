@@ -309,7 +309,7 @@ def test_a_monitor_may_be_set_after_the_start(monitor: FileMonitor, tmp_path: Pa
 
 def test_a_handler_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(log, "emit", lambda event, **_: said.append(event))
+    monkeypatch.setattr(log, "emit", lambda event, **_: said.append(event.name))
     monitor, heard = FileMonitor(Static()), Heard()
     monitor.add(tmp_path, lambda _: 1 // 0)
     monitor.add(tmp_path, heard)

@@ -25,7 +25,7 @@ from tests.support.disk import ShadowDisk, fail_on
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
     lines: list[tuple[str, dict[str, object]]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event, fields)))
+    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event.name, fields)))
     return lines
 
 

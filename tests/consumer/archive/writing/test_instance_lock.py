@@ -185,7 +185,7 @@ async def test_a_claim_waits_as_long_as_another_instance_recovers_our_archives(
     """The recovery of large archives takes longer than a process that is about to end."""
     said: list[str] = []
     monkeypatch.setattr(instance_locks, "LOCK_S_MAX", 0.3)
-    monkeypatch.setattr(instance_locks.log, "emit", lambda event, **_: said.append(event))
+    monkeypatch.setattr(instance_locks.log, "emit", lambda event, **_: said.append(event.name))
     disk = Disk()
     lock = disk.take(naming.lock_path(tmp_path, "one"), RECOVERING)
     assert lock is not None
