@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from consumer.archive.checking.verdict import AcknowledgedFault, Verdict
+from consumer.archive.checking.verdict import AcknowledgedFault, ArchiveState, Verdict
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.tombstones import LEVELS_MAX
 from consumer.disk.durable import Disk, held, read_regular
 from consumer.errors import DeedboxError
 
 SUFFIX = ".acknowledged"
-STATES = ("sealed", "missing")  # of others more may come to light when they are repaired
+STATES = (ArchiveState.SEALED, ArchiveState.MISSING)  # of others more may come to light when they are repaired
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from codec.archive import Previous
 from consumer.archive import naming
-from consumer.archive.checking.verdict import Verdict
+from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.instances import Instance
 from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.writing.recovery import digest
@@ -57,7 +57,7 @@ class Chain:
             seen = self._seen.get((one.directory, one.name), {})
             for named in one.named:
                 if named.sequence not in seen and (one.directory, named) not in self._missed:
-                    verdict = Verdict(one.directory / str(named), named, state="missing")
+                    verdict = Verdict(one.directory / str(named), named, state=ArchiveState.MISSING)
                     verdict.fault(
                         0, f"archive {named} is missing: the ledger or the watermark says that it holds events"
                     )

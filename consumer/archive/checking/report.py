@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 
 from consumer.archive import naming
-from consumer.archive.checking.verdict import Verdict
+from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.checking.verify import Mapped, verify
 from consumer.archive.counted import counted, outcome
 from consumer.archive.layout import Layout
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 def tell_text(verdict: Verdict, say: Say) -> None:
     """A line an archive, and a line a fault."""
-    unread = verdict.state == "unreadable"
+    unread = verdict.state is ArchiveState.UNREADABLE
     word = "ERROR" if unread else "DAMAGED" if verdict.faults else "ok"
     say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
     for fault in [*verdict.faults, *verdict.acknowledged]:
@@ -65,7 +65,7 @@ class Sum:
 
     def add(self, verdict: Verdict) -> None:
         """Count an archive in; one that is missing counts by its faults only."""
-        self.archives += verdict.state != "missing"
+        self.archives += verdict.state is not ArchiveState.MISSING
         self.events += verdict.events
         self.duplicates += verdict.duplicates
         self.size += verdict.size

@@ -1,11 +1,23 @@
 """The verdict on one archive: what it holds, and what is wrong with it."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from codec.archive import Previous
 from consumer.archive import naming
 from consumer.archive.reading.fault import ReadFault
+
+
+class ArchiveState(StrEnum):
+    """What an archive file is. The values are those that `verify` prints."""
+
+    SEALED = "sealed"
+    OPEN = "open"  # a process is writing it
+    ORPHANED = "orphaned"  # an open archive that no process is writing: recovery or `repair` seals it
+    TRUNCATED = "truncated"  # it has the name of a sealed archive and no footer
+    MISSING = "missing"  # other archives, the ledger or the watermark name it, and it does not exist
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +49,7 @@ class Verdict:
     deleted: int = 0
     removed: int = 0
     size: int = 0
-    state: str = "unreadable"  # sealed, open (its owner lives), orphaned, missing
+    state: ArchiveState = ArchiveState.UNREADABLE
     file: tuple[int, int] | None = None  # device and inode
     before: Previous | None = None  # the archive that was sealed before this one, by the head
     predecessor: int = 0  # the newest archive with a batch when this one was opened, by the head

@@ -12,7 +12,7 @@ from codec.event import Event
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault, batch_fault
-from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, open_archive
+from consumer.archive.reading.reader import ArchiveReader, Batch, Gap, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 
 Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed
@@ -72,7 +72,7 @@ def cat_archives(
 
 
 def _cat(
-    archive: ArchiveFile, tombstones: Tombstones, printing: "_Printing", report: Callable[[ReadFault], None]
+    archive: ArchiveReader, tombstones: Tombstones, printing: "_Printing", report: Callable[[ReadFault], None]
 ) -> bool:
     damaged = False
     if archive.size == 0 and not archive.live:
@@ -103,7 +103,7 @@ class _Printing:
     duplicates: Duplicates
     left: int | None = None
 
-    def print(self, archive: ArchiveFile, batch: Batch, tombstones: Tombstones) -> None:
+    def print(self, archive: ArchiveReader, batch: Batch, tombstones: Tombstones) -> None:
         """Print the events of a batch. Raises CodecError."""
         chosen = self.chosen
         whole = self.format == "kvp" and chosen is None and self.left is None and not tombstones.within(batch.header)

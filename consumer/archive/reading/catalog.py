@@ -28,7 +28,7 @@ from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.listing import find_again, find_archives, id_of
 from consumer.archive.reading.fault import ReadFault
-from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, open_archive
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, Gap, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
 
@@ -160,31 +160,32 @@ def _unread(path: Path, error: Exception) -> ArchiveMatch:
 def look_up(path: Path, wanted: Wanted, proven: bool = False) -> ArchiveMatch:
     """What one archive may hold. Raises OSError, and DeedboxError for tombstones that cannot be read."""
     with open_archive(path) as archive:
-        return _entry(archive, wanted, proven)
+        return match_of(archive, wanted, Tombstones.of(archive), proven)
 
 
 def look_at(path: Path, wanted: Wanted, proven: bool = False) -> ArchiveMatch:
     """The same of the file at this path only, also if it is an open archive that was sealed since."""
     with ArchiveFile(path) as archive:
-        return _entry(archive, wanted, proven)
+        return match_of(archive, wanted, Tombstones.of(archive), proven)
 
 
-def _entry(archive: ArchiveFile, wanted: Wanted, proven: bool) -> ArchiveMatch:
+def match_of(archive: ArchiveReader, wanted: Wanted, tombstones: Tombstones, proven: bool = False) -> ArchiveMatch:
+    """What an archive may hold that is open already, and that need not be a file. `tombstones`: its deleted events. Raises OSError."""
     name = str(archive.id or archive.path.name)
-    entry = ArchiveMatch(archive.path, name, archive.size, [], Tombstones.of(archive), identity=archive.identity)
+    entry = ArchiveMatch(archive.path, name, archive.size, [], tombstones, identity=archive.identity)
     _take(entry, archive, wanted, proven)
     entry.bytes_read = archive.bytes_read
     return entry
 
 
-def all_batches(archive: ArchiveFile) -> list[Batch]:
+def all_batches(archive: ArchiveReader) -> list[Batch]:
     """Every batch that can be found, without its frame."""
     entry = ArchiveMatch(archive.path, "", archive.size, [], Tombstones())
     _take(entry, archive, Wanted(), proven=False)
     return entry.batches
 
 
-def _take(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
+def _take(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, proven: bool) -> None:
     """Batches by the footer if there is one, else from header to header."""
     try:
         if naming.parse_open(archive.path):
@@ -195,7 +196,7 @@ def _take(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted, proven: boo
         _take_walked(entry, archive, wanted)
 
 
-def _take_walked(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted) -> None:
+def _take_walked(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted) -> None:
     if archive.size == 0 and not archive.live:
         entry.faults.append(ReadFault(archive.path, 0, "empty file"))
     for part in archive.parts(frames=False):
@@ -207,7 +208,7 @@ def _take_walked(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted) -> N
             entry.faults.append(ReadFault(archive.path, part.offset, str(part)))
 
 
-def _take_indexed(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted, proven: bool) -> None:
+def _take_indexed(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, proven: bool) -> None:
     """Batches by the footer. Raises CodecError."""
     index, words_at = _read_index(archive, proven)
     numbers = {number for number, header in enumerate(index.headers) if wanted.spans(header)}
@@ -223,7 +224,7 @@ def _take_indexed(entry: ArchiveMatch, archive: ArchiveFile, wanted: Wanted, pro
     entry.events = sum(header.events for header in index.headers)
 
 
-def _read_index(archive: ArchiveFile, proven: bool) -> tuple[FooterIndex, int]:
+def _read_index(archive: ArchiveReader, proven: bool) -> tuple[FooterIndex, int]:
     """The index of the footer, and where its filter words begin. Raises CodecError."""
     if archive.size < SEEK_END_BYTES:
         raise Truncated("too short for a seek table")
@@ -266,7 +267,7 @@ def _types(index: FooterIndex, wanted: Wanted) -> list[str] | None:
     return [kind for kind in index.footer.types if wanted.is_type(kind)]
 
 
-def _holding(archive: ArchiveFile, index: FooterIndex, words_at: int, key: int) -> Iterator[int]:
+def _holding(archive: ArchiveReader, index: FooterIndex, words_at: int, key: int) -> Iterator[int]:
     for members, at in index.stretches(key):
         words = words_of(archive.read(words_at + at, 8 * len(members)))
         yield from (number for number, word in zip(members, words, strict=True) if may_hold(word, key))

@@ -3,7 +3,6 @@
 Invariant: reading never raises for what a file holds. Every byte of it belongs to the head, a batch, a gap or the end.
 """
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,14 +20,13 @@ from consumer.archive.counted import counted
 from consumer.archive.listing import find_again
 from consumer.archive.reading.file_range import FileRange, is_zeros
 from consumer.archive.reading.found import Batch, Gap, Part, Seal
-from consumer.disk.durable import is_held, open_regular
-from consumer.disk.locks import is_locked
+from consumer.archive.reading.source import FileSource, Source
 
 _SEARCH_BYTES = 1 << 20
 _WHOLE_FRAME_MAX = 8 << 20  # a larger frame is read in pieces, as often as it is needed
 
 
-__all__ = ["ArchiveFile", "Batch", "Gap", "Part", "Seal", "events_or_none", "open_archive"]
+__all__ = ["ArchiveFile", "ArchiveReader", "Batch", "Gap", "Part", "Seal", "events_or_none", "open_archive"]
 
 
 def _missing(after: int, header: BatchHeader) -> str:
@@ -39,29 +37,19 @@ def _missing(after: int, header: BatchHeader) -> str:
     return f"{counted(count, 'event')} before event {header.first_event}"
 
 
-class ArchiveFile:
-    """An archive opened for reading. What was appended after the opening is not seen.
+class ArchiveReader:
+    """An archive that is read from a source. `live`: a process was writing it when it was opened; `bytes_read`: the cost so far."""
 
-    `live`: a process was writing it when it was opened, so that its last bytes may be incomplete. `file`: device and inode, which say
-    what file it is for as long as it is open.
-    """
+    live = False
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._fd = open_regular(path, os.O_RDONLY, follow=True)
-        found = os.fstat(self._fd)
-        self.file = found.st_dev, found.st_ino
-        self.size = 0
-        self.live = False
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.path = Path(source.name)
         self.head: Head | None = None
         self.head_raw = b""
         self.head_fault: CodecError | None = None
         self.bytes_read = 0
-        try:
-            self._begin()
-        except OSError:
-            os.close(self._fd)
-            raise
+        self.retry_head()
 
     def __enter__(self) -> Self:
         return self
@@ -70,33 +58,13 @@ class ArchiveFile:
         self.close()
 
     def close(self) -> None:
-        """Read nothing any more."""
-        os.close(self._fd)
+        """Close the source."""
+        self.source.close()
 
-    def _begin(self) -> None:
-        # Asked before and after the size is taken: if the end is incomplete at that size, then it was being written.
-        written = self._is_written()
-        self.refresh()
-        self.live = written or self._is_written()
-        self.retry_head()
-
-    def _is_written(self) -> bool:
-        archive = naming.parse_open(self.path)
-        if archive is None:
-            return False
-        return is_locked(self._fd) or self._is_being_made(archive)
-
-    def _is_being_made(self, archive: naming.ArchiveId) -> bool:
-        """Whether its instance lives and has written nothing to it yet: a new file is there a moment before it is locked."""
-        lock = naming.lock_path(self.path.parent, archive.instance)
-        try:
-            return os.fstat(self._fd).st_size == 0 and lock.exists() and is_held(lock)
-        except OSError:
-            return False  # the lock is no file of ours
-
-    def refresh(self) -> None:
-        """See what was appended since."""
-        self.size = os.fstat(self._fd).st_size
+    @property
+    def size(self) -> int:
+        """Bytes of the archive, as of its opening or its last `refresh`."""
+        return self.source.size
 
     def damaged_head(self) -> Gap:
         """What stands before the first batch of an archive whose head cannot be read."""
@@ -114,15 +82,12 @@ class ArchiveFile:
         return True
 
     def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes at `offset`; fewer only at the end of the file. Raises Corrupt for a place before the file."""
+        """Up to `size` bytes at `offset`; fewer only at the end. Raises Corrupt for an offset before the archive, and OSError."""
         if offset < 0:
             raise Corrupt(f"{-offset} bytes before the file")
-        pieces = []
-        while size > 0 and (piece := os.pread(self._fd, size, offset)):
-            pieces.append(piece)
-            offset, size = offset + len(piece), size - len(piece)
-        self.bytes_read += sum(map(len, pieces))
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        raw = self.source.read(offset, size)
+        self.bytes_read += len(raw)
+        return raw
 
     @property
     def id(self) -> naming.ArchiveId | None:
@@ -141,10 +106,10 @@ class ArchiveFile:
     def identity(self) -> tuple[str, str]:
         """What all copies of an archive have in common, and no two archives: its id and the checksum of its head.
 
-        An archive without a whole head is told apart by its path. Device and inode do not serve: a file system gives the inode of
-        a removed file to the next one.
+        An archive without a whole head is identified by the name of its source. Device and inode do not serve: a file system gives
+        the inode of a removed file to the next one.
         """
-        return str(self.id), f"{checksum_of(self.head_raw):016x}" if self.head_raw else str(self.path.absolute())
+        return str(self.id), f"{checksum_of(self.head_raw):016x}" if self.head_raw else self.source.name
 
     def _read_head(self) -> None:
         if self.size == 0:
@@ -256,7 +221,24 @@ class ArchiveFile:
         return True
 
 
-def events_or_none(archive: ArchiveFile, batch: Batch) -> list[Event]:
+class ArchiveFile(ArchiveReader):
+    """An archive in a local file. What is appended after the opening is seen after `refresh`. Raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = FileSource(path)
+        try:
+            super().__init__(self._file)
+        except OSError:
+            self._file.close()
+            raise
+        self.file, self.live = self._file.file, self._file.live
+
+    def refresh(self) -> None:
+        """See what was appended since."""
+        self._file.refresh()
+
+
+def events_or_none(archive: ArchiveReader, batch: Batch) -> list[Event]:
     """The events of a batch that was read without its frame; none if it cannot be read."""
     try:
         return archive.with_frame(batch).events()

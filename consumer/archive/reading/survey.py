@@ -12,7 +12,7 @@ from codec.errors import CodecError
 from codec.footer import Footer, IndexRow, decode_footer
 from codec.parts import PREFIX, PartKind, part_kind, part_size
 from consumer.archive import naming
-from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, Gap, Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def with_indexed(found: Survey) -> Survey:
     return replace(found, batches=batches, gaps=gaps)
 
 
-def _is_whole(archive: ArchiveFile, batch: Batch) -> bool:
+def _is_whole(archive: ArchiveReader, batch: Batch) -> bool:
     try:
         return bool(archive.with_frame(batch).events())
     except CodecError:
@@ -126,7 +126,7 @@ def _is_within(batch: Batch, gap: Gap) -> bool:
     return gap.offset <= batch.offset and batch.offset + batch.size <= gap.offset + gap.size
 
 
-def _end_of(archive: ArchiveFile, at: int) -> tuple[Footer, list[IndexRow]] | None:
+def _end_of(archive: ArchiveReader, at: int) -> tuple[Footer, list[IndexRow]] | None:
     """The footer at this place, if it is whole, whatever follows it."""
     try:
         return decode_footer(archive.read(at, part_size(archive.read(at, PREFIX.size))))

@@ -17,7 +17,7 @@ from codec.archive import BatchHeader
 from codec.event import Event
 from codec.parts import checksum_of
 from consumer.archive import naming
-from consumer.archive.reading.reader import ArchiveFile
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
 
@@ -119,7 +119,7 @@ def removed(event: Event) -> Event:
     return Event("", REMOVED_TYPE, event.arrived_us, event.arrived_us, "", "", b"\0\0", b"", tags=REMOVED_TAGS)
 
 
-def head_of(archive: ArchiveFile) -> str | None:
+def head_of(archive: ArchiveReader) -> str | None:
     """What tells an archive from others of its name; None if its head is damaged."""
     return f"{checksum_of(archive.head_raw):016x}" if archive.head_raw else None
 

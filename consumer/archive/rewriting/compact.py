@@ -10,7 +10,7 @@ from pathlib import Path
 
 from consumer.archive import naming
 from consumer.archive.listing import find_archives, id_of
-from consumer.archive.reading.reader import ArchiveFile, Batch, events_or_none, open_archive
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, events_or_none, open_archive
 from consumer.archive.reading.tombstones import SUFFIX, Tombstones, is_removed
 from consumer.archive.rewriting.rewrite import IS_LINK, Busy, Change, Unfit, remove_leftovers, rewrite
 from consumer.disk.durable import Disk, held
@@ -60,7 +60,7 @@ def compact(disk: Disk, paths: Sequence[Path], level: int = 1) -> Iterator[Compa
                 yield Compaction(aside, "aside", reason="may hold deleted events too: remove it when nobody needs it")
 
 
-def _waiting(archive: ArchiveFile, tombstones: Tombstones) -> int:
+def _waiting(archive: ArchiveReader, tombstones: Tombstones) -> int:
     """How many deleted events are still there."""
     if not tombstones.events:
         return 0

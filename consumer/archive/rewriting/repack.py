@@ -12,7 +12,7 @@ from codec.archive import TUNED_FOR_RECORDS
 from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal, open_archive
+from consumer.archive.reading.reader import ArchiveReader, Batch, Gap, Seal, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.archive.rewriting.rewrite import IS_LINK, Change, Unfit, grouped, remove_leftovers, rewrite
 from consumer.disk.durable import Disk
@@ -65,7 +65,7 @@ def pays(path: Path) -> bool:
     return 2 * merged <= len(batches) or not filters
 
 
-def _whole(archive: ArchiveFile) -> tuple[list[Batch], Seal | None]:
+def _whole(archive: ArchiveReader) -> tuple[list[Batch], Seal | None]:
     """The batches of an archive that has lost nothing, and its seal; otherwise no seal."""
     batches: list[Batch] = []
     events = 0

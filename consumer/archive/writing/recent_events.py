@@ -20,7 +20,7 @@ from consumer import log
 from consumer.archive import ledger as ledgers
 from consumer.archive import log_events, naming
 from consumer.archive.reading.catalog import all_batches
-from consumer.archive.reading.reader import ArchiveFile, events_or_none, open_archive
+from consumer.archive.reading.reader import ArchiveReader, events_or_none, open_archive
 from consumer.archive.watermark import durable_events, is_alive
 from consumer.archive.writing.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, EventPlace, Plan, end_of, plan
 from consumer.disk.durable import Disk
@@ -171,7 +171,7 @@ def _events(planned: Plan, after: EventPlace) -> Iterator[Archived]:
             log.emit(log_events.RECOVERY_DEFERRED, path=str(stretch.path), reason=str(error))
 
 
-def _between(archive: ArchiveFile, first: int, end: int) -> Iterator[tuple[int, Event]]:
+def _between(archive: ArchiveReader, first: int, end: int) -> Iterator[tuple[int, Event]]:
     """The events with these numbers, as far as they can be read."""
     for batch in all_batches(archive):
         if first < end_of(batch) and batch.header.first_event < end:

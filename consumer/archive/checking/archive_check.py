@@ -1,0 +1,127 @@
+"""Check one archive by itself: every byte, every record, the footer against the batches, the seek table against the frames.
+
+Invariant: the check reads an `ArchiveReader` and nothing else, so that an archive that is no local file is checked in the same way.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from codec.errors import CodecError
+from codec.profiles import RECORD_BYTES
+from consumer.archive import naming
+from consumer.archive.checking.verdict import ArchiveState, Verdict
+from consumer.archive.counted import counted
+from consumer.archive.reading.reader import ArchiveReader, Batch, Gap, Seal, events_or_none
+from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
+
+
+@dataclass
+class _Parts:
+    """What the archive consists of. `gaps`: each with the number of batches before it."""
+
+    batches: list[Batch] = field(default_factory=list)
+    gaps: list[tuple[int, Gap]] = field(default_factory=list)
+    seal: Seal | None = None
+
+
+def check_archive(archive: ArchiveReader, tombstones: Tombstones) -> Verdict:
+    """The verdict on one archive, checked by itself. `tombstones`: its deleted events. Raises OSError."""
+    verdict = Verdict(archive.path, archive.id, size=archive.size)
+    if archive.head is not None and archive.head_id != archive.id:
+        verdict.fault(0, f"the head says {archive.head_id}, the name {archive.id}")
+    found = _read_parts(verdict, archive)
+    _check_gaps(verdict, found)
+    if found.seal:
+        _check_seal(verdict, found.batches, found.seal)
+    _check_end(verdict, archive, found.seal)
+    if archive.head is not None:
+        verdict.before, verdict.predecessor = archive.head.previous, archive.head.predecessor
+        verdict.head = head_of(archive) or ""
+    _check_tombstones(verdict, archive, found.batches, tombstones)
+    return verdict
+
+
+def _read_parts(verdict: Verdict, archive: ArchiveReader) -> _Parts:
+    """Read the archive once, and check the events of each batch."""
+    found = _Parts()
+    for part in archive.parts():
+        if isinstance(part, Batch):
+            _check_batch(verdict, part)
+            found.batches.append(Batch(part.offset, part.header))
+        elif isinstance(part, Seal):
+            found.seal = part
+        elif not (archive.live and part.harmless):  # the last bytes of a live archive are being written
+            found.gaps.append((len(found.batches), part))
+    return found
+
+
+def _check_batch(verdict: Verdict, batch: Batch) -> None:
+    header = batch.header
+    try:
+        events = batch.events()
+    except CodecError as error:
+        verdict.fault(batch.offset, f"batch {header.number}: {error}")
+        return
+    verdict.batches += 1
+    verdict.events += len(events)
+    verdict.duplicates += sum(1 for event in events if event.duplicate)
+    verdict.removed += sum(map(is_removed, events))
+    if len(events) != header.events or header.raw != header.records * RECORD_BYTES:
+        verdict.fault(batch.offset, f"batch {header.number}: {len(events)} events, {header.events} expected")
+
+
+def _check_gaps(verdict: Verdict, found: _Parts) -> None:
+    """Report gaps, with the number of events that are missing in them. A gap that the footer names is reported as it is named there."""
+    known = found.seal.footer.gaps if found.seal else []
+    ends = {(gap.first_event or 0) + gap.events for gap in known if gap.events is not None}
+    for before, gap in found.gaps:
+        after = found.batches[before].header.first_event if before < len(found.batches) else None
+        if gap.kind == "missing" and after in ends:
+            continue
+        last = found.batches[before - 1].header if before else None
+        lost = 0 if after is None else max(after - (last.first_event + last.events if last else 0), 0)
+        count = f", {counted(lost, 'event')} lost" if lost and gap.kind != "missing" else ""
+        verdict.lost += lost
+        verdict.fault(gap.offset, f"{gap}{count}")
+
+
+def _check_seal(verdict: Verdict, batches: Sequence[Batch], seal: Seal) -> None:
+    footer = seal.footer
+    verdict.lost += sum(gap.events or 0 for gap in footer.gaps)
+    for gap in footer.gaps:
+        verdict.fault(gap.offset, f"before a repair, {gap}")
+    if [row.header for row in seal.rows] != [batch.header for batch in batches]:
+        verdict.fault(seal.offset, f"footer knows {len(seal.rows)} batches, {len(batches)} found")
+    if footer.removed != verdict.removed:
+        verdict.fault(seal.offset, f"footer counts {footer.removed} removed events, {verdict.removed} found")
+    if footer.events != sum(batch.header.events for batch in batches):
+        verdict.fault(seal.offset, f"footer counts {footer.events} events, {verdict.events} found")
+
+
+def _check_end(verdict: Verdict, archive: ArchiveReader, seal: Seal | None) -> None:
+    """The state of the archive; an archive that has the name of a sealed one must have a footer."""
+    has_open_name = archive.path.name.endswith(naming.OPEN_SUFFIX)
+    if seal:
+        verdict.state = ArchiveState.SEALED
+    elif archive.live:
+        verdict.state = ArchiveState.OPEN
+    else:
+        verdict.state = ArchiveState.ORPHANED if has_open_name else ArchiveState.TRUNCATED
+    if archive.size == 0 and not archive.live:
+        verdict.fault(0, "empty file")
+    elif seal is None and not has_open_name and not verdict.faults:
+        verdict.fault(archive.size, "the end is missing: no footer")
+
+
+def _check_tombstones(
+    verdict: Verdict, archive: ArchiveReader, batches: Sequence[Batch], tombstones: Tombstones
+) -> None:
+    """Count the deleted events that are still in the archive. A tombstone of an event that cannot be read is a fault."""
+    unread = set(tombstones.events)
+    for batch in batches:
+        if numbers := tombstones.within(batch.header):
+            events = dict(enumerate(events_or_none(archive, batch), batch.header.first_event))
+            verdict.deleted += sum(not is_removed(events[number]) for number in numbers if number in events)
+            unread -= events.keys()
+    for number in sorted(unread):
+        verdict.fault(0, f"a tombstone names event {number}, which cannot be read")
