@@ -119,7 +119,7 @@ TABLE = [
     ("rubbish between", lambda raw, at: raw[: at[1]] + b"rubbish" * 9 + raw[at[1] :], [0, 1, 2], [("damaged", "72 75 62")]),
     ("first batch taken out", lambda raw, at: raw[: at[0]] + raw[at[1] :], [1, 2], [("missing", "3 events before event 3")]),
     ("foreign file", lambda raw, at: b"\x1f\x8b\x08 a gzip, perhaps" * 20, [], [("torn", "1f 8b 08")]),
-    ("shorter than anything", lambda raw, at: b"\x5d", [], [("torn", "1 bytes, a part begins with 16")]),
+    ("shorter than anything", lambda raw, at: b"\x5d", [], [("torn", "1 bytes found, at least the 16 bytes")]),
     ("empty file", lambda raw, at: b"", [], []),
     ("head alone", lambda raw, at: raw[: at[0]], [], []),
     ("batches swapped", lambda raw, at: raw[: at[0]] + raw[at[1] : at[2]] + raw[at[0] : at[1]] + raw[at[2] :], [1, 0, 2],
