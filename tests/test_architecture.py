@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted([*(ROOT / "codec").rglob("*.py"), *(ROOT / "consumer").rglob("*.py")])
+SOURCES = sorted(
+    [*(ROOT / "codec").rglob("*.py"), *(ROOT / "consumer").rglob("*.py"), *(ROOT / "deedbox").rglob("*.py")]
+)
 
 # A package -> the packages that it may import, beside itself. The first packages may import none of the packages after them.
 BASE = {"codec", "consumer.errors", "consumer.log", "consumer.section"}
@@ -46,6 +48,15 @@ ALLOWED = {
     "consumer.follow": BASE
     | {"consumer.archive", "consumer.archive.reading", "consumer.disk", "consumer.query", "consumer.watch"},
     "consumer.convert": BASE | {"consumer.archive", "consumer.archive.reading", "consumer.disk", "consumer.query"},
+    "consumer.api": BASE
+    | {
+        "consumer.archive",
+        "consumer.archive.checking",
+        "consumer.archive.reading",
+        "consumer.follow",
+        "consumer.query",
+        "consumer.watch",
+    },
     "consumer.config": {
         "consumer.amqp",
         "consumer.archive",
@@ -68,11 +79,14 @@ ALLOWED = {
     "consumer.demo": {"codec", "consumer"},
     "consumer.cli": {"codec", "consumer"},
     "consumer.__main__": {"consumer.cli"},
+    "deedbox": BASE
+    | {"consumer.api", "consumer.archive", "consumer.archive.reading", "consumer.query", "consumer.watch"},
 }
 TOPS = {
     "codec",
     "consumer",
-}  # an import of these two names everything below them; of other packages, their modules alone
+    "deedbox",
+}  # an import of these names everything below them; of other packages, their modules alone
 
 # What only these modules may name: a module to import, or a call to make.
 OWNERS = {

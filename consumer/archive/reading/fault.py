@@ -5,9 +5,10 @@ Invariant: a reader returns faults, and goes on with what it can read. It raises
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from consumer.archive.reading.found import Batch
+if TYPE_CHECKING:
+    from consumer.archive.reading.found import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,6 @@ class ReadFault:
         return self.reason if self.offset is None else f"at {self.offset}: {self.reason}"
 
 
-def batch_fault(path: Path, batch: Batch, error: Exception) -> ReadFault:
+def batch_fault(path: Path, batch: "Batch", error: Exception) -> ReadFault:
     """The fault of a batch whose events cannot be read."""
     return ReadFault(path, batch.offset, f"batch {batch.header.number}: {error}")

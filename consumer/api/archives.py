@@ -1,0 +1,118 @@
+"""Archives: the archives below some paths, and what a program can ask of them.
+
+Invariant: reading takes no lock, so a program may read while Deedbox writes.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Unpack
+
+from consumer.api.errors import ReadError
+from consumer.api.event import ArchivedEvent
+from consumer.api.events import Events
+from consumer.api.filters import Filters, make_query
+from consumer.archive.position import Position
+from consumer.errors import DeedboxError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from consumer.archive.checking.verdict import Verdict
+
+
+def open(*paths: str | os.PathLike[str]) -> "Archives":
+    """The archives below these paths: directories, or archive files. Nothing is read yet.
+
+    Raises FileNotFoundError if a path does not exist, and TypeError without a path.
+    """
+    if not paths:
+        raise TypeError("expected a path: a directory of archives, or an archive file")
+    found = [Path(path) for path in paths]
+    for path in found:
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return Archives(found)
+
+
+class Archives:
+    """The archives below some paths. Each call looks for archives again, so new ones are found."""
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.paths = tuple(paths)
+
+    def search(
+        self, *, newest_first: bool = False, limit: int | None = None, strict: bool = True,
+        executor: "Executor | None" = None, **filters: Unpack[Filters],
+    ) -> Events:  # fmt: skip
+        """The events that pass all filters (see `Filters`), in order of their time. Without filters, all events.
+
+        `limit`: how many events at most. `strict`: raise ReadError after the last event if a part of the archives could
+        not be read; if it is False, `faults` of the result has what could not be read. `executor`: decodes batches ahead, for
+        example a ProcessPoolExecutor; without one, the caller decodes them.
+
+        Raises TypeError for an unknown filter, and ValueError for a value that a filter cannot have.
+        """
+        from consumer.api.sources import SearchSource
+        from consumer.query.search import Search
+
+        _check_count("limit", limit)
+        search = Search(self.paths, make_query(filters), newest_first, executor)
+        return Events(SearchSource(search, None if limit is None else min(limit, sys.maxsize), strict))
+
+    def tail(
+        self, newest: int = 10, *, follow: bool = False, strict: bool = True, **filters: Unpack[Filters]
+    ) -> Events:
+        """The `newest` events that pass all filters, in order of their arrival.
+
+        `follow`: wait for events after that, and never end; `newest=0` begins with the next event. The events of one
+        instance keep their order. `strict`: raise ReadError if a part could not be read, after the events that were found
+        with it; if it is False, `faults` of the result has what could not be read.
+
+        Raises TypeError for an unknown filter, and ValueError for a value that a filter cannot have.
+        """
+        from consumer.api.sources import TailSource
+        from consumer.follow.tail import Tail
+
+        _check_count("newest", newest)
+        return Events(TailSource(Tail(self.paths, make_query(filters)), newest, follow, strict))
+
+    def get(self, name: str | Position) -> list[ArchivedEvent]:
+        """The events with this id, or the event at this position; an empty list if there is none.
+
+        Several events may have one id, because publishers choose ids. Marked duplicates are returned too, and deleted
+        events are not. A text such as `a1-00000007:41` is a position. Raises ReadError if a part that may
+        hold such an event could not be read, and ValueError for an empty id.
+        """
+        from consumer.api.sources import events, typed
+        from consumer.query.named import Name, find_named
+
+        try:
+            wanted = Name.parse(str(name))
+        except DeedboxError as error:
+            raise ValueError(str(error)) from error
+        faults: list[str] = []
+        found = [one for hits in find_named(self.paths, wanted, "shown", faults) for one in events(hits.positions())]
+        if faults:
+            raise ReadError(typed(faults))
+        return found
+
+    def verify(self) -> "Iterator[Verdict]":
+        """Read every byte of every archive, and yield a verdict for each archive and for each one that is missing.
+
+        `faults` of a verdict has what is wrong: path, offset in bytes, reason. `acknowledged` has the faults that an
+        operator has acknowledged. The archive is complete if both are empty.
+        """
+        from consumer.archive.checking.verify import verify
+
+        return verify(list(self.paths))
+
+    def __repr__(self) -> str:
+        return f"deedbox.open({', '.join(repr(str(path)) for path in self.paths)})"
+
+
+def _check_count(name: str, count: int | None) -> None:
+    if count is not None and count < 0:
+        raise ValueError(f"{name}={count}; expected 0 or more")

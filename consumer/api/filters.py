@@ -1,0 +1,94 @@
+"""The filters of the Python API: those of the command line, under the same names."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from codec.event import EPOCH
+from consumer.errors import DeedboxError
+
+if TYPE_CHECKING:
+    from consumer.query.query import Query
+
+
+class Filters(TypedDict, total=False):
+    """Which events are read. An event must pass every filter; of several types or ids, it must match one.
+
+    Times are a datetime with a time zone, an ISO 8601 text (`2026-11-21`, `2026-11-21T16:15:00Z`; UTC if it names no
+    zone), or a text such as `90s`, `15m`, `2h`, `7d`, `4w`: that long ago.
+    """
+
+    since: str | datetime
+    """The earliest event time, inclusive."""
+    until: str | datetime
+    """The latest event time, inclusive: `2026-11-21` is the end of that day."""
+    arrived_since: str | datetime
+    """The earliest arrival, inclusive."""
+    arrived_until: str | datetime
+    """The latest arrival, inclusive."""
+    types: str | Sequence[str]
+    """Globs of types, such as `compute.*`; one with `!` in front excludes types."""
+    tags: str | Sequence[str]
+    """Tags that the event must have, all of them."""
+    ids: str | Sequence[str]
+    """Ids of which the event must have one."""
+    exchange: str
+    """A glob of the exchange."""
+    routing_key: str
+    """A pattern of a topic exchange: `*` is one word, `#` any number of words."""
+    match: str
+    """A regular expression (of the package `regex`) that is searched for in the body."""
+    headers: str | Sequence[str]
+    """Conditions on headers, such as `retries>=3`."""
+    where: str | Sequence[str]
+    """Conditions on fields of a JSON body, or on `headers.NAME` or `properties.NAME`, such as `payload.size>=10`."""
+    duplicates: Literal["hide", "show", "only"]
+    """Events that are marked as duplicates: hide them (the default), show them too, or show only them."""
+
+
+def make_query(filters: Filters) -> "Query":
+    """The filters as a query. Raises TypeError for an unknown filter, and ValueError for a value that it cannot have."""
+    from consumer.query import query
+    from consumer.query.where import parse_header
+
+    _check_names(filters)
+    try:
+        made = query.make_query(
+            since_us=_time_us(filters, "since"), until_us=_time_us(filters, "until", end=True),
+            ids=_texts(filters, "ids"), types=_texts(filters, "types"), tags=_texts(filters, "tags"),
+            source=(filters.get("exchange"), filters.get("routing_key")), match=filters.get("match"),
+            where=[*_texts(filters, "where"), *map(parse_header, _texts(filters, "headers"))],
+        )  # fmt: skip
+        made = made.arriving(_time_us(filters, "arrived_since"), _time_us(filters, "arrived_until", end=True))
+    except DeedboxError as error:
+        raise ValueError(str(error)) from error
+    return made.showing(filters.get("duplicates", "hide"))
+
+
+def _check_names(filters: Filters) -> None:
+    for name in filters.keys() - Filters.__annotations__.keys():
+        near = get_close_matches(name, Filters.__annotations__, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the filters are {', '.join(Filters.__annotations__)}"
+        raise TypeError(f"unknown filter {name!r}; {hint}")
+    if filters.get("duplicates", "hide") not in ("hide", "show", "only"):
+        raise ValueError(f"duplicates={filters['duplicates']!r}; expected 'hide', 'show' or 'only'")
+
+
+def _texts(filters: Filters, name: str) -> Sequence[str]:
+    """The values of a filter; a single text is one value."""
+    found = filters.get(name, ())
+    return (found,) if isinstance(found, str) else found  # type: ignore[return-value]  # `name` is one of the lists
+
+
+def _time_us(filters: Filters, name: str, end: bool = False) -> int | None:
+    """Microseconds since 1970; `end`: the last microsecond of the day, minute or second that a text names."""
+    from consumer.query.when import parse_when
+
+    found = filters.get(name)
+    if isinstance(found, datetime):
+        if found.tzinfo is None:
+            raise ValueError(f"{name}={found!r} has no time zone; use for example datetime.now(UTC)")
+        return (found - EPOCH) // timedelta(microseconds=1)
+    return None if found is None else parse_when(str(found), time.time_ns() // 1000, UTC, end)

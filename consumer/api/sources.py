@@ -1,0 +1,94 @@
+"""The sources of `Events`: a search, and a tail. They import the readers, so `archives` imports this module when it is needed."""
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from threading import Event as Flag
+
+from codec.event import Event
+from consumer.api.errors import ReadError
+from consumer.api.event import ArchivedEvent
+from consumer.archive.position import Position
+from consumer.archive.reading.fault import ReadFault
+from consumer.follow.tail import Tail
+from consumer.query.search import Found, Search
+from consumer.watch.backends import choose
+
+WAIT_S = 0.25  # how late an event is seen that no file event announced; and how long `stop` may take
+
+
+class SearchSource:
+    """Events by time. `limit`: how many at most; None for all. `strict`: raise ReadError at the end if there are faults."""
+
+    def __init__(self, search: Search, limit: int | None, strict: bool) -> None:
+        self._search, self._limit, self._strict = search, limit, strict
+
+    @property
+    def faults(self) -> Sequence[ReadFault]:
+        """What could not be read until now."""
+        return typed(self._search.faults)
+
+    @property
+    def hidden(self) -> int:
+        """How many marked events were hidden."""
+        return self._search.duplicates.hidden
+
+    def read(self) -> Generator[ArchivedEvent | None, None, None]:
+        """The events, in order of time."""
+        yield from events((one.position, one.event) for one in islice(self._search, self._limit))
+        if self._strict and self.faults:
+            raise ReadError(self.faults)
+
+    def stop(self) -> None:
+        """Read no other batch."""
+        self._search.stop()
+
+
+class TailSource:
+    """The newest events in order of their arrival and, if `follow` is set, those that are archived after them."""
+
+    def __init__(self, tail: Tail, newest: int, follow: bool, strict: bool) -> None:
+        self._tail, self._newest, self._follow, self._strict = tail, newest, follow, strict
+        self._stopped = Flag()
+
+    @property
+    def faults(self) -> Sequence[ReadFault]:
+        """What could not be read until now."""
+        return typed(self._tail.faults)
+
+    @property
+    def hidden(self) -> int:
+        """How many marked events were hidden."""
+        return self._tail.duplicates.hidden
+
+    def read(self) -> Generator[ArchivedEvent | None, None, None]:
+        """The events. Each None comes before a wait. `strict`: raise ReadError after the events of a round with faults."""
+        with closing(self._tail):
+            yield from self._round(self._tail.newest(self._newest))
+            if not self._follow:
+                return
+            with closing(choose(every_write=True)) as backend:
+                while not self._stopped.is_set():
+                    yield from self._round(self._tail.read())
+                    yield None
+                    self._tail.wait(backend, WAIT_S)
+
+    def _round(self, found: Iterable[Found]) -> Iterator[ArchivedEvent]:
+        yield from events((one.position, one.event) for one in found)
+        if self._strict and self.faults:
+            raise ReadError(self.faults)
+
+    def stop(self) -> None:
+        """End at the next wait."""
+        self._stopped.set()
+
+
+def events(found: Iterable[tuple[str, Event]]) -> Iterator[ArchivedEvent]:
+    """Positions and events of readers, as events of the API."""
+    return (ArchivedEvent(event, Position.parse(position)) for position, event in found)
+
+
+def typed(faults: Sequence[object]) -> list[ReadFault]:
+    """Faults of readers that still report them as texts."""
+    return [one if isinstance(one, ReadFault) else ReadFault(Path(), None, str(one)) for one in faults]
