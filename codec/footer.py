@@ -8,13 +8,15 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 
+import msgspec
 import orjson
 
 from codec.archive import BATCH_HEADER_BYTES, BatchHeader
 from codec.errors import Corrupt, TooLarge, Truncated
 from codec.filter import word_index
+from codec.gap import Gap
 from codec.limits import FILTER_WORDS_MAX, FOOTER_BYTES_MAX, FOOTER_JSON_MAX, GAPS_MAX, ROWS_MAX
 from codec.parts import CHECK, PREFIX, PartKind, encode_part, parse_json, part_body, part_size
 
@@ -25,32 +27,6 @@ class IndexRow:
 
     header: BatchHeader
     words: Sequence[int]
-
-
-@dataclass(frozen=True, slots=True)
-class LostBytes:
-    """A gap that an archive had before it was repaired, at its place in the original.
-
-    `first_event` and `events`: which events are lost, and how many; None if that is unknown.
-    """
-
-    offset: int
-    bytes: int
-    kind: str
-    reason: str
-    first_event: int | None = None
-    events: int | None = None
-
-    def __str__(self) -> str:
-        """The loss, as every report shows it."""
-        count = (
-            "an unknown number of events"
-            if self.events is None
-            else f"{self.events} event{'' if self.events == 1 else 's'}"
-        )
-        place = "" if self.first_event is None else f" from event {self.first_event} on"
-        size = f", {self.bytes} bytes" if self.bytes else ""
-        return f"{count} lost{place}: {self.kind}{size}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +41,7 @@ class Footer:
     types: dict[str, int]
     tags: dict[str, int]
     names_complete: bool = True
-    gaps: list[LostBytes] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
     rewritten_from: str | None = None  # SHA-256 of the original file
     removed: int = 0  # events whose content was taken out by `compact`
 
@@ -107,6 +83,7 @@ def encode_footer(footer: Footer, rows: Sequence[bytes], words: Sequence[bytes])
     members = asdict(footer)
     if not footer.removed:
         del members["removed"]  # only where something was
+    members["gaps"] = list(map(_stored, footer.gaps))
     totals = orjson.dumps(members)
     _check_counts(len(totals), len(rows))
     parts = [_FOOTER_COUNTS.pack(len(totals), len(rows)), totals, *rows]
@@ -139,13 +116,20 @@ def _check_counts(totals: int, rows: int) -> None:
         raise TooLarge(f"{rows} batches in a footer, {ROWS_MAX} at most")
 
 
-def bounded(gaps: Sequence[LostBytes]) -> list[LostBytes]:
+def bounded(gaps: Sequence[Gap]) -> list[Gap]:
     """As many gaps as a footer takes. The last of them stands for all others."""
     if len(gaps) <= GAPS_MAX:
         return list(gaps)
     rest = gaps[GAPS_MAX - 1 :]
-    size = rest[-1].offset + rest[-1].bytes - rest[0].offset
-    return [*gaps[: GAPS_MAX - 1], replace(rest[0], bytes=size, reason=f"{len(rest)} gaps, and what lies between them")]
+    reason = f"{len(rest)} gaps, and what lies between them"
+    return [*gaps[: GAPS_MAX - 1], msgspec.structs.replace(rest[0], size=rest[-1].end - rest[0].offset, reason=reason)]
+
+
+def _stored(gap: Gap) -> dict[str, object]:
+    """The members of a gap in the footer. Whether it was harmless is not stored: a harmless gap is in no footer."""
+    members: dict[str, object] = msgspec.to_builtins(gap)
+    del members["harmless"]
+    return members
 
 
 def _words(raw: bytes) -> "array[int]":

@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import parse_time
-from codec.foreign.resync import Raw, Skipped, gap
+from codec.foreign.resync import Raw, gap
+from codec.gap import Gap, GapKind
 from codec.limits import UNPACKED_BYTES_MAX
 from codec.profiles import KEY_BYTES, RECORD_BYTES, VALUE_BYTES
 from codec.slices import cut, quote
@@ -63,11 +64,11 @@ class _Pair(NamedTuple):
     value: bytes
 
 
-def read(raw: Raw) -> Iterator[Record | Skipped]:
+def read(raw: Raw) -> Iterator[Record | Gap]:
     """All events, and the gaps between them."""
     slices: list[_Pair] = []
     for found in _pairs(raw):
-        if isinstance(found, Skipped):
+        if isinstance(found, Gap):
             yield from _joined(slices)
             slices = []
             yield found
@@ -83,7 +84,7 @@ def read(raw: Raw) -> Iterator[Record | Skipped]:
     yield from _joined(slices)
 
 
-def _pairs(raw: Raw) -> Iterator[_Pair | Skipped]:
+def _pairs(raw: Raw) -> Iterator[_Pair | Gap]:
     at = 0
     while at < len(raw):
         try:
@@ -152,7 +153,7 @@ def _follows(slices: list[_Pair], pair: _Pair, number: int | None) -> bool:
     return same and before is not None and number == before + 1
 
 
-def _joined(slices: list[_Pair]) -> Iterator[Record | Skipped]:
+def _joined(slices: list[_Pair]) -> Iterator[Record | Gap]:
     """The event of its slices, or why it is none."""
     if not slices:
         return
@@ -165,11 +166,14 @@ def _joined(slices: list[_Pair]) -> Iterator[Record | Skipped]:
             raise Corrupt(f"slices from {number} on; the ones before are missing", first.offset)
         yield _record(first, _base(first.key, number), slices)
         if len(slices) > 1 and len(slices[-1].value) == len(first.value):
-            yield Skipped(
-                slices[-1].offset + RECORD_BYTES, 0, "damaged: the last slice is full; one may be missing behind it"
+            yield Gap(
+                slices[-1].offset + RECORD_BYTES,
+                0,
+                GapKind.DAMAGED,
+                "the last slice is full; one may be missing behind it",
             )
     except CodecError as fault:
-        yield Skipped(first.offset, RECORD_BYTES * len(slices), f"damaged: {fault.reason}")
+        yield Gap(first.offset, RECORD_BYTES * len(slices), GapKind.DAMAGED, fault.reason)
 
 
 def _record(first: _Pair, key: str, slices: list[_Pair]) -> Record:

@@ -1,27 +1,20 @@
 """What readers of other systems' files give: whole records, and the bytes between them that are none.
 
 Role: the one result type of `shoebox`, `theia` and `cloudinit`. Invariant: every byte of a file belongs to a record or to a
-`Skipped`; reading goes on behind damage at the next place where a record is whole.
+`Gap`; reading goes on behind damage at the next place where a record is whole.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from codec.amqp import SHORT_MAX, Field, decode_header, encode_header, encode_text
 from codec.errors import CodecError, Corrupt, Truncated
 from codec.event import TIME_US_MAX, TIME_US_MIN, Event
+from codec.gap import Gap, GapKind
 from codec.limits import check_event
 
 T = TypeVar("T")
-
-
-class Skipped(NamedTuple):
-    """Bytes that are no record; `reason` begins with `torn` at the end of a file, and with `damaged` before it."""
-
-    offset: int
-    size: int
-    reason: str
 
 
 class Raw(Protocol):
@@ -35,14 +28,14 @@ class Raw(Protocol):
         """Where these bytes stand first, or -1."""
 
 
-def gap(offset: int, after: int | None, size: int, reason: str) -> Skipped:
+def gap(offset: int, after: int | None, size: int, reason: str) -> Gap:
     """The gap from `offset` to the next record, or to the end of the file."""
     if after is None:
-        return Skipped(offset, size - offset, f"torn: {reason}")
-    return Skipped(offset, after - offset, f"damaged: {reason}")
+        return Gap(offset, size - offset, GapKind.TORN, reason)
+    return Gap(offset, after - offset, GapKind.DAMAGED, reason)
 
 
-def records(raw: Raw, take: Callable[[Raw, int], tuple[T, int]], marks: Sequence[bytes]) -> Iterator[T | Skipped]:
+def records(raw: Raw, take: Callable[[Raw, int], tuple[T, int]], marks: Sequence[bytes]) -> Iterator[T | Gap]:
     """All records of a file, and the gaps between them.
 
     `take` gives the record at a place and where it ends, or raises Corrupt or Truncated; one begins with one of `marks`. Each

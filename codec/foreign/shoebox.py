@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from codec.errors import Corrupt, TooLarge, Truncated
-from codec.foreign.resync import Raw, Skipped, records
+from codec.foreign.resync import Raw, records
+from codec.gap import Gap, GapKind
 from codec.limits import BODY_BYTES_MAX
 
 _MAGIC = 0x69867884
@@ -27,12 +28,12 @@ class Record(NamedTuple):
     payload: bytes
 
 
-def read(raw: Raw) -> Iterator[Record | Skipped]:
+def read(raw: Raw) -> Iterator[Record | Gap]:
     """All records, and the gaps between them."""
     return records(raw, _record, tuple(_ORDERS))
 
 
-def _record(raw: Raw, at: int) -> tuple[Record | Skipped, int]:
+def _record(raw: Raw, at: int) -> tuple[Record | Gap, int]:
     """The record at `at`, or the reason why no event can hold it, and where it ends. Raises Corrupt and Truncated."""
     fixed = raw[at : at + _FIXED_BYTES]
     if len(fixed) < _FIXED_BYTES:
@@ -49,8 +50,8 @@ def _record(raw: Raw, at: int) -> tuple[Record | Skipped, int]:
     if end > len(raw):
         raise Truncated(f"record of {end - at} bytes, {len(raw) - at} left", at)
     if metadata_size > METADATA_BYTES_MAX or raw_size - 4 > BODY_BYTES_MAX:
-        reason = f"damaged: metadata of {metadata_size} bytes, {METADATA_BYTES_MAX} at most, or a payload of {raw_size - 4}, {BODY_BYTES_MAX} at most"
-        return Skipped(at, end - at, reason), end
+        reason = f"metadata of {metadata_size} bytes, {METADATA_BYTES_MAX} at most, or a payload of {raw_size - 4}, {BODY_BYTES_MAX} at most"
+        return Gap(at, end - at, GapKind.DAMAGED, reason), end
     (count,) = struct.unpack(order + "i", raw[at + _FIXED_BYTES : at + _FIXED_BYTES + 4])
     if count % 4 or count < 0 or 4 + 2 * count > metadata_size:  # before the block is looked at: it may be long
         raise Corrupt(f"metadata of {count} in {metadata_size} bytes", at)

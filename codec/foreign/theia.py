@@ -10,7 +10,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from codec.errors import Corrupt, TooLarge, Truncated
-from codec.foreign.resync import Raw, Skipped, records
+from codec.foreign.resync import Raw, records
+from codec.gap import Gap, GapKind
 from codec.limits import BODY_BYTES_MAX
 
 _PREAMBLE = re.compile(rb"event: (\d{1,18}) (\d{1,9}) (\d{1,18})\n")
@@ -31,12 +32,12 @@ class Record(NamedTuple):
     content: bytes
 
 
-def read(raw: Raw) -> Iterator[Record | Skipped]:
+def read(raw: Raw) -> Iterator[Record | Gap]:
     """All events, and the gaps between them."""
     return records(raw, _record, [b"event: "])
 
 
-def _record(raw: Raw, at: int) -> tuple[Record | Skipped, int]:
+def _record(raw: Raw, at: int) -> tuple[Record | Gap, int]:
     """The event at `at`, or the reason why it is too large, and where it and its separators end. Raises Corrupt and Truncated."""
     preamble = _PREAMBLE.match(raw[at : at + _PREAMBLE_MAX])
     if preamble is None:
@@ -51,7 +52,7 @@ def _record(raw: Raw, at: int) -> tuple[Record | Skipped, int]:
     if end > len(raw):
         raise Truncated(f"event of {total} bytes, {len(raw) - start} left", at)
     if content_size > BODY_BYTES_MAX:
-        return Skipped(at, end - at, f"damaged: content of {content_size} bytes, {BODY_BYTES_MAX} at most"), end
+        return Gap(at, end - at, GapKind.DAMAGED, f"content of {content_size} bytes, {BODY_BYTES_MAX} at most"), end
     if raw[end : end + 1] not in (b"\n", b""):
         raise Corrupt("no line feed behind the content", at)
     fields = _fields(raw[start:middle], at)

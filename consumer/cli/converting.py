@@ -7,7 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from codec.event import Event
-from codec.foreign.resync import Skipped
+from codec.gap import Gap
 from consumer.archive.counted import counted
 from consumer.archive.layout import Layout
 from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
@@ -101,9 +101,9 @@ class _Counted:
     def events(self) -> Iterator[Event]:
         """The events. Raises DeedboxError before the first one if hardly anything in the beginning of the file is an event."""
         found = events_of(self._path, self._format)
-        row: list[Skipped] = []
+        row: list[Gap] = []
         for one in chain(self._head(found), found):
-            if isinstance(one, Skipped):
+            if isinstance(one, Gap):
                 self._note(one, row)
                 continue
             self._end(row)
@@ -111,33 +111,35 @@ class _Counted:
             yield one
         self._end(row)
 
-    def _head(self, found: Iterator[Event | Skipped]) -> list[Event | Skipped]:
+    def _head(self, found: Iterator[Event | Gap]) -> list[Event | Gap]:
         """The beginning of the file, as far as it shows whether the file is what it should be."""
-        head: list[Event | Skipped] = []
+        head: list[Event | Gap] = []
         size = 0
         while len(head) < HEAD_PARTS and size < BATCH_BYTES and (one := next(found, None)) is not None:
             head.append(one)
-            size += 0 if isinstance(one, Skipped) else len(one.body)
-        faults = [one for one in head if isinstance(one, Skipped)]
+            size += 0 if isinstance(one, Gap) else len(one.body)
+        faults = [one for one in head if isinstance(one, Gap)]
         if len(faults) >= HEAD_FAULTS_MIN and len(faults) > HEAD_FAULTS_RATIO * (len(head) - len(faults)):
             what = (
                 f"{self._path}: is no {self._format} file: {len(faults)} of its first {len(head)} parts are no events"
             )
-            first = f"the first one at {faults[0].offset}: {faults[0].reason}; nothing of it was imported"
+            first = (
+                f"the first one at {faults[0].offset}: {faults[0].kind}: {faults[0].reason}; nothing of it was imported"
+            )
             raise DeedboxError(f"{what}, {first}", "if only its beginning is damaged, cut that off and import the rest")
         return head
 
-    def _note(self, fault: Skipped, row: list[Skipped]) -> None:
+    def _note(self, fault: Gap, row: list[Gap]) -> None:
         """Name a fault; of many in a row, only the first ones. `row` holds those and the last one."""
         self.gaps += 1
         if len(row) < FAULTS_SHOWN:
-            self._complain(f"{self._path}: at {fault.offset}: {fault.size} bytes: {fault.reason}")
+            self._complain(f"{self._path}: at {fault.offset}: {fault.size} bytes: {fault.kind}: {fault.reason}")
             row.append(fault)
         else:
             self._unshown += 1
             row[FAULTS_SHOWN:] = [fault]
 
-    def _end(self, row: list[Skipped]) -> None:
+    def _end(self, row: list[Gap]) -> None:
         """A row of faults is over: count those that were not named."""
         if self._unshown:
             end = row[-1].offset + row[-1].size

@@ -23,13 +23,14 @@ from codec import jsonl
 from codec.errors import CodecError
 from codec.event import Event, check_duplicate, format_time
 from codec.foreign import cloudinit, shoebox, theia
-from codec.foreign.resync import Raw, Skipped, event_of
+from codec.foreign.resync import Raw, event_of
+from codec.gap import Gap, GapKind
 from codec.limits import LINE_BYTES_MAX, PARSED_BYTES_MAX, check_event
 from codec.notification import Described, describe_body
 from codec.parts import PREFIX, part_kind
 from codec.profiles import KEY_BYTES, RECORD_BYTES
 
-Read = Iterator[Event | Skipped]
+Read = Iterator[Event | Gap]
 ARCHIVE = "archive"  # a file of ours, which is no format of an import
 MARK = "deedbox.event"  # under this name an export keeps what a format has no place for, as JSON
 _FIND_BYTES = 1 << 16
@@ -106,7 +107,7 @@ def _described(body: bytes, headers: list[tuple[str, str]], said: Described) -> 
 
 def _shoebox(raw: Raw) -> Read:
     for found in shoebox.read(raw):
-        if isinstance(found, Skipped):
+        if isinstance(found, Gap):
             yield found
             continue
         ours = dict(found.metadata).get(MARK)
@@ -118,7 +119,7 @@ def _shoebox(raw: Raw) -> Read:
                 else _restored(found.payload, ours)
             )
         except (CodecError, msgspec.MsgspecError, KeyError, ValueError, TypeError, RecursionError) as error:
-            yield Skipped(found.offset, len(found.payload), f"damaged: {MARK}: {error}")
+            yield Gap(found.offset, len(found.payload), GapKind.DAMAGED, f"{MARK}: {error}")
 
 
 def _restored(body: bytes, ours: str) -> Event:
@@ -133,7 +134,7 @@ def _restored(body: bytes, ours: str) -> Event:
 
 def _theia(raw: Raw) -> Read:
     for found in theia.read(raw):
-        if isinstance(found, Skipped):
+        if isinstance(found, Gap):
             yield found
         else:
             headers = [("source", found.source)]
@@ -143,7 +144,7 @@ def _theia(raw: Raw) -> Read:
 def _cloudinit(raw: Raw) -> Read:
     now_us = time.time_ns() // 1000
     for found in cloudinit.read(raw):
-        if isinstance(found, Skipped):
+        if isinstance(found, Gap):
             yield found
             continue
         headers = [
@@ -190,15 +191,16 @@ def _jsonl(raw: Raw) -> Read:
 def _event_of(line: _Line) -> Read:
     """The event of a line. One without a line feed that is not JSON may have been cut."""
     at, size, text, last = line
+    kind = GapKind.TORN if last else GapKind.DAMAGED
     if text is None:
-        yield Skipped(at, size, f"{'torn' if last else 'damaged'}: line of {size} bytes, {LINE_BYTES_MAX} at most")
+        yield Gap(at, size, kind, f"line of {size} bytes, {LINE_BYTES_MAX} at most")
         return
     if not text.strip():
         return
     try:
         event = jsonl.decode(text)
     except CodecError as error:
-        yield Skipped(at, size, f"{'torn' if last else 'damaged'}: {error.reason}")
+        yield Gap(at, size, kind, error.reason)
         return
     if event is not None:
         yield event
@@ -207,7 +209,7 @@ def _event_of(line: _Line) -> Read:
     if any(said) or is_json(text):  # what says something was parsed
         yield _described(text, [], said)
     else:
-        yield Skipped(at, size, "torn: not JSON, and no line feed after it" if last else "damaged: not JSON")
+        yield Gap(at, size, kind, "not JSON, and no line feed after it" if last else "not JSON")
 
 
 def is_json(line: bytes) -> bool:
@@ -224,7 +226,8 @@ class _Unzipped:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.digest, self.size, self.fault = hashlib.sha256(), 0, ""
+        self.digest, self.size = hashlib.sha256(), 0
+        self.gap: Gap | None = None
 
     def __iter__(self) -> Iterator[bytes]:
         with gzip.open(self._path) as file:
@@ -237,7 +240,7 @@ class _Unzipped:
         try:
             return file.read1(_PIECE_BYTES)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            self.fault = f"torn: {error}"
+            self.gap = Gap(self.size, 0, GapKind.TORN, str(error))
             return b""
 
 
@@ -246,11 +249,11 @@ def _gzipped(path: Path) -> Read:
     content = _Unzipped(path)
     for line in _lines(content):
         yield from _event_of(line)
-    named, fault = _SHA256.search(path.name), content.fault
-    if not fault and named and content.digest.hexdigest() != named[0]:
-        fault = "damaged: the SHA-256 of the content is not the one in the name"
-    if fault:
-        yield Skipped(content.size, 0, fault)
+    named = _SHA256.search(path.name)
+    if content.gap is not None:
+        yield content.gap
+    elif named and content.digest.hexdigest() != named[0]:
+        yield Gap(content.size, 0, GapKind.DAMAGED, "the SHA-256 of the content is not the one in the name")
 
 
 READERS: dict[str, Callable[[Raw], Read]] = {

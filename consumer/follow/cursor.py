@@ -9,8 +9,9 @@ from pathlib import Path
 
 from codec.errors import CodecError
 from codec.event import Event
+from codec.gap import Gap, GapKind
 from consumer.archive.naming import ArchiveId
-from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Seal
+from consumer.archive.reading.reader import ArchiveFile, Batch, Seal
 from consumer.archive.reading.tombstones import LiveTombstones, head_of
 from consumer.disk.durable import is_held
 
@@ -64,7 +65,7 @@ class Cursor:
                 self.end()
                 return
             if isinstance(part, Gap):
-                if part.kind == "torn" or self.is_live():
+                if part.kind is GapKind.TORN or self.is_live():
                     return  # its last bytes are on their way, or were never whole
                 faults.append(_shown(self.path, part))
             else:

@@ -8,7 +8,8 @@ from xxhash import xxh3_64_intdigest
 from codec import archive, kvp
 from codec import filter as bloom
 from codec.archive import BatchHeader, Head, Previous
-from codec.footer import Footer, LostBytes, encode_footer, encode_row
+from codec.footer import Footer, encode_footer, encode_row
+from codec.gap import Gap, GapKind
 from codec.limits import SHARED_RAW_MAX
 from codec.parts import checksum_of
 from codec.profiles import RECORD_BYTES
@@ -28,7 +29,7 @@ heads = st.builds(
 )  # fmt: skip
 footers = st.builds(
     Footer, u32, u32, u32, u32, u64, st.dictionaries(utf8, u32, max_size=3), st.dictionaries(utf8, u32, max_size=3), st.booleans(),
-    st.lists(st.builds(LostBytes, u32, u32, utf8, utf8, st.none() | u32, st.none() | u32), max_size=2), st.none() | utf8,
+    st.lists(st.builds(Gap, u32, u32, st.sampled_from(GapKind), utf8, st.none() | u32, st.none() | u32), max_size=2), st.none() | utf8,
 )  # fmt: skip
 
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from codec.errors import CodecError
+from codec.gap import Gap, GapKind
 from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.counted import counted
-from consumer.archive.reading.reader import ArchiveReader, Batch, Gap, Seal, events_or_none
+from consumer.archive.reading.reader import ArchiveReader, Batch, Seal, events_or_none
 from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
 
 
@@ -76,11 +77,11 @@ def _check_gaps(verdict: Verdict, found: _Parts) -> None:
     ends = {(gap.first_event or 0) + gap.events for gap in known if gap.events is not None}
     for before, gap in found.gaps:
         after = found.batches[before].header.first_event if before < len(found.batches) else None
-        if gap.kind == "missing" and after in ends:
+        if gap.kind is GapKind.MISSING and after in ends:
             continue
         last = found.batches[before - 1].header if before else None
         lost = 0 if after is None else max(after - (last.first_event + last.events if last else 0), 0)
-        count = f", {counted(lost, 'event')} lost" if lost and gap.kind != "missing" else ""
+        count = f", {counted(lost, 'event')} lost" if lost and gap.kind is not GapKind.MISSING else ""
         verdict.lost += lost
         verdict.fault(gap.offset, f"{gap}{count}")
 
@@ -89,7 +90,7 @@ def _check_seal(verdict: Verdict, batches: Sequence[Batch], seal: Seal) -> None:
     footer = seal.footer
     verdict.lost += sum(gap.events or 0 for gap in footer.gaps)
     for gap in footer.gaps:
-        verdict.fault(gap.offset, f"before a repair, {gap}")
+        verdict.fault(gap.offset, f"before a repair, {gap.loss}")
     if [row.header for row in seal.rows] != [batch.header for batch in batches]:
         verdict.fault(seal.offset, f"footer knows {len(seal.rows)} batches, {len(batches)} found")
     if footer.removed != verdict.removed:

@@ -139,8 +139,8 @@ def _say_finding(finding: Finding, dry_run: bool, say: Say) -> None:
     say(
         f"{word}: {finding.path}{to}: {counted(finding.events, 'event')}{': ' + finding.reason if finding.reason else ''}"
     )
-    for loss in finding.lost:
-        say(f"        {finding.path}: {loss}")
+    for gap in finding.lost:
+        say(f"        {finding.path}: {gap.loss}")
     if finding.lost:
         say("        an event that came twice may be left as a marked copy: look with --duplicates only")
     for gap in finding.gaps if not finding.lost else ():

@@ -9,10 +9,11 @@ from typing import BinaryIO
 from codec import jsonl, kvp
 from codec.errors import CodecError
 from codec.event import Event
+from codec.gap import Gap
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault, batch_fault
-from consumer.archive.reading.reader import ArchiveReader, Batch, Gap, open_archive
+from consumer.archive.reading.reader import ArchiveReader, Batch, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 
 Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed

@@ -23,12 +23,13 @@ from codec.footer import (
     index_bytes,
     words_of,
 )  # fmt: skip
+from codec.gap import Gap
 from codec.parts import checksum_of
 from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.listing import find_again, find_archives, id_of
 from consumer.archive.reading.fault import ReadFault
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, Gap, open_archive
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
 

@@ -10,6 +10,7 @@ from codec.archive import BatchHeader
 from codec.errors import Corrupt
 from codec.event import Event
 from codec.footer import Footer, IndexRow
+from codec.gap import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +41,6 @@ class Batch:
         assert self.frame is not None, "read with frames=False"
         container.check_frame(self.frame, self.header)
         return container.decompress(self.frame, self.header)
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Bytes that are no batch.
-
-    `kind`: `torn` at the end, `damaged` before it, `missing` where bytes were taken out, `newer` for what a later Deedbox
-    wrote. `harmless`: it was certainly never acknowledged, because it is cut short or nothing but zeros.
-    """
-
-    offset: int
-    size: int
-    kind: str
-    reason: str
-    harmless: bool = False
-
-    def __str__(self) -> str:
-        """Kind, size and reason, as every report shows them; events that were taken out leave no bytes."""
-        return f"{self.kind}, {self.size} bytes: {self.reason}" if self.size else f"{self.kind}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

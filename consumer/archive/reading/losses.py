@@ -7,8 +7,8 @@ known only from outside: from the footer, the head of the next archive, the ledg
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codec.footer import LostBytes
-from consumer.archive.reading.reader import Batch, Gap
+from codec.gap import Gap, GapKind
+from consumer.archive.reading.reader import Batch
 from consumer.archive.reading.survey import Survey
 
 
@@ -20,7 +20,7 @@ class Expected:
     exact: bool
 
 
-def losses(found: Survey, expected: Expected | None, sealed: bool) -> list[LostBytes]:
+def losses(found: Survey, expected: Expected | None, sealed: bool) -> list[Gap]:
     """The gaps of an archive that must be rebuilt, with those that its footer names already.
 
     `sealed`: whether the file was a sealed archive, so that a part that is cut short was whole before. In an open archive such a
@@ -32,9 +32,9 @@ def losses(found: Survey, expected: Expected | None, sealed: bool) -> list[LostB
     return known + [gap for gap in [*lost, *_at_the_end(found, after, expected, sealed)] if gap.first_event not in told]
 
 
-def _in_the_middle(found: Survey) -> tuple[list[LostBytes], Sequence[Gap]]:
+def _in_the_middle(found: Survey) -> tuple[list[Gap], Sequence[Gap]]:
     """The gaps before the last batch, and the gaps after it."""
-    lost: list[LostBytes] = []
+    lost: list[Gap] = []
     gaps: list[Gap] = []
     end = 0
     parts: list[Batch | Gap] = [*found.gaps, *found.batches]
@@ -44,21 +44,21 @@ def _in_the_middle(found: Survey) -> tuple[list[LostBytes], Sequence[Gap]]:
             continue
         missing = max(part.header.first_event - end, 0)
         if missing or gaps:
-            gap = gaps[0] if gaps else Gap(part.offset, 0, "missing", "events are missing")
+            gap = gaps[0] if gaps else Gap(part.offset, 0, GapKind.MISSING, "events are missing")
             size = sum(one.size for one in gaps)
-            lost.append(LostBytes(gap.offset, size, gap.kind, gap.reason, end, missing))
+            lost.append(Gap(gap.offset, size, gap.kind, gap.reason, end, missing))
         end, gaps = part.header.first_event + part.header.events, []
     return lost, gaps
 
 
-def _at_the_end(found: Survey, gaps: Sequence[Gap], expected: Expected | None, sealed: bool) -> list[LostBytes]:
+def _at_the_end(found: Survey, gaps: Sequence[Gap], expected: Expected | None, sealed: bool) -> list[Gap]:
     last = max((batch.offset + batch.size for batch in found.batches), default=0)
-    gap = gaps[0] if gaps else Gap(last, 0, "missing", "the end is missing")
+    gap = gaps[0] if gaps else Gap(last, 0, GapKind.MISSING, "the end is missing")
     missing = expected.events - found.end if expected else 0
     if missing > 0:
-        return [LostBytes(gap.offset, gap.size, gap.kind, gap.reason, found.end, missing)]
+        return [Gap(gap.offset, gap.size, gap.kind, gap.reason, found.end, missing)]
     if found.seal or found.footer_begun or (expected and expected.exact):
         return []  # no event followed
     if sealed or any(not one.harmless for one in gaps):
-        return [LostBytes(gap.offset, gap.size, gap.kind, gap.reason, found.end, None)]
+        return [Gap(gap.offset, gap.size, gap.kind, gap.reason, found.end, None)]
     return []

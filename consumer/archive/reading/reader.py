@@ -13,20 +13,21 @@ from codec.archive import BatchHeader, Head
 from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 from codec.event import Event
 from codec.footer import decode_footer, footer_size, frame_sizes
+from codec.gap import Gap, GapKind
 from codec.parts import PREFIX, PartKind, checksum_of, part_kind, part_size
 from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
 from consumer.archive.counted import counted
 from consumer.archive.listing import find_again
 from consumer.archive.reading.file_range import FileRange, is_zeros
-from consumer.archive.reading.found import Batch, Gap, Part, Seal
+from consumer.archive.reading.found import Batch, Part, Seal
 from consumer.archive.reading.source import FileSource, Source
 
 _SEARCH_BYTES = 1 << 20
 _WHOLE_FRAME_MAX = 8 << 20  # a larger frame is read in pieces, as often as it is needed
 
 
-__all__ = ["ArchiveFile", "ArchiveReader", "Batch", "Gap", "Part", "Seal", "events_or_none", "open_archive"]
+__all__ = ["ArchiveFile", "ArchiveReader", "Batch", "Part", "Seal", "events_or_none", "open_archive"]
 
 
 def _missing(after: int, header: BatchHeader) -> str:
@@ -132,7 +133,7 @@ class ArchiveReader:
             part = self.part(at, frames)
             if isinstance(part, Batch):
                 if link is not None and part.header.previous != link:
-                    yield Gap(at, 0, "missing", _missing(after, part.header))
+                    yield Gap(at, 0, GapKind.MISSING, _missing(after, part.header))
                 link, after = part.header.check, part.header.first_event + part.header.events
             yield part
             if isinstance(part, Seal):
@@ -183,14 +184,16 @@ class ArchiveReader:
         """What lies between `at` and the next part that can be read; without one, the rest of the file is torn."""
         after = self._next_part(search_from)
         if isinstance(fault, UnsupportedVersion):
-            return Gap(at, (after or self.size) - at, "newer", fault.reason)
+            return Gap(at, (after or self.size) - at, GapKind.NEWER, fault.reason)
         if after is not None:
-            return Gap(at, after - at, "damaged", fault.reason)
+            return Gap(at, after - at, GapKind.DAMAGED, fault.reason)
         if part_kind(self.read(at, PREFIX.size)) == PartKind.FOOTER:  # written only after the last batch
-            return Gap(at, self.size - at, "torn", f"the end, after the last event: {fault.reason}", harmless=True)
+            return Gap(
+                at, self.size - at, GapKind.TORN, f"the end, after the last event: {fault.reason}", harmless=True
+            )
         if self._all_zeros(at):
-            return Gap(at, self.size - at, "torn", "nothing but zeros", harmless=True)
-        return Gap(at, self.size - at, "torn", fault.reason, harmless=isinstance(fault, Truncated))
+            return Gap(at, self.size - at, GapKind.TORN, "nothing but zeros", harmless=True)
+        return Gap(at, self.size - at, GapKind.TORN, fault.reason, harmless=isinstance(fault, Truncated))
 
     def _all_zeros(self, at: int) -> bool:
         return all(map(is_zeros, FileRange(self.read, at, self.size - at)))

@@ -10,9 +10,10 @@ from pathlib import Path
 from codec import archive as container
 from codec.errors import CodecError
 from codec.footer import Footer, IndexRow, decode_footer
+from codec.gap import Gap, GapKind
 from codec.parts import PREFIX, PartKind, part_kind, part_size
 from consumer.archive import naming
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, Gap, Seal
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, Seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,12 @@ class Survey:
     @property
     def torn(self) -> Gap | None:
         """The gap at the end, if there is one."""
-        return self.gaps[-1] if self.gaps and self.gaps[-1].kind == "torn" else None
+        return self.gaps[-1] if self.gaps and self.gaps[-1].kind is GapKind.TORN else None
 
     @property
     def damaged(self) -> bool:
         """Whether bytes in the middle are no batch, so that the file must be written anew to be one again."""
-        return any(gap.kind == "damaged" for gap in self.gaps) or not self.head_raw
+        return any(gap.kind is GapKind.DAMAGED for gap in self.gaps) or not self.head_raw
 
 
 def survey(path: Path, committed: int | None = None) -> Survey:
@@ -73,7 +74,13 @@ def survey(path: Path, committed: int | None = None) -> Survey:
         for part in archive.parts():
             if committed is not None and part.offset >= committed:
                 gaps.append(
-                    Gap(part.offset, archive.size - part.offset, "torn", "written, but never synced", harmless=True)
+                    Gap(
+                        part.offset,
+                        archive.size - part.offset,
+                        GapKind.TORN,
+                        "written, but never synced",
+                        harmless=True,
+                    )
                 )
                 break
             if isinstance(part, Seal):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codec.archive import TUNED_FOR_RECORDS
+from codec.gap import Gap
 from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.reader import ArchiveReader, Batch, Gap, Seal, open_archive
+from consumer.archive.reading.reader import ArchiveReader, Batch, Seal, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.archive.rewriting.rewrite import IS_LINK, Change, Unfit, grouped, remove_leftovers, rewrite
 from consumer.disk.durable import Disk

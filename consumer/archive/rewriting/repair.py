@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from codec.archive import Previous
-from codec.footer import LostBytes
+from codec.gap import Gap, GapKind
 from consumer.archive import naming
 from consumer.archive.ledger import read
 from consumer.archive.listing import find_archives
@@ -48,12 +48,12 @@ def repair_sealed(disk: Disk, path: Path) -> Finding:
     return Finding(path, outcome, found.events, [] if outcome == "whole" else found.gaps, reason=reason)
 
 
-def losses_of(found: Survey) -> list[LostBytes]:
+def losses_of(found: Survey) -> list[Gap]:
     """The events that a repair of a sealed archive cannot keep, as far as it can be known. `found`: `with_indexed`."""
     return losses(found, _expected(found, _named(found)), sealed=True)
 
 
-def _rebuild(disk: Disk, path: Path, found: Survey) -> list[LostBytes]:
+def _rebuild(disk: Disk, path: Path, found: Survey) -> list[Gap]:
     fresh = path.with_name(path.name + ".mending")
     named = _named(found)
     lost = losses_of(found)
@@ -66,7 +66,7 @@ def judge_sealed(path: Path, found: Survey) -> tuple[str, str]:
     """The outcome of a repair of a sealed archive, and the reason if nothing is done: whole, repaired or deferred."""
     if path.is_symlink():
         return "deferred", "is a symbolic link: repair the file that it names"
-    if newer := next((gap for gap in found.gaps if gap.kind == "newer"), None):
+    if newer := next((gap for gap in found.gaps if gap.kind is GapKind.NEWER), None):
         return "deferred", newer.reason
     if found.whole:
         return "whole", ""
@@ -88,7 +88,7 @@ def _expected(found: Survey, named: Previous | None) -> Expected | None:
     return Expected(mark.events, exact=False) if mark and mark.sequence == found.id.sequence else None
 
 
-def _original(found: Survey, named: Previous | None, lost: Sequence[LostBytes]) -> str | None:
+def _original(found: Survey, named: Previous | None, lost: Sequence[Gap]) -> str | None:
     """The digest of the file as it was sealed; None if it is not known that this file is that one.
 
     A file whose footer is whole, with all the batches that the footer indexes, is the one that was sealed under its name.

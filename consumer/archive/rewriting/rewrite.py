@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codec import archive as container
+from codec.gap import Gap, GapKind
 from codec.parts import checksum_of
 from consumer.archive.reading.batches import Slot, encode_batches
-from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
+from consumer.archive.reading.reader import ArchiveFile, Batch, Part, Seal
 from consumer.archive.reading.tombstones import Tombstones, is_removed, removed
 from consumer.archive.writing.recovery import digest
 from consumer.archive.writing.writer import Index
@@ -130,7 +131,7 @@ def remove_leftovers(disk: Disk, path: Path) -> None:
 
 def damage(parts: Sequence[Part]) -> str:
     """Why an archive must not be rewritten: the new one would hide what this one lacks. Empty if it may be."""
-    if newer := next((part for part in parts if isinstance(part, Gap) and part.kind == "newer"), None):
+    if newer := next((part for part in parts if isinstance(part, Gap) and part.kind is GapKind.NEWER), None):
         return newer.reason
     end = parts[-1] if parts else None
     if not isinstance(end, Seal) or any(isinstance(part, Gap) and part.size for part in parts):

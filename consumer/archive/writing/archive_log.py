@@ -11,6 +11,7 @@ from pathlib import Path
 
 from codec.archive import Head
 from codec.event import Event
+from codec.gap import GapKind
 from codec.watermark import Watermark
 from consumer import log
 from consumer.archive import log_events
@@ -272,8 +273,8 @@ def report(finding: recovery.Finding) -> None:
     if finding.outcome == "deferred":
         log.emit(log_events.RECOVERY_DEFERRED, path=str(finding.path), reason=finding.reason)
     elif finding.outcome != "held":
-        torn = sum(gap.size for gap in finding.gaps if gap.kind == "torn")
-        gaps = sum(gap.kind != "torn" for gap in finding.gaps)
+        torn = sum(gap.size for gap in finding.gaps if gap.kind is GapKind.TORN)
+        gaps = sum(gap.kind is not GapKind.TORN for gap in finding.gaps)
         sealed = str(finding.sealed.path) if finding.sealed else ""
         log.emit(
             log_events.RECOVERED,

@@ -14,13 +14,13 @@ from pathlib import Path
 from codec import archive as container
 from codec.archive import Head
 from codec.errors import CodecError
-from codec.footer import LostBytes
+from codec.gap import Gap, GapKind
 from codec.parts import checksum_of
 from consumer.archive import naming
 from consumer.archive.layout import Layout
 from consumer.archive.reading.file_range import FileRange, is_zeros
 from consumer.archive.reading.losses import Expected, losses
-from consumer.archive.reading.reader import ArchiveFile, Gap, events_or_none
+from consumer.archive.reading.reader import ArchiveFile, events_or_none
 from consumer.archive.reading.survey import Survey, survey
 from consumer.archive.reading.tombstones import is_removed
 from consumer.archive.watermark import read_watermark
@@ -38,7 +38,7 @@ class Finding:
     gaps: list[Gap] = field(default_factory=list)
     sealed: Sealed | None = None
     reason: str = ""
-    lost: list[LostBytes] = field(default_factory=list)  # the events that a repair could not keep
+    lost: list[Gap] = field(default_factory=list)  # the events that a repair could not keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _known_bytes(found: os.stat_result, given_up: Abandoned | None) -> int | Non
 
 
 def _mend(disk: Disk, layout: Layout, fd: int, found: Survey, committed: int) -> Finding:
-    if newer := next((gap for gap in found.gaps if gap.kind == "newer"), None):
+    if newer := next((gap for gap in found.gaps if gap.kind is GapKind.NEWER), None):
         return Finding(found.path, "deferred", found.events, found.gaps, reason=newer.reason)
     if not found.batches:
         return _set_empty_aside(disk, found)
@@ -143,7 +143,7 @@ def _index(found: Survey) -> Index:
     return index
 
 
-def _lost(found: Survey, committed: int) -> list[LostBytes]:
+def _lost(found: Survey, committed: int) -> list[Gap]:
     """The gaps of an open archive that may have been acknowledged, for the footer. `committed`: events that are known to have been."""
     assert found.id is not None, "an open archive has a name"
     mark = read_watermark(found.path.parent, found.id.instance)
@@ -179,7 +179,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def rebuild(disk: Disk, found: Survey, fresh: Path, lost: list[LostBytes], original: str | None = None) -> None:
+def rebuild(disk: Disk, found: Survey, fresh: Path, lost: list[Gap], original: str | None = None) -> None:
     """Write the whole batches of a damaged file to `fresh` and seal it there; `lost` are the gaps for its footer,
     and `original` is the digest of the file as it was sealed, if it is known.
 

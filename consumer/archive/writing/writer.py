@@ -18,7 +18,8 @@ from codec import archive as container
 from codec import filter as bloom
 from codec.archive import BatchHeader, Head
 from codec.event import Event
-from codec.footer import Footer, LostBytes, bounded, encode_footer, encode_row, frame_sizes, row_sizes
+from codec.footer import Footer, bounded, encode_footer, encode_row, frame_sizes, row_sizes
+from codec.gap import Gap
 from codec.limits import FILTER_WORDS_MAX
 from codec.parts import checksum_of
 from codec.seektable import encode_seek_table
@@ -124,7 +125,7 @@ class Index:
         return bloom.build(hashes) if bloom.word_count(len(hashes)) <= FILTER_WORDS_MAX else b""
 
     def encode_end(
-        self, head_bytes: int, gaps: Sequence[LostBytes] = (), rewritten_from: str | None = None, removed: int = 0
+        self, head_bytes: int, gaps: Sequence[Gap] = (), rewritten_from: str | None = None, removed: int = 0
     ) -> bytes:
         """Footer and seek table."""
         footer = Footer(

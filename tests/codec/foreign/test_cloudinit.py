@@ -13,7 +13,7 @@ from codec.errors import Corrupt
 from codec.event import parse_time
 from codec.foreign import cloudinit
 from codec.foreign.cloudinit import Record
-from codec.foreign.resync import Skipped
+from codec.gap import Gap
 
 REAL = (Path(__file__).parents[2] / "data" / "foreign" / "cloudinit-22.4.pool").read_bytes()
 UUID = "8bba813a-0705-4a2c-9a19-f42e546d5fe8"
@@ -119,9 +119,9 @@ def test_a_torn_tail_hides_nothing_that_was_appended_after_it(cut: int) -> None:
         [b"event 0", b"event 2", b"event 0"],
         [b"event 0", b"event 1", b"event 2", b"event 0"],
     )
-    assert sum(isinstance(one, Skipped) for one in found) == 1
-    (torn,) = [one for one in cloudinit.read(first + second[:cut]) if isinstance(one, Skipped)]
-    assert (torn.offset, torn.size, torn.reason[:4]) == (2560, cut, "torn")
+    assert sum(isinstance(one, Gap) for one in found) == 1
+    (torn,) = [one for one in cloudinit.read(first + second[:cut]) if isinstance(one, Gap)]
+    assert (torn.offset, torn.size, torn.kind) == (2560, cut, "torn")
 
 
 def test_a_record_cut_inside_of_a_character_costs_itself_only() -> None:
@@ -135,10 +135,10 @@ def test_a_record_cut_inside_of_a_character_costs_itself_only() -> None:
 def test_a_missing_slice_is_a_gap_and_not_a_wrong_text() -> None:
     raw = broken_down(BASE, "ab" * 2000, 1024, True)
     without_first, without_second = raw[2560:], raw[:2560] + raw[5120:]
-    assert [type(one) for one in cloudinit.read(without_first)] == [Skipped]
+    assert [type(one) for one in cloudinit.read(without_first)] == [Gap]
     assert "one may be missing" in list(cloudinit.read(raw[:5120]))[1].reason
     found = list(cloudinit.read(without_second))
-    assert [type(one) for one in found] == [Record, Skipped]
+    assert [type(one) for one in found] == [Record, Gap]
     assert "slices from 2 on" in found[1].reason
 
 
@@ -170,4 +170,4 @@ def test_a_nul_inside_of_a_value_is_damage_and_not_a_shorter_value(value: bytes)
     """The host sees the C string before it, Python all of it; and NULs in front were stripped, too."""
     good = b"".join(cloudinit.write(BASE, FIELDS, "good"))
     found = list(cloudinit.read(good + pack("CLOUD_INIT|x", value) + good))
-    assert [type(one) for one in found] == [Record, Skipped, Record]
+    assert [type(one) for one in found] == [Record, Gap, Record]

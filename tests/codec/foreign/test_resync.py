@@ -1,6 +1,7 @@
 from codec.amqp import Field, decode_header
 from codec.event import TIME_US_MAX
-from codec.foreign.resync import Skipped, event_of, gap, headers_of
+from codec.foreign.resync import event_of, gap, headers_of
+from codec.gap import Gap, GapKind
 
 
 def test_what_a_file_said_becomes_headers() -> None:
@@ -23,5 +24,5 @@ def test_a_time_past_the_calendar_is_its_last_instant() -> None:
 
 
 def test_gaps_say_whether_something_follows() -> None:
-    assert gap(5, None, 20, "why") == Skipped(5, 15, "torn: why")
-    assert gap(5, 9, 20, "why") == Skipped(5, 4, "damaged: why")
+    assert gap(5, None, 20, "why") == Gap(5, 15, GapKind.TORN, "why")
+    assert gap(5, 9, 20, "why") == Gap(5, 4, GapKind.DAMAGED, "why")

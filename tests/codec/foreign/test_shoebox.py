@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec.foreign import shoebox
-from codec.foreign.resync import Skipped
 from codec.foreign.shoebox import Record
+from codec.gap import Gap, GapKind
 
 REAL = (Path(__file__).parents[2] / "data" / "foreign" / "shoebox-v1.bin").read_bytes()
 EXAMPLE = bytes.fromhex(
@@ -56,7 +56,7 @@ def test_a_torn_tail_is_no_clean_end() -> None:
     for cut in range(len(EXAMPLE) + 1, 2 * len(EXAMPLE)):
         found = list(shoebox.read((EXAMPLE * 2)[:cut]))
         assert isinstance(found[0], Record)
-        assert found[1].reason.startswith("torn: ")
+        assert found[1].kind is GapKind.TORN
         assert (found[1].offset, found[1].size) == (len(EXAMPLE), cut - len(EXAMPLE))
     assert len(list(shoebox.read(EXAMPLE * 2))) == 2
 
@@ -71,9 +71,9 @@ def test_damage_costs_one_record_and_the_reader_goes_on(at: int, value: bytes) -
     damaged = bytearray(EXAMPLE * 3)
     damaged[len(EXAMPLE) + at : len(EXAMPLE) + at + len(value)] = value
     found = list(shoebox.read(bytes(damaged)))
-    assert [type(one) for one in found] == [Record, Skipped, Record]
+    assert [type(one) for one in found] == [Record, Gap, Record]
     assert (found[1].offset, found[1].size) == (len(EXAMPLE), len(EXAMPLE))
-    assert found[1].reason.startswith("damaged: ")
+    assert found[1].kind is GapKind.DAMAGED
 
 
 @given(st.binary(max_size=80), st.integers(0, 60))
@@ -81,7 +81,7 @@ def test_every_byte_belongs_to_a_record_or_a_gap(noise: bytes, at: int) -> None:
     raw = EXAMPLE[:at] + noise + EXAMPLE
     covered = 0
     for one in shoebox.read(raw):
-        covered += one.size if isinstance(one, Skipped) else len(shoebox.write(one.metadata, one.payload))
+        covered += one.size if isinstance(one, Gap) else len(shoebox.write(one.metadata, one.payload))
     assert covered == len(raw)
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec.foreign import theia
-from codec.foreign.resync import Skipped
 from codec.foreign.theia import Record
+from codec.gap import Gap
 
 FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
 STORE = (FOREIGN / "theia-1763741700-1763741760").read_bytes()
@@ -22,7 +22,7 @@ records = st.builds(
 )  # fmt: skip
 
 
-def found(raw: bytes) -> list[Record | Skipped]:
+def found(raw: bytes) -> list[Record | Gap]:
     return [one._replace(offset=0) if isinstance(one, Record) else one for one in theia.read(raw)]
 
 
@@ -65,7 +65,7 @@ def test_a_torn_tail_is_reported_and_what_is_before_it_is_read(cut: int) -> None
     whole = theia.write(ONE)
     records = found(whole + whole[:cut])
     assert records[0] == ONE
-    assert isinstance(records[1], Skipped)
+    assert isinstance(records[1], Gap)
     assert (records[1].offset, records[1].size) == (len(whole), cut)
 
 
@@ -79,7 +79,7 @@ def test_damage_costs_one_event(old: bytes, new: bytes) -> None:
     records = found(whole + whole.replace(old, new, 1) + whole)
     assert [type(one) for one in records][::2] == [Record, Record]
     assert records[0] == records[-1] == ONE
-    assert sum(isinstance(one, Skipped) for one in records) == 1
+    assert sum(isinstance(one, Gap) for one in records) == 1
 
 
 def test_what_the_format_cannot_hold_is_named() -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from codec.event import Event, parse_time
 from codec.foreign import cloudinit, shoebox
-from codec.foreign.resync import Skipped, headers_of
+from codec.foreign.resync import headers_of
+from codec.gap import Gap, GapKind
 from consumer.convert import imports
 from consumer.convert.imports import events_of
 from tests.support.archive_logs import event
@@ -17,7 +18,7 @@ from tests.support.archive_logs import event
 FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
 
 
-def found(path: Path, format: str) -> list[Event | Skipped]:
+def found(path: Path, format: str) -> list[Event | Gap]:
     return list(events_of(path, format))
 
 
@@ -52,7 +53,7 @@ def test_a_torn_gzip_gives_what_is_whole(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress("".join(f'"{line}"\n' for line in lines).encode())[:-5000])
     events = found(path, "jsonl")
     assert len([one for one in events if isinstance(one, Event)]) > 1000
-    assert events[-1].reason.startswith("torn: ")
+    assert events[-1].kind is GapKind.TORN
 
 
 def test_theia_content_is_the_body_and_its_source_a_header() -> None:
@@ -75,8 +76,8 @@ def test_lines_of_others_are_bodies(tmp_path: Path) -> None:
     path = tmp_path / "lines"
     path.write_bytes(b'{"message_id":"m"}\n\n[1, 2]\n{"x":NaN,"y":"\\ud800"}\n{"torn":')
     events = found(path, "jsonl")
-    assert [one.body if isinstance(one, Event) else one.reason[:5] for one in events] == [
-        b'{"message_id":"m"}', b"[1, 2]", b'{"x":NaN,"y":"\\ud800"}', "torn:",
+    assert [one.body if isinstance(one, Event) else one.kind for one in events] == [
+        b'{"message_id":"m"}', b"[1, 2]", b'{"x":NaN,"y":"\\ud800"}', GapKind.TORN,
     ]  # fmt: skip
     assert events[3].offset == 50
 
@@ -91,12 +92,10 @@ def test_an_empty_file_holds_nothing(tmp_path: Path, format: str) -> None:
 def test_marks_of_an_export_that_make_no_sense_are_a_gap(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(shoebox.write([("deedbox.event", '{"id":1}')], b"x"))
     (gap,) = found(tmp_path / "x", "shoebox")
-    assert isinstance(gap, Skipped)
+    assert isinstance(gap, Gap)
 
 
-@pytest.mark.parametrize(
-    ("duplicate", "kind"), [("a1-00000007:41", Event), ("", Event), ("x", Skipped), (True, Skipped)]
-)
+@pytest.mark.parametrize(("duplicate", "kind"), [("a1-00000007:41", Event), ("", Event), ("x", Gap), (True, Gap)])
 def test_a_restored_duplicate_is_a_position(tmp_path: Path, duplicate: object, kind: type) -> None:
     ours = event(1)._asdict() | {"header": "AAA=", "duplicate": duplicate}
     del ours["body"]
@@ -131,7 +130,7 @@ def test_a_gap_between_slices_tells_each_event_once(tmp_path: Path) -> None:
     whole = b"".join(cloudinit.write("CLOUD_INIT|1|t|n|u", fields, "x" * 1500))
     (tmp_path / "x").write_bytes(whole + bytes(2560) + whole + b"torn")
     events = found(tmp_path / "x", "cloudinit")
-    assert [type(one) for one in events] == [Event, Skipped, Event, Skipped]
+    assert [type(one) for one in events] == [Event, Gap, Event, Gap]
 
 
 def test_a_pipe_is_refused(tmp_path: Path) -> None:

@@ -7,11 +7,12 @@ import pytest
 
 from codec.archive import BATCH_HEADER_BYTES
 from codec.event import Event
+from codec.gap import Gap
 from consumer.archive import naming
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.fault import ReadFault
-from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
+from consumer.archive.reading.reader import ArchiveFile, Batch, Part, Seal
 from consumer.cli.app import app
 from consumer.disk.durable import Disk, held
 from consumer.errors import Exit

@@ -10,7 +10,7 @@ import pytest
 
 from codec import archive as container
 from codec import parts
-from codec.footer import LostBytes
+from codec.gap import Gap
 from consumer.archive.checking.verify import verify_archive
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, Seal
@@ -46,7 +46,7 @@ def rewrite(path: Path, raw: bytes) -> None:
     path.write_bytes(raw)
 
 
-def gaps(path: Path) -> list[LostBytes]:
+def gaps(path: Path) -> list[Gap]:
     with ArchiveFile(path) as archive:
         end = list(archive.parts())[-1]
     assert isinstance(end, Seal)
