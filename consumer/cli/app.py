@@ -208,11 +208,13 @@ def health(
 
 @app.command(name="config")
 def show_config(*, config: Config = None, set: Set = ()) -> int:
-    """Show every setting in force, with its meaning; secrets are masked."""
-    loaded = settings.load(config, settings.environment(), {}, list(set))
-    for name, value, default, meaning in settings.shown(loaded):
-        changed = "" if value == default else f"  (default {settings.as_toml(default)})"
-        print(f"{name} = {settings.as_toml(value)}{changed}\n    {meaning}")
+    """Print the settings in force as a TOML file, with a comment for each. Passwords are not shown.
+
+    Example: `deedbox config > deedbox.toml`, then `deedbox run --config deedbox.toml`.
+    """
+    from consumer.config.render import render
+
+    print(render(settings.load(config, settings.environment(), {}, list(set))), end="")
     return Exit.OK
 
 

@@ -1,52 +1,49 @@
-"""Settings: one frozen section a subject, from defaults, a TOML file, the environment and flags, in this order.
+"""Load the settings: defaults, then a TOML file, then the environment, then flags. Later sources win.
 
-Invariants: every setting has one name (`[broker] url` = `DEEDBOX_BROKER__URL` = `--set broker.url=…`), and
-`…_FILE` reads it from a file; what nobody knows is an error that names the nearest thing somebody knows; all faults come in one message;
-secrets are never shown.
+Invariants: a setting has one name: `[broker] url` = `DEEDBOX_BROKER__URL` = `--set broker.url=...`, and `..._FILE` reads the value
+from a file. An unknown name is an error that suggests the nearest name. One message has all faults.
 """
 
 import difflib
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
 
-import msgspec
-from yarl import URL
-
-from consumer.amqp.topology import without_password
-from consumer.archive import naming
+from consumer.config.checks import faults_of
 from consumer.config.sections import SECTIONS, SETTINGS, Settings
+from consumer.config.values import convert
 from consumer.errors import Exit, Fatal
-from consumer.section import Arguments
 
 PREFIX = "DEEDBOX_"
 
 # Kubernetes sets these for every Service of the namespace; one called deedbox would stop every Deedbox.
 _SERVICE_LINK = re.compile(r"DEEDBOX_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_\d+_(TCP|UDP|SCTP)(_.*)?)?)")
 
-Source = tuple[str, str, object]  # where it was said, the setting's name, the value
+Source = tuple[str, str, object]  # where the value is from, the name of the setting, the value
 
 
 def load(
     config: Path | None, environ: Mapping[str, str], flags: Mapping[str, object], assignments: list[str]
 ) -> Settings:
-    """Settings from all sources. Raises Fatal with every fault, one a line."""
+    """The settings of all sources. `flags`: values by setting, None if not given; `assignments`: the texts of `--set`.
+
+    Raises Fatal with all faults in one line.
+    """
     faults: list[str] = []
-    said: dict[str, object] = {}
+    values: dict[str, object] = {}
     sources = [*_from_file(config, faults), *_from_environment(environ), *_from_flags(flags, assignments, faults)]
     for origin, name, raw in sources:
         try:
             key, value = _resolve(name, raw)
-            said[key] = _convert(key, value)
+            values[key] = convert(SETTINGS[key], value)
         except ValueError as fault:
             faults.append(f"{origin.removesuffix(f' {name}')}: {fault}")  # the fault names the setting
-    settings = _build(said)
-    faults += [] if faults else list(_inconsistencies(settings))
+    settings = _build(values)
+    faults += [] if faults else list(faults_of(settings))
     if faults:
-        raise Fatal(Exit.SETTINGS, "settings: " + "; ".join(faults), "`deedbox config` lists all settings")
+        raise Fatal(Exit.SETTINGS, "settings: " + "; ".join(faults), "run `deedbox config` for a list of all settings")
     return settings
 
 
@@ -59,7 +56,7 @@ def _from_file(config: Path | None, faults: list[str]) -> Iterator[Source]:
         faults.append(f"{config}: {getattr(error, 'strerror', None) or error}")
         return
     except tomllib.TOMLDecodeError as error:
-        faults.append(f"{config}: not TOML: {error}")
+        faults.append(f"{config}: not a TOML file: {error}")
         return
     for section, members in document.items():
         if not isinstance(members, dict):
@@ -88,7 +85,10 @@ def _from_flags(flags: Mapping[str, object], assignments: list[str], faults: lis
 
 
 def _resolve(name: str, value: object) -> tuple[str, object]:
-    """The setting that a name means, and its value; `…_file` names are read. Raises ValueError."""
+    """The key of a setting and its value. For a name that ends in `_file`, the value is the content of that file.
+
+    Raises ValueError for an unknown name and for a file that cannot be read.
+    """
     if name in SETTINGS:
         return name, value
     key = name.removesuffix("_file")
@@ -96,105 +96,25 @@ def _resolve(name: str, value: object) -> tuple[str, object]:
         try:
             return key, Path(str(value)).read_text().rstrip("\r\n")
         except OSError as error:
-            raise ValueError(f"{value}: {error.strerror}") from error
+            raise ValueError(f"{name}: {value}: {error.strerror}") from error
     near = difflib.get_close_matches(name, SETTINGS, 1, 0.4)
-    raise ValueError(f"unknown setting {name!r}" + (f", the nearest known one is {near[0]!r}" if near else ""))
+    raise ValueError(f"unknown setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
-_EXAMPLE = """a JSON object such as {"x-delivery-limit": 20}, or a table in the file of --config"""
-
-
-def _convert(key: str, value: object) -> object:
-    """The value in the type of its setting; text is taken apart where the type is no text. Raises ValueError."""
-    hint = get_args(SETTINGS[key].type)[0]
-    try:
-        if isinstance(value, str) and hint == tuple[str, ...]:
-            value = [part.strip() for part in value.split(",")]
-            if "" in value:
-                raise ValueError(
-                    f"{key}: names separated by commas are expected, an empty one found; for the default leave it unset"
-                )
-        elif isinstance(value, str) and hint == Arguments:
-            value = msgspec.json.decode(value)
-        return msgspec.convert(value, SETTINGS[key].type, strict=not isinstance(value, str))
-    except msgspec.MsgspecError as error:
-        shown = "" if key in _SECRETS else f", {value!r} found"
-        if hint == Arguments:
-            raise ValueError(f"{key}: expected {_EXAMPLE}{shown}") from error
-        if get_origin(hint) is Literal:
-            raise ValueError(f"{key}: expected {' or '.join(map(repr, get_args(hint)))}{shown}") from error
-        raise ValueError(f"{key}: {str(error)[:1].lower()}{str(error)[1:]}{shown}") from error
-
-
-def _build(said: Mapping[str, object]) -> Settings:
+def _build(values: Mapping[str, object]) -> Settings:
     sections = {
         section: kind(
-            **{name: said[f"{section}.{name}"] for name in kind.__struct_fields__ if f"{section}.{name}" in said}
+            **{
+                setting.name: values[key]
+                for key, setting in SETTINGS.items()
+                if setting.section == section and key in values
+            }
         )
         for section, kind in SECTIONS.items()
     }
-    return Settings(**sections)  # type: ignore[arg-type]  # the fields are checked where they are named
-
-
-def _inconsistencies(settings: Settings) -> Iterator[str]:
-    """What no single value is wrong about."""
-    if not _is_broker(settings.broker.url):
-        yield "broker.url: expected amqp://user:password@host:port/vhost, or amqps://"
-    if settings.archive.instance and not naming.is_instance(settings.archive.instance):
-        yield f"archive.instance: expected {naming.INSTANCE_RULE}, {settings.archive.instance!r} found"
-    if fault := naming.template_fault(settings.archive.name):
-        yield f"archive.name: {fault}"
-    if settings.roll.bytes and settings.roll.bytes < settings.batch.bytes // 64:
-        yield f"roll.bytes: {settings.roll.bytes} is less than one batch may take (batch.bytes = {settings.batch.bytes})"
-    broker, watch = settings.broker, settings.watch
-    names = [("broker.queue", broker.queue), ("broker.exchange", broker.exchange), ("watch.exchange", watch.exchange)]
-    names += [("watch.routing_key", watch.routing_key), *(("broker.binding_keys", key) for key in broker.binding_keys)]
-    for name, value in names:
-        if fault := _short_string_fault(value):
-            yield f"{name}: {value[:20]!r}… {fault}"
-
-
-def _short_string_fault(value: str) -> str:
-    """Why AMQP cannot carry a name; empty if it can. Source: AMQP 0-9-1 section 4.2.5.3."""
-    try:
-        return "is longer than 255 bytes" if len(value.encode()) > 255 else ""
-    except UnicodeEncodeError:
-        return "is no UTF-8"
-
-
-def _is_broker(url: str) -> bool:
-    try:
-        parsed = URL(url)
-        return parsed.scheme in ("amqp", "amqps") and bool(parsed.host) and parsed.port != 0
-    except ValueError:
-        return False
-
-
-_SECRETS = {"broker.password", "broker.url"}
-
-
-def shown(settings: Settings) -> Iterator[tuple[str, object, object, str]]:
-    """Every setting: name, value in force, default, meaning. Secrets are masked."""
-    defaults = Settings()
-    for key, setting in SETTINGS.items():
-        masked: Callable[[Any], object] = _MASKS.get(key, lambda value: value)
-        value = getattr(getattr(settings, setting.section), setting.name)
-        yield key, masked(value), masked(getattr(getattr(defaults, setting.section), setting.name)), setting.description
-
-
-_MASKS: dict[str, Callable[[Any], object]] = {
-    "broker.url": without_password,
-    "broker.password": lambda value: "***" if value else "",
-}
+    return Settings(**sections)  # type: ignore[arg-type]  # each section has the type of its field
 
 
 def environment() -> Mapping[str, str]:
-    """The environment: nothing else in Deedbox reads it."""
+    """The environment. No other module of the service reads it."""
     return os.environ
-
-
-def as_toml(value: object) -> str:
-    """A value as it would stand in the TOML file."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f'"{name}" = {as_toml(member)}' for name, member in value.items()) + "}"
-    return msgspec.json.encode(value).decode()

@@ -82,6 +82,10 @@ class Setting:
         """`section.name`, as in `--set`."""
         return f"{self.section}.{self.name}"
 
+    def value_in(self, settings: Settings) -> object:
+        """The value that is in force."""
+        return getattr(getattr(settings, self.section), self.name)
+
 
 def _setting(section: str, name: str, hint: Any) -> Setting:  # noqa: ANN401 -- a type with annotations is any object
     metas = [meta for meta in get_args(hint)[1:] if isinstance(meta, Meta)]

@@ -252,8 +252,8 @@ def wrong(url: str, name: str, directory: Path) -> dict[str, tuple[list[str], Ex
         "nothing declared": (["--url", url, "--queue", f"{name}-none", "--set", "broker.declare=none", "--dir", str(directory)], Exit.MISSING, "does not exist"),
         "queue name": ([*good, "--queue", "é"], Exit.SETTINGS, "check its name"),
         "directory": ([*good, "--dir", "/proc/deedbox"], Exit.DIRECTORY, "set archive.dir"),
-        "setting": ([*good, "--set", "broker.quee=x"], Exit.SETTINGS, "the nearest known one is 'broker.queue'"),
-        "value": ([*good, "--set", "batch.count=many"], Exit.SETTINGS, "batch.count: expected `int`"),
+        "setting": ([*good, "--set", "broker.quee=x"], Exit.SETTINGS, "did you mean 'broker.queue'?"),
+        "value": ([*good, "--set", "batch.count=many"], Exit.SETTINGS, "batch.count: expected a whole number"),
         "url": ([*good, "--url", "http://host/"], Exit.SETTINGS, "broker.url: expected amqp://"),
         "port": ([*good, "--url", "amqp://host:99999/"], Exit.SETTINGS, "broker.url: expected amqp://"),
     }  # fmt: skip

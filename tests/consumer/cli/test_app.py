@@ -62,7 +62,7 @@ def test_the_commands_are_those_of_the_design(capsys: pytest.CaptureFixture[str]
         (["frob"], 'Unknown command "frob"'),
         (["run", "--quee", "x"], "Did you mean --queue?"),
         (["verify"], "PATHS"),
-        (["run", "--set", "broker.quee=x"], "the nearest known one is 'broker.queue'"),
+        (["run", "--set", "broker.quee=x"], "did you mean 'broker.queue'?"),
         (["cat", "--format", "xml", "x"], "xml"),
         (["search", ""], "An empty path was given"),
         (["delete", "id", "x", ""], "An empty path was given"),
@@ -100,10 +100,26 @@ def test_a_reader_that_has_seen_enough_ends_cat_quietly(directory: Path) -> None
     assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
 
 
-def test_config_shows_what_is_in_force_and_its_default() -> None:
-    done = deedbox("config", "--set", "batch.count=5", "--set", "broker.url=amqp://me:secret@host/")
-    assert "batch.count = 5  (default 2000)\n" in done.stdout
+def test_config_prints_a_file_that_gives_the_same_settings(tmp_path: Path) -> None:
+    given = [
+        "roll.age_s=90s",
+        "batch.bytes=1MiB",
+        "broker.url=amqp://me@host/",
+        'broker.queue_arguments={"x-delivery-limit": 20}',
+    ]
+    first = deedbox("config", *[part for assignment in given for part in ("--set", assignment)])
+    config = tmp_path / "deedbox.toml"
+    config.write_text(first.stdout)
+    again = deedbox("config", "--config", str(config))
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    assert '\n# Seal the archive at this age, in seconds.\n# Default: "1h"\nage_s = "90s"\n' in first.stdout
+
+
+def test_config_shows_no_password(tmp_path: Path) -> None:
+    done = deedbox("config", "--set", "broker.url=amqp://me:secret@host/", "--set", "broker.password=hidden")
+    assert done.returncode == 0
     assert "secret" not in done.stdout
+    assert "hidden" not in done.stdout
 
 
 def test_health_without_a_service_is_status_one(tmp_path: Path) -> None:

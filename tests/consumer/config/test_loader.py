@@ -2,9 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from consumer.config import loader as settings
-from consumer.config.loader import load, shown
-from consumer.config.sections import SETTINGS, Settings
+from consumer.config.loader import load
+from consumer.config.sections import Settings
 from consumer.errors import Exit, Fatal
 
 
@@ -56,8 +55,8 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
     config.write_text('stray = 1\n[broker]\nquee = "x"\n[batch]\ncount = "many"\n')
     found = faults(config, {"DEEDBOX_ROLL__AGE": "5"}, "archive.level=99", "nonsense")
     for part in (
-        "unknown setting 'stray'", "unknown setting 'broker.quee', the nearest known one is 'broker.queue'", "batch.count: expected `int`, got `str`, 'many' found",
-        "DEEDBOX_ROLL__AGE: unknown setting 'roll.age', the nearest known one is 'roll.age_s'", "archive.level: expected `int` <= 19", "--set nonsense: expected section.name=value",
+        "unknown setting 'stray'", "unknown setting 'broker.quee'; did you mean 'broker.queue'?", "batch.count: expected a whole number, found 'many'",
+        "DEEDBOX_ROLL__AGE: unknown setting 'roll.age'; did you mean 'roll.age_s'?", "archive.level: expected a whole number <= 19", "--set nonsense: expected section.name=value",
     ):  # fmt: skip
         assert part in found
 
@@ -77,12 +76,12 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         ("archive.name=../{first}-{last}-{instance}-{sequence}.kvp.zst", "must stay inside"),
         ("batch.count=0", ">= 1"),
         ("batch.count=40000", "<= 32767"),
-        ("roll.bytes=1000", "is less than one batch may take"),
+        ("roll.bytes=1000", "is smaller than a batch can be"),
         (f"broker.binding_keys={'k' * 256}", "longer than 255 bytes"),
         (f"broker.queue={'é' * 128}", "longer than 255 bytes"),
-        ("watch.routing_key=\udcff", "is no UTF-8"),
-        ("broker.binding_keys=", "an empty one found"),
-        ("broker.binding_keys=a.#,,b", "an empty one found"),
+        ("watch.routing_key=\udcff", "is not UTF-8"),
+        ("broker.binding_keys=", "without an empty one"),
+        ("broker.binding_keys=a.#,,b", "without an empty one"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_at_the_start(assignment: str, says: str) -> None:
@@ -114,31 +113,28 @@ def test_service_links_of_kubernetes_are_no_settings() -> None:
     assert "unknown setting" in faults(None, {"DEEDBOX_BROKER_URL": "amqp://host/"})
 
 
-def test_every_setting_has_a_meaning_and_no_secret_is_shown() -> None:
-    found = load(None, {}, {}, ["broker.url=amqp://me:secret@host/", "broker.password=hidden"])
-    lines = list(shown(found))
-    assert {name for name, *_ in lines} == set(SETTINGS)
-    assert "secret" not in str(lines)
-    assert "hidden" not in str(lines)
-    assert ("broker.url", "amqp://me:***@host/") in [(name, value) for name, value, *_ in lines]
-
-
 def test_a_password_is_not_shown_in_a_fault() -> None:
     assert "hunter2" not in faults(None, {}, "broker.url=ftp://me:hunter2@host/")
 
 
-def test_values_are_shown_as_in_the_file() -> None:
-    assert settings.as_toml({"a": [1, "b"], "c": True}) == '{"a" = [1,"b"], "c" = true}'
+def test_sizes_and_durations_are_texts_in_every_source(tmp_path: Path) -> None:
+    config = tmp_path / "deedbox.toml"
+    config.write_text('[roll]\nbytes = "64MiB"\nage_s = 90\n')
+    found = load(config, {"DEEDBOX_BATCH__LINGER_S": "5ms"}, {"archive.free_bytes_min": "1GiB"}, ["service.drain_s=2m"])
+    assert (found.roll.bytes, found.roll.age_s, found.batch.linger_s) == (64 << 20, 90.0, 0.005)
+    assert (found.archive.free_bytes_min, found.service.drain_s) == (1 << 30, 120.0)
 
 
 def test_an_empty_list_in_the_environment_is_an_error() -> None:
     """It was a list of one empty key: the queue was bound so that nothing arrived, in silence."""
-    with pytest.raises(Fatal, match=r"DEEDBOX_BROKER__BINDING_KEYS: broker.binding_keys: names separated by commas"):
+    with pytest.raises(
+        Fatal, match=r"DEEDBOX_BROKER__BINDING_KEYS: broker.binding_keys: expected names separated by commas"
+    ):
         load(None, {"DEEDBOX_BROKER__BINDING_KEYS": ""}, {}, [])
 
 
 def test_a_wrong_choice_lists_the_choices_and_names_the_setting_once() -> None:
     with pytest.raises(Fatal) as raised:
         load(None, {}, {}, ["broker.declare=everything"])
-    expected = "settings: --set: broker.declare: expected 'queue' or 'all' or 'none', 'everything' found"
+    expected = "settings: --set: broker.declare: expected 'queue' or 'all' or 'none', found 'everything'"
     assert raised.value.what == expected

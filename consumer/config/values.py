@@ -1,0 +1,70 @@
+"""One value of a setting: from text or TOML to its type."""
+
+import re
+from typing import Literal, get_args, get_origin
+
+import msgspec
+
+from consumer.config.quantities import parse_quantity
+from consumer.config.sections import Setting
+from consumer.section import Arguments
+
+SECRETS = {"broker.password", "broker.url"}  # never shown in an error
+
+_ARGUMENTS_EXAMPLE = """a JSON object such as {"x-delivery-limit": 20}, or a table in the file of --config"""
+_TYPE_NAMES = {
+    "`int`": "a whole number",
+    "`float`": "a number",
+    "`bool`": "true or false",
+    "`str`": "text",
+    "`array`": "a list of texts",
+}
+
+
+def convert(setting: Setting, value: object) -> object:
+    """The value in the type of its setting. Text is accepted for every type.
+
+    Raises ValueError, which names the setting, what is expected and what was found.
+    """
+    try:
+        parsed = _parse(setting, value) if isinstance(value, str) else value
+        return msgspec.convert(parsed, setting.type, strict=not isinstance(parsed, str))
+    except (msgspec.MsgspecError, ValueError) as error:
+        found = "" if setting.key in SECRETS else f", found {value!r}"
+        raise ValueError(f"{setting.key}: {_expectation(setting, error)}{found}") from error
+
+
+def _parse(setting: Setting, text: str) -> object:
+    """Take a text apart if its setting is a quantity, a list or a table. Raises ValueError and MsgspecError."""
+    kind = get_args(setting.type)[0]
+    if kind == tuple[str, ...]:
+        names = [part.strip() for part in text.split(",")]
+        if "" in names:
+            raise ValueError("expected names separated by commas, without an empty one; leave it out for the default")
+        return names
+    if kind == Arguments:
+        return msgspec.json.decode(text)
+    if setting.unit is not None and not _is_number(text):
+        return parse_quantity(text, setting.unit)
+    return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _expectation(setting: Setting, error: Exception) -> str:
+    """What the setting accepts, without the words of Python."""
+    kind = get_args(setting.type)[0]
+    if kind == Arguments:
+        return f"expected {_ARGUMENTS_EXAMPLE}"
+    if get_origin(kind) is Literal:
+        return f"expected {' or '.join(map(repr, get_args(kind)))}"
+    text = re.sub(r", got `\w+`|(, got `\w+`)? - at `.*`$", "", str(error))
+    for name, words in _TYPE_NAMES.items():
+        text = text.replace(name, words)
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,27 @@
+from msgspec.structs import replace
+
+from consumer.config.checks import faults_of
+from consumer.config.sections import Settings
+
+
+def test_the_defaults_have_no_fault() -> None:
+    assert list(faults_of(Settings())) == []
+
+
+def test_every_fault_is_found_and_names_its_setting() -> None:
+    default = Settings()
+    settings = replace(
+        default,
+        broker=replace(default.broker, url="http://host/", queue="é" * 128, binding_keys=("a", "\udcff")),
+        archive=replace(default.archive, instance="a/b", name="%Y/x"),
+        roll=replace(default.roll, bytes=1000),
+    )
+    names = [fault.partition(":")[0] for fault in faults_of(settings)]
+    assert names == [
+        "broker.url",
+        "archive.instance",
+        "archive.name",
+        "roll.bytes",
+        "broker.queue",
+        "broker.binding_keys",
+    ]

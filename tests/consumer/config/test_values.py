@@ -1,0 +1,57 @@
+import pytest
+
+from consumer.config.sections import SETTINGS
+from consumer.config.values import convert
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "converted"),
+    [
+        ("batch.bytes", "1000", 1000),
+        ("batch.bytes", "64KiB", 65_536),
+        ("batch.bytes", 1000, 1000),
+        ("roll.age_s", "1h", 3600.0),
+        ("roll.age_s", "1.5", 1.5),
+        ("roll.age_s", 7, 7.0),
+        ("roll.age_s", "1e3", 1000.0),
+        ("roll.align_s", "1h", 3600),
+        ("batch.linger_s", "5ms", 0.005),
+        ("watch.from_start", "true", True),
+        ("broker.binding_keys", "a.#, b.*", ("a.#", "b.*")),
+        ("broker.queue_arguments", '{"x": 1}', {"x": 1}),
+    ],
+)
+def test_a_value_is_converted_to_the_type_of_its_setting(key: str, value: object, converted: object) -> None:
+    found = convert(SETTINGS[key], value)
+    assert (found, type(found)) == (converted, type(converted))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("batch.count", "many", "batch.count: expected a whole number, found 'many'"),
+        ("batch.count", 1.5, "batch.count: expected a whole number, found 1.5"),
+        ("batch.count", "0", "batch.count: expected a whole number >= 1, found '0'"),
+        ("batch.bytes", "12parsecs", "batch.bytes: expected a number of bytes, such as 134217728 or 128MiB"),
+        ("batch.bytes", "0B", "batch.bytes: expected a whole number >= 1, found '0B'"),
+        ("batch.linger_s", "2m", "batch.linger_s: expected a number <= 60.0, found '2m'"),
+        ("roll.age_s", "nan", "roll.age_s: expected a number"),
+        ("roll.align_s", "1500ms", "roll.align_s: expected a whole number, found '1500ms'"),
+        ("watch.from_start", "perhaps", "watch.from_start: expected true or false, found 'perhaps'"),
+        ("broker.declare", "some", "broker.declare: expected 'queue' or 'all' or 'none', found 'some'"),
+        ("broker.binding_keys", [1], "broker.binding_keys: expected text, found [1]"),
+        ("broker.binding_keys", 1, "broker.binding_keys: expected a list of texts, found 1"),
+        ("broker.queue_arguments", "[1]", "broker.queue_arguments: expected a JSON object such as"),
+    ],
+)
+def test_an_error_names_the_setting_and_what_was_expected_and_found(key: str, value: object, says: str) -> None:
+    with pytest.raises(ValueError, match=r".") as raised:
+        convert(SETTINGS[key], value)
+    assert str(raised.value).startswith(says)
+    assert "`" not in str(raised.value)
+
+
+def test_a_secret_is_not_in_the_error() -> None:
+    with pytest.raises(ValueError, match="expected text") as raised:
+        convert(SETTINGS["broker.password"], [1234])
+    assert "1234" not in str(raised.value)
