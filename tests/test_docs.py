@@ -67,7 +67,9 @@ def test_the_python_of_the_readme_runs(
     monkeypatch.chdir(tmp_path)
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     exec(code, {})
-    assert capsys.readouterr().out.startswith("one-00000001:0 1763741700000001 compute.x")
+    assert capsys.readouterr().out.startswith(
+        "one-00000001:0 2025-11-21 16:15:00.000001+00:00 compute.x {'payload': {'vcpus': 8}}"
+    )
 
 
 def test_the_searches_of_the_readme_are_commands(tmp_path: Path) -> None:
