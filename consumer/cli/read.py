@@ -162,25 +162,36 @@ def tail(
     /,
     *,
     newest: Annotated[
-        int, Parameter(name=["--newest", "-n"], help="Maximum number of events to begin with: those that arrived last.")
-    ] = 10,
+        int | None,
+        Parameter(
+            name=["--newest", "-n"],
+            help="Maximum number of events to begin with: those that arrived last. Default: 10.",
+        ),
+    ] = None,
     follow: Annotated[
         bool, Parameter(name=["--follow", "-f"], negative=(), help="Go on with events as they are archived.")
     ] = False,
+    checkpoint: Annotated[
+        str | None,
+        Parameter(help="Name under which the directory remembers what was printed: the next run goes on after it."),
+    ] = None,
     filters: Filtered = NO_FILTERS,
     format: Format = "jsonl",
     local: Local = False,
 ) -> int:
     """Print the events that arrived last, in the order of their arrival; with -f, follow all instances of a directory, through rolls and restarts.
 
+    An event is printed only after its sync has returned. With --checkpoint, the first run begins with the oldest event, and each later run goes on
+    after the last batch that was printed: nothing is skipped, and after a kill at most one batch is repeated.
     For the newest by event time: `deedbox search DIR --order desc --limit 10`.
-    Examples: `deedbox tail DIR -n 100`, `deedbox tail -f DIR --type 'compute.*'`.
+    Examples: `deedbox tail DIR -n 100`, `deedbox tail -f DIR --type 'compute.*'`, `deedbox tail -f DIR --checkpoint billing`.
     """
-    from consumer.cli.reading import show_tail
+    from consumer.cli.reading import TailOptions, show_tail
     from consumer.query.show import Printer
 
     query = filters.query(local)
-    return show_tail(paths, query, newest, follow, Printer(sys.stdout.buffer, format, zone_of(local)), complain)
+    options = TailOptions(newest, follow, checkpoint)
+    return show_tail(paths, query, options, Printer(sys.stdout.buffer, format, zone_of(local)), complain)
 
 
 def add_to(app: cyclopts.App) -> None:

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from functools import partial
@@ -20,6 +21,7 @@ from consumer.cli.printing import reader_gone
 from consumer.cli.progress import progress
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
+from consumer.follow.checkpoint import Checkpoint
 from consumer.follow.tail import Tail
 from consumer.query.prefetch import scan, workers
 from consumer.query.query import Judge, Query
@@ -130,26 +132,60 @@ def _told(faults: Sequence[str], complain: Say) -> Exit:
     return Exit.DAMAGED if faults else Exit.OK
 
 
-def show_tail(paths: Sequence[Path], query: Query, newest: int, follow: bool, printer: Printer, complain: Say) -> Exit:
+@dataclass(frozen=True)
+class TailOptions:
+    """How `tail` begins and ends. `checkpoint`: the name of a checkpoint of the directory."""
+
+    newest: int | None = None
+    follow: bool = False
+    checkpoint: str | None = None
+
+
+def show_tail(paths: Sequence[Path], query: Query, options: TailOptions, printer: Printer, complain: Say) -> Exit:
     """Print the events that arrived last, and what follows; DAMAGED if something could not be read."""
-    if newest < 0:
-        raise Fatal(Exit.SETTINGS, f"--newest {newest}", "name a number from 0 on")
+    if options.newest is not None and options.newest < 0:
+        raise Fatal(Exit.SETTINGS, f"--newest {options.newest}", "name a number from 0 on")
     tail = Tail(paths, query)
-    if not follow:
+    if not options.follow:
         tail.faults += [f"{path}: nothing is there" for path in paths if not path.exists()]
-    if not find_archives(paths):
-        complain(f"{_nothing(paths)} yet" if follow else _nothing(paths))
+    with ExitStack() as stack:
+        if options.checkpoint is not None:
+            stack.callback(_resume(tail, paths, options, options.checkpoint).close)
+        if not find_archives(paths):
+            complain(f"{_nothing(paths)} yet" if options.follow else _nothing(paths))
+        stack.callback(report_hidden, tail.duplicates, complain)  # also when its reader or its user ends it
+        return _print_tail(tail, options, printer, complain)
+
+
+def _resume(tail: Tail, paths: Sequence[Path], options: TailOptions, name: str) -> Checkpoint:
+    """Set the tail after what the checkpoint confirmed. Raises DeedboxError."""
+    if len(paths) != 1:
+        raise Fatal(Exit.SETTINGS, f"--checkpoint {name} with {len(paths)} paths", "name one archive directory")
+    if options.newest is not None:
+        what = f"--checkpoint {name} with --newest {options.newest}"
+        raise Fatal(Exit.SETTINGS, what, "name one of them: a new checkpoint begins with the oldest event")
+    checkpoint = Checkpoint(Disk(), paths[0], name)
     try:
-        return _print_tail(tail, newest, follow, printer, complain)
-    finally:  # also when its reader or its user ends it
-        report_hidden(tail.duplicates, complain)
+        tail.resume(checkpoint, paths[0])
+    except BaseException:
+        checkpoint.close()
+        raise
+    return checkpoint
 
 
-def _print_tail(tail: Tail, newest: int, follow: bool, printer: Printer, complain: Say) -> Exit:
-    told = _print_all(tail, tail.newest(newest), printer, complain)
-    backend = choose(every_write=True) if follow else None
-    while backend is not None and not reader_gone():
-        told = max(told, _print_all(tail, tail.read(), printer, complain))
+def _print_tail(tail: Tail, options: TailOptions, printer: Printer, complain: Say) -> Exit:
+    newest = tail.newest(10 if options.newest is None else options.newest) if options.checkpoint is None else []
+    told = _print_all(tail, newest, printer, complain)
+    backend = choose(every_write=True) if options.follow else None
+    while not reader_gone():
+        if options.follow or options.checkpoint is not None:
+            for batch in tail.batches():
+                told = max(told, _print_all(tail, batch.found, printer, complain))
+                tail.confirm(batch)
+            told = max(told, _print_all(tail, (), printer, complain))
+            tail.store()
+        if backend is None:
+            break
         tail.wait(backend, FOLLOW_S)
     return told
 

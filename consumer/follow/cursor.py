@@ -1,44 +1,89 @@
-"""How far an instance has been read: a cursor in one archive, which gives out the events of whole batches that came since.
+"""A cursor in one archive: how far it has been read, and the batches that follow.
 
-Invariants: a batch is given out only when its checksum holds; an event is given out once, also if its reader stopped in
-mid-batch; a byte offset is only where the next event was last seen, and the number of the next event is the truth.
+Invariants: a batch is given only when its checksum holds and its sync has returned; each event is given once. The number of the
+next event is what counts: the byte offset is only where that event was last seen, and it is found again if another file takes the place of the archive.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from codec.errors import CodecError
 from codec.event import Event
 from codec.gap import Gap, GapKind
-from consumer.archive.naming import ArchiveId
+from consumer.archive.ledger import read as read_ledger
+from consumer.archive.listing import find_again
+from consumer.archive.naming import ArchiveId, parse_open, parse_sealed
+from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.reader import ArchiveFile, Batch, Seal
 from consumer.archive.reading.tombstones import LiveTombstones, head_of
-from consumer.disk.durable import is_held
+from consumer.archive.watermark import durable_events
+from consumer.disk.durable import Disk, is_held
+
+Numbered = tuple[int, Event]
+
+
+class Events(NamedTuple):
+    """The events of one batch that were not given before. `last`: the last of them, `kept`: those that are not deleted."""
+
+    last: Numbered
+    kept: Sequence[Numbered]
 
 
 class Cursor:
-    """A place between two events of an archive. `ended`: the seal was read, and nothing more can come."""
+    """A place between two events of an archive. `ended`: the seal was read, and no event follows."""
 
     def __init__(self, archive: ArchiveFile, id: ArchiveId) -> None:
         self.id, self.path = id, archive.path
-        self.head, self.file = head_of(archive), archive.file
-        self.created_us = archive.head.created_us if archive.head else 0
         self.next_event = 0
         self.ended = False
-        self._archive: ArchiveFile | None = archive
+        self._archive: ArchiveFile | None = None
+        self._disk = Disk()
+        self._durable = 0.0  # how many events of an open archive are known to be durable
+        self._looked_everywhere = False
+        self._waits = False  # for the sync of a batch
+        self._set_file(archive)
+
+    def _set_file(self, archive: ArchiveFile) -> None:
+        self.head, self.file = head_of(archive), archive.file
+        self.created_us = archive.head.created_us if archive.head else 0
+        self.predecessor = (
+            archive.head.predecessor if archive.head else 0
+        )  # the last archive before this one that holds events
+        self._archive = archive
         self._offset = 0
-        self._sought = False
         self._tombstones = LiveTombstones(archive)
 
-    def skip(self, batches: list[Batch]) -> None:
-        """Go to the end of these batches, which are all there are."""
-        if batches:
-            last = batches[-1]
-            self._offset = last.offset + last.size
-            self.next_event = last.header.first_event + last.header.events
+    def skip_to(self, next_event: int, batches: Sequence[Batch]) -> None:
+        """Go on with this event. `batches`: all batches of the archive, or those up to the event."""
+        self.next_event = next_event
+        for batch in batches:
+            if batch.header.first_event + batch.header.events > next_event:
+                return
+            self._offset = batch.offset + batch.size
+
+    def skip_durable(self, batches: Sequence[Batch]) -> int:
+        """Go to the end of these batches, as far as they are durable; gives how many are."""
+        for count, batch in enumerate(batches):
+            if not self._is_durable(batch):
+                return count
+            self.next_event = batch.header.first_event + batch.header.events
+            self._offset = batch.offset + batch.size
+        return len(batches)
+
+    def rename(self, path: Path) -> None:
+        """The archive has this path now. If it is another file, because recovery wrote it again, go on in that file. Raises OSError."""
+        fresh = ArchiveFile(path)
+        self.path = path
+        if fresh.file == self.file or self._archive is None:
+            fresh.close()
+            return
+        self.close()
+        self._set_file(fresh)
+        self.skip_to(self.next_event, all_batches(fresh))
 
     def end(self) -> None:
-        """Read nothing more of the archive, and close it."""
+        """Read no more of the archive, and close it."""
         self.ended = True
         self.close()
 
@@ -48,16 +93,17 @@ class Cursor:
             self._archive.close()
             self._archive = None
 
-    def read(self, faults: list[str], look: Callable[[bool], None]) -> Iterator[tuple[int, Event]]:
-        """Number and event of what is there after the cursor. Raises OSError, and DeedboxError for damaged tombstones.
+    def read(self, faults: list[str], look: Callable[[bool], None]) -> Iterator[Events]:
+        """The events after the cursor, batch by batch, as far as they are durable.
 
-        `look(everywhere)` looks for archives, for the case that this one has another name now.
+        `look(everywhere)` looks for archives, for the case that this one has another name now. Raises OSError, and DeedboxError for
+        tombstones that cannot be read.
         """
-        archive = self._archive
-        if archive is None:
+        if self._archive is None:
             return
-        archive.refresh()
-        while self._offset < archive.size:
+        self._archive.refresh()
+        while self._archive is not None and self._offset < self._archive.size:
+            archive = self._archive
             if not self._offset and not self._begin(archive, faults):
                 return
             part = archive.part(self._offset)
@@ -68,15 +114,50 @@ class Cursor:
                 if part.kind is GapKind.TORN or self.is_live():
                     return  # its last bytes are on their way, or were never whole
                 faults.append(_shown(self.path, part))
-            else:
-                if not self.path.exists():
-                    look(not self._sought)  # everywhere, but once only: it may have been removed
-                    self._sought = True
-                yield from self._events(archive, part, faults)
+                self._offset += part.size
+                continue
+            self._find_again(look)
+            if archive is not self._archive:
+                continue  # another file took its place
+            self._waits = not self._is_durable(part)
+            if self._waits:
+                return
+            events = self._events(archive, part, faults)
             self._offset += part.size
+            if events is not None:
+                yield events
+
+    def _find_again(self, look: Callable[[bool], None]) -> None:
+        if self.path.exists():
+            return
+        look(not self._looked_everywhere)  # everywhere only once: it may have been removed
+        self._looked_everywhere = True
+        if not self.path.exists() and parse_open(self.path):  # the archive itself was named, and not its directory
+            sealed = [path for path in find_again(self.path) if parse_sealed(path)]
+            if sealed:
+                self.rename(sealed[0])
+
+    def _is_durable(self, batch: Batch) -> bool:
+        """Whether the sync of a batch has returned. A sealed archive was synced as a whole."""
+        end = batch.header.first_event + batch.header.events
+        if parse_open(self.path) is None or end <= self._durable:
+            return True
+        self._durable = max(self._durable, self._ask_durable())
+        return end <= self._durable
+
+    def _ask_durable(self) -> float:
+        """How many events of the open archive are durable."""
+        try:
+            durable = durable_events(self._disk, self.path)
+        except FileNotFoundError:
+            return 0  # sealed or removed at this moment: the next look finds which
+        if durable is None:
+            return float("inf")
+        state = None if durable else read_ledger(self.path.parent / f"{self.id.instance}.ledger")
+        return state.committed_events(self.id.sequence) if state else durable
 
     def _begin(self, archive: ArchiveFile, faults: list[str]) -> bool:
-        """Go past the head; past a damaged one when it is not written any more."""
+        """Go past the head; past a damaged one if no process writes the archive."""
         if archive.head_raw or archive.retry_head():
             self._offset = len(archive.head_raw)
             self.head = head_of(archive)
@@ -87,34 +168,42 @@ class Cursor:
             self._offset = gap.size
         return self._offset > 0
 
-    def _events(self, archive: ArchiveFile, batch: Batch, faults: list[str]) -> Iterator[tuple[int, Event]]:
+    def _events(self, archive: ArchiveFile, batch: Batch, faults: list[str]) -> Events | None:
         try:
             events = batch.events()
         except CodecError as error:
             faults.append(f"{archive.path}: at {batch.offset}: batch {batch.header.number}: {error}")
-            return
-        for number, event in self._tombstones.at(self.path).kept(batch.header, events):
-            if number >= self.next_event:
-                self.next_event = number + 1
-                yield number, event
-        self.next_event = batch.header.first_event + batch.header.events
+            return None
+        kept = self._tombstones.at(self.path).kept(batch.header, events)
+        fresh = [one for one in kept if one[0] >= self.next_event]
+        end = batch.header.first_event + batch.header.events
+        if end <= self.next_event:
+            return None
+        self.next_event = end
+        return Events((end - 1, events[-1]), fresh)
 
-    def is_finished(self) -> bool:
-        """Whether nothing more can come although there is no seal: its writer is gone, and it was read to its end.
+    def end_if_finished(self, faults: list[str]) -> None:
+        """End if no event follows although there is no seal: the writer has ended, and all was read that is durable.
 
-        Ask only when the next archive of the instance has begun.
+        Call only when the next archive of the instance has begun. An archive that its writer gave up may hold durable batches that
+        are known only after its recovery: the cursor waits for that.
         """
         archive = self._archive
         if archive is None:
-            return True
+            self.ended = True
+            return
         size = archive.size
-        if self.is_live():
-            return False
+        if self.is_live() or (self._waits and self.path.exists()):
+            return
         archive.refresh()
-        return archive.size == size
+        if archive.size != size:
+            return
+        if self._waits:
+            faults.append(f"{self.path}: gone before event {self.next_event} and the following were read")
+        self.end()
 
     def is_live(self) -> bool:
-        """Whether a process still writes the archive. A name that is gone was sealed or removed, and its writer has ended."""
+        """Whether a process still writes the archive. If its name is gone, it was sealed or removed, and its writer has ended."""
         try:
             return is_held(self.path)
         except OSError:

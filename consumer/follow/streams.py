@@ -35,14 +35,14 @@ class Key(NamedTuple):
 class Stream:
     """Archives that have still to be read, by sequence, and the cursor in the one that is read or was read last.
 
-    `reached`: the highest sequence that was read or passed by; `named`: faults of the archive that is read or comes next.
+    `reached`: the highest sequence that was read or passed by; `reported`: faults of the archive that is read or comes next.
     """
 
     key: Key
     waiting: dict[int, Path] = field(default_factory=dict)
     cursor: Cursor | None = None
     reached: int = 0
-    named: set[str] = field(default_factory=set)
+    reported: set[str] = field(default_factory=set)
 
     def close(self) -> None:
         """Close the archive that is read."""
@@ -153,7 +153,8 @@ def _begins_anew(cursor: Cursor, path: Path, id: ArchiveId) -> bool:
 def _note_name(cursor: Cursor | None, path: Path, id: ArchiveId) -> None:
     """The archive that is read was sealed, and with that renamed."""
     if cursor is not None and id == cursor.id and not cursor.path.exists():
-        cursor.path = path
+        with suppress(OSError):  # gone again: the next look finds it
+            cursor.rename(path)
 
 
 def _are_different(one: Path, other: Path) -> bool:

@@ -45,7 +45,7 @@ def test_what_was_read_before_its_instance_came_back_is_not_read_again(tmp_path:
     again = archive_log(tmp_path / "archive")
     again.append(some(2, 1))
     again.roll("test")
-    tail.streams.look(everywhere=True)
+    tail.follower.streams.look(everywhere=True)
     assert [found.event.id for found in tail.read()] == ["id-2"]
     tail.close()
 
@@ -56,11 +56,11 @@ def test_a_root_that_is_away_for_a_moment_is_not_read_from_its_beginning(tmp_pat
     tail = Tail([tmp_path / "archive"])
     tail.newest(0)
     (tmp_path / "archive").rename(tmp_path / "away")
-    tail.streams.look(everywhere=True)
+    tail.follower.streams.look(everywhere=True)
     assert list(tail.read()) == []
     (tmp_path / "away").rename(tmp_path / "archive")
     one.append(some(2, 1))
-    tail.streams.look(everywhere=True)
+    tail.follower.streams.look(everywhere=True)
     assert [found.event.id for found in tail.read()] == ["id-2"]
     tail.close()
 

@@ -183,7 +183,7 @@ def test_an_archive_that_is_removed_before_it_was_read_is_named_and_the_next_one
     tail.newest(0)
     one.roll("test")
     one.append(some(2, 2))
-    tail.streams.look(everywhere=True)
+    tail.follower.streams.look(everywhere=True)
     one.roll("test")
     one.append(some(4, 2))
     find_archives([tmp_path])[1].unlink()
@@ -204,7 +204,7 @@ def test_an_archive_with_a_damaged_head_is_named_and_read(tmp_path: Path, tail: 
     raw = bytearray(path.read_bytes())
     raw[20] ^= 1
     path.write_bytes(raw)
-    tail.streams.look(everywhere=True)
+    tail.follower.streams.look(everywhere=True)
     assert ids(tail.read()) == named(2, 2)
     assert "at 0: damaged" in tail.faults[0]
 
@@ -216,7 +216,7 @@ def test_a_sealed_archive_is_not_kept_open(tmp_path: Path, tail: Tail) -> None:
         one = archive_log(tmp_path, instance=f"pod-{number}")
         one.append(some(number, 1))
         one.roll("test")
-    tail.streams.look(everywhere=True)
+    tail.follower.streams.look(everywhere=True)
     assert len(ids(tail.read())) == 10
     assert len(os.listdir("/proc/self/fd")) == before
 
@@ -359,8 +359,8 @@ def test_no_archive_is_left_out_because_descriptors_are_short(
     def short(_path: Path) -> ArchiveFile:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    tail.streams.look(everywhere=True)
-    monkeypatch.setattr("consumer.follow.tail.ArchiveFile", short)
+    tail.follower.streams.look(everywhere=True)
+    monkeypatch.setattr("consumer.follow.follower.ArchiveFile", short)
     assert [ids(tail.read()) for _ in range(2)] == [[], []]
     monkeypatch.undo()
     assert ids(tail.read()) == named(0, 3)
@@ -419,14 +419,14 @@ def test_archives_that_were_read_are_forgotten(tmp_path: Path, tail: Tail) -> No
         for at in range(20):
             one.append(some(at, 1))
             one.roll("test")
-        tail.streams.look(everywhere=True)
+        tail.follower.streams.look(everywhere=True)
         assert len(ids(tail.read())) == 20
-    assert [stream.waiting for stream in tail.streams.known.values()] == [{}] * 5
+    assert [stream.waiting for stream in tail.follower.streams.known.values()] == [{}] * 5
     for path in find_archives([tmp_path]):
         path.unlink()
-    tail.streams.look(everywhere=True)
+    tail.follower.streams.look(everywhere=True)
     list(tail.read())
-    assert (tail.streams.known, tail.streams.leaving) == ({}, [])
+    assert (tail.follower.streams.known, tail.follower.streams.leaving) == ({}, [])
 
 
 def test_a_file_that_is_no_archive_is_named_once(tmp_path: Path) -> None:

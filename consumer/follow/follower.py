@@ -1,0 +1,259 @@
+"""A follower reads what is archived, batch by batch, from a position on: across rolls, restarts and instances that come late.
+
+Role: `streams` finds archives, `cursor` reads one, and this goes from one to the next. Invariants: the batches of an instance come in the order
+of its archives; a batch comes only after its sync has returned; a cursor leaves an archive only when its end was read, or when its writer has
+ended and the next archive has begun; nothing is skipped without a fault, which is reported once.
+"""
+
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from codec.errors import CodecError
+from codec.event import Event
+from codec.fingerprint import fingerprint
+from consumer.archive import naming
+from consumer.archive.naming import ArchiveId
+from consumer.archive.position import Position
+from consumer.archive.reading.catalog import Wanted, all_batches, look_up
+from consumer.archive.reading.reader import ArchiveFile, open_archive
+from consumer.archive.reading.tombstones import is_removed
+from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.follow.checkpoint import Confirmed, StreamName
+from consumer.follow.cursor import Cursor, Events, Numbered
+from consumer.follow.newest import Candidate, shown
+from consumer.follow.streams import Key, Stream, Streams
+from consumer.watch.backend import Backend
+
+_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # these errors say nothing about an archive
+
+
+@dataclass(frozen=True, slots=True)
+class FollowedBatch:
+    """The events of one batch. `last`: its last event, also if that is deleted; `events`: those that are not deleted, with their numbers."""
+
+    key: Key
+    archive: ArchiveId
+    last: Numbered
+    events: Sequence[Numbered]
+
+    def name(self, directory: Path) -> StreamName:
+        """The stream of the batch, as a checkpoint of this directory names it."""
+        return stream_name(self.key, directory)
+
+    def confirmed(self) -> Confirmed:
+        """What a checkpoint keeps if all events of the batch are confirmed."""
+        number, event = self.last
+        return Confirmed(Position(self.archive.instance, self.archive.sequence, number), fingerprint(event))
+
+
+def stream_name(key: Key, directory: Path) -> StreamName:
+    """The name of a stream in a checkpoint of this directory."""
+    return StreamName(str(key.home.relative_to(directory.absolute())), key.instance)
+
+
+class Follower:
+    """Call `start_at_end` or `resume` first if not everything is wanted, then `read` and `wait` again and again.
+
+    `faults`: what could not be read, until they are taken.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self.faults: list[str] = []
+        self.streams = Streams(paths)
+
+    def start_at_end(self) -> list[Candidate]:
+        """Set each cursor to the end of what is archived; gives the archives before it."""
+        self._look(everywhere=True)
+        return [one for stream in list(self.streams.known.values()) for one in self._enter(stream)]
+
+    def _enter(self, stream: Stream) -> list[Candidate]:
+        """Set the cursor of a stream to the end of its newest archive; gives all its archives."""
+        last = max(stream.waiting)
+        instance = stream.key.instance
+        candidates = [
+            Candidate(path, ArchiveId(instance, sequence))
+            for sequence, path in stream.waiting.items()
+            if sequence != last
+        ]
+        try:
+            candidates.append(self._enter_last(stream, stream.waiting[last], ArchiveId(instance, last)))
+            stream.waiting.clear()
+        except (OSError, DeedboxError) as error:
+            self._report_once(stream, shown(stream.waiting[last], error))
+            stream.waiting = {last: stream.waiting[last]}
+            stream.reached = last - 1
+        return candidates
+
+    def _enter_last(self, stream: Stream, path: Path, id: ArchiveId) -> Candidate:
+        if naming.parse_sealed(path):
+            cursor = Cursor(ArchiveFile(path), id)
+            cursor.end()
+            self._go_to(stream, cursor)
+            return Candidate(path, id)
+        entry = look_up(path, Wanted())
+        cursor = Cursor(ArchiveFile(entry.path), id)
+        durable = cursor.skip_durable(entry.batches)
+        entry.batches[durable:] = []  # `read` gives them when their sync has returned
+        self._go_to(stream, cursor)
+        return Candidate(entry.path, id, entry)
+
+    def resume(self, confirmed: Mapping[StreamName, Confirmed], directory: Path) -> None:
+        """Go on after these events of the directory. Raises Fatal if one of them is gone or another event has its position."""
+        self._look(everywhere=True)
+        streams = {stream_name(key, directory): stream for key, stream in self.streams.known.items()}
+        for name, at in sorted(confirmed.items()):
+            self._resume(streams.get(name), at)
+
+    def _resume(self, stream: Stream | None, at: Confirmed) -> None:
+        sequence = at.position.sequence
+        path = stream.waiting.get(sequence) if stream else None
+        if stream is None or path is None:
+            raise _not_there(at, f"archive {at.position.archive} is not there")
+        try:
+            archive = open_archive(path)
+        except OSError as error:
+            raise _not_there(at, shown(path, error)) from error
+        try:
+            _check(archive, at)
+        except BaseException:
+            archive.close()
+            raise
+        cursor = Cursor(archive, at.position.archive)
+        cursor.skip_to(at.position.event + 1, all_batches(archive))
+        for before in [one for one in stream.waiting if one < sequence]:
+            del stream.waiting[before]
+        self._go_to(stream, cursor)
+
+    def read(self) -> Iterator[FollowedBatch]:
+        """What was archived since, in the order of each instance."""
+        self._look()
+        leaving, self.streams.leaving = self.streams.leaving, []
+        try:
+            for stream in [*leaving, *sorted(self.streams.known.values(), key=lambda one: one.key)]:
+                yield from self._read(stream)
+        finally:
+            for stream in leaving:
+                stream.close()
+
+    def _look(self, everywhere: bool = False) -> None:
+        self.streams.look(everywhere)
+        self.faults += self.streams.tree.faults
+        self.streams.tree.faults.clear()
+
+    def _read(self, stream: Stream) -> Iterator[FollowedBatch]:
+        while stream.cursor is not None or self._advance(stream):
+            assert stream.cursor is not None, "it stands in an archive"
+            for events in self._read_archive(stream, stream.cursor):
+                yield FollowedBatch(stream.key, stream.cursor.id, events.last, events.kept)
+            if not stream.cursor.ended or not self._advance(stream):
+                return
+
+    def _read_archive(self, stream: Stream, cursor: Cursor) -> Iterator[Events]:
+        """The batches after the cursor; it has ended if no event follows."""
+        try:
+            yield from cursor.read(self.faults, self._look)
+        except (OSError, DeedboxError) as error:
+            self._report_once(stream, shown(cursor.path, error))
+            if not _is_passed(stream, error):
+                return
+            cursor.end()
+        if not cursor.ended and stream.waiting:
+            cursor.end_if_finished(self.faults)
+
+    def _advance(self, stream: Stream) -> bool:
+        """Go to the next archive of the instance that can be read, if there is one."""
+        if stream.waiting and min(stream.waiting) > stream.reached + 1:
+            self._look(everywhere=True)  # one between may have been opened and sealed since the last look
+        while stream.waiting:
+            sequence = min(stream.waiting)
+            try:
+                self._go_to(stream, Cursor(self._open(stream, sequence), ArchiveId(stream.key.instance, sequence)))
+                return True
+            except FileNotFoundError:
+                self.faults.append(f"{stream.waiting[sequence]}: gone before it was read")
+            except OSError as error:
+                self._report_once(stream, shown(stream.waiting[sequence], error))
+                if len(stream.waiting) == 1 or error.errno in _OF_THE_MACHINE:
+                    return False
+            stream.reached = sequence
+            del stream.waiting[sequence]
+        return False
+
+    def _open(self, stream: Stream, sequence: int) -> ArchiveFile:
+        """Open an archive that may have been sealed, and with that renamed, since it was found. Raises OSError."""
+        try:
+            return ArchiveFile(stream.waiting[sequence])
+        except FileNotFoundError:
+            self._look(everywhere=True)
+            return ArchiveFile(stream.waiting[sequence])
+
+    def _go_to(self, stream: Stream, cursor: Cursor) -> None:
+        self._report_missing(stream, cursor)
+        stream.cursor, stream.reached = cursor, cursor.id.sequence
+        stream.waiting.pop(cursor.id.sequence, None)
+        stream.reported.clear()
+
+    def _report_missing(self, stream: Stream, cursor: Cursor) -> None:
+        """The head of an archive names the last one before it that holds events: it must have been read."""
+        before = cursor.predecessor
+        if stream.cursor is not None and before > stream.reached:
+            what = f"archive {ArchiveId(cursor.id.instance, before)} is not there: it is not followed"
+            self.faults.append(f"{cursor.path}: {what}")
+
+    def _report_once(self, stream: Stream, fault: str) -> None:
+        """Report a fault once, and not at each look."""
+        if fault not in stream.reported:
+            stream.reported.add(fault)
+            self.faults.append(fault)
+
+    def wait(self, backend: Backend, timeout_s: float) -> None:
+        """Wait until something may have been archived. For a directory that is not there yet, its parent is watched."""
+        places = {path if path.is_dir() else path.parent for path in self.streams.tree.roots}
+        places.update(self.streams.tree.written())
+        try:
+            fresh = backend.watch({place for place in places if place.is_dir()})
+        except OSError:
+            fresh = False  # the kernel has no more watches: the next look is after the timeout
+        if not fresh:
+            backend.wait_for_changes(timeout_s)
+
+    def close(self) -> None:
+        """Close the archives."""
+        for stream in [*self.streams.known.values(), *self.streams.leaving]:
+            stream.close()
+        self.streams.known.clear()
+
+
+def _is_passed(stream: Stream, error: Exception) -> bool:
+    """Whether the rest of an archive is left out after an error: the next one has begun, and the error is one of the archive."""
+    return bool(stream.waiting) and not (isinstance(error, OSError) and error.errno in _OF_THE_MACHINE)
+
+
+def _check(archive: ArchiveFile, at: Confirmed) -> None:
+    """Raise Fatal unless the event that was confirmed is in the archive, or was deleted since."""
+    try:
+        event = _event_at(archive, at.position.event)
+    except CodecError as error:
+        raise _not_there(at, f"{archive.path}: the batch of the event is damaged: {error}") from error
+    if event is None:
+        raise _not_there(at, f"{archive.path}: the event is not in it")
+    if not is_removed(event) and fingerprint(event) != at.fingerprint:
+        raise _not_there(at, f"{archive.path}: another event has this position")
+
+
+def _event_at(archive: ArchiveFile, number: int) -> Event | None:
+    for batch in all_batches(archive):
+        first = batch.header.first_event
+        if first <= number < first + batch.header.events:
+            return archive.with_frame(batch).events()[number - first]
+    return None
+
+
+def _not_there(at: Confirmed, why: str) -> Fatal:
+    return Fatal(
+        Exit.DAMAGED,
+        f"the checkpoint ends at {at.position}: {why}",
+        "restore the archive; or remove the checkpoint to follow from the beginning",
+    )
