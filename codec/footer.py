@@ -220,7 +220,7 @@ class FooterIndex:
     headers: list[BatchHeader]
     ranks: list[int]  # words in the filter of each batch; 0 where there is none
 
-    def stretches(self, key: int) -> Iterator[tuple[list[int], int]]:
+    def ranges(self, key: int) -> Iterator[tuple[list[int], int]]:
         """Batches, and how far behind the index the first of their words for this key stands; eight bytes each."""
         at = 0
         for size in sorted(set(self.ranks) - {0}):
@@ -239,5 +239,5 @@ def decode_index(raw: bytes) -> FooterIndex:
 
 
 def words_of(stretch: bytes) -> Sequence[int]:
-    """Filter words, as `FooterIndex.stretches` finds them."""
+    """Filter words, as `FooterIndex.ranges` finds them."""
     return _words(stretch)

@@ -22,7 +22,7 @@ from consumer.archive.rewriting.repacker import Repacker
 from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
 from consumer.archive.writing.instance_lock import InstanceLock
-from consumer.archive.writing.recent_events import Recent
+from consumer.archive.writing.recent_events import RecentEvents
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.config.sections import Settings
 from consumer.disk.durable import Disk
@@ -94,7 +94,7 @@ class Service:
             BatchLimits(settings.batch.count, settings.batch.bytes, settings.batch.linger_s),
             settings.prefetch, instance_lock.unclean, instance_lock.unsettled, settings.broker.watchdog_s,
         )  # fmt: skip
-        recent = Recent(
+        recent = RecentEvents(
             self._disk,
             self._layout.directory,
             settings.instance,

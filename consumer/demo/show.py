@@ -22,7 +22,7 @@ from codec.event import format_time
 from consumer.amqp.publish import Message, Publisher
 from consumer.archive.checking.report import show_verdicts
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.reader import ArchiveFile, Batch
+from consumer.archive.reading.reader import ArchiveFile, StoredBatch
 from consumer.demo.broker import broker
 from consumer.demo.notifications import Notification, notifications
 from consumer.demo.relay import Relay
@@ -217,9 +217,9 @@ def _as_messages(exchange: str, found: list[Notification]) -> Iterator[Message]:
         yield Message(exchange, notification.routing_key, notification.body, properties)
 
 
-def _batches(path: Path, frames: bool = True) -> Iterator[Batch]:
+def _batches(path: Path, frames: bool = True) -> Iterator[StoredBatch]:
     with ArchiveFile(path) as archive:
-        yield from (part for part in archive.parts(frames) if isinstance(part, Batch))
+        yield from (part for part in archive.parts(frames) if isinstance(part, StoredBatch))
 
 
 def _compare(directory: Path, messages: list[Notification]) -> bool:

@@ -33,7 +33,7 @@ class Disk:
         """A new file, open for appending, held by flock. Raises FileExistsError and never overwrites."""
         fd = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
-            locks.wait(fd)
+            locks.lock(fd)
         except OSError:
             self.close(fd)
             path.unlink()
@@ -58,11 +58,11 @@ class Disk:
         with suppress(OSError):
             os.close(fd)
 
-    def lock(self, fd: int) -> bool:
+    def try_lock(self, fd: int) -> bool:
         """Take the flock if no other process has it to itself, and say whether it was taken. It is held until the file is closed."""
-        return locks.take(fd)
+        return locks.try_lock(fd)
 
-    def take(self, path: Path, purpose: str = "") -> int | None:
+    def acquire(self, path: Path, purpose: str = "") -> int | None:
         """Hold the lock file `path` until it is closed; None if another process holds it.
 
         The file then says for what purpose it was locked last, as far as the disk takes it.
@@ -71,7 +71,7 @@ class Disk:
         """
         fd = open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
-            if self.lock(fd):
+            if self.try_lock(fd):
                 with suppress(OSError):
                     os.pwrite(fd, purpose.encode().ljust(PURPOSE_BYTES), 0)
                 return fd
@@ -210,7 +210,7 @@ class Disk:
         os.replace(fresh, path)
         self.sync_directory(path.parent)
 
-    def supplant(self, path: Path, fresh: Path, aside: Path) -> None:
+    def replace_keeping(self, path: Path, fresh: Path, aside: Path) -> None:
         """`path` is now what `fresh` was, and what it was is kept as `aside`. Durable; `path` is there at every moment."""
         os.link(path, aside)
         os.replace(fresh, path)
@@ -270,7 +270,7 @@ def is_held(path: Path) -> bool:
 @contextmanager
 def held(disk: Disk, path: Path, purpose: str = "") -> Iterator[bool]:
     """Hold the lock file `path` for the time of the block; yields False if another process holds it."""
-    fd = disk.take(path, purpose)
+    fd = disk.acquire(path, purpose)
     try:
         yield fd is not None
     finally:

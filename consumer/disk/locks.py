@@ -1,7 +1,7 @@
 """The lock that says whether the owner of an archive lives: flock(2), exclusive, held for as long as the file is open.
 
 Invariants: nothing else in Deedbox calls flock; a process that only asks makes no other process fail. flock can be asked only by taking
-a shared lock for a moment, so `take` tells a shared lock from that of an owner, and waits for it.
+a shared lock for a moment, so `try_lock` tells a shared lock from that of an owner, and waits for it.
 """
 
 import fcntl
@@ -12,12 +12,12 @@ SHARED_S_MAX = 2.0
 SHARED_RETRY_S = 0.005
 
 
-def wait(fd: int) -> None:
+def lock(fd: int) -> None:
     """Take the lock of a new file; a process that asks may have it for a moment. Raises OSError."""
     fcntl.flock(fd, fcntl.LOCK_EX)
 
 
-def take(fd: int) -> bool:
+def try_lock(fd: int) -> bool:
     """Take the lock if no other process has it to itself, and say whether it was taken.
 
     A shared lock is waited for, SHARED_S_MAX at most.

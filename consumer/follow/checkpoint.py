@@ -81,7 +81,7 @@ class Checkpoint:
     def _acquire_lock(self, directory: Path) -> int:
         try:
             self._make_directory(directory)
-            lock = self._disk.take(self.path.with_name(self.path.name + ".lock"))
+            lock = self._disk.acquire(self.path.with_name(self.path.name + ".lock"))
         except OSError as error:
             raise _unwritable(self.path, error) from error
         if lock is None:

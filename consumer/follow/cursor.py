@@ -15,7 +15,7 @@ from consumer.archive.ledger import read as read_ledger
 from consumer.archive.listing import find_again
 from consumer.archive.naming import ArchiveId, parse_open, parse_sealed
 from consumer.archive.reading.catalog import all_batches
-from consumer.archive.reading.reader import ArchiveFile, Batch, Seal
+from consumer.archive.reading.reader import ArchiveFile, Seal, StoredBatch
 from consumer.archive.reading.tombstones import LiveTombstones, head_of
 from consumer.archive.watermark import durable_events
 from consumer.disk.durable import Disk, is_held
@@ -54,7 +54,7 @@ class Cursor:
         self._offset = 0
         self._tombstones = LiveTombstones(archive)
 
-    def skip_to(self, next_event: int, batches: Sequence[Batch]) -> None:
+    def skip_to(self, next_event: int, batches: Sequence[StoredBatch]) -> None:
         """Go on with this event. `batches`: all batches of the archive, or those up to the event."""
         self.next_event = next_event
         for batch in batches:
@@ -62,7 +62,7 @@ class Cursor:
                 return
             self._offset = batch.offset + batch.size
 
-    def skip_durable(self, batches: Sequence[Batch]) -> int:
+    def skip_durable(self, batches: Sequence[StoredBatch]) -> int:
         """Go to the end of these batches, as far as they are durable; gives how many are."""
         for count, batch in enumerate(batches):
             if not self._is_durable(batch):
@@ -137,7 +137,7 @@ class Cursor:
             if sealed:
                 self.rename(sealed[0])
 
-    def _is_durable(self, batch: Batch) -> bool:
+    def _is_durable(self, batch: StoredBatch) -> bool:
         """Whether the sync of a batch has returned. A sealed archive was synced as a whole."""
         end = batch.header.first_event + batch.header.events
         if parse_open(self.path) is None or end <= self._durable:
@@ -168,7 +168,7 @@ class Cursor:
             self._offset = gap.size
         return self._offset > 0
 
-    def _events(self, archive: ArchiveFile, batch: Batch, faults: list[str]) -> Events | None:
+    def _events(self, archive: ArchiveFile, batch: StoredBatch, faults: list[str]) -> Events | None:
         try:
             events = batch.events()
         except CodecError as error:

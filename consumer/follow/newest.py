@@ -13,7 +13,7 @@ from pathlib import Path
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.reading.catalog import ArchiveMatch, Wanted, look_up
-from consumer.archive.reading.reader import Batch
+from consumer.archive.reading.reader import StoredBatch
 from consumer.errors import DeedboxError
 from consumer.query.query import Query
 from consumer.query.search import Found, read_events
@@ -36,7 +36,7 @@ class Candidate:
         last = naming.last_arrival_us(self.path)
         return _ANY if last is None or self.entry is not None else last, *self._id, _ANY, _ANY
 
-    def batch_bound(self, batch: Batch) -> _Key:
+    def batch_bound(self, batch: StoredBatch) -> _Key:
         """No event of the batch has a higher key."""
         return batch.header.last_arrived_us, *self._id, batch.header.first_event + batch.header.events, _ANY
 

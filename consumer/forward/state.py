@@ -58,7 +58,7 @@ class WatchState:
 
     def _take(self, path: Path) -> int:
         try:
-            lock = self._disk.take(path.with_name(path.name + ".lock"))
+            lock = self._disk.acquire(path.with_name(path.name + ".lock"))
         except OSError as error:
             raise DeedboxError(f"{error.filename}: {error.strerror}", "make the state file writable") from error
         if lock is None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from codec import archive as container
 from codec.errors import CodecError
 from codec.event import Event
-from consumer.archive.reading.reader import ArchiveFile, Batch
+from consumer.archive.reading.reader import ArchiveFile, StoredBatch
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.query.query import Judge, Query
 
@@ -20,7 +20,7 @@ class Job(NamedTuple):
 
     path: Path
     rank: int
-    batch: Batch
+    batch: StoredBatch
     tombstones: Tombstones
     query: Query
 
@@ -58,15 +58,15 @@ def read_batch(job: Job) -> Read:
     return Read(kept, "; ".join(faults) or None)
 
 
-def _fault(path: Path, batch: Batch, reason: str) -> str:
+def _fault(path: Path, batch: StoredBatch, reason: str) -> str:
     return f"{path}: at {batch.offset}: batch {batch.header.number}: {reason}"
 
 
-def _is_other(archive: ArchiveFile, batch: Batch) -> bool:
+def _is_other(archive: ArchiveFile, batch: StoredBatch) -> bool:
     found = archive.read(batch.offset, container.BATCH_HEADER_BYTES)
     return found != container.encode_batch_header(batch.header)
 
 
-def numbers_of(batch: Batch) -> range:
+def numbers_of(batch: StoredBatch) -> range:
     """The numbers of the events of a batch in its archive."""
     return range(batch.header.first_event, batch.header.first_event + batch.header.events)

@@ -70,13 +70,13 @@ class Hits:
 
 
 def find_named(
-    paths: Sequence[Path], name: Name, which: Which, faults: list[str], proven: bool = True
+    paths: Sequence[Path], name: Name, which: Which, faults: list[str], verify_filters: bool = True
 ) -> Iterator[Hits]:
     """The named events of each archive below the paths.
 
     `which`: those that readers show; those of which a copy is not deleted; or those of which a copy is deleted and not compacted.
     """
-    for copies in copies_of(paths, name.wanted, proven):
+    for copies in copies_of(paths, name.wanted, verify_filters):
         everywhere = Tombstones.union(entry.tombstones for entry in copies)
         hits = Hits(name, copies[0].id, {}, [])
         for entry in copies:
@@ -106,7 +106,7 @@ def with_marked(paths: Sequence[Path], name: Name, which: Which, faults: list[st
 def _marked_with(paths: Sequence[Path], id: str, first: str, faults: list[str]) -> Iterator[str]:
     """The positions of the events with this id that are marked with the position of the first."""
     wanted = Wanted(ids=frozenset({id}))
-    for copies in copies_of(paths, wanted, proven=True):
+    for copies in copies_of(paths, wanted, verify_filters=True):
         for entry in copies:
             faults += map(str, entry.faults)
             for batch in entry.batches:
@@ -151,5 +151,5 @@ def show_again(disk: Disk, hits: Hits) -> int:
 
 def _still_there(path: Path, name: Name) -> list[int]:
     """The deleted events of a file that no compaction has taken out."""
-    entry = look_at(path, name.wanted, proven=True)
+    entry = look_at(path, name.wanted, verify_filters=True)
     return list(_events(entry, entry.tombstones, name, True, []))

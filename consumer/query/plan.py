@@ -10,7 +10,7 @@ from pathlib import Path
 
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reading.catalog import Wanted, look_at
-from consumer.archive.reading.reader import Batch
+from consumer.archive.reading.reader import StoredBatch
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
 from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
@@ -43,7 +43,7 @@ class Planned:
         self.path, self.rank = path, rank
         self.jobs: dict[int, Job] = {}
         self._identity, self._places = identity, places
-        self._batches: list[Batch] | None = None  # all batches as they are now, if the archive was found again
+        self._batches: list[StoredBatch] | None = None  # all batches as they are now, if the archive was found again
         self._renewals, self._gone = 0, False
         self._firsts: list[int] = []
 
@@ -60,7 +60,7 @@ class Planned:
                 return [(job, moved)]
         return [(job, Read([]))]
 
-    def _now(self, planned: Batch) -> list[Batch]:
+    def _now(self, planned: StoredBatch) -> list[StoredBatch]:
         """The batches that hold the events of a planned one now."""
         if self._batches is None:
             return [planned]
@@ -69,7 +69,7 @@ class Planned:
         until = bisect_left(self._batches, numbers.stop, key=lambda batch: numbers_of(batch).start)
         return self._batches[at:until]
 
-    def _shared(self, job: Job, batches: Sequence[Batch], reads: Sequence[Read]) -> Iterator[tuple[Job, Read]]:
+    def _shared(self, job: Job, batches: Sequence[StoredBatch], reads: Sequence[Read]) -> Iterator[tuple[Job, Read]]:
         if fault := next((read.fault for read in reads if read.fault and not read.events), None):
             yield job, Read([], fault)
             return
@@ -112,7 +112,7 @@ class Planned:
         return True
 
 
-def read_events(path: Path, batch: Batch, tombstones: Tombstones, query: Query) -> Read:
+def read_events(path: Path, batch: StoredBatch, tombstones: Tombstones, query: Query) -> Read:
     """The events of a batch that a query accepts, also if its archive was moved or rewritten since the batch was looked up."""
     job = Job(path, 0, batch, tombstones, query)
     read = read_batch(job)

@@ -49,13 +49,13 @@ class Search:
         query: Query,
         descending: bool = False,
         executor: Executor | None = None,
-        proven: bool = False,
+        verify_filters: bool = False,
     ) -> None:
         self.faults: list[str] = []
         self.duplicates = Duplicates(query.duplicates)
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
         self.executor = executor
-        self._paths, self._query, self._descending, self._proven = paths, query, descending, proven
+        self._paths, self._query, self._descending, self._verify_filters = paths, query, descending, verify_filters
         self._jobs: list[Job] | None = None
         self._planned: list[Planned] = []
         self._names: list[str] = []
@@ -94,7 +94,7 @@ class Search:
     def _look_up(self) -> Iterator[Job]:
         """What may hold something, in the order of the archives."""
         places = Places(self._paths)
-        for rank, entry in enumerate(entries(self._paths, self._query.wanted, self._proven)):
+        for rank, entry in enumerate(entries(self._paths, self._query.wanted, self._verify_filters)):
             if self._stopped:
                 return
             self._take(entry)

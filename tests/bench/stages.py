@@ -18,7 +18,7 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import cat_archives
 from consumer.archive.writing import recovery
-from consumer.archive.writing.recent_events import Recent
+from consumer.archive.writing.recent_events import RecentEvents
 from consumer.disk.durable import Disk
 from consumer.ingest.batcher import Batcher, BatchLimits
 from tests.bench.load import bodies
@@ -121,6 +121,6 @@ def starting(archives: int) -> tuple[float, float]:
         for number in range(2, archives + 1):
             sealed.with_name(sealed.name.replace("00000001", f"{number:08d}")).hardlink_to(sealed)
         ledger_s = seconds_of(lambda: Ledger(Disk(), directory, "one"))
-        return ledger_s, seconds_of(lambda: list(Recent(Disk(), directory, "one", one.own).window()))
+        return ledger_s, seconds_of(lambda: list(RecentEvents(Disk(), directory, "one", one.own).window()))
     finally:
         shutil.rmtree(directory)

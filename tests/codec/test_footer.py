@@ -59,7 +59,7 @@ def test_the_index_alone_finds_the_words_of_a_key(footer: Footer, batches: list[
         for key in keys:
             found = {
                 member
-                for members, at in index.stretches(key)
+                for members, at in index.ranges(key)
                 for member, word in zip(members, words_of(raw[size + at : size + at + 8 * len(members)]), strict=True)
                 if bloom.may_hold(word, key)
             }

@@ -375,7 +375,7 @@ def test_sighup_during_recovery_does_not_end_the_service(url: str, name: str, di
         assert deedbox.stop() == 0
 
 
-def test_only_the_writer_thread_touches_what_changes_in_the_shelf(
+def test_only_the_writer_thread_touches_what_changes_in_the_archive_log(
     url: str, name: str, publisher: WirePublisher, directory: Path
 ) -> None:
     """The loop read it while its thread wrote it."""
@@ -391,7 +391,7 @@ def test_only_the_writer_thread_touches_what_changes_in_the_shelf(
         "--set",
         "roll.age_s=0.3",
     )
-    with Deedbox(directory, *arguments, altered="shelf_of_one_thread") as deedbox:
+    with Deedbox(directory, *arguments, altered="archive_log_of_one_thread") as deedbox:
         deedbox.wait_for("consuming")
         for count in range(1, 4):
             publish(publisher, name, [b"x"] * 10)

@@ -18,7 +18,7 @@ from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.writing import orphans
 from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
-from consumer.archive.writing.recent_events import Recent
+from consumer.archive.writing.recent_events import RecentEvents
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import Deduplicator
@@ -56,13 +56,13 @@ class Life:
 
     def __init__(self, directory: Path, queue: Queue) -> None:
         disk, place = Disk(), Layout(directory)
-        lock = disk.take(naming.lock_path(directory, "one"))
+        lock = disk.acquire(naming.lock_path(directory, "one"))
         assert lock is not None
         ledger = Ledger(disk, directory, "one")
         list(orphans.recover_own(disk, place, ledger, "one"))
         ledger.update(running=True)
         self.archive_log = ArchiveLog(disk, ArchiveLogSettings("one", place, RollPolicy(events_max=30), WINDOW), ledger)
-        recent = Recent(disk, directory, "one", self.archive_log.own, self.archive_log.keep_begins)
+        recent = RecentEvents(disk, directory, "one", self.archive_log.own, self.archive_log.keep_begins)
         self.deduplicator = Deduplicator(describe, recent)
         self.queue, self._disk, self._lock = queue, disk, lock
         self.unacked: list[Delivery] = []

@@ -75,7 +75,7 @@ def cancel_that_hangs() -> None:
     Session.consume = consume_then_hang  # type: ignore[method-assign]
 
 
-def shelf_of_one_thread() -> None:
+def archive_log_of_one_thread() -> None:
     """Once a archive_log has a writer thread, the process ends if another thread touches what changes in it."""
     owned: set[int] = set()
     begin, get = Appender.__init__, ArchiveLog.__getattribute__
@@ -98,7 +98,7 @@ ALTERATIONS: dict[str, Callable[[], None]] = {
     "defect": defect,
     "slow_recovery": slow_recovery,
     "cancel_that_hangs": cancel_that_hangs,
-    "shelf_of_one_thread": shelf_of_one_thread,
+    "archive_log_of_one_thread": archive_log_of_one_thread,
 }
 
 if __name__ == "__main__":

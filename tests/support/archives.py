@@ -5,12 +5,12 @@ from pathlib import Path
 
 from codec.event import Event
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
+from consumer.archive.reading.reader import ArchiveFile, StoredBatch, open_archive
 
 
-def batches(path: Path) -> Iterator[Batch]:
+def batches(path: Path) -> Iterator[StoredBatch]:
     with open_archive(path) as archive:
-        yield from (part for part in archive.parts() if isinstance(part, Batch))
+        yield from (part for part in archive.parts() if isinstance(part, StoredBatch))
 
 
 def events(directory: Path) -> list[Event]:
@@ -29,7 +29,9 @@ def count(directory: Path) -> int:
     for path in find_archives([directory]):
         try:
             with ArchiveFile(path) as archive:
-                total += sum(part.header.events for part in archive.parts(frames=False) if isinstance(part, Batch))
+                total += sum(
+                    part.header.events for part in archive.parts(frames=False) if isinstance(part, StoredBatch)
+                )
         except FileNotFoundError:
             continue  # sealed between listing and opening: it is counted next time
     return total

@@ -85,9 +85,9 @@ class ShadowDisk(Disk):
         super().replace_with(path, write)
         self._contents[path.stat().st_ino] = path.read_bytes()
 
-    def supplant(self, path, fresh, aside):
-        self._step("supplant")
-        super().supplant(path, fresh, aside)
+    def replace_keeping(self, path, fresh, aside):
+        self._step("replace_keeping")
+        super().replace_keeping(path, fresh, aside)
 
     def remove(self, path):
         self._step("remove")

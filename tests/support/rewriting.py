@@ -9,7 +9,7 @@ from codec import archive as container
 from codec import kvp
 from codec.event import Event
 from codec.parts import checksum_of
-from consumer.archive.reading.reader import ArchiveFile, Batch, Seal
+from consumer.archive.reading.reader import ArchiveFile, Seal, StoredBatch
 from consumer.archive.writing.writer import Index
 from consumer.disk.durable import Disk
 
@@ -18,7 +18,7 @@ def rewrite(path: Path, sizes: list[int]) -> None:
     """Divide the events of an archive without gaps into batches of these sizes, again and again."""
     with ArchiveFile(path) as archive:
         parts = list(archive.parts())
-        batches = [part for part in parts if isinstance(part, Batch)]
+        batches = [part for part in parts if isinstance(part, StoredBatch)]
         head, id = archive.head_raw, str(archive.id)
     seal = parts[-1]
     assert isinstance(seal, Seal)
@@ -32,7 +32,7 @@ def rewrite(path: Path, sizes: list[int]) -> None:
     fresh = path.with_name(path.name + ".repacking")
     fresh.write_bytes(raw + index.encode_end(len(head), removed=seal.footer.removed))
     aside = path.with_name(path.name + ".old")
-    Disk().supplant(path, fresh, aside)
+    Disk().replace_keeping(path, fresh, aside)
     aside.unlink()
 
 

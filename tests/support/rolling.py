@@ -73,7 +73,7 @@ def main() -> None:
     for number in count():
         place = directory / str(number)
         one = archive_log(place, Unsynced())
-        assert one.disk.take(naming.lock_path(place, one.settings.instance)) is not None  # as a service does
+        assert one.disk.acquire(naming.lock_path(place, one.settings.instance)) is not None  # as a service does
         for serial in range(archives):
             append(one, serial)
             one.roll("test")

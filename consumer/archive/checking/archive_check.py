@@ -12,7 +12,7 @@ from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.counted import counted
-from consumer.archive.reading.reader import ArchiveReader, Batch, Seal, events_or_none
+from consumer.archive.reading.reader import ArchiveReader, Seal, StoredBatch, events_or_none
 from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
 
 
@@ -20,7 +20,7 @@ from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
 class _Parts:
     """What the archive consists of. `gaps`: each with the number of batches before it."""
 
-    batches: list[Batch] = field(default_factory=list)
+    batches: list[StoredBatch] = field(default_factory=list)
     gaps: list[tuple[int, Gap]] = field(default_factory=list)
     seal: Seal | None = None
 
@@ -46,9 +46,9 @@ def _read_parts(verdict: Verdict, archive: ArchiveReader) -> _Parts:
     """Read the archive once, and check the events of each batch."""
     found = _Parts()
     for part in archive.parts():
-        if isinstance(part, Batch):
+        if isinstance(part, StoredBatch):
             _check_batch(verdict, part)
-            found.batches.append(Batch(part.offset, part.header))
+            found.batches.append(StoredBatch(part.offset, part.header))
         elif isinstance(part, Seal):
             found.seal = part
         elif not (archive.live and part.harmless):  # the last bytes of a live archive are being written
@@ -56,7 +56,7 @@ def _read_parts(verdict: Verdict, archive: ArchiveReader) -> _Parts:
     return found
 
 
-def _check_batch(verdict: Verdict, batch: Batch) -> None:
+def _check_batch(verdict: Verdict, batch: StoredBatch) -> None:
     header = batch.header
     try:
         events = batch.events()
@@ -86,7 +86,7 @@ def _check_gaps(verdict: Verdict, found: _Parts) -> None:
         verdict.fault(gap.offset, f"{gap}{count}")
 
 
-def _check_seal(verdict: Verdict, batches: Sequence[Batch], seal: Seal) -> None:
+def _check_seal(verdict: Verdict, batches: Sequence[StoredBatch], seal: Seal) -> None:
     footer = seal.footer
     verdict.lost += sum(gap.events or 0 for gap in footer.gaps)
     for gap in footer.gaps:
@@ -115,7 +115,7 @@ def _check_end(verdict: Verdict, archive: ArchiveReader, seal: Seal | None) -> N
 
 
 def _check_tombstones(
-    verdict: Verdict, archive: ArchiveReader, batches: Sequence[Batch], tombstones: Tombstones
+    verdict: Verdict, archive: ArchiveReader, batches: Sequence[StoredBatch], tombstones: Tombstones
 ) -> None:
     """Count the deleted events that are still in the archive. A tombstone of an event that cannot be read is a fault."""
     unread = set(tombstones.events)

@@ -15,7 +15,7 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.survey import survey, with_indexed
 from consumer.archive.rewriting.repair import judge_sealed, losses_of, repair_sealed
-from consumer.archive.writing.orphans import left_behind, note_sealed
+from consumer.archive.writing.orphans import known_from_ledger, note_sealed
 from consumer.archive.writing.recovery import Finding, recover
 from consumer.disk.durable import Disk, held, is_held
 
@@ -155,7 +155,7 @@ def _repair(disk: Disk, path: Path) -> Finding:
         if not free:
             return Finding(path, "held", reason="its owner lives")
         ledger = Ledger(disk, path.parent, archive.instance)
-        finding = recover(disk, Layout(path.parent), path, left_behind(path, ledger))
+        finding = recover(disk, Layout(path.parent), path, known_from_ledger(path, ledger))
         if sealed := finding.sealed:
             note_sealed(ledger, sealed)
         return finding

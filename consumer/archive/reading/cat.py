@@ -13,7 +13,7 @@ from codec.gap import Gap
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault, batch_fault
-from consumer.archive.reading.reader import ArchiveReader, Batch, open_archive
+from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 
 Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed
@@ -82,7 +82,7 @@ def _cat(
     for part in archive.parts():
         if printing.left == 0:
             break
-        if isinstance(part, Batch):
+        if isinstance(part, StoredBatch):
             try:
                 printing.print(archive, part, tombstones)
             except CodecError as error:
@@ -104,7 +104,7 @@ class _Printing:
     duplicates: Duplicates
     left: int | None = None
 
-    def print(self, archive: ArchiveReader, batch: Batch, tombstones: Tombstones) -> None:
+    def print(self, archive: ArchiveReader, batch: StoredBatch, tombstones: Tombstones) -> None:
         """Print the events of a batch. Raises CodecError."""
         chosen = self.chosen
         whole = self.format == "kvp" and chosen is None and self.left is None and not tombstones.within(batch.header)
@@ -125,7 +125,7 @@ class _Printing:
         self.left -= len(lines)
         self.out.writelines(lines)
 
-    def _hides(self, batch: Batch) -> bool:
+    def _hides(self, batch: StoredBatch) -> bool:
         """Whether an event of the batch is not to be printed because of its mark, or the absence of one. Raises CodecError."""
         mode = self.duplicates.mode
         return mode == "only" or (mode == "hide" and any(_MARK in piece for piece in batch.records()))

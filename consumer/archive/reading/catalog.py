@@ -29,7 +29,7 @@ from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.listing import find_again, find_archives, id_of
 from consumer.archive.reading.fault import ReadFault
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, open_archive
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, StoredBatch, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
 
@@ -85,7 +85,7 @@ class ArchiveMatch:
     path: Path
     id: str
     size: int
-    batches: list[Batch]
+    batches: list[StoredBatch]
     tombstones: Tombstones
     faults: list[ReadFault] = field(default_factory=list)
     bytes_read: int = 0
@@ -93,26 +93,26 @@ class ArchiveMatch:
     events: int = 0
 
 
-def entries(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[ArchiveMatch]:
+def entries(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = False) -> Iterator[ArchiveMatch]:
     """The archives below the paths, in order of instance and sequence. What cannot be opened is an entry with a fault.
 
     Of several copies of one archive the one with the most events is taken, and an event is deleted if it is deleted in one of
     them. Different archives of one name are all taken.
-    `proven`: read each footer whole and believe it only if its checksum holds; for those who must not miss anything.
+    `verify_filters`: read each footer whole and believe it only if its checksum holds; for those who must not miss anything.
     """
-    for copies in copies_of(paths, wanted, proven):
+    for copies in copies_of(paths, wanted, verify_filters):
         best = max(copies, key=lambda entry: entry.events)  # the first of the best: sealed names come before open ones
         deleted = [entry.tombstones for entry in copies]
         yield replace(best, tombstones=Tombstones.union(deleted)) if len(copies) > 1 else best
 
 
-def copies_of(paths: Sequence[Path], wanted: Wanted, proven: bool = False) -> Iterator[list[ArchiveMatch]]:
+def copies_of(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = False) -> Iterator[list[ArchiveMatch]]:
     """The same with all copies of each archive, at least one."""
     for name, places in _by_name(find_archives(paths)):
         if wanted.archive is not None and name not in (wanted.archive, *places):
             continue
         found: dict[object, list[ArchiveMatch]] = {}
-        for entry in _look_up_all(places, paths, wanted, proven):
+        for entry in _look_up_all(places, paths, wanted, verify_filters):
             found.setdefault(entry.identity or entry.faults[0], []).append(entry)
         yield from found.values()
 
@@ -133,12 +133,14 @@ def _id_by_head(path: Path) -> naming.ArchiveId | None:
         return None  # the look-up says why
 
 
-def _look_up_all(places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, proven: bool) -> Iterator[ArchiveMatch]:
+def _look_up_all(
+    places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, verify_filters: bool
+) -> Iterator[ArchiveMatch]:
     """An entry for each path that can be opened; for one that is gone, those of the paths where its archive may be now."""
     waiting, seen = list(places), set(places)
     for path in waiting:
         try:
-            yield look_at(path, wanted, proven)
+            yield look_at(path, wanted, verify_filters)
         except FileNotFoundError as error:
             fresh = [other for other in find_again(path, roots) if other not in seen]
             waiting += fresh
@@ -158,40 +160,42 @@ def _unread(path: Path, error: Exception) -> ArchiveMatch:
     return ArchiveMatch(path, path.name, 0, [], Tombstones(), [ReadFault.of(path, error)])
 
 
-def look_up(path: Path, wanted: Wanted, proven: bool = False) -> ArchiveMatch:
+def look_up(path: Path, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
     """What one archive may hold. Raises OSError, and DeedboxError for tombstones that cannot be read."""
     with open_archive(path) as archive:
-        return match_of(archive, wanted, Tombstones.of(archive), proven)
+        return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
 
 
-def look_at(path: Path, wanted: Wanted, proven: bool = False) -> ArchiveMatch:
+def look_at(path: Path, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
     """The same of the file at this path only, also if it is an open archive that was sealed since."""
     with ArchiveFile(path) as archive:
-        return match_of(archive, wanted, Tombstones.of(archive), proven)
+        return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
 
 
-def match_of(archive: ArchiveReader, wanted: Wanted, tombstones: Tombstones, proven: bool = False) -> ArchiveMatch:
+def match_of(
+    archive: ArchiveReader, wanted: Wanted, tombstones: Tombstones, verify_filters: bool = False
+) -> ArchiveMatch:
     """What an archive may hold that is open already, and that need not be a file. `tombstones`: its deleted events. Raises OSError."""
     name = str(archive.id or archive.path.name)
     entry = ArchiveMatch(archive.path, name, archive.size, [], tombstones, identity=archive.identity)
-    _take(entry, archive, wanted, proven)
+    _take(entry, archive, wanted, verify_filters)
     entry.bytes_read = archive.bytes_read
     return entry
 
 
-def all_batches(archive: ArchiveReader) -> list[Batch]:
+def all_batches(archive: ArchiveReader) -> list[StoredBatch]:
     """Every batch that can be found, without its frame."""
     entry = ArchiveMatch(archive.path, "", archive.size, [], Tombstones())
-    _take(entry, archive, Wanted(), proven=False)
+    _take(entry, archive, Wanted(), verify_filters=False)
     return entry.batches
 
 
-def _take(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, proven: bool) -> None:
+def _take(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
     """Batches by the footer if there is one, else from header to header."""
     try:
         if naming.parse_open(archive.path):
             raise Corrupt("an open archive has no footer")
-        _take_indexed(entry, archive, wanted, proven)
+        _take_indexed(entry, archive, wanted, verify_filters)
     except CodecError:
         entry.batches = []
         _take_walked(entry, archive, wanted)
@@ -201,7 +205,7 @@ def _take_walked(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted) ->
     if archive.size == 0 and not archive.live:
         entry.faults.append(ReadFault(archive.path, 0, "empty file"))
     for part in archive.parts(frames=False):
-        if isinstance(part, Batch):
+        if isinstance(part, StoredBatch):
             entry.events += part.header.events
             if wanted.spans(part.header):
                 entry.batches.append(part)
@@ -209,9 +213,9 @@ def _take_walked(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted) ->
             entry.faults.append(ReadFault(archive.path, part.offset, str(part)))
 
 
-def _take_indexed(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, proven: bool) -> None:
+def _take_indexed(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
     """Batches by the footer. Raises CodecError."""
-    index, words_at = _read_index(archive, proven)
+    index, words_at = _read_index(archive, verify_filters)
     numbers = {number for number, header in enumerate(index.headers) if wanted.spans(header)}
     for keys in _any_of(index, wanted):
         if numbers:
@@ -220,12 +224,12 @@ def _take_indexed(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, p
     at = len(archive.head_raw)
     for number, header in enumerate(index.headers):
         if number in numbers:
-            entry.batches.append(Batch(at, header))
+            entry.batches.append(StoredBatch(at, header))
         at += container.BATCH_HEADER_BYTES + header.compressed
     entry.events = sum(header.events for header in index.headers)
 
 
-def _read_index(archive: ArchiveReader, proven: bool) -> tuple[FooterIndex, int]:
+def _read_index(archive: ArchiveReader, verify_filters: bool) -> tuple[FooterIndex, int]:
     """The index of the footer, and where its filter words begin. Raises CodecError."""
     if archive.size < SEEK_END_BYTES:
         raise Truncated("too short for a seek table")
@@ -233,7 +237,7 @@ def _read_index(archive: ArchiveReader, proven: bool) -> tuple[FooterIndex, int]
     start = end - footer_bytes(archive.read(end - FOOTER_END_BYTES, FOOTER_END_BYTES))
     if not len(archive.head_raw) <= start < end:
         raise Corrupt("no footer before the seek table")
-    if proven:
+    if verify_filters:
         decode_footer(archive.read(start, end - start))
     size = index_bytes(archive.read(start, INDEX_START_BYTES))
     index = decode_index(archive.read(start, size))
@@ -269,6 +273,6 @@ def _types(index: FooterIndex, wanted: Wanted) -> list[str] | None:
 
 
 def _holding(archive: ArchiveReader, index: FooterIndex, words_at: int, key: int) -> Iterator[int]:
-    for members, at in index.stretches(key):
+    for members, at in index.ranges(key):
         words = words_of(archive.read(words_at + at, 8 * len(members)))
         yield from (number for number, word in zip(members, words, strict=True) if may_hold(word, key))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from consumer.archive.reading.found import Batch
+    from consumer.archive.reading.found import StoredBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,6 @@ class ReadFault:
         return self.reason if self.offset is None else f"at {self.offset}: {self.reason}"
 
 
-def batch_fault(path: Path, batch: "Batch", error: Exception) -> ReadFault:
+def batch_fault(path: Path, batch: "StoredBatch", error: Exception) -> ReadFault:
     """The fault of a batch whose events cannot be read."""
     return ReadFault(path, batch.offset, f"batch {batch.header.number}: {error}")

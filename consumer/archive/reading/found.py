@@ -14,7 +14,7 @@ from codec.gap import Gap
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class StoredBatch:
     """A batch whose header is whole. `frame`: its bytes in pieces, for as long as the archive is open; None without them."""
 
     offset: int
@@ -52,4 +52,4 @@ class Seal:
     rows: list[IndexRow]
 
 
-Part = Batch | Gap | Seal
+Part = StoredBatch | Gap | Seal

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codec.gap import Gap, GapKind
-from consumer.archive.reading.reader import Batch
+from consumer.archive.reading.reader import StoredBatch
 from consumer.archive.reading.survey import Survey
 
 
@@ -37,8 +37,8 @@ def _in_the_middle(found: Survey) -> tuple[list[Gap], Sequence[Gap]]:
     lost: list[Gap] = []
     gaps: list[Gap] = []
     end = 0
-    parts: list[Batch | Gap] = [*found.gaps, *found.batches]
-    for part in sorted(parts, key=lambda part: (part.offset, isinstance(part, Batch))):
+    parts: list[StoredBatch | Gap] = [*found.gaps, *found.batches]
+    for part in sorted(parts, key=lambda part: (part.offset, isinstance(part, StoredBatch))):
         if isinstance(part, Gap):
             gaps.append(part)
             continue

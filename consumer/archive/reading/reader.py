@@ -20,14 +20,14 @@ from consumer.archive import naming
 from consumer.archive.counted import counted
 from consumer.archive.listing import find_again
 from consumer.archive.reading.file_range import FileRange, is_zeros
-from consumer.archive.reading.found import Batch, Part, Seal
+from consumer.archive.reading.found import Part, Seal, StoredBatch
 from consumer.archive.reading.source import FileSource, Source
 
 _SEARCH_BYTES = 1 << 20
 _WHOLE_FRAME_MAX = 8 << 20  # a larger frame is read in pieces, as often as it is needed
 
 
-__all__ = ["ArchiveFile", "ArchiveReader", "Batch", "Part", "Seal", "events_or_none", "open_archive"]
+__all__ = ["ArchiveFile", "ArchiveReader", "Part", "Seal", "StoredBatch", "events_or_none", "open_archive"]
 
 
 def _missing(after: int, header: BatchHeader) -> str:
@@ -131,7 +131,7 @@ class ArchiveReader:
             at = gap.size
         while at < self.size:
             part = self.part(at, frames)
-            if isinstance(part, Batch):
+            if isinstance(part, StoredBatch):
                 if link is not None and part.header.previous != link:
                     yield Gap(at, 0, GapKind.MISSING, _missing(after, part.header))
                 link, after = part.header.check, part.header.first_event + part.header.events
@@ -139,7 +139,7 @@ class ArchiveReader:
             if isinstance(part, Seal):
                 return
             at += part.size
-            link = link if isinstance(part, Batch) else None
+            link = link if isinstance(part, StoredBatch) else None
 
     def part(self, at: int, frames: bool = True) -> Part:
         """What stands at this place, which is the end of another part."""
@@ -152,15 +152,15 @@ class ArchiveReader:
         except CodecError as error:
             return self._gap(at, error, at + 1)
 
-    def _batch(self, at: int, header: BatchHeader, frames: bool) -> Batch:
+    def _batch(self, at: int, header: BatchHeader, frames: bool) -> StoredBatch:
         start = at + container.BATCH_HEADER_BYTES
         if start + header.compressed > self.size:
             raise Truncated(f"frame of {header.compressed} bytes, {self.size - start} left")
         if not frames:
-            return Batch(at, header)
+            return StoredBatch(at, header)
         frame = self._frame(start, header.compressed)
         container.check_frame(frame, header)
-        return Batch(at, header, frame)
+        return StoredBatch(at, header, frame)
 
     def _frame(self, at: int, size: int) -> Iterable[bytes]:
         return (self.read(at, size),) if size <= _WHOLE_FRAME_MAX else FileRange(self.read, at, size)
@@ -176,7 +176,7 @@ class ArchiveReader:
             raise Corrupt(f"seek table of {after} bytes that does not fit the frames, one of {expected} expected")
         return Seal(at, footer, rows)
 
-    def with_frame(self, batch: Batch) -> Batch:
+    def with_frame(self, batch: StoredBatch) -> StoredBatch:
         """The batch with its frame, if it was read without."""
         return replace(batch, frame=self._frame(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed))
 
@@ -241,7 +241,7 @@ class ArchiveFile(ArchiveReader):
         self._file.refresh()
 
 
-def events_or_none(archive: ArchiveReader, batch: Batch) -> list[Event]:
+def events_or_none(archive: ArchiveReader, batch: StoredBatch) -> list[Event]:
     """The events of a batch that was read without its frame; none if it cannot be read."""
     try:
         return archive.with_frame(batch).events()

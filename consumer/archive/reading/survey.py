@@ -13,7 +13,7 @@ from codec.footer import Footer, IndexRow, decode_footer
 from codec.gap import Gap, GapKind
 from codec.parts import PREFIX, PartKind, part_kind, part_size
 from consumer.archive import naming
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, Seal
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Seal, StoredBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Survey:
     size: int
     id: naming.ArchiveId | None
     head_raw: bytes
-    batches: list[Batch]
+    batches: list[StoredBatch]
     gaps: list[Gap]
     seal: Seal | None
     file: tuple[int, int]
@@ -67,7 +67,7 @@ class Survey:
 
 def survey(path: Path, committed: int | None = None) -> Survey:
     """Read a file to its end, or as if it ended after `committed` bytes, of which the disk has said that it has them."""
-    batches: list[Batch] = []
+    batches: list[StoredBatch] = []
     gaps: list[Gap] = []
     seal = None
     with ArchiveFile(path) as archive:
@@ -88,7 +88,7 @@ def survey(path: Path, committed: int | None = None) -> Survey:
             elif isinstance(part, Gap):
                 gaps.append(part)
             else:
-                batches.append(Batch(part.offset, part.header))
+                batches.append(StoredBatch(part.offset, part.header))
         end = (seal.footer, seal.rows) if seal else _end_of(archive, gaps[-1].offset) if gaps else None
         footer, rows = end or (None, [])
         counted = max((row.header.first_event + row.header.events for row in rows), default=None)
@@ -109,7 +109,7 @@ def with_indexed(found: Survey) -> Survey:
     restored = []
     with ArchiveFile(found.path) as archive:
         for row in found.rows:
-            batch = Batch(at, row.header)
+            batch = StoredBatch(at, row.header)
             if at not in known and _is_whole(archive, batch):
                 restored.append(batch)
             at += batch.size
@@ -122,14 +122,14 @@ def with_indexed(found: Survey) -> Survey:
     return replace(found, batches=batches, gaps=gaps)
 
 
-def _is_whole(archive: ArchiveReader, batch: Batch) -> bool:
+def _is_whole(archive: ArchiveReader, batch: StoredBatch) -> bool:
     try:
         return bool(archive.with_frame(batch).events())
     except CodecError:
         return False
 
 
-def _is_within(batch: Batch, gap: Gap) -> bool:
+def _is_within(batch: StoredBatch, gap: Gap) -> bool:
     return gap.offset <= batch.offset and batch.offset + batch.size <= gap.offset + gap.size
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from consumer.archive import naming
 from consumer.archive.listing import find_archives, id_of
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, events_or_none, open_archive
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, StoredBatch, events_or_none, open_archive
 from consumer.archive.reading.tombstones import SUFFIX, Tombstones, is_removed
-from consumer.archive.rewriting.rewrite import IS_LINK, Busy, Change, Unfit, remove_leftovers, rewrite
+from consumer.archive.rewriting.rewrite import IS_LINK, BeingRewritten, Change, NotRewritable, remove_leftovers, rewrite
 from consumer.disk.durable import Disk, held
 
 IN_USE = "another process deletes from it or compacts it: try again when that has ended"
@@ -65,7 +65,7 @@ def _waiting(archive: ArchiveReader, tombstones: Tombstones) -> int:
     if not tombstones.events:
         return 0
     batches = [
-        part for part in archive.parts(frames=False) if isinstance(part, Batch) and tombstones.within(part.header)
+        part for part in archive.parts(frames=False) if isinstance(part, StoredBatch) and tombstones.within(part.header)
     ]
     return sum(
         number in tombstones.events and not is_removed(event)
@@ -80,9 +80,9 @@ def _compact(disk: Disk, path: Path, level: int) -> Compaction:
         waiting = _waiting(archive, tombstones)
     try:
         saved = rewrite(disk, path, Change(tombstones, 0, level))
-    except Busy as error:
+    except BeingRewritten as error:
         return Compaction(path, "busy", waiting, reason=str(error))
-    except Unfit as error:
+    except NotRewritable as error:
         return Compaction(path, "damaged", waiting, reason=str(error))
     except OSError as error:
         return Compaction(path, "failed", waiting, reason=f"{error.strerror or error}; it is as it was")

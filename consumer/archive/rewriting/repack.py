@@ -13,9 +13,9 @@ from codec.gap import Gap
 from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.reader import ArchiveReader, Batch, Seal, open_archive
+from consumer.archive.reading.reader import ArchiveReader, Seal, StoredBatch, open_archive
 from consumer.archive.reading.tombstones import Tombstones
-from consumer.archive.rewriting.rewrite import IS_LINK, Change, Unfit, grouped, remove_leftovers, rewrite
+from consumer.archive.rewriting.rewrite import IS_LINK, Change, NotRewritable, grouped, remove_leftovers, rewrite
 from consumer.disk.durable import Disk
 
 FRAME_RAW = 1000 * RECORD_BYTES  # larger frames are hardly smaller, and one event of them costs more to read
@@ -43,7 +43,7 @@ def repack(disk: Disk, paths: Sequence[Path]) -> Iterator[Repacked]:
                     yield Repacked(path, "refused", reason=IS_LINK)
                 elif pays(path):
                     yield Repacked(path, "repacked", _repack(disk, path))
-            except Unfit as error:
+            except NotRewritable as error:
                 yield Repacked(path, "unfit", reason=str(error))
             except OSError as error:
                 yield Repacked(path, "unreadable", reason=error.strerror or str(error))
@@ -51,7 +51,7 @@ def repack(disk: Disk, paths: Sequence[Path]) -> Iterator[Repacked]:
 
 def _repack(disk: Disk, path: Path) -> int:
     if disk.free_bytes(path.parent) < path.stat().st_size + FREE_BYTES_MIN:
-        raise Unfit(f"less than {FREE_BYTES_MIN >> 20} MiB would be free: free space")
+        raise NotRewritable(f"less than {FREE_BYTES_MIN >> 20} MiB would be free: free space")
     return rewrite(disk, path, Change(Tombstones(), FRAME_RAW, LEVEL, TUNED_FOR_RECORDS))
 
 
@@ -66,12 +66,12 @@ def pays(path: Path) -> bool:
     return 2 * merged <= len(batches) or not filters
 
 
-def _whole(archive: ArchiveReader) -> tuple[list[Batch], Seal | None]:
+def _whole(archive: ArchiveReader) -> tuple[list[StoredBatch], Seal | None]:
     """The batches of an archive that has lost nothing, and its seal; otherwise no seal."""
-    batches: list[Batch] = []
+    batches: list[StoredBatch] = []
     events = 0
     for part in archive.parts(frames=False):
-        if isinstance(part, Gap) or (isinstance(part, Batch) and part.header.first_event != events):
+        if isinstance(part, Gap) or (isinstance(part, StoredBatch) and part.header.first_event != events):
             return batches, None
         if isinstance(part, Seal):
             return batches, None if part.footer.gaps else part

@@ -58,7 +58,7 @@ def _rebuild(disk: Disk, path: Path, found: Survey) -> list[Gap]:
     named = _named(found)
     lost = losses_of(found)
     rebuild(disk, found, fresh, lost, _original(found, named, lost))
-    disk.supplant(path, fresh, free_name(path.with_name(path.name + naming.DAMAGED_SUFFIX)))
+    disk.replace_keeping(path, fresh, free_name(path.with_name(path.name + naming.DAMAGED_SUFFIX)))
     return lost
 
 

@@ -17,7 +17,7 @@ from codec import archive as container
 from codec.gap import Gap, GapKind
 from codec.parts import checksum_of
 from consumer.archive.reading.batches import Slot, encode_batches
-from consumer.archive.reading.reader import ArchiveFile, Batch, Part, Seal
+from consumer.archive.reading.reader import ArchiveFile, Part, Seal, StoredBatch
 from consumer.archive.reading.tombstones import Tombstones, is_removed, removed
 from consumer.archive.writing.recovery import digest
 from consumer.archive.writing.writer import Index
@@ -27,11 +27,11 @@ IS_LINK = "is a symbolic link, and would become a file of its own: name the file
 _FRESH, _OLD = ".compacting", ".uncompacted"
 
 
-class Unfit(Exception):
+class NotRewritable(Exception):
     """An archive that must not be rewritten, or cannot be now. The text is the reason."""
 
 
-class Busy(Unfit):
+class BeingRewritten(NotRewritable):
     """Another process rewrites the archive."""
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ class Change:
     tuning: Mapping[int, int] | None = None
 
 
-def grouped(batches: Sequence[Batch], frame_raw: int) -> Iterator[list[Batch]]:
+def grouped(batches: Sequence[StoredBatch], frame_raw: int) -> Iterator[list[StoredBatch]]:
     """Batches that become one, in order. Between two of a group no event is missing."""
-    group: list[Batch] = []
+    group: list[StoredBatch] = []
     raw = 0
     for batch in batches:
         before = group[-1].header if group else None
@@ -65,40 +65,40 @@ def grouped(batches: Sequence[Batch], frame_raw: int) -> Iterator[list[Batch]]:
 
 
 def rewrite(disk: Disk, path: Path, change: Change) -> int:
-    """Rewrite an archive durably; gives how many bytes that saved. Raises Unfit and OSError, and then the archive is as it was."""
+    """Rewrite an archive durably; gives how many bytes that saved. Raises NotRewritable and OSError, and then the archive is as it was."""
     if path.is_symlink():
-        raise Unfit(IS_LINK)
+        raise NotRewritable(IS_LINK)
     with _fresh_file(disk, path) as (fd, fresh), ArchiveFile(path) as archive:
         parts = [_without_frame(part) for part in archive.parts()]  # every frame is compared with its checksum
         if reason := damage(parts):
-            raise Unfit(reason)
+            raise NotRewritable(reason)
         seal = parts[-1]
         assert isinstance(seal, Seal), "see damage"
-        _write(disk, fd, archive, [part for part in parts if isinstance(part, Batch)], seal, change)
+        _write(disk, fd, archive, [part for part in parts if isinstance(part, StoredBatch)], seal, change)
         disk.sync(fd)
         disk.make_read_only(fd)
         _prove_own(disk, fd, fresh)
         before, after = path.stat().st_size, fresh.stat().st_size
         aside = path.with_name(path.name + _OLD)
-        disk.supplant(path, fresh, aside)
+        disk.replace_keeping(path, fresh, aside)
         disk.remove(aside)
     return before - after
 
 
 @contextmanager
 def _fresh_file(disk: Disk, path: Path) -> Iterator[tuple[int, Path]]:
-    """A new file beside the archive, locked. Raises Unfit if another process has it."""
+    """A new file beside the archive, locked. Raises NotRewritable if another process has it."""
     remove_leftovers(disk, path)
     fresh = path.with_name(path.name + _FRESH)
     try:
         fd = disk.create(fresh)
     except FileExistsError:
-        raise Busy from None
+        raise BeingRewritten from None
     try:
         yield fd, fresh
     finally:
         try:
-            with suppress(Unfit):  # also after the archive was replaced: then the new file has its name
+            with suppress(NotRewritable):  # also after the archive was replaced: then the new file has its name
                 _prove_own(disk, fd, fresh)
                 disk.remove(fresh)
         finally:
@@ -106,7 +106,7 @@ def _fresh_file(disk: Disk, path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _prove_own(disk: Disk, fd: int, fresh: Path) -> None:
-    """Prove that the new file still has its name. Raises Unfit: between its creation and its lock another process takes it for a leftover.
+    """Prove that the new file still has its name. Raises NotRewritable: between its creation and its lock another process takes it for a leftover.
 
     The file of that name may then be one that is half written, and must not replace an archive.
     """
@@ -115,7 +115,7 @@ def _prove_own(disk: Disk, fd: int, fresh: Path) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ESTALE):
             raise
-        raise Busy from error
+        raise BeingRewritten from error
 
 
 def remove_leftovers(disk: Disk, path: Path) -> None:
@@ -136,16 +136,18 @@ def damage(parts: Sequence[Part]) -> str:
     end = parts[-1] if parts else None
     if not isinstance(end, Seal) or any(isinstance(part, Gap) and part.size for part in parts):
         return "repair it first"
-    if [row.header for row in end.rows] != [part.header for part in parts if isinstance(part, Batch)]:
+    if [row.header for row in end.rows] != [part.header for part in parts if isinstance(part, StoredBatch)]:
         return "its footer names other batches: repair it first"
     return ""
 
 
 def _without_frame(part: Part) -> Part:
-    return Batch(part.offset, part.header) if isinstance(part, Batch) else part
+    return StoredBatch(part.offset, part.header) if isinstance(part, StoredBatch) else part
 
 
-def _write(disk: Disk, fd: int, archive: ArchiveFile, batches: Sequence[Batch], seal: Seal, change: Change) -> None:
+def _write(
+    disk: Disk, fd: int, archive: ArchiveFile, batches: Sequence[StoredBatch], seal: Seal, change: Change
+) -> None:
     """All of the archive, with the chain of its new batches."""
     index = Index(checksum_of(archive.head_raw))
     disk.append(fd, archive.head_raw)
@@ -153,13 +155,15 @@ def _write(disk: Disk, fd: int, archive: ArchiveFile, batches: Sequence[Batch], 
     for group in grouped(batches, change.frame_raw) if change.frame_raw else ([batch] for batch in batches):
         gone += _write_group(disk, fd, archive, group, index, change)
     if index.events != seal.footer.events:
-        raise Unfit(f"it holds {index.events} events, and its footer counts {seal.footer.events}: repair it first")
+        raise NotRewritable(
+            f"it holds {index.events} events, and its footer counts {seal.footer.events}: repair it first"
+        )
     before = seal.footer.rewritten_from or digest(archive.path)
     disk.append(fd, index.encode_end(len(archive.head_raw), seal.footer.gaps, before, gone))
 
 
 def _write_group(
-    disk: Disk, fd: int, archive: ArchiveFile, group: Sequence[Batch], index: Index, change: Change
+    disk: Disk, fd: int, archive: ArchiveFile, group: Sequence[StoredBatch], index: Index, change: Change
 ) -> int:
     """Batches as one, or one as it is; gives how many removed events there are."""
     header = group[0].header

@@ -27,7 +27,7 @@ class Appender:
 
     def __init__(self, archive_log: ArchiveLog) -> None:
         self.snapshot = archive_log.snapshot()  # as of the last step; replaced as a whole by the writer thread
-        self._shelf = archive_log
+        self._archive_log = archive_log
         self._thread = StepThread("writer")
 
     async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt:
@@ -35,24 +35,24 @@ class Appender:
 
         Raises StorageFault; then nothing of it counts as written.
         """
-        return await self.run(lambda: self._shelf.append(make_events()))
+        return await self.run(lambda: self._archive_log.append(make_events()))
 
     async def roll_if_due(self) -> None:
         """Seal the open archive if it is full or old enough."""
         await self.run(self._roll_if_due)
 
     def _roll_if_due(self) -> None:
-        if reason := self._shelf.due():
-            self._shelf.roll(reason)
+        if reason := self._archive_log.due():
+            self._archive_log.roll(reason)
 
     async def roll(self, reason: str) -> None:
         """Seal the open archive."""
-        await self.run(lambda: self._shelf.roll(reason))
+        await self.run(lambda: self._archive_log.roll(reason))
 
     async def run_timer(self) -> None:
         """Roll by age and by clock, with or without traffic, until cancelled."""
         while True:
-            settings, clock, wall = self._shelf.settings, self._shelf.clock, self._shelf.wall
+            settings, clock, wall = self._archive_log.settings, self._archive_log.clock, self._archive_log.wall
             fill = self.snapshot.fill
             wait_s = next_look_s(settings.policy, fill, clock(), wall()) if fill else None
             await asyncio.sleep(min(wait_s or LOOK_S_MAX, LOOK_S_MAX))
@@ -62,7 +62,7 @@ class Appender:
 
     async def probe(self, size: int = 0) -> None:
         """Prove that the disk takes this number of bytes, and at least a small write. Raises StorageFault."""
-        await self.run(lambda: self._shelf.probe(size))
+        await self.run(lambda: self._archive_log.probe(size))
 
     async def close(self) -> None:
         """Seal what is open and end the thread."""
@@ -84,4 +84,4 @@ class Appender:
         try:
             return step()
         finally:
-            self.snapshot = self._shelf.snapshot()
+            self.snapshot = self._archive_log.snapshot()

@@ -21,7 +21,7 @@ from consumer.archive.listing import find_again
 from consumer.archive.naming import OPEN_SUFFIX, ArchiveId
 from consumer.archive.watermark import publish_watermark, watermark_path
 from consumer.archive.writing import orphans, recovery
-from consumer.archive.writing.recent_events import Own
+from consumer.archive.writing.recent_events import OwnArchives
 from consumer.archive.writing.rolling import Fill, RollPolicy, roll_reason
 from consumer.archive.writing.unsettled import EventPlace
 from consumer.archive.writing.writer import ArchiveWriter, Receipt, Sealed, storage_fault
@@ -45,7 +45,7 @@ class ArchiveLogSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class ArchiveLogSnapshot:
     """The open archive and its fill, if there is one, and why the last one was sealed."""
 
     archive: ArchiveId | None
@@ -174,7 +174,7 @@ class ArchiveLog:
 
     def adopt(self, path: Path) -> None:
         """An archive of an earlier life that could not be mended at the start: it is tried again."""
-        self._abandoned.append(orphans.left_behind(path, self.ledger))
+        self._abandoned.append(orphans.known_from_ledger(path, self.ledger))
 
     def due(self) -> str | None:
         """Why the open archive should be sealed now, if it should."""
@@ -182,10 +182,14 @@ class ArchiveLog:
             return None
         return roll_reason(self.settings.policy, self.writer.fill, self.clock(), self.wall())
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> ArchiveLogSnapshot:
         """What another thread may know."""
         writer = self.writer
-        return Snapshot(writer.id, writer.fill, self.last_roll) if writer else Snapshot(None, None, self.last_roll)
+        return (
+            ArchiveLogSnapshot(writer.id, writer.fill, self.last_roll)
+            if writer
+            else ArchiveLogSnapshot(None, None, self.last_roll)
+        )
 
     def roll(self, reason: str) -> None:
         """Seal the open archive, if there is one. A failure is logged, and the archive recovered later: its batches
@@ -214,11 +218,11 @@ class ArchiveLog:
             reason=reason,
         )
 
-    def own(self) -> Own:
+    def own(self) -> OwnArchives:
         """What of our own open archives can be trusted."""
         committed = (self.writer.path, self.writer.fill.events) if self.writer else None
         begins = (*self.ledger.state.begins, self._next_place())
-        return Own(committed, frozenset(abandoned.path for abandoned in self._abandoned), begins)
+        return OwnArchives(committed, frozenset(abandoned.path for abandoned in self._abandoned), begins)
 
     def _next_place(self) -> EventPlace:
         """Where the next event may go, at the earliest; all that were archived are before it."""

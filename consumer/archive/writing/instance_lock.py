@@ -141,7 +141,7 @@ async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
     path = naming.lock_path(directory, instance)
     deadline = time.monotonic() + LOCK_S_MAX
     try:
-        while (fd := disk.take(path, "running")) is None:
+        while (fd := disk.acquire(path, "running")) is None:
             if purpose_of(path) == orphans.RECOVERING:  # of large archives, which takes as long as it takes
                 deadline = time.monotonic() + LOCK_S_MAX
                 log.emit(log_events.RECOVERY_AWAITED, path=str(path))

@@ -27,13 +27,13 @@ def recover_own(disk: Disk, layout: Layout, ledger: Ledger, instance: str) -> It
     if paths:
         _note(ledger.update)  # the sequences that the directory shows: an empty archive takes its own along
     for path in paths:
-        finding = recover(disk, layout, path, left_behind(path, ledger))
+        finding = recover(disk, layout, path, known_from_ledger(path, ledger))
         if finding.sealed is not None:
             _note(partial(note_sealed, ledger, finding.sealed))
         yield finding
 
 
-def left_behind(path: Path, ledger: Ledger) -> Abandoned:
+def known_from_ledger(path: Path, ledger: Ledger) -> Abandoned:
     """What the ledger knows of an open archive."""
     archive = naming.parse_open(path)
     return Abandoned(path, events=ledger.state.committed_events(archive.sequence) if archive else 0)

@@ -1,4 +1,4 @@
-"""Recent: the archived events that the broker may deliver again, read back from the archives.
+"""RecentEvents: the archived events that the broker may deliver again, read back from the archives.
 
 A message comes again when it was archived and its acknowledgement did not reach the broker. Only the newest events of a generation
 can be in that state (`unsettled` says which). What is read is bounded, so that a start and a reconnect cost the same after a year: in
@@ -32,7 +32,7 @@ Archived = tuple[str, Event]  # the text form of a position, and the event there
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnArchives:
     """What our archive_log says of the archives that it writes.
 
     `committed`: path of the open archive, and how many events of it are durable. `waiting`: archives that wait for recovery, and are not to be trusted.
@@ -61,7 +61,7 @@ class _Seen:
     pending: bool = False
 
 
-class Recent:
+class RecentEvents:
     """The recent events of a directory.
 
     `keep`: keep the places at which our generations began, for later lives. `after`: events of our own archives up to this sequence are
@@ -69,7 +69,7 @@ class Recent:
     """
 
     def __init__(
-        self, disk: Disk, directory: Path, instance: str, own: Callable[[], Own],
+        self, disk: Disk, directory: Path, instance: str, own: Callable[[], OwnArchives],
         keep: Callable[[tuple[EventPlace, ...]], None], after: int = 0, wall: Callable[[], float] = time.time,
     ) -> None:  # fmt: skip
         self._disk, self._directory, self._instance = disk, directory, instance
@@ -135,7 +135,7 @@ class Recent:
             return Plan(), after
         pending = self._is_alive(name)
         planned = plan(paths, state.begins if state else (), self._durable, after, events_max)
-        upto = max(after, planned.stretches[0].end) if planned.stretches else after
+        upto = max(after, planned.ranges[0].end) if planned.ranges else after
         self._seen[name] = _Seen(found.files, upto, pending)
         return planned, after
 
@@ -159,7 +159,7 @@ def _events(planned: Plan, after: EventPlace) -> Iterator[Archived]:
 
     By their numbers, and not where the plan has found them: an archive may have been repacked since.
     """
-    for stretch in reversed(planned.stretches):
+    for stretch in reversed(planned.ranges):
         try:
             with open_archive(stretch.path) as archive:
                 for number, event in _between(

@@ -61,7 +61,7 @@ def recover(disk: Disk, layout: Layout, path: Path, given_up: Abandoned | None =
     except OSError as error:
         return Finding(path, "deferred", reason=str(error))
     try:
-        if not disk.lock(fd):
+        if not disk.try_lock(fd):
             return Finding(path, "held", reason="somebody holds its lock")
         found = os.fstat(fd)
         surveyed = survey(path, _known_bytes(found, given_up))

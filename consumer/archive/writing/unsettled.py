@@ -16,7 +16,7 @@ from pathlib import Path
 from consumer import log
 from consumer.archive import log_events, naming
 from consumer.archive.reading.catalog import all_batches
-from consumer.archive.reading.reader import Batch, open_archive
+from consumer.archive.reading.reader import StoredBatch, open_archive
 
 AGE_US = 30 * 60 * 1_000_000  # RabbitMQ closes a channel on which an acknowledgement is missing for this long
 # The largest prefetch of AMQP, and what was delivered before the window was widened to it.
@@ -36,7 +36,7 @@ class EventRange:
 
     path: Path
     sequence: int
-    batches: list[Batch]
+    batches: list[StoredBatch]
 
     @property
     def end(self) -> EventPlace:
@@ -48,7 +48,7 @@ class EventRange:
 class Plan:
     """What is to be read, newest first; and the begins that still separate generations whose events may come again."""
 
-    stretches: list[EventRange] = field(default_factory=list)
+    ranges: list[EventRange] = field(default_factory=list)
     events: int = 0
     begins: tuple[EventPlace, ...] = ()
 
@@ -86,9 +86,9 @@ class _LastArchive:
     def __init__(self, durable: Callable[[Path], int | None]) -> None:
         self._durable = durable
         self._path: Path | None = None
-        self._found: tuple[list[Batch], int] = [], 0
+        self._found: tuple[list[StoredBatch], int] = [], 0
 
-    def of(self, path: Path) -> tuple[list[Batch], int] | None:
+    def of(self, path: Path) -> tuple[list[StoredBatch], int] | None:
         """The durable batches and the window that the archive was written with; None if it cannot be read."""
         if path != self._path:
             try:
@@ -126,11 +126,11 @@ class _Generation:
             taken += (count := sum(self._count(batch, sequence) for batch in recent))
             found.events += count
             if recent:
-                found.stretches.append(EventRange(self.paths[sequence], sequence, recent))
+                found.ranges.append(EventRange(self.paths[sequence], sequence, recent))
             if batches and (taken >= window or len(recent) < len(batches)):
                 return
 
-    def _newest(self, batches: list[Batch], sequence: int, events: int) -> list[Batch]:
+    def _newest(self, batches: list[StoredBatch], sequence: int, events: int) -> list[StoredBatch]:
         """The last batches that hold this number of events, in order."""
         at = len(batches)
         while at and events > 0:
@@ -146,18 +146,18 @@ class _Generation:
                 return max(self.last_us - read[0][0].header.first_arrived_us, 0)
         return 0
 
-    def _batches(self, sequence: int) -> tuple[list[Batch], int] | None:
+    def _batches(self, sequence: int) -> tuple[list[StoredBatch], int] | None:
         read = self.batches_of.of(self.paths[sequence])
         return read and ([batch for batch in read[0] if self._count(batch, sequence) > 0], read[1])
 
-    def _count(self, batch: Batch, sequence: int) -> int:
+    def _count(self, batch: StoredBatch, sequence: int) -> int:
         """How many events of a batch belong to the generation: not all of a batch that was made of several when it was repacked."""
         first = self.begin[1] if sequence == self.begin[0] else 0
         end = self.upper[1] if sequence == self.upper[0] else END_OF_ARCHIVE
         return min(end_of(batch), end) - max(batch.header.first_event, first)
 
 
-def _batches(path: Path, durable: int | None) -> tuple[list[Batch], int]:
+def _batches(path: Path, durable: int | None) -> tuple[list[StoredBatch], int]:
     """The batches with the first `durable` events of an archive, without their frames; and the window that it was written with."""
     if durable == 0:
         return [], 0
@@ -168,6 +168,6 @@ def _batches(path: Path, durable: int | None) -> tuple[list[Batch], int]:
         return [one for one in found if durable is None or end_of(one) <= durable], archive.head.window
 
 
-def end_of(batch: Batch) -> int:
+def end_of(batch: StoredBatch) -> int:
     """The number after that of its last event."""
     return batch.header.first_event + batch.header.events

@@ -17,7 +17,7 @@ from tests.support.disk import ShadowDisk
 @pytest.fixture
 def alive(tmp_path: Path):
     """The instance `one` lives: it holds its lock."""
-    fd = Disk().take(naming.lock_path(tmp_path, "one"))
+    fd = Disk().acquire(naming.lock_path(tmp_path, "one"))
     assert fd is not None
     yield tmp_path
     Disk().close(fd)

@@ -53,7 +53,7 @@ def test_replace_leaves_nothing_else_behind(tmp_path: Path) -> None:
 def test_supplant_keeps_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     (tmp_path / "fresh").write_text("new")
-    Disk().supplant(tmp_path / "a", tmp_path / "fresh", tmp_path / "aside")
+    Disk().replace_keeping(tmp_path / "a", tmp_path / "fresh", tmp_path / "aside")
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "new", "aside": "old"}
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_locked_is_not_left_in_the_way(tmp_path: Path, mon
         Disk().create(tmp_path / "a")
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(OSError, match="No locks available"):
-        Disk().take(tmp_path / "lock")
+        Disk().acquire(tmp_path / "lock")
 
 
 def test_our_own_read_only_file_can_be_opened_to_be_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def foreign(tmp_path: Path) -> Path:
 
 ENTRANCES = {
     "open": lambda path: Disk().open(path),
-    "take": lambda path: Disk().take(path),
+    "acquire": lambda path: Disk().acquire(path),
     "create": lambda path: Disk().create(path),
     "overwrite": lambda path: Disk().overwrite(path, b"ours"),
     "sync_path": lambda path: Disk().sync_path(path),

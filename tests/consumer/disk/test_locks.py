@@ -28,7 +28,7 @@ def test_a_reader_that_asks_does_not_postpone_recovery(tmp_path: Path) -> None:
     fd = disk.open(tmp_path / "a")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(locks, "_attempt", flock)
-        assert disk.lock(fd)
+        assert disk.try_lock(fd)
     assert asked.is_set()
     assert is_held(tmp_path / "a")
     for one in (fd, reader):
@@ -44,7 +44,7 @@ def test_a_shared_lock_that_stays_is_not_waited_for_without_end(
     monkeypatch.setattr(locks, "SHARED_S_MAX", 0.05)
     disk = Disk()
     fd = disk.open(tmp_path / "a")
-    assert not disk.lock(fd)
+    assert not disk.try_lock(fd)
     for one in (fd, reader):
         disk.close(one)
 
@@ -53,6 +53,6 @@ def test_a_live_owner_is_recognized_without_waiting(tmp_path: Path, monkeypatch:
     disk = Disk()
     owner, other = disk.create(tmp_path / "a"), disk.open(tmp_path / "a")
     monkeypatch.setattr(locks.threading.Event, "wait", lambda *_: pytest.fail("waited"))
-    assert not disk.lock(other)
+    assert not disk.try_lock(other)
     for one in (owner, other):
         disk.close(one)

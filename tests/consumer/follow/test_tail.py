@@ -8,7 +8,7 @@ import pytest
 
 from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.reader import ArchiveFile, Batch
+from consumer.archive.reading.reader import ArchiveFile, StoredBatch
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.writing.recovery import recover
@@ -394,8 +394,8 @@ def test_the_newest_of_a_type_are_found_by_the_index(
         one.append([rare])
     one.roll("test")
     read = []
-    decoded = Batch.events
-    monkeypatch.setattr(Batch, "events", lambda batch: [read.append(batch), decoded(batch)][1])
+    decoded = StoredBatch.events
+    monkeypatch.setattr(StoredBatch, "events", lambda batch: [read.append(batch), decoded(batch)][1])
     other = Tail([tmp_path], make_query(types=["rare"]))
     assert ids(other.newest(10)) == ["id-5"]
     assert len(read) < 5

@@ -6,7 +6,7 @@ import pytest
 
 from codec.archive import BatchHeader
 from codec.event import Event
-from consumer.archive.reading.reader import Batch
+from consumer.archive.reading.reader import StoredBatch
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.query import merge
 from consumer.query.batches import Job
@@ -32,7 +32,7 @@ class Batches:
                 made = [(first + at, self.event(random)) for at in range(count)]
                 times = [one.time_us for _, one in made]
                 header = BatchHeader(number, count, count, 1, 1, first, min(times), max(times), 0, 0, 0, 0, 0)
-                self.jobs.append(Job(Path(), rank, Batch(0, header), Tombstones(), Query()))
+                self.jobs.append(Job(Path(), rank, StoredBatch(0, header), Tombstones(), Query()))
                 self.events[rank, first] = [pair for pair in made if random.random() < 0.9]
                 first += count
         self.jobs.sort(key=self.edge)
@@ -99,7 +99,7 @@ def test_what_fits_is_not_read_again() -> None:
 def test_events_of_one_time_are_given_out_before_everything_is_read() -> None:
     """Times in whole seconds: all batches begin at the same one, and nothing came out before all of them were read."""
     header = BatchHeader(0, 1, 1, 1, 1, 0, 5, 5, 0, 0, 0, 0, 0)
-    job = Job(Path(), 0, Batch(0, header), Tombstones(), Query())
+    job = Job(Path(), 0, StoredBatch(0, header), Tombstones(), Query())
     merged = Merge(False, lambda _: iter(()))
     merged.add(job, [(0, event(1)._replace(time_us=5))])
     assert len(list(merged.until((5, 0, 1)))) == 1

@@ -228,7 +228,7 @@ def test_a_damaged_filter_is_found_out_by_those_who_must_not_miss(directory: Pat
     first.write_bytes(raw)
     query = make_query(ids=["id-2"])
     assert list(Search([first], query)) == []
-    assert len(list(Search([first], query, proven=True))) == 1
+    assert len(list(Search([first], query, verify_filters=True))) == 1
 
 
 def row_of(seal: Seal, number: int) -> bytes:

@@ -10,7 +10,7 @@ from consumer.archive.checking.archive_check import check_archive
 from consumer.archive.checking.verify import verify_archive
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, look_up, match_of
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Batch, Seal
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Seal, StoredBatch
 from consumer.archive.reading.source import FileSource
 from consumer.archive.reading.tombstones import Tombstones
 from tests.support.archive_logs import archive_log, some
@@ -52,7 +52,7 @@ def ranges(path: Path, raw: bytes | None = None) -> Ranges:
 
 
 def events(archive: ArchiveReader) -> list[Event]:
-    return [event for part in archive.parts() if isinstance(part, Batch) for event in part.events()]
+    return [event for part in archive.parts() if isinstance(part, StoredBatch) for event in part.events()]
 
 
 def test_a_source_that_is_no_file_gives_the_same_parts(path: Path) -> None:
@@ -84,7 +84,7 @@ def test_verify_checks_a_source_as_it_checks_a_file(path: Path) -> None:
 def test_damage_in_a_source_is_reported_with_its_offset(path: Path) -> None:
     raw = bytearray(path.read_bytes())
     with ArchiveFile(path) as file:
-        second = [part for part in file.parts() if isinstance(part, Batch)][1]
+        second = [part for part in file.parts() if isinstance(part, StoredBatch)][1]
     raw[second.offset + 100] ^= 1
     with ArchiveReader(ranges(path, bytes(raw))) as archive:
         verdict = check_archive(archive, Tombstones())

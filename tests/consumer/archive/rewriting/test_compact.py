@@ -203,9 +203,9 @@ class Failing(Disk):
         self._step()
         super().make_read_only(fd)
 
-    def supplant(self, path: Path, fresh: Path, aside: Path) -> None:
+    def replace_keeping(self, path: Path, fresh: Path, aside: Path) -> None:
         self._step()
-        super().supplant(path, fresh, aside)
+        super().replace_keeping(path, fresh, aside)
 
     def remove(self, path: Path) -> None:
         self._step()

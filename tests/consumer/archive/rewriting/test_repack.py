@@ -9,7 +9,7 @@ from consumer.archive.checking.verify import verify
 from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, look_up
-from consumer.archive.reading.reader import ArchiveFile, Batch, open_archive
+from consumer.archive.reading.reader import ArchiveFile, StoredBatch, open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import pays, repack
@@ -126,7 +126,7 @@ def test_a_reader_with_the_old_file_open_goes_on(directory: Path) -> None:
         first = next(parts)
         repacked(directory)
         rest = [first, *parts]
-    assert [found for part in rest if isinstance(part, Batch) for found in part.events()] == some(0, 40)
+    assert [found for part in rest if isinstance(part, StoredBatch) for found in part.events()] == some(0, 40)
 
 
 def test_a_search_that_was_planned_before_finds_the_archive_again(directory: Path) -> None:
@@ -162,7 +162,7 @@ def test_an_archive_that_has_lost_something_stays_as_it_is(directory: Path, plac
 def _places(path: Path) -> dict[str, int]:
     """Where the header and the frame of a batch in the middle begin."""
     with open_archive(path) as archive:
-        batch = [part for part in archive.parts(frames=False) if isinstance(part, Batch)][20]
+        batch = [part for part in archive.parts(frames=False) if isinstance(part, StoredBatch)][20]
     return {"header": batch.offset, "frame": batch.offset + container.BATCH_HEADER_BYTES}
 
 

@@ -187,7 +187,7 @@ async def test_a_claim_waits_as_long_as_another_instance_recovers_our_archives(
     monkeypatch.setattr(instance_locks, "LOCK_S_MAX", 0.3)
     monkeypatch.setattr(instance_locks.log, "emit", lambda event, **_: said.append(event.name))
     disk = Disk()
-    lock = disk.take(naming.lock_path(tmp_path, "one"), RECOVERING)
+    lock = disk.acquire(naming.lock_path(tmp_path, "one"), RECOVERING)
     assert lock is not None
     waiting = asyncio.create_task(take(tmp_path))
     async with asyncio.timeout(30):
@@ -196,7 +196,7 @@ async def test_a_claim_waits_as_long_as_another_instance_recovers_our_archives(
     assert not waiting.done()
     disk.close(lock)
     (await waiting).release()
-    held = disk.take(naming.lock_path(tmp_path, "one"), "running")
+    held = disk.acquire(naming.lock_path(tmp_path, "one"), "running")
     assert held is not None
     with pytest.raises(Fatal, match="belongs to another process"):
         await take(tmp_path)

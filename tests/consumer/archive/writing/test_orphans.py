@@ -34,7 +34,7 @@ def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(t
         one.append(some(0, 1))
         assert one.writer is not None
         one.writer.abandon()
-    lock = Disk().take(naming.lock_path(tmp_path, "alive"))
+    lock = Disk().acquire(naming.lock_path(tmp_path, "alive"))
     findings = list(orphans.recover_others(Disk(), Layout(tmp_path), own="me"))
     assert [finding.path.name for finding in findings] == ["dead-00000001.kvp.zst.open"]
     previous = Ledger(Disk(), tmp_path, "dead").state.previous

@@ -13,19 +13,19 @@ from consumer.archive.watermark import watermark_path
 from consumer.archive.writing import orphans, unsettled
 from consumer.archive.writing import recent_events as recents
 from consumer.archive.writing.archive_log import ArchiveLog
-from consumer.archive.writing.recent_events import IDLE_S, INSTANCES_MAX, Own, Recent
+from consumer.archive.writing.recent_events import IDLE_S, INSTANCES_MAX, OwnArchives, RecentEvents
 from consumer.archive.writing.unsettled import AGE_US
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support.archive_logs import archive_log, some
 from tests.support.disk import ShadowDisk, fail_on
 
-NOTHING = Own(None, frozenset())
+NOTHING = OwnArchives(None, frozenset())
 
 
-def recent(directory: Path, disk: Disk | None = None, own: ArchiveLog | None = None, after: int = 0) -> Recent:
+def recent(directory: Path, disk: Disk | None = None, own: ArchiveLog | None = None, after: int = 0) -> RecentEvents:
     own_state, keep = (own.own, own.keep_begins) if own else (lambda: NOTHING, lambda _begins: None)
-    return Recent(disk or Disk(), directory, "me", own_state, keep, after)
+    return RecentEvents(disk or Disk(), directory, "me", own_state, keep, after)
 
 
 def crashed(directory: Path, instance: str, first: int, count: int, step: int = 10, **policy: float) -> ArchiveLog:
@@ -47,7 +47,7 @@ def die(one: ArchiveLog) -> None:
 @pytest.fixture
 def lock(tmp_path: Path) -> Iterator[int]:
     """`other` is alive."""
-    fd = Disk().take(naming.lock_path(tmp_path, "other"))
+    fd = Disk().acquire(naming.lock_path(tmp_path, "other"))
     assert fd is not None
     yield fd
     try:
@@ -130,7 +130,7 @@ def test_a_clock_that_is_set_while_a_generation_consumes_hides_nothing_of_its_wi
 def test_an_instance_that_was_idle_for_long_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Opened(monkeypatch)
     crashed(tmp_path, "a", 0, 10).roll("stop")
-    late = Recent(
+    late = RecentEvents(
         Disk(),
         tmp_path,
         "me",
@@ -189,7 +189,7 @@ def test_events_after_our_last_commit_are_not_known(tmp_path: Path) -> None:
     one = crashed(tmp_path, "me", 0, 10)
     before = one.own()
     one.append(some(10, 10))
-    assert events(Recent(Disk(), tmp_path, "me", lambda: before, lambda _begins: None).window()) == some(0, 10)
+    assert events(RecentEvents(Disk(), tmp_path, "me", lambda: before, lambda _begins: None).window()) == some(0, 10)
 
 
 def test_an_open_archive_of_a_dead_instance_is_synced_before_it_is_trusted(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_an_archive_that_is_repacked_between_plan_and_reading_is_read_all_the_sa
 
     def plan_and_repack(*arguments: object, **bounds: object) -> unsettled.Plan:
         found = unsettled.plan(*arguments, **bounds)  # type: ignore[arg-type]
-        if found.stretches:
+        if found.ranges:
             assert [done.outcome for done in repack(Disk(), [tmp_path])] == ["repacked"]
         return found
 
