@@ -55,7 +55,7 @@ def part_kind(raw: bytes) -> int | None:
 def _prefix(raw: bytes) -> tuple[int, int, int]:
     """Kind, version and number of bytes after the size field. Raises CodecError."""
     if len(raw) < PREFIX.size:
-        raise Truncated(f"{len(raw)} bytes found, at least the {PREFIX.size} bytes of a prefix expected")
+        raise Truncated(f"prefix of a part: {len(raw)} of {PREFIX.size} bytes found")
     magic, size, name, kind, version, _reserved = PREFIX.unpack_from(raw)
     if magic != SKIPPABLE or name != b"DEED":
         raise Corrupt(f"{raw[:12].hex(' ')} found, the prefix of a Deedbox part expected")
