@@ -1,7 +1,7 @@
-"""Bytes and values: what an AMQP delivery, a KVP record and an archive mean. No I/O of any kind happens in here.
+"""Encode and decode bytes: AMQP headers, KVP records, archives and the file formats of other systems. No I/O.
 
-`Event` is the value; `amqp`, `kvp` and `archive` are the three layers of bytes around it (FORMAT.md); `jsonl` shows it.
-`shoebox`, `theia` and `cloudinit` are the bytes of others.
+`Event` is the value. `amqp`, `kvp` and `archive` are the three layers of bytes around it (see FORMAT.md). `jsonl` encodes it as
+a line of JSON. `foreign` holds the formats of other systems.
 """
 
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated, UnsupportedVersion

@@ -1,9 +1,8 @@
-"""AMQP 0-9-1 content headers and field tables, both ways.
+"""Encode and decode AMQP 0-9-1 content headers and field tables.
 
-Role: give names to the bytes of a content header without changing them. Invariant: `encode(decode(raw)) == raw` for
-every header in canonical form, and the raw bytes stay the truth for all others.
-Sources: AMQP 0-9-1 section 4.2.5 and 4.2.6; the field types are those that RabbitMQ reads and writes
-("AMQP 0-9-1 Errata", section 3), which are not those of the specification.
+Invariant: `encode_header(decode_header(raw)) == raw` for every header in canonical form. For all other headers only the raw bytes
+are exact. Sources: AMQP 0-9-1 sections 4.2.5 and 4.2.6. The field types are those that RabbitMQ reads and writes ("AMQP 0-9-1
+Errata", section 3), which differ from the specification.
 """
 
 import struct
@@ -13,7 +12,7 @@ from typing import NamedTuple
 
 from codec.errors import Corrupt, TooLarge, Truncated
 
-TABLE_DEPTH_MAX = 100  # RabbitMQ has no limit of its own; Python's stack has
+TABLE_DEPTH_MAX = 100  # RabbitMQ has no limit, but Python's call stack has one
 SHORT_MAX = 255
 
 # (name, wire type, flag bit) in wire order: s short string, F table, B octet, T timestamp.
@@ -24,11 +23,11 @@ PROPERTIES = (
     ("timestamp", "T", 0x0040), ("type", "s", 0x0020), ("user_id", "s", 0x0010),
     ("app_id", "s", 0x0008), ("cluster_id", "s", 0x0004),
 )  # fmt: skip
-_UNKNOWN_FLAGS = 0x0003  # bit 1 is not used, bit 0 says that another word of flags follows
+_UNKNOWN_FLAGS = 0x0003  # bit 1 is unused; bit 0 means that another word of flags follows
 
 
 class Field(NamedTuple):
-    """A typed value of a field table: `kind` is the letter on the wire."""
+    """A typed value of a field table. `kind`: the letter of the type on the wire."""
 
     kind: str
     value: object
@@ -41,7 +40,7 @@ class Decimal(NamedTuple):
     mantissa: int
 
 
-Table = tuple[tuple[str, Field], ...]  # pairs and not a dict: order and repeated names are part of the bytes
+Table = tuple[tuple[str, Field], ...]  # pairs and not a dict, to keep the order and repeated names
 
 _FIXED = {kind: struct.Struct(">" + form) for kind, form in {
     "t": "?", "b": "b", "B": "B", "s": "h", "u": "H", "I": "i", "i": "I", "l": "q", "f": "f", "d": "d", "T": "Q",
@@ -51,7 +50,7 @@ _DECIMAL = struct.Struct(">BI")
 
 
 def decode_text(raw: bytes) -> str:
-    """Text of a string on the wire; what is not UTF-8 survives as lone surrogates (PEP 383)."""
+    """The text of a string on the wire. Bytes that are not UTF-8 become lone surrogates (PEP 383)."""
     try:
         return raw.decode()
     except UnicodeDecodeError:
@@ -59,7 +58,7 @@ def decode_text(raw: bytes) -> str:
 
 
 def encode_text(value: str) -> bytes:
-    """The inverse of `decode_text`. Surrogates that no wire byte can give are encoded as they stand (WTF-8)."""
+    """The inverse of `decode_text`. If PEP 383 cannot encode the text, its surrogates are encoded as they are (WTF-8)."""
     try:
         return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
@@ -67,7 +66,7 @@ def encode_text(value: str) -> bytes:
 
 
 class _Reader:
-    """A position in bytes that never leaves them. `shallow`: tables and arrays inside of a table are left as bytes."""
+    """Reads bytes from left to right, never past their end. `shallow`: tables and arrays within a table stay bytes."""
 
     def __init__(self, raw: bytes, shallow: bool = False) -> None:
         self.raw, self.at, self.shallow = raw, 0, shallow
@@ -75,7 +74,7 @@ class _Reader:
     def take(self, size: int) -> bytes:
         end = self.at + size
         if end > len(self.raw):
-            raise Truncated(f"{size} bytes expected, {len(self.raw) - self.at} left", self.at)
+            raise Truncated(f"{len(self.raw) - self.at} bytes left, {size} expected", self.at)
         piece, self.at = self.raw[self.at : end], end
         return piece
 
@@ -90,7 +89,7 @@ class _Reader:
         if at < len(raw) and (end := at + 1 + raw[at]) <= len(raw):
             self.at = end
             return decode_text(raw[at + 1 : end])
-        return decode_text(self.take(self.octet()))  # cut short: say where
+        return decode_text(self.take(self.octet()))  # cut short: `take` raises an error with the offset
 
     def long(self) -> bytes:
         return self.take(int.from_bytes(self.take(4), "big"))
@@ -117,7 +116,9 @@ def _read_array(reader: _Reader, depth: int) -> tuple[Field, ...]:
 
 def _read_field(reader: _Reader, depth: int) -> Field:
     if depth > TABLE_DEPTH_MAX:
-        raise TooLarge(f"tables nested more than {TABLE_DEPTH_MAX} deep", reader.at)
+        raise TooLarge(
+            f"tables nested more than {TABLE_DEPTH_MAX} levels deep, at most {TABLE_DEPTH_MAX} allowed", reader.at
+        )
     kind = chr(reader.octet())
     if kind in _FIXED:
         return Field(kind, reader.fixed(_FIXED[kind])[0])
@@ -125,7 +126,7 @@ def _read_field(reader: _Reader, depth: int) -> Field:
         return Field(kind, reader.long())
     if kind in _READERS:
         return Field(kind, _READERS[kind](reader, depth + 1))
-    raise Corrupt(f"field type {kind!r} is not one of RabbitMQ's", reader.at - 1)
+    raise Corrupt(f"field type {kind!r} found, one of RabbitMQ's types expected", reader.at - 1)
 
 
 _READERS: dict[str, Callable[[_Reader, int], object]] = {
@@ -139,7 +140,7 @@ _READERS: dict[str, Callable[[_Reader, int], object]] = {
 
 
 def decode_table(raw: bytes) -> Table:
-    """A field table with its length in front. Raises CodecError."""
+    """A field table from bytes that begin with its length. Raises CodecError."""
     reader = _Reader(raw)
     table = _read_table(reader, 0)
     _expect_end(reader)
@@ -148,11 +149,11 @@ def decode_table(raw: bytes) -> Table:
 
 def _expect_end(reader: _Reader) -> None:
     if reader.at != len(reader.raw):
-        raise Corrupt(f"{len(reader.raw) - reader.at} bytes after the end", reader.at)
+        raise Corrupt(f"{len(reader.raw) - reader.at} bytes found after the end", reader.at)
 
 
 def encode_table(table: Table) -> bytes:
-    """The inverse of `decode_table`. Raises CodecError for names and values that the wire cannot hold."""
+    """The inverse of `decode_table`. Raises CodecError if AMQP cannot hold a name or a value."""
     body = b"".join(_encode_short(name) + _encode_field(field) for name, field in table)
     return _U32.pack(len(body)) + body
 
@@ -160,7 +161,7 @@ def encode_table(table: Table) -> bytes:
 def _encode_short(value: str) -> bytes:
     raw = encode_text(value)
     if len(raw) > SHORT_MAX:
-        raise TooLarge(f"short string of {len(raw)} bytes, {SHORT_MAX} at most")
+        raise TooLarge(f"short string of {len(raw)} bytes, at most {SHORT_MAX} allowed")
     return bytes((len(raw),)) + raw
 
 
@@ -182,23 +183,23 @@ def _encode_field(field: Field) -> bytes:
         case Field("V", None):
             return tag
     if field.kind not in _FIXED:
-        raise Corrupt(f"field type {field.kind!r} does not hold {type(field.value).__name__}")
+        raise Corrupt(f"field type {field.kind!r} cannot hold a value of type {type(field.value).__name__}")
     try:
         return tag + _FIXED[field.kind].pack(field.value)
     except (struct.error, OverflowError) as error:
-        raise TooLarge(f"field type {field.kind!r} does not hold {field.value!r}") from error
+        raise TooLarge(f"field type {field.kind!r} cannot hold {field.value!r}") from error
 
 
 def decode_header(raw: bytes, shallow: bool = False) -> dict[str, object]:
-    """The properties of a content header (from its flags on) by name; absent ones are absent. Raises CodecError.
+    """The properties of a content header by name, without those that it does not have. Raises CodecError.
 
-    `shallow`: tables and arrays inside of the headers stay bytes, as they are on the wire after their length, so that a header of any
-    depth can be read.
+    `raw`: the header from its property flags on. `shallow`: tables and arrays within the headers stay bytes, as on the wire after
+    their length. So a header of any depth can be decoded.
     """
     reader = _Reader(raw, shallow)
     flags = int.from_bytes(reader.take(2), "big")
     if flags & _UNKNOWN_FLAGS:
-        raise Corrupt(f"property flags {flags:#06x} hold bits that no property has")
+        raise Corrupt(f"property flags {flags:#06x} found, no flags but those of the 14 properties expected")
     found = {name: _read_property(reader, kind) for name, kind in _present(flags)}
     _expect_end(reader)
     return found
@@ -206,7 +207,7 @@ def decode_header(raw: bytes, shallow: bool = False) -> dict[str, object]:
 
 @cache
 def _present(flags: int) -> tuple[tuple[str, str], ...]:
-    """Name and wire type of the properties that the flags announce."""
+    """Name and wire type of each property that the flags announce."""
     return tuple((name, kind) for name, kind, bit in PROPERTIES if flags & bit)
 
 
@@ -219,9 +220,11 @@ def _read_property(reader: _Reader, kind: str) -> object:
 
 
 def encode_header(properties: dict[str, object]) -> bytes:
-    """The inverse of `decode_header`. Raises CodecError for unknown names and values that do not fit."""
+    """The inverse of `decode_header`. Raises CodecError for unknown names and for values that AMQP cannot hold."""
     if unknown := properties.keys() - {name for name, _, _ in PROPERTIES}:
-        raise Corrupt(f"no such property: {', '.join(sorted(unknown))}")
+        raise Corrupt(
+            f"property {', '.join(sorted(unknown))} found, one of {', '.join(name for name, _, _ in PROPERTIES)} expected"
+        )
     flags, parts = 0, []
     for name, kind, bit in PROPERTIES:
         if name in properties:
@@ -238,7 +241,7 @@ def _encode_property(kind: str, value: object) -> bytes:
             return encode_table(pairs)
         case (("B" | "T"), int(number)):
             return _encode_field(Field(kind, number))[1:]
-    raise Corrupt(f"a property of kind {kind!r} does not hold {type(value).__name__}")
+    raise Corrupt(f"a property of wire type {kind!r} cannot hold a value of type {type(value).__name__}")
 
 
 Identity = tuple[str, int | None, str]  # message id, timestamp in seconds since 1970, type
@@ -247,10 +250,9 @@ _IDENTITY_FLAGS = 0x0080 | 0x0040 | 0x0020
 
 
 def identify(raw: bytes) -> Identity:
-    """Message id, timestamp and type of a header; a header that cannot be read gives none.
+    """Message ID, timestamp and type of a header. NO_IDENTITY if the header cannot be decoded.
 
-    This runs for every message, so it steps over the other properties without decoding them, and is told by the
-    flags which ones there are.
+    This runs for every message. So it skips the other properties without decoding them; the flags tell which ones are present.
     """
     if len(raw) < 2:
         return NO_IDENTITY
@@ -276,7 +278,10 @@ def identify(raw: bytes) -> Identity:
 
 @cache
 def _steps(flags: int) -> tuple[tuple[int, int | None], ...]:
-    """(flag bit, fixed width; 0 for a short string, None for a table) of what is there up to the last one wanted."""
+    """Flag bit and width of each present property, up to the last one that `identify` needs.
+
+    The width is in bytes; 0 for a short string, None for a table.
+    """
     widths = {"s": 0, "F": None, "B": 1, "T": 8}
     last = min(bit for bit in (0x0080, 0x0040, 0x0020) if flags & bit)
     return tuple((bit, widths[kind]) for _, kind, bit in PROPERTIES if flags & bit and bit >= last)

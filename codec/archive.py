@@ -1,7 +1,7 @@
-"""Head and batches of an archive, around zstd frames of KVP records.
+"""Head and batches of an archive, as FORMAT.md defines them. A batch is a header and a zstd frame of KVP records.
 
-Role: FORMAT.md in code; `parts`, `footer` and `seektable` are the rest of it. Invariant: each batch header carries the
-checksum of the one before it, so that a batch that is missing, moved or changed shows.
+Role: `parts`, `footer` and `seektable` encode the other parts. Invariant: each batch header holds the checksum of the header
+before it, so a missing, moved or changed batch is detected.
 """
 
 import struct
@@ -30,7 +30,7 @@ HEAD_BYTES_MAX = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """The archive of the same instance that was sealed before. `events`: how many it held; 0 if that is unknown."""
+    """The archive that the same instance sealed before. `events`: its number of events; 0 if unknown."""
 
     archive: str
     sha256: str | None
@@ -39,10 +39,10 @@ class Previous:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The writer of the archive. `window`: how many events the broker may have held as unacked, at most.
+    """The head of an archive. `window`: the highest number of unacknowledged events that the broker may have held.
 
-    `predecessor`: the sequence of the newest archive of the instance that held a committed batch when this one was opened,
-    sealed or not; 0 if there was none.
+    `created_us`: microseconds since 1970. `predecessor`: sequence of the newest archive of the instance, sealed or open, that held a
+    committed batch when this archive was opened; 0 if there was none.
     """
 
     instance: str
@@ -57,9 +57,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class BatchHeader:
-    """What a batch holds. `first_event`: the number of its first event in the archive, from 0. Times: microseconds since 1970.
+    """The header of a batch. `first_event`: the number of its first event within the archive, from 0. Times: microseconds since 1970.
 
-    `check` is the checksum of the header itself, which the next header repeats as `previous`.
+    `compressed` and `raw`: size of the frame and of its records, in bytes. `check`: checksum of this header, which the next
+    header repeats as `previous`.
     """
 
     number: int
@@ -78,10 +79,10 @@ class BatchHeader:
 
 
 def encode_head(head: Head) -> bytes:
-    """The head as a skippable frame. Raises TooLarge."""
+    """The head as a part. Raises TooLarge."""
     raw = encode_part(PartKind.HEAD, orjson.dumps(head))
     if len(raw) > HEAD_BYTES_MAX:
-        raise TooLarge(f"head of {len(raw)} bytes, {HEAD_BYTES_MAX} at most")
+        raise TooLarge(f"head of {len(raw)} bytes, at most {HEAD_BYTES_MAX} allowed")
     return raw
 
 
@@ -91,7 +92,10 @@ def decode_head(raw: bytes) -> Head:
 
 
 def encode_batch_header(header: BatchHeader) -> bytes:
-    """96 bytes; `header.check` is computed, whatever it says. Raises CodecError for what `decode_batch_header` refuses."""
+    """A batch header as a part of 96 bytes. The checksum is computed, and `header.check` is ignored.
+
+    Raises CodecError for a header that `decode_batch_header` refuses.
+    """
     _check_sizes(header)
     try:
         body = _BATCH.pack(
@@ -105,33 +109,33 @@ def encode_batch_header(header: BatchHeader) -> bytes:
 
 
 def decode_batch_header(raw: bytes) -> BatchHeader:
-    """The inverse of `encode_batch_header`, with the checksum in `check`. Raises CodecError."""
+    """The inverse of `encode_batch_header`. `check` is the checksum of the part. Raises CodecError."""
     body = part_body(raw, PartKind.BATCH_HEADER)
     if len(body) != _BATCH.size:
-        raise Corrupt(f"batch header of {len(body)} bytes, {_BATCH.size} expected")
+        raise Corrupt(f"batch header with a body of {len(body)} bytes found, {_BATCH.size} expected")
     fields = _BATCH.unpack(body)
-    header = BatchHeader(*fields, checksum_of(raw))  # type: ignore[call-arg]  # mypy cannot count the fields of the star
+    header = BatchHeader(*fields, checksum_of(raw))  # type: ignore[call-arg]  # mypy cannot count the fields of `*fields`
     _check_sizes(header)
     return header
 
 
 def _check_sizes(header: BatchHeader) -> None:
     if header.raw != header.records * RECORD_BYTES:
-        raise Corrupt(f"batch header of {header.raw} bytes in {header.records} records")
+        raise Corrupt(f"{header.raw} bytes in {header.records} records found, {header.records * RECORD_BYTES} expected")
     limit = raw_max(header.events)
     if header.raw > limit:
-        raise TooLarge(f"batch of {header.events} events and {header.raw} bytes of records, {limit} at most")
-    if header.compressed > frame_bytes_max(header.raw):
-        raise TooLarge(f"frame of {header.compressed} bytes around {header.raw}")
+        raise TooLarge(f"batch of {header.events} events and {header.raw} bytes of records, at most {limit} allowed")
+    if header.compressed > (frame_max := frame_bytes_max(header.raw)):
+        raise TooLarge(f"frame of {header.compressed} bytes for {header.raw} of records, at most {frame_max} allowed")
 
 
 def raw_max(events: int) -> int:
-    """How many bytes of records a batch of that many events may hold."""
+    """The largest size of the records of a batch with this number of events, in bytes."""
     return BATCH_RAW_MAX if events == 1 else SHARED_RAW_MAX
 
 
-# Records differ in long stretches: short matches cost more than they save, and an optimal parser saves what a higher level
-# would, in a quarter of its time. For what is compressed once and kept.
+# For frames that are compressed once and kept. Equal parts of records are long, so short matches cost more than they save. An
+# optimal parser saves as much as a higher level would, in a quarter of the time.
 TUNED_FOR_RECORDS: Mapping[int, int] = {
     zstd.CompressionParameter.min_match: 6,
     zstd.CompressionParameter.strategy: zstd.Strategy.btopt,
@@ -141,7 +145,7 @@ TUNED_FOR_RECORDS: Mapping[int, int] = {
 
 
 def compress(raw: bytes, level: int, tuning: Mapping[int, int] | None = None) -> bytes:
-    """One zstd frame with content size and checksum. `tuning`: parameters of zstd that replace those of the level."""
+    """One zstd frame with content size and checksum. `tuning`: parameters of zstd that replace the parameters of the level."""
     options: dict[int, int] = {
         zstd.CompressionParameter.compression_level: level,
         zstd.CompressionParameter.checksum_flag: 1,
@@ -150,48 +154,50 @@ def compress(raw: bytes, level: int, tuning: Mapping[int, int] | None = None) ->
 
 
 def check_frame(pieces: Iterable[bytes], header: BatchHeader) -> None:
-    """Compare a frame, which comes in pieces, with the checksum in its header. Raises Corrupt."""
+    """Compare a frame, given in pieces, with the checksum in its batch header. Raises Corrupt."""
     digest = xxh3_64()
     for piece in pieces:
         digest.update(piece)
     check = digest.intdigest()
     if check != header.frame_check:
-        raise Corrupt(f"frame checksum {check:016x}, {header.frame_check:016x} expected")
+        raise Corrupt(f"frame checksum {check:016x} computed, {header.frame_check:016x} expected")
 
 
-_WHOLE_MAX = 8 << 20  # records of this size are decompressed in one step: it is faster, and they fit into memory
+_WHOLE_MAX = 8 << 20  # records up to this size are decompressed in one step, which is faster
 _PIECE_BYTES = 1024 * RECORD_BYTES
 
 
 def decompress(pieces: Iterable[bytes], header: BatchHeader) -> Iterator[bytes]:
-    """The records of a batch in pieces of whole records, from its frame in pieces. The frame must have been checked.
+    """Decompress the frame of a batch, given in pieces, into pieces of whole records. Call `check_frame` first.
 
-    Memory is bounded by a piece and zstd's window (128 MiB at most), whatever the frame holds. Raises Corrupt, for a frame of
-    another size after some of its records were given.
+    Memory holds one piece and zstd's window (at most 128 MiB). Raises Corrupt. If the frame has another size than the header
+    states, some records have been yielded before.
     """
     step = header.raw if header.raw <= _WHOLE_MAX else _PIECE_BYTES
-    left, rest = header.raw, b""
+    missing, remainder = header.raw, b""
     for raw in _decompressed(pieces, step):
-        left -= len(raw)
-        if left < 0:
+        missing -= len(raw)
+        if missing < 0:
             break
-        rest = rest + raw if rest else raw
-        whole = len(rest) - len(rest) % RECORD_BYTES
+        remainder = remainder + raw if remainder else raw
+        whole = len(remainder) - len(remainder) % RECORD_BYTES
         if whole:
-            yield rest[:whole]
-            rest = rest[whole:]
-    if left:
-        raise Corrupt(f"frame of another size than {header.raw} bytes decompressed")
+            yield remainder[:whole]
+            remainder = remainder[whole:]
+    if missing:
+        raise Corrupt(
+            f"frame decompresses to {'more' if missing < 0 else 'less'} than the {header.raw} bytes of its header"
+        )
 
 
 def _decompressed(pieces: Iterable[bytes], step: int) -> Iterator[bytes]:
-    """What a frame holds, `step` bytes at a time at most. Raises Corrupt."""
+    """The decompressed bytes of a frame, at most `step` at a time. Raises Corrupt."""
     decompressor = zstd.ZstdDecompressor()
     for piece in pieces:
         given = piece
         while given or not (decompressor.needs_input or decompressor.eof):
             if decompressor.eof:
-                raise Corrupt("bytes after the end of the zstd frame")
+                raise Corrupt("zstd: bytes found after the end of the frame")
             try:
                 raw = decompressor.decompress(given, max_length=step)
             except (zstd.ZstdError, MemoryError) as error:
@@ -200,4 +206,4 @@ def _decompressed(pieces: Iterable[bytes], step: int) -> Iterator[bytes]:
             if raw:
                 yield raw
     if not decompressor.eof or decompressor.unused_data:
-        raise Corrupt("zstd: the frame does not end where its bytes do")
+        raise Corrupt("zstd: the frame does not end at the size in its header")

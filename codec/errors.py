@@ -1,10 +1,10 @@
-"""What can be wrong with bytes. Every error says where and why; nothing else leaves this package for bad input."""
+"""Errors of decoding and encoding. Invariant: for bad input this package raises only `CodecError`, which holds the offset and the reason."""
 
 
 class CodecError(Exception):
-    """Bytes that do not mean what they should.
+    """Bytes that cannot be decoded, or a value that cannot be encoded.
 
-    ``reason`` says what was expected and found, ``offset`` is the byte offset inside the value that was being decoded.
+    `reason`: what was found and what was expected. `offset`: the byte offset within the value that was being decoded.
     """
 
     def __init__(self, reason: str, offset: int = 0) -> None:
@@ -18,12 +18,12 @@ class Truncated(CodecError):
 
 
 class Corrupt(CodecError):
-    """The bytes are there, and wrong."""
+    """The bytes are complete but invalid."""
 
 
 class UnsupportedVersion(CodecError):
-    """Written by a newer Deedbox than this one."""
+    """The bytes were written by a newer version of Deedbox."""
 
 
 class TooLarge(CodecError):
-    """A value that passes a limit of FORMAT.md."""
+    """A value exceeds a limit of FORMAT.md."""

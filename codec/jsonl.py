@@ -1,7 +1,7 @@
-"""Events as JSON lines: what `cat`, `search` and `tail` print, one object a line.
+"""Events as JSON lines, one object per line: the output of `cat`, `search` and `tail`.
 
-The lines are for reading and for other tools; the archive alone is exact. Text that is not UTF-8 stands with
-U+FFFD in it, bytes in header tables as base64, and a header that cannot be read as `header_base64`.
+The lines are for people and for other tools; only the archive is exact. In text that is not UTF-8, U+FFFD replaces the invalid
+bytes. Bytes in header tables are base64. If a header cannot be decoded, the line has `header_base64`.
 """
 
 import json
@@ -21,9 +21,10 @@ from codec.limits import PARSED_BYTES_MAX, check_event
 
 
 def encode(event: Event, position: str, show_time: Callable[[int], str] | None = None, exact: bool = False) -> bytes:
-    """One line with its line feed. `position` is `a1-00000007:41` (archive and event); times are UTC, or as `show_time` shows them.
+    """An event as one line, with its line feed.
 
-    `exact`: with the header as it is, so that `decode` gives back the same event.
+    `position`: text form of the event's position, such as `a1-00000007:41`. `show_time`: formats a time in microseconds since 1970;
+    without it, times are UTC. `exact`: adds members from which `decode` restores the same event.
     """
     show_time = show_time or _format_time
     line: dict[str, object] = {
@@ -50,11 +51,11 @@ def encode(event: Event, position: str, show_time: Callable[[int], str] | None =
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
-_format_time = lru_cache(maxsize=4096)(format_time)  # arrivals are shared by many, and often are the event's time too
+_format_time = lru_cache(maxsize=4096)(format_time)  # many events have the same arrival time
 
 
 def _texts(event: Event) -> tuple[tuple[str, object], ...]:
-    """What may hold lone surrogates, and then stands in the line with U+FFFD in it."""
+    """Name and value of each member that may hold lone surrogates, which the line shows as U+FFFD."""
     names = ("id", "type", "exchange", "routing_key", "tags")
     return tuple((name, getattr(event, name)) for name in names)
 
@@ -64,14 +65,15 @@ def _is_clean(value: object) -> bool:
 
 
 def decode(line: bytes) -> Event | None:
-    """The event of a line that `encode` wrote; None for a line of somebody else. Raises Corrupt.
+    """The event of a line that `encode` wrote; None for any other line. Raises Corrupt and TooLarge.
 
-    Without `exact` the header is put together again from what the line shows, which loses the types of its fields.
+    If the line was written without `exact`, the header is built from the members `properties` and `headers`. Then the AMQP types of
+    its fields are lost.
     """
     try:
         found = _members(line)
     except (ValueError, msgspec.MsgspecError):
-        return None  # what Python itself calls JSON, with NaN or half a surrogate, is a body all the same
+        return None  # Python's `json` may still accept it, with NaN or a lone surrogate; the caller decides
     if not isinstance(found, dict) or not found.keys() >= {"position", "arrived", "exchange", "routing_key"}:
         return None
     try:
@@ -85,13 +87,13 @@ def decode(line: bytes) -> Event | None:
             found["redelivered"] is True, check_duplicate(found.get("duplicate", "")), _tags_of(found),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise Corrupt(f"not an event: {type(error).__name__}: {error}") from error
+        raise Corrupt(f"line does not hold the members of an event: {type(error).__name__}: {error}") from error
     check_event(event)
     return event
 
 
-class _Large(msgspec.Struct):
-    """The members of a long line, unparsed. All others are passed over."""
+class _LongLine(msgspec.Struct):
+    """The members of an event in a long line, as unparsed JSON. Other members of the line are skipped."""
 
     position: msgspec.Raw = msgspec.Raw(b"")
     id: msgspec.Raw = msgspec.Raw(b"")
@@ -116,18 +118,18 @@ class _Large(msgspec.Struct):
 
 
 def _members(line: bytes) -> object:
-    """The members of a line; of a long one only those of an event, so that other JSON never becomes objects.
+    """The members of a line. Of a long line, only the members of an event are parsed, to bound the memory.
 
-    Raises ValueError for what is not JSON, and TooLarge.
+    Raises ValueError and MsgspecError if the line is not JSON, and TooLarge.
     """
     if len(line) <= PARSED_BYTES_MAX:
         return orjson.loads(line)
-    large = msgspec.json.decode(line, type=_Large)
+    unparsed = msgspec.json.decode(line, type=_LongLine)
     found: dict[str, object] = {}
-    for name in large.__struct_fields__:
-        raw = bytes(getattr(large, name))
+    for name in unparsed.__struct_fields__:
+        raw = bytes(getattr(unparsed, name))
         if len(raw) > PARSED_BYTES_MAX and not name.startswith("body"):
-            raise TooLarge(f"{name} of {len(raw)} bytes in a line, {PARSED_BYTES_MAX} at most")
+            raise TooLarge(f"member {name} of {len(raw)} bytes, at most {PARSED_BYTES_MAX} allowed")
         if raw:
             found[name] = orjson.loads(raw) if raw[:1] == b'"' or not name.startswith("body") else None
     return found
@@ -136,13 +138,13 @@ def _members(line: bytes) -> object:
 def _text_of(found: dict[str, Any], name: str) -> str:
     value = json.loads(found[f"{name}_escaped"]) if f"{name}_escaped" in found else found[name]
     if not isinstance(value, str):
-        raise TypeError(f"{name} is no text")
+        raise TypeError(f"{name} is a JSON {type(value).__name__}, text expected")
     return value
 
 
 def _time_of(found: dict[str, Any], name: str) -> int:
     time_us = parse_time(found[name])
-    format_time(time_us)  # a zone can push an instant of the first or last day out of the calendar
+    format_time(time_us)  # on the first or last day of the calendar, the conversion to UTC can leave the calendar
     return time_us
 
 
@@ -160,7 +162,7 @@ def _header_of(found: dict[str, Any]) -> bytes:
 
 
 def field_of(value: object) -> Field:
-    """A field of a header table that holds a JSON value."""
+    """The field of a header table for a JSON value."""
     match value:
         case bool():
             return Field("t", value)
@@ -178,7 +180,7 @@ def field_of(value: object) -> Field:
 
 
 def show_header(raw: bytes) -> dict[str, object]:
-    """`properties` and `headers` of a content header as JSON values; `header_base64` too if it cannot be read."""
+    """`properties` and `headers` of a content header as JSON values. If it cannot be decoded, both are empty, and `header_base64` holds it."""
     try:
         properties = decode_header(raw)
     except CodecError:

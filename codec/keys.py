@@ -1,6 +1,6 @@
-"""Fields of KVP keys: percent-encoded where they must be, and shortened with a hash where they are too long.
+"""Fields of KVP keys: percent-encoded, and shortened with a hash if they are too long.
 
-Pure. Invariant: a field holds no `|` and no NUL, is cut inside of no character and no escape, and different values give
+Pure. Invariants: a field holds no `|` and no NUL; it is never cut within a character or an escape; different values give
 different fields.
 """
 
@@ -17,7 +17,7 @@ def _percent(match: re.Match[str]) -> str:
 
 
 def key_field(value: str, units: int, ascii_only: bool = False) -> str:
-    """`value` as a field of a key: percent-encoded where needed, and shortened to `units` bytes with a hash."""
+    """`value` as a field of a key. A field of more than `units` bytes is shortened to that size and ends with a hash."""
     unsafe = _UNSAFE_ASCII if ascii_only else _UNSAFE
     safe = unsafe.sub(_percent, value)
     if len(safe) * 4 <= units:
@@ -33,5 +33,5 @@ def key_field(value: str, units: int, ascii_only: bool = False) -> str:
 
 
 def looks_shortened(field: str) -> bool:
-    """Whether a field ends as one that was shortened; also a value may."""
+    """Whether a field ends like a shortened one. A value that was not shortened can have such an end too."""
     return field[-17:-16] == "~" and _HASH.fullmatch(field, len(field) - 16) is not None

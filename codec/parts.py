@@ -70,7 +70,7 @@ def part_body(raw: bytes, kind: PartKind) -> bytes:
     (check,) = CHECK.unpack_from(raw, len(raw) - CHECK.size)
     computed = xxh3_64_intdigest(raw[: -CHECK.size])
     if check != computed:
-        raise Corrupt(f"checksum of the bytes is {computed:016x}, {check:016x} expected")
+        raise Corrupt(f"checksum {computed:016x} computed, {check:016x} expected")
     # After the checksum, which all versions share: a flipped bit in the version field must not look like a newer version.
     if version > VERSION:
         raise UnsupportedVersion(f"format version {version} found, this Deedbox reads up to version {VERSION}")

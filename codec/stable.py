@@ -1,6 +1,6 @@
-"""What is equal in all deliveries of one message: its header without what the broker changes.
+"""The part of a header that is equal in all deliveries of one message.
 
-Pure. Source: RabbitMQ's quorum queues, which add `x-delivery-count` and since 4.3 `x-acquired-count`.
+Pure. Source: RabbitMQ's quorum queues add `x-delivery-count` and, since version 4.3, `x-acquired-count`.
 """
 
 from codec.amqp import decode_header, encode_header
@@ -17,11 +17,10 @@ def _decode_any_depth(raw: bytes) -> dict[str, object]:
 
 
 def stable_header(raw: bytes) -> bytes:
-    """The header without what the broker changes from one delivery of a message to the next.
+    """The header without the counters that the broker changes between deliveries of a message.
 
-    Two deliveries of one message give equal bytes. RabbitMQ adds `x-delivery-count` (and since 4.3
-    `x-acquired-count`) to the headers of a redelivered message of a quorum queue, and sorts them by name when it does.
-    A header that cannot be read is given back as it is.
+    Two deliveries of one message give equal bytes. When a quorum queue redelivers a message, RabbitMQ adds its counters to
+    the headers and sorts the headers by name. If the header cannot be decoded, it is returned unchanged.
     """
     try:
         properties = _decode_any_depth(raw)

@@ -1,1 +1,1 @@
-"""The formats of other systems, and scanning past bytes that are no record."""
+"""The file formats of other systems. Each reader continues after damage."""

@@ -196,7 +196,7 @@ def _tell(report: Report, out: Path, seconds: float, say: Say, complain: Say) ->
         say(str(path))
     if len(report.files) > 10:
         say(f"and {len(report.files) - 10} more below {out}")
-    for name, count in report.unheld.items():
+    for name, count in report.unsupported.items():
         if count:
             complain(f"the format has no place for {name}: {counted(count, 'event')}")
     if report.left_out:

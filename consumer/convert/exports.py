@@ -24,7 +24,7 @@ from codec import jsonl
 from codec.errors import CodecError
 from codec.event import Event, format_time
 from codec.foreign import cloudinit, shoebox, theia
-from codec.foreign.resync import headers_of
+from codec.foreign.imported import imported_headers
 from codec.limits import LINE_BYTES_MAX
 from consumer.convert.imports import MARK, is_json
 from consumer.disk.durable import Disk
@@ -40,7 +40,7 @@ class Report:
 
     events: int = 0
     files: list[Path] = field(default_factory=list)
-    unheld: Counter[str] = field(default_factory=Counter)
+    unsupported: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
 
 
@@ -133,7 +133,7 @@ def _shoebox(event: Event) -> bytes:
     """The headers of an imported event as they were, and what restores the event under a name of ours."""
     ours = event._asdict() | {"header": b64encode(event.header).decode()}
     del ours["body"]
-    return shoebox.write([*(headers_of(event) or {}).items(), (MARK, json.dumps(ours))], event.body)
+    return shoebox.encode([*(imported_headers(event) or {}).items(), (MARK, json.dumps(ours))], event.body)
 
 
 def _to_jsonl(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> None:
@@ -144,7 +144,7 @@ def _jsonl(one: Found, report: Report) -> bytes | None:
     line = jsonl.encode(*one, exact=True)
     if len(line) - 1 <= LINE_BYTES_MAX:
         return line
-    report.unheld["an event that is longer than a line may be"] += 1
+    report.unsupported["an event that is longer than a line may be"] += 1
     return None
 
 
@@ -155,7 +155,7 @@ def _to_shoebox_json(disk: Disk, found: Iterable[Found], out: Path, report: Repo
     with _file(disk, out / "events.json.gz") as file:
         for event, _ in found:
             line = _one_line(event.body, report)
-            report.unheld["id, type, time, tags, exchange, properties and headers"] += 1
+            report.unsupported["id, type, time, tags, exchange, properties and headers"] += 1
             _count_flags(event, report)
             if line is not None:
                 digest.update(line)
@@ -165,19 +165,19 @@ def _to_shoebox_json(disk: Disk, found: Iterable[Found], out: Path, report: Repo
 
 
 def _one_line(body: bytes, report: Report) -> bytes | None:
-    """A body as a line, if it is one that a reader takes. Raw line feeds in JSON stand between its members only, and are left out."""
+    """A body as a line, if it is one that a reader takes. SearchableBytes line feeds in JSON stand between its members only, and are left out."""
     if not body.strip():
-        report.unheld["an empty body"] += 1
+        report.unsupported["an empty body"] += 1
         return None
     if b"\n" in body:
         try:
             orjson.loads(body)
         except orjson.JSONDecodeError:
-            report.unheld["a body of several lines"] += 1
+            report.unsupported["a body of several lines"] += 1
             return None
-        report.unheld["line feeds between JSON members"] += 1
+        report.unsupported["line feeds between JSON members"] += 1
     elif not is_json(body):
-        report.unheld["a body that is not JSON"] += 1
+        report.unsupported["a body that is not JSON"] += 1
         return None
     return body.replace(b"\n", b"") + b"\n"
 
@@ -187,7 +187,7 @@ def _to_theia(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> 
     for minute, events in groupby(found, lambda one: one.event.time_us // _MINUTE_US):
         if minute < 0:  # its index reads no name with a sign
             count = sum(1 for _ in events)
-            report.unheld["times before 1970"] += count
+            report.unsupported["times before 1970"] += count
             report.left_out += count
             continue
         path = out / f"{minute * 60}-{minute * 60 + 60}"
@@ -195,21 +195,21 @@ def _to_theia(disk: Disk, found: Iterable[Found], out: Path, report: Report) -> 
 
 
 def _theia(event: Event, report: Report) -> bytes | None:
-    headers = headers_of(event)
+    headers = imported_headers(event)
     source = (headers or {}).get("source") or event.routing_key or event.exchange or event.type or "deedbox"
     record = theia.Record(0, event.id, event.time_us, source, event.tags, event.body)
-    faults = theia.unheld(record)
-    report.unheld.update(faults)
+    faults = theia.unsupported(record)
+    report.unsupported.update(faults)
     _count_flags(event, report)
     if headers is None or headers.keys() - {"source"} or event.type:
-        report.unheld["type, exchange, properties and headers"] += 1
+        report.unsupported["type, exchange, properties and headers"] += 1
     if "content" in faults:
         return None
     tags = tuple(filter(None, (_flat(tag).replace(",", " ") for tag in event.tags)))
     try:
-        return theia.write(record._replace(id=_flat(event.id), source=_flat(source), tags=tags))
+        return theia.encode(record._replace(id=_flat(event.id), source=_flat(source), tags=tags))
     except CodecError:
-        report.unheld["an id, a source and tags that are too long"] += 1
+        report.unsupported["an id, a source and tags that are too long"] += 1
         return None
 
 
@@ -224,46 +224,46 @@ def _to_cloudinit(disk: Disk, found: Iterable[Found], out: Path, report: Report)
 
 def _cloudinit(found: Found, report: Report) -> bytes | None:
     event = found.event
-    headers = headers_of(event)
+    headers = imported_headers(event)
     if headers is not None and not event.type and "|" not in headers.get("key", "|"):
         return _plain_pair(headers["key"], event, report)
-    report.unheld["exchange, properties and tags"] += headers is None or bool(event.tags)
+    report.unsupported["exchange, properties and tags"] += headers is None or bool(event.tags)
     _count_flags(event, report)
     named = headers or {}
     name = named.get("name") or event.routing_key or event.id or "event"
     fields: dict[str, object] = {"name": name, "type": event.type, "ts": format_time(event.time_us)}
     fields |= {key: _number_or_text(value) for key, value in named.items() if key in _CARRIED}
-    report.unheld["headers"] += bool(named.keys() - {"key", "name", *_CARRIED})
+    report.unsupported["headers"] += bool(named.keys() - {"key", "name", *_CARRIED})
     try:
         body = event.body.decode()
     except UnicodeDecodeError:
-        report.unheld["type of a body that is no text"] += event.type != cloudinit.COMPRESSED
+        report.unsupported["type of a body that is no text"] += event.type != cloudinit.COMPRESSED
         fields["type"] = cloudinit.COMPRESSED
     if fields["type"] == cloudinit.COMPRESSED:
         body = json.dumps({"encoding": "gz+b64", "data": b64encode(zlib.compress(event.body)).decode()})
     key = _key(found, named, fields)
-    report.unheld["id"] += cloudinit.id_of(key) != event.id
+    report.unsupported["id"] += cloudinit.id_of(key) != event.id
     try:
-        return b"".join(cloudinit.write(key, fields, body))
+        return b"".join(cloudinit.encode(key, fields, body))
     except CodecError:
-        report.unheld["a name or type that is too long"] += 1
+        report.unsupported["a name or type that is too long"] += 1
         return None
 
 
 def _plain_pair(key: str, event: Event, report: Report) -> bytes | None:
     """A pair that was never an event of cloud-init, such as PROVISIONING_REPORT."""
-    report.unheld["id"] += event.id != key
-    report.unheld["time and tags"] += 1
+    report.unsupported["id"] += event.id != key
+    report.unsupported["time and tags"] += 1
     _count_flags(event, report)
     try:
-        return cloudinit.pair(key, event.body)
+        return cloudinit.encode_pair(key, event.body)
     except CodecError:
-        report.unheld["a value that is too long"] += 1
+        report.unsupported["a value that is too long"] += 1
         return None
 
 
 def _count_flags(event: Event, report: Report) -> None:
-    report.unheld["redelivered and duplicate flags"] += event.redelivered or bool(event.duplicate)
+    report.unsupported["redelivered and duplicate flags"] += event.redelivered or bool(event.duplicate)
 
 
 def _number_or_text(value: str) -> object:

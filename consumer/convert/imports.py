@@ -23,10 +23,11 @@ from codec import jsonl
 from codec.errors import CodecError
 from codec.event import Event, check_duplicate, format_time
 from codec.foreign import cloudinit, shoebox, theia
-from codec.foreign.resync import Raw, event_of
+from codec.foreign.imported import imported_event
+from codec.foreign.resync import SearchableBytes
 from codec.gap import Gap, GapKind
 from codec.limits import LINE_BYTES_MAX, PARSED_BYTES_MAX, check_event
-from codec.notification import Described, describe_body
+from codec.notification import Description, describe_body
 from codec.parts import PREFIX, part_kind
 from codec.profiles import KEY_BYTES, RECORD_BYTES
 
@@ -67,7 +68,7 @@ _SHOEBOX_MARKS = (0x69867884).to_bytes(4, "little"), (0x69867884).to_bytes(4, "b
 
 
 class _File:
-    """A file as `Raw`, read piece by piece: a file that is truncated meanwhile would kill a process that has mapped it."""
+    """A file as `SearchableBytes`, read piece by piece: a file that is truncated meanwhile would kill a process that has mapped it."""
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -100,13 +101,13 @@ class _File:
         return -1
 
 
-def _described(body: bytes, headers: list[tuple[str, str]], said: Described) -> Event:
+def _described(body: bytes, headers: list[tuple[str, str]], said: Description) -> Event:
     time_us = time.time_ns() // 1000 if said.time_us is None else said.time_us
-    return event_of(body, id=said.id, type=said.type, time_us=time_us, headers=headers)
+    return imported_event(body, id=said.id, type=said.type, time_us=time_us, headers=headers)
 
 
-def _shoebox(raw: Raw) -> Read:
-    for found in shoebox.read(raw):
+def _shoebox(raw: SearchableBytes) -> Read:
+    for found in shoebox.decode(raw):
         if isinstance(found, Gap):
             yield found
             continue
@@ -132,18 +133,20 @@ def _restored(body: bytes, ours: str) -> Event:
     return event
 
 
-def _theia(raw: Raw) -> Read:
-    for found in theia.read(raw):
+def _theia(raw: SearchableBytes) -> Read:
+    for found in theia.decode(raw):
         if isinstance(found, Gap):
             yield found
         else:
             headers = [("source", found.source)]
-            yield event_of(found.content, id=found.id, type="", time_us=found.time_us, headers=headers, tags=found.tags)
+            yield imported_event(
+                found.content, id=found.id, type="", time_us=found.time_us, headers=headers, tags=found.tags
+            )
 
 
-def _cloudinit(raw: Raw) -> Read:
+def _cloudinit(raw: SearchableBytes) -> Read:
     now_us = time.time_ns() // 1000
-    for found in cloudinit.read(raw):
+    for found in cloudinit.decode(raw):
         if isinstance(found, Gap):
             yield found
             continue
@@ -152,7 +155,9 @@ def _cloudinit(raw: Raw) -> Read:
             *((name, value) for name, value in found.fields.items() if name not in ("type", "ts")),
         ]
         time_us = now_us if found.time_us is None else found.time_us
-        yield event_of(found.body, id=found.id, type=found.fields.get("type", ""), time_us=time_us, headers=headers)
+        yield imported_event(
+            found.body, id=found.id, type=found.fields.get("type", ""), time_us=time_us, headers=headers
+        )
 
 
 class _Line(NamedTuple):
@@ -181,7 +186,7 @@ def _lines(pieces: Iterable[bytes]) -> Iterator[_Line]:
     yield _Line(at, size, b"".join(parts) if size <= LINE_BYTES_MAX else None, last=True)
 
 
-def _jsonl(raw: Raw) -> Read:
+def _jsonl(raw: SearchableBytes) -> Read:
     """Lines of ours give the same events; any other line is a body."""
     pieces = (raw[at : at + _PIECE_BYTES] for at in range(0, len(raw), _PIECE_BYTES))
     for line in _lines(pieces):
@@ -193,7 +198,7 @@ def _event_of(line: _Line) -> Read:
     at, size, text, last = line
     kind = GapKind.TORN if last else GapKind.DAMAGED
     if text is None:
-        yield Gap(at, size, kind, f"line of {size} bytes, {LINE_BYTES_MAX} at most")
+        yield Gap(at, size, kind, f"line of {size} bytes, at most {LINE_BYTES_MAX} allowed")
         return
     if not text.strip():
         return
@@ -256,6 +261,6 @@ def _gzipped(path: Path) -> Read:
         yield Gap(content.size, 0, GapKind.DAMAGED, "the SHA-256 of the content is not the one in the name")
 
 
-READERS: dict[str, Callable[[Raw], Read]] = {
+READERS: dict[str, Callable[[SearchableBytes], Read]] = {
     "shoebox": _shoebox, "theia": _theia, "cloudinit": _cloudinit, "jsonl": _jsonl,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Values of the container for tests: strategies, and a whole archive made by the codec alone."""
+"""Test values: strategies for the parts of an archive, and a whole archive encoded by the codec alone."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ footers = st.builds(
 
 
 def small_archive(batches: int = 3) -> bytes:
-    """A whole archive of one event a batch."""
+    """A whole archive with one event per batch."""
     raw = archive.encode_head(HEAD)
     frames, rows, words, link = [(len(raw), 0)], [], [], checksum_of(raw)
     for number in range(batches):

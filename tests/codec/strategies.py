@@ -9,7 +9,7 @@ from codec.event import TIME_US_MAX, TIME_US_MIN, Event
 
 
 def _one_form(text: str) -> str:
-    """Two surrogates that make a character are that character, in JSON as anywhere."""
+    """Two surrogates that form a pair are read as one character by JSON."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
 

@@ -12,7 +12,7 @@ def words_of(raw: bytes) -> tuple[int, ...]:
 
 
 @given(st.lists(texts, min_size=1, max_size=200))
-def test_a_key_that_went_in_is_never_denied(ids: list[str]) -> None:
+def test_a_key_of_the_filter_is_always_found(ids: list[str]) -> None:
     hashes = [bloom.key_hash("id", value) for value in ids]
     words = words_of(bloom.build(hashes))
     assert all(bloom.may_hold(words[bloom.word_index(value, len(words))], value) for value in hashes)
@@ -26,7 +26,7 @@ def test_one_look_up_in_a_hundred_is_a_false_positive_at_most() -> None:
 
 
 def test_every_pattern_has_five_bits() -> None:
-    """A key with three would be held by chance six times as often, and some ids would be slow to find."""
+    """With three bits, false positives would be six times as frequent, and a search for some IDs would be slow."""
     assert {pattern.bit_count() for pattern in bloom._PATTERNS} == {5}
 
 

@@ -34,8 +34,8 @@ def test_footers_round_trip_with_filters_of_any_sizes(footer: Footer, batches: l
     assert footer_bytes(raw[-FOOTER_END_BYTES:]) == len(raw)
 
 
-def test_the_words_of_one_rank_stand_side_by_side() -> None:
-    """A look-up reads one stretch of the footer, however many batches there are."""
+def test_the_words_of_one_index_are_stored_together() -> None:
+    """A look-up reads one range of the footer for any number of batches."""
     header = BatchHeader(0, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
     words = [b"A" * 8 + b"a" * 8, b"B" * 8 + b"b" * 8]
     raw = encode_footer(Footer(2, 2, 2, 2, 0, {}, {}), [encode_row(header, one) for one in words], words)
@@ -47,7 +47,7 @@ def test_the_words_of_one_rank_stand_side_by_side() -> None:
     st.lists(st.tuples(batch_headers, st.lists(st.integers(0, (1 << 64) - 1), max_size=40)), min_size=1, max_size=8),
 )
 def test_the_index_alone_finds_the_words_of_a_key(footer: Footer, batches: list[tuple[BatchHeader, list[int]]]) -> None:
-    """A search reads the rows and one stretch of words a filter size, and never misses a batch."""
+    """A search reads the rows and one range of words for each filter size, and never misses a batch."""
     words = [bloom.build(keys) if keys else b"" for _, keys in batches]
     rows = [encode_row(header, one) for (header, _), one in zip(batches, words, strict=True)]
     raw = encode_footer(footer, rows, words)

@@ -1,4 +1,4 @@
-"""FORMAT.md says what is; its worked example is packed and read here."""
+"""The worked example of FORMAT.md is encoded and decoded here."""
 
 import re
 from pathlib import Path
@@ -64,8 +64,8 @@ def test_the_seek_table_is_packed_as_the_page_says() -> None:
     assert decode_seek_table(PARTS["seek table"]) == frames
 
 
-def test_a_filter_is_what_the_page_says() -> None:
-    """Computed from the page's words alone."""
+def test_a_filter_is_computed_as_the_page_says() -> None:
+    """Computed only from the description on the page."""
     from xxhash import xxh3_64_intdigest
 
     word = 0

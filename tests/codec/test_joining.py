@@ -15,13 +15,13 @@ def test_base64_may_be_cut_anywhere(cuts: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(("encoding", "text"), [("base64", "AAE"), ("base64", "A\n=="), (None, "\ud800")])
-def test_a_piece_that_means_no_bytes_is_said(encoding: str | None, text: str) -> None:
+def test_a_piece_that_cannot_be_decoded_is_an_error(encoding: str | None, text: str) -> None:
     body = Body(encoding)
     with pytest.raises(ValueError, match=r"padding|base64|surrogates"):
         body.add(text), body.joined()
 
 
-def test_a_body_of_more_than_its_limit_is_refused_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_beyond_its_limit_is_refused_before_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     assert BODY_BYTES_MAX == 512 << 20
     monkeypatch.setattr("codec.joining.BODY_BYTES_MAX", 100)
     body = Body(None)
@@ -30,7 +30,7 @@ def test_a_body_of_more_than_its_limit_is_refused_on_the_way(monkeypatch: pytest
         body.add("x")
 
 
-def test_members_of_more_than_their_limit_are_refused_on_the_way() -> None:
+def test_members_beyond_their_limit_are_refused_before_they_are_whole() -> None:
     members = Members()
     members.add("id", "x" * MEMBERS_CHARACTERS_MAX)
     with pytest.raises(TooLarge):

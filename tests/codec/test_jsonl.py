@@ -34,7 +34,7 @@ def test_every_event_is_one_line_of_json(event: Event) -> None:
     assert ("body" in found) != ("body_base64" in found)
 
 
-def test_a_line_holds_what_the_design_names() -> None:
+def test_a_line_holds_every_member_of_an_event() -> None:
     assert orjson.loads(jsonl.encode(EVENT, "a:0")) == {
         "id": "id", "type": "type", "time": "1970-01-01T00:00:00.000000Z", "tags": ["a", "b"], "exchange": "ex", "routing_key": "key",
         "redelivered": True, "arrived": "1970-01-01T00:00:01.000000Z", "properties": {"content_type": "text/plain"}, "headers": {},
@@ -42,15 +42,15 @@ def test_a_line_holds_what_the_design_names() -> None:
     }  # fmt: skip
 
 
-def test_binary_bodies_are_base64_and_marked_duplicates_say_so() -> None:
+def test_binary_bodies_are_base64_and_duplicates_have_their_member() -> None:
     found = orjson.loads(jsonl.encode(EVENT._replace(body=b"\xff", duplicate="a1-00000007:41"), "a:0"))
     assert (found["body_base64"], found["duplicate"]) == ("/w==", "a1-00000007:41")
 
 
 @pytest.mark.parametrize("mark", [True, "somewhere", "a1-7:41", 7])
-def test_a_mark_in_a_line_is_a_position(mark: object) -> None:
+def test_a_duplicate_in_a_line_must_be_a_position(mark: object) -> None:
     line = orjson.loads(jsonl.encode(EVENT, "a:0")) | {"duplicate": mark}
-    with pytest.raises(Corrupt, match=r"duplicate is .*a1-00000007:41 is expected"):
+    with pytest.raises(Corrupt, match=r"duplicate .* found, .*a1-00000007:41 expected"):
         jsonl.decode(orjson.dumps(line))
 
 
@@ -68,7 +68,7 @@ def test_every_header_type_has_a_json_value() -> None:
     assert Decimal(2, 314) == (2, 314)
 
 
-def test_a_header_that_cannot_be_read_is_shown_as_it_is() -> None:
+def test_a_header_that_cannot_be_decoded_is_shown_in_base64() -> None:
     found = orjson.loads(jsonl.encode(EVENT._replace(header=b"\x00\x01junk"), "a:0"))
     assert found["header_base64"] == "AAFqdW5r"
 
@@ -78,14 +78,14 @@ def test_an_exact_line_gives_the_same_event_back(event: Event) -> None:
     assert jsonl.decode(jsonl.encode(event, "a:0", exact=True)) == event
 
 
-def test_a_line_without_the_header_gives_what_it_shows() -> None:
+def test_a_line_without_the_exact_header_gives_the_header_that_it_shows() -> None:
     headers = (("n", Field("l", 7)), ("s", Field("S", b"x")), ("deep", Field("F", (("on", Field("t", True)),))))
     event = EVENT._replace(header=encode_header({"content_type": "text/plain", "headers": headers}))
     assert jsonl.decode(jsonl.encode(event, "a:0")) == event
 
 
 @pytest.mark.parametrize("line", [b"{}", b"[]", b'{"position":"x"}', b"7", b"not JSON"])
-def test_a_line_of_somebody_else_is_no_event(line: bytes) -> None:
+def test_a_line_of_another_program_is_no_event(line: bytes) -> None:
     assert jsonl.decode(line) is None
 
 
@@ -93,11 +93,11 @@ def test_a_line_of_somebody_else_is_no_event(line: bytes) -> None:
     ("old", "new"),
     [(b'"time":"1970', b'"time":"197'), (b'"id":"id"', b'"id":7'), (b'"body"', b'"bdy"'), (b'"tags":[', b'"tags":7,"x":[')],
 )  # fmt: skip
-def test_a_line_that_is_damaged_is_said(old: bytes, new: bytes) -> None:
+def test_a_damaged_line_is_reported(old: bytes, new: bytes) -> None:
     with pytest.raises(Corrupt):
         jsonl.decode(jsonl.encode(EVENT, "a:0").replace(old, new, 1))
 
 
-def test_values_of_json_become_fields() -> None:
+def test_json_values_become_fields() -> None:
     values = [None, True, 7, 1 << 70, 0.5, "x", [1], {"a": None}]
     assert [jsonl.field_of(value).kind for value in values] == ["V", "t", "l", "S", "d", "S", "A", "F"]

@@ -6,7 +6,7 @@ from tests.codec.strategies import texts
 
 
 def test_long_names_in_keys_are_shortened_with_a_hash_and_never_cut() -> None:
-    """cloud-init cut keys at 512 bytes: uuid and slice index vanished, and ten slices shared one key."""
+    """cloud-init cuts keys at 512 bytes: the UUID and the slice number are lost, and ten slices share one key."""
     twins = [key_field("x" * 300 + end, 100) for end in "ab"]
     assert twins[0] != twins[1]
     assert all(len(key) <= 100 and "~" in key for key in twins)

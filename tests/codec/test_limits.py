@@ -18,7 +18,7 @@ PAST = [
 
 
 @pytest.mark.parametrize("change", PAST, ids=lambda change: next(iter(change)))
-def test_no_event_is_written_that_no_reader_takes(change: dict[str, object]) -> None:
+def test_an_event_that_readers_refuse_is_not_written(change: dict[str, object]) -> None:
     with pytest.raises(TooLarge):
         kvp.encode(EVENT._replace(**change), "i")  # type: ignore[arg-type]  # one of its fields
     with pytest.raises(TooLarge):
@@ -26,7 +26,7 @@ def test_no_event_is_written_that_no_reader_takes(change: dict[str, object]) -> 
 
 
 def test_the_largest_members_are_written_and_read() -> None:
-    """The escapes of the longest tags and the largest header are counted, and still are within the limits of the reader."""
+    """The longest tags and the largest header are within the reader's limits, also with escapes."""
     text = "\0" * TEXT_CHARACTERS_MAX
     tags = ("\0",) * (TEXT_CHARACTERS_MAX // 4)
     event = Event(text, text, 0, 0, text, text, b"\1" * HEADER_BYTES_MAX, b"", tags=tags)
@@ -35,7 +35,7 @@ def test_the_largest_members_are_written_and_read() -> None:
 
 
 def test_a_body_of_the_largest_size_fits_into_the_slices() -> None:
-    """A text is written as base64 if its escapes more than double it, and a slice takes at least 2,010 bytes of it."""
+    """A text whose escapes more than double its size is written as base64; a slice holds at least 2,010 bytes."""
     assert 2 * (512 << 20) / 2010 + 4 * 6 * TEXT_CHARACTERS_MAX / 2010 < SLICES_MAX
 
 

@@ -34,7 +34,7 @@ def test_any_body_with_a_right_checksum_is_a_part_or_a_codec_error(raw: bytes) -
             pass
 
 
-def test_a_newer_version_says_so_and_a_flipped_bit_makes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_version_is_reported_and_a_flipped_bit_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parts, "VERSION", 9)
     raw = parts.encode_part(parts.PartKind.HEAD, b"{}")
     monkeypatch.undo()
@@ -46,7 +46,7 @@ def test_a_newer_version_says_so_and_a_flipped_bit_makes_none(monkeypatch: pytes
         archive.decode_head(bytes(flipped))
 
 
-def test_a_part_of_another_kind_or_a_foreign_file_says_so() -> None:
+def test_a_part_of_another_kind_and_another_file_are_reported() -> None:
     with pytest.raises(Corrupt, match="part of kind 1 and version 1 found, kind 2 expected"):
         archive.decode_batch_header(archive.encode_head(HEAD))
     with pytest.raises(Corrupt, match="1f 8b 08"):
@@ -55,6 +55,6 @@ def test_a_part_of_another_kind_or_a_foreign_file_says_so() -> None:
         parts.part_size(b"short")
 
 
-def test_a_part_says_its_own_size() -> None:
+def test_a_part_holds_its_own_size() -> None:
     raw = archive.encode_head(HEAD)
     assert parts.part_size(raw[:16]) == len(raw)

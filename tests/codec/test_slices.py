@@ -28,13 +28,13 @@ def test_plain_text_is_cut_at_multiples(text: bytes, first: int, rest: int) -> N
 
 
 def test_a_surrogate_pair_stays_together() -> None:
-    """cloud-init cut pairs apart: each half decoded to something else."""
+    """cloud-init cuts within pairs: each half decodes to another character."""
     escaped = json.dumps("ab😀cd")[1:-1].encode()
     for room in range(12, 20):
         assert all(b"\\ude00" not in piece or b"\\ud83d\\ude00" in piece for piece in cut(escaped, room, room))
 
 
-def test_a_literal_that_looks_like_an_escape_is_none() -> None:
+def test_a_literal_that_looks_like_an_escape_is_not_an_escape() -> None:
     escaped = json.dumps("\\\\ud83d" * 8 + "\udc00" * 3)[1:-1].encode()
     for room in range(12, 30):
         pieces = list(cut(escaped, room, room))

@@ -7,7 +7,7 @@ from tests.support.messages import nested
 
 
 def test_redeliveries_of_one_message_have_one_stable_header() -> None:
-    """RabbitMQ adds its counter to a redelivered message and sorts its headers."""
+    """RabbitMQ adds its counter to a redelivered message and sorts the headers."""
     first = encode_header({"headers": (("b", Field("I", 1)), ("a", Field("V", None))), "message_id": "x"})
     counted = (("a", Field("V", None)), ("b", Field("I", 1)), ("x-delivery-count", Field("l", 3)))
     again = encode_header({"headers": counted, "message_id": "x"})
@@ -17,11 +17,11 @@ def test_redeliveries_of_one_message_have_one_stable_header() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_a_header_that_cannot_be_read_is_given_back(raw: bytes) -> None:
+def test_a_header_that_cannot_be_decoded_is_returned_unchanged(raw: bytes) -> None:
     assert isinstance(stable_header(raw), bytes)
 
 
-def test_a_header_of_any_depth_is_without_its_counters() -> None:
+def test_counters_are_removed_from_a_header_of_any_depth() -> None:
     deep = nested(150)
     again = encode_header({"headers": (*deep, ("x-delivery-count", Field("l", 2)))})
     assert stable_header(again) == stable_header(encode_header({"headers": deep}))

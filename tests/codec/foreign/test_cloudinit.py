@@ -1,4 +1,4 @@
-"""Tests of reading are named after the defects of cloud-init's own reader and writer."""
+"""The tests of decoding describe defects of cloud-init's own reader and writer."""
 
 import json
 import zlib
@@ -27,7 +27,7 @@ def pack(key: str, value: str | bytes) -> bytes:
 
 
 def broken_down(key: str, text: str, limit: int, with_index: bool) -> bytes:
-    """Slices as cloud-init makes them: cut anywhere in the escaped text, all through it the same `room`."""
+    """Slices as cloud-init writes them: the escaped text cut anywhere, into pieces of `room` bytes."""
     escaped, pieces, number = json.dumps(text)[1:-1], b"", 0
     while escaped:
         head = json.dumps(FIELDS | {"msg_i": number, "msg": ""}, separators=(",", ":"))
@@ -39,11 +39,11 @@ def broken_down(key: str, text: str, limit: int, with_index: bool) -> bytes:
 
 
 def bodies(raw: bytes) -> list[bytes]:
-    return [one.body for one in cloudinit.read(raw) if isinstance(one, Record)]
+    return [one.body for one in cloudinit.decode(raw) if isinstance(one, Record)]
 
 
 def test_files_of_cloud_init_itself_are_read() -> None:
-    found = list(cloudinit.read(REAL))
+    found = list(cloudinit.decode(REAL))
     assert [one.body for one in found] == [
         b"one line", ("\\ \" \n é😀 " * 60).encode(), b"done", b"log line\n" * 200 + bytes(range(256)) * 4,
     ]  # fmt: skip
@@ -61,8 +61,8 @@ def test_files_of_cloud_init_itself_are_read() -> None:
 
 
 def test_an_event_in_one_record_is_written_to_the_byte() -> None:
-    found = next(iter(cloudinit.read(REAL)))
-    assert cloudinit.write(found.key, found.fields, found.body.decode()) == [REAL[:2560]]
+    found = next(iter(cloudinit.decode(REAL)))
+    assert cloudinit.encode(found.key, found.fields, found.body.decode()) == [REAL[:2560]]
 
 
 @pytest.mark.parametrize("limit", [1024, 2048])
@@ -76,16 +76,16 @@ def test_an_event_in_one_record_is_written_to_the_byte() -> None:
     ],
 )
 def test_slices_of_every_key_shape_are_joined(key: str, with_index: bool, limit: int) -> None:
-    """They are cut through escapes and surrogate pairs: 26 of 48 were no JSON, and others gave a wrong text."""
+    """cloud-init cuts within escapes and surrogate pairs: 26 of 48 slices are not JSON, and others give a wrong text."""
     for shift in range(13):
         text = "x" * shift + '\\ " \n é😀 ' * 400
-        (found,) = cloudinit.read(broken_down(key, text, limit, with_index))
+        (found,) = cloudinit.decode(broken_down(key, text, limit, with_index))
         assert (found.body.decode(), found.key, found.fields) == (text, key, FIELDS)
 
 
 def test_a_key_of_another_kind_has_a_plain_value() -> None:
-    """`PROVISIONING_REPORT`, and what other programs keep in the pool."""
-    (found,) = cloudinit.read(pack("PROVISIONING_REPORT", "result=success|agent=x"))
+    """`PROVISIONING_REPORT`, and the entries of other programs in the pool."""
+    (found,) = cloudinit.decode(pack("PROVISIONING_REPORT", "result=success|agent=x"))
     assert (found.id, found.body, found.fields, found.time_us) == (
         "PROVISIONING_REPORT",
         b"result=success|agent=x",
@@ -97,77 +97,77 @@ def test_a_key_of_another_kind_has_a_plain_value() -> None:
 @pytest.mark.parametrize("encode", [b64encode, encodebytes])
 def test_compressed_events_are_decompressed(encode: object) -> None:
     data = encode(zlib.compress(b"\xff" * 90)).decode()
-    (found,) = cloudinit.read(
+    (found,) = cloudinit.decode(
         b"".join(
-            cloudinit.write(BASE, FIELDS | {"type": "compressed"}, json.dumps({"encoding": "gz+b64", "data": data}))
+            cloudinit.encode(BASE, FIELDS | {"type": "compressed"}, json.dumps({"encoding": "gz+b64", "data": data}))
         )
     )
     assert found.body == b"\xff" * 90
 
 
-def test_a_type_of_that_name_with_other_content_stays_as_it_is() -> None:
-    (found,) = cloudinit.read(b"".join(cloudinit.write(BASE, FIELDS | {"type": "compressed"}, "no JSON")))
+def test_an_event_of_type_compressed_with_other_content_is_kept_unchanged() -> None:
+    (found,) = cloudinit.decode(b"".join(cloudinit.encode(BASE, FIELDS | {"type": "compressed"}, "no JSON")))
     assert found.body == b"no JSON"
 
 
 @pytest.mark.parametrize("cut", [1, 511, 513, 2559])
-def test_a_torn_tail_hides_nothing_that_was_appended_after_it(cut: int) -> None:
-    """It shifted all later records, and everything after it was garbage."""
-    first, second, third = (b"".join(cloudinit.write(f"{BASE[:-1]}{n}", FIELDS, f"event {n}")) for n in range(3))
-    found = list(cloudinit.read(first + second[:cut] + third + first))
+def test_records_appended_after_a_torn_one_are_read(cut: int) -> None:
+    """cloud-init's reader reads all records after it at a wrong alignment."""
+    first, second, third = (b"".join(cloudinit.encode(f"{BASE[:-1]}{n}", FIELDS, f"event {n}")) for n in range(3))
+    found = list(cloudinit.decode(first + second[:cut] + third + first))
     assert [one.body for one in found if isinstance(one, Record)] in (
         [b"event 0", b"event 2", b"event 0"],
         [b"event 0", b"event 1", b"event 2", b"event 0"],
     )
     assert sum(isinstance(one, Gap) for one in found) == 1
-    (torn,) = [one for one in cloudinit.read(first + second[:cut]) if isinstance(one, Gap)]
+    (torn,) = [one for one in cloudinit.decode(first + second[:cut]) if isinstance(one, Gap)]
     assert (torn.offset, torn.size, torn.kind) == (2560, cut, "torn")
 
 
-def test_a_record_cut_inside_of_a_character_costs_itself_only() -> None:
-    """Its own reader raised there, and all later records were out of reach."""
+def test_a_record_cut_within_a_character_makes_no_other_record_unreadable() -> None:
+    """cloud-init's reader raises an error there and reads no further record."""
     long = pack("k" * 511 + "é", "x")[:512] + pack("a", "plain")[512:]
-    found = list(cloudinit.read(long + b"".join(cloudinit.write(BASE, FIELDS, "after"))))
-    assert bodies(long + b"".join(cloudinit.write(BASE, FIELDS, "after")))[-1] == b"after"
+    found = list(cloudinit.decode(long + b"".join(cloudinit.encode(BASE, FIELDS, "after"))))
+    assert bodies(long + b"".join(cloudinit.encode(BASE, FIELDS, "after")))[-1] == b"after"
     assert len(found) == 2
 
 
 def test_a_missing_slice_is_a_gap_and_not_a_wrong_text() -> None:
     raw = broken_down(BASE, "ab" * 2000, 1024, True)
     without_first, without_second = raw[2560:], raw[:2560] + raw[5120:]
-    assert [type(one) for one in cloudinit.read(without_first)] == [Gap]
-    assert "one may be missing" in list(cloudinit.read(raw[:5120]))[1].reason
-    found = list(cloudinit.read(without_second))
+    assert [type(one) for one in cloudinit.decode(without_first)] == [Gap]
+    assert "may be missing" in list(cloudinit.decode(raw[:5120]))[1].reason
+    found = list(cloudinit.decode(without_second))
     assert [type(one) for one in found] == [Record, Gap]
-    assert "slices from 2 on" in found[1].reason
+    assert "slice 2 found" in found[1].reason
 
 
 @given(st.text(max_size=3000), st.booleans())
-def test_what_is_written_is_read_and_each_slice_is_json(text: str, finished: bool) -> None:
+def test_encoded_events_are_decoded_and_each_slice_is_json(text: str, finished: bool) -> None:
     fields = FIELDS | ({"result": "SUCCESS"} if finished else {})
-    raw = cloudinit.write(BASE, fields, text)
+    raw = cloudinit.encode(BASE, fields, text)
     for record in raw:
         value = record[512:].rstrip(b"\0")
         assert isinstance(json.loads(value)["msg"], str)
         assert len(value.decode("ascii")) <= 1022
     assert len({record[:512] for record in raw}) == len(raw)
-    (found,) = cloudinit.read(b"".join(raw))
+    (found,) = cloudinit.decode(b"".join(raw))
     assert (found.body.decode("utf-8", "surrogatepass"), found.fields, found.key) == (text, fields, BASE)
 
 
-def test_what_leaves_no_room_is_refused() -> None:
-    """A long name made it loop for ever, with growing memory."""
-    with pytest.raises(Corrupt, match="leave no room"):
-        cloudinit.write(BASE, FIELDS | {"name": "é" * 300}, "x")
+def test_fields_and_keys_that_are_too_long_are_refused() -> None:
+    """cloud-init loops for ever at a long name and takes more and more memory."""
+    with pytest.raises(Corrupt, match="allowed in a value"):
+        cloudinit.encode(BASE, FIELDS | {"name": "é" * 300}, "x")
     with pytest.raises(Corrupt, match="key of"):
-        cloudinit.write("k" * 512, FIELDS, "x")
+        cloudinit.encode("k" * 512, FIELDS, "x")
     with pytest.raises(Corrupt, match="key of"):
-        cloudinit.write("a\0b", FIELDS, "x")
+        cloudinit.encode("a\0b", FIELDS, "x")
 
 
 @pytest.mark.parametrize("value", [b'{"a":"x\0y"}', b"\0leading"])
-def test_a_nul_inside_of_a_value_is_damage_and_not_a_shorter_value(value: bytes) -> None:
-    """The host sees the C string before it, Python all of it; and NULs in front were stripped, too."""
-    good = b"".join(cloudinit.write(BASE, FIELDS, "good"))
-    found = list(cloudinit.read(good + pack("CLOUD_INIT|x", value) + good))
+def test_a_nul_within_a_value_is_damage_and_not_its_end(value: bytes) -> None:
+    """The host reads up to the NUL, Python reads the whole value, and cloud-init also strips NULs at the beginning."""
+    good = b"".join(cloudinit.encode(BASE, FIELDS, "good"))
+    found = list(cloudinit.decode(good + pack("CLOUD_INIT|x", value) + good))
     assert [type(one) for one in found] == [Record, Gap, Record]

@@ -1,4 +1,4 @@
-"""Tests of reading are named after the defects of shoebox's own reader."""
+"""The tests of decoding describe defects of shoebox's own reader."""
 
 import struct
 from pathlib import Path
@@ -31,34 +31,34 @@ def big_endian(metadata: list[tuple[str, str]], payload: bytes) -> bytes:
 
 
 def pairs(raw: bytes) -> list[object]:
-    return [(list(one.metadata), one.payload) if isinstance(one, Record) else one for one in shoebox.read(raw)]
+    return [(list(one.metadata), one.payload) if isinstance(one, Record) else one for one in shoebox.decode(raw)]
 
 
 def test_files_of_shoebox_itself_are_read_and_written_to_the_byte() -> None:
-    found = list(shoebox.read(REAL))
+    found = list(shoebox.decode(REAL))
     assert [one.payload for one in found if isinstance(one, Record)][::2] == [b"pay", b"\xff\x00binary\n"]
-    assert b"".join(shoebox.write(one.metadata, one.payload) for one in found if isinstance(one, Record)) == REAL
-    assert shoebox.write([("key", "value")], b"pay") == EXAMPLE == REAL[: len(EXAMPLE)]
+    assert b"".join(shoebox.encode(one.metadata, one.payload) for one in found if isinstance(one, Record)) == REAL
+    assert shoebox.encode([("key", "value")], b"pay") == EXAMPLE == REAL[: len(EXAMPLE)]
 
 
 @given(st.lists(records, max_size=5), st.lists(st.booleans(), min_size=5, max_size=5))
-def test_both_byte_orders_are_read_also_in_one_file(wanted: list, orders: list[bool]) -> None:
-    """Shoebox wrote in the order of its machine, and could read no other."""
+def test_records_of_both_byte_orders_are_read_from_one_file(wanted: list, orders: list[bool]) -> None:
+    """shoebox writes and reads only the byte order of its machine."""
     raw = b"".join(
-        (big_endian if big else shoebox.write)(metadata, payload)
+        (big_endian if big else shoebox.encode)(metadata, payload)
         for (metadata, payload), big in zip(wanted, orders, strict=False)
     )
     assert pairs(raw) == [(metadata, payload) for metadata, payload in wanted]
 
 
-def test_a_torn_tail_is_no_clean_end() -> None:
-    """Both were EndOfFile."""
+def test_a_torn_end_is_reported() -> None:
+    """shoebox raises EndOfFile for both."""
     for cut in range(len(EXAMPLE) + 1, 2 * len(EXAMPLE)):
-        found = list(shoebox.read((EXAMPLE * 2)[:cut]))
+        found = list(shoebox.decode((EXAMPLE * 2)[:cut]))
         assert isinstance(found[0], Record)
         assert found[1].kind is GapKind.TORN
         assert (found[1].offset, found[1].size) == (len(EXAMPLE), cut - len(EXAMPLE))
-    assert len(list(shoebox.read(EXAMPLE * 2))) == 2
+    assert len(list(shoebox.decode(EXAMPLE * 2))) == 2
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_a_torn_tail_is_no_clean_end() -> None:
     [(0, b"\x00"), (4, b"\x02"), (14, b"\x01"), (6, b"\xff\xff\xff\x7f"), (6, b"\xff\xff\xff\xff"), (10, b"\xff\xff\xff\xff"),
      (10, b"\x06\x00\x00\x00"), (18, b"\x05"), (18, b"\xff\xff\xff\xff"), (22, b"\xff\xff\xff\xff"), (26, b"\x06"), (38, b"\x04"), (38, b"\xff\xff\xff\xff")],
 )  # fmt: skip
-def test_damage_costs_one_record_and_the_reader_goes_on(at: int, value: bytes) -> None:
-    """Bad magic, version or end word stopped it; a length of -1 swallowed the file, one of 2**31 - 1 was its end."""
+def test_damage_makes_only_one_record_unreadable(at: int, value: bytes) -> None:
+    """shoebox stops at an invalid magic, version or end word, and reads to the end of the file for an invalid length."""
     damaged = bytearray(EXAMPLE * 3)
     damaged[len(EXAMPLE) + at : len(EXAMPLE) + at + len(value)] = value
-    found = list(shoebox.read(bytes(damaged)))
+    found = list(shoebox.decode(bytes(damaged)))
     assert [type(one) for one in found] == [Record, Gap, Record]
     assert (found[1].offset, found[1].size) == (len(EXAMPLE), len(EXAMPLE))
     assert found[1].kind is GapKind.DAMAGED
@@ -80,16 +80,16 @@ def test_damage_costs_one_record_and_the_reader_goes_on(at: int, value: bytes) -
 def test_every_byte_belongs_to_a_record_or_a_gap(noise: bytes, at: int) -> None:
     raw = EXAMPLE[:at] + noise + EXAMPLE
     covered = 0
-    for one in shoebox.read(raw):
-        covered += one.size if isinstance(one, Gap) else len(shoebox.write(one.metadata, one.payload))
+    for one in shoebox.decode(raw):
+        covered += one.size if isinstance(one, Gap) else len(shoebox.encode(one.metadata, one.payload))
     assert covered == len(raw)
 
 
 def test_an_empty_file_holds_nothing() -> None:
-    """Three of them in a row were NoValidFile."""
-    assert list(shoebox.read(b"")) == []
+    """shoebox raises NoValidFile after three of them."""
+    assert list(shoebox.decode(b"")) == []
 
 
 def test_a_payload_may_look_like_a_record() -> None:
-    raw = shoebox.write([], EXAMPLE) + EXAMPLE
+    raw = shoebox.encode([], EXAMPLE) + EXAMPLE
     assert pairs(raw) == [([], EXAMPLE), ([("key", "value")], b"pay")]

@@ -13,7 +13,7 @@ from codec import jsonl
 from codec.amqp import encode_header
 from codec.event import Event
 from codec.foreign import theia
-from codec.foreign.resync import event_of
+from codec.foreign.imported import imported_event
 from consumer.convert.exports import WRITERS, export
 from consumer.convert.imports import events_of
 from consumer.disk.durable import Disk
@@ -38,13 +38,13 @@ def test_what_holds_everything_gives_the_same_events_back(
 ) -> None:
     out = tmp_path_factory.mktemp("out")
     report = export(Disk(), found(*events), format, out)
-    assert (report.events, report.left_out, dict(report.unheld)) == (len(events), 0, {})
+    assert (report.events, report.left_out, dict(report.unsupported)) == (len(events), 0, {})
     (path,) = report.files
     assert list(events_of(path, format)) == events
 
 
 def test_an_imported_event_keeps_its_metadata(tmp_path: Path) -> None:
-    one = event_of(b"x", id="i", type="t", time_us=START_US, headers=[("key", "value")])
+    one = imported_event(b"x", id="i", type="t", time_us=START_US, headers=[("key", "value")])
     export(Disk(), found(one), "shoebox", tmp_path)
     assert b"keyvalue" in (tmp_path / "events.shoebox").read_bytes()
 
@@ -58,7 +58,7 @@ def test_shoebox_json_is_named_after_its_content_and_says_what_it_cannot_hold(tm
     assert content == event(1).body + b'\n{ "a": "\xc3\xa9"}\n'
     assert path.name == f"events_{hashlib.sha256(content).hexdigest()}.json.gz"
     assert (report.events, report.left_out) == (2, 1)
-    assert report.unheld["a body of several lines"] == 1
+    assert report.unsupported["a body of several lines"] == 1
 
 
 def test_theia_files_hold_a_minute_each_and_are_named_for_its_index(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_theia_files_hold_a_minute_each_and_are_named_for_its_index(tmp_path: Pa
     events = [event(n)._replace(time_us=(minute * 60 + 25 * n) * 1_000_000) for n in range(6)]
     report = export(Disk(), found(*events), "theia", tmp_path)
     assert [path.name for path in report.files] == [f"{(minute + n) * 60}-{(minute + n + 1) * 60}" for n in range(3)]
-    read = [one for path in report.files for one in theia.read(path.read_bytes())]
+    read = [one for path in report.files for one in theia.decode(path.read_bytes())]
     assert [(one.id, one.content, one.source, one.time_us) for one in read] == [
         (one.id, one.body, "key", one.time_us) for one in events
     ]
@@ -76,19 +76,19 @@ def test_theia_is_given_no_line_that_it_would_misread(tmp_path: Path) -> None:
     events = [event(1)._replace(id="a\nid:forged", tags=("x,y",), routing_key="k\n"), event(2)._replace(body=b"\xff")]
     report = export(Disk(), found(*events), "theia", tmp_path)
     assert (report.events, report.left_out) == (1, 1)
-    assert {name for name in report.unheld if report.unheld[name]} >= {"id", "tags", "source", "content"}
-    (one,) = theia.read(report.files[0].read_bytes())
+    assert {name for name in report.unsupported if report.unsupported[name]} >= {"id", "tags", "source", "content"}
+    (one,) = theia.decode(report.files[0].read_bytes())
     assert (one.id, one.tags) == ("a id:forged", ("x y",))
 
 
 def test_cloud_init_pools_hold_any_body(tmp_path: Path) -> None:
     events = [
         event(1)._replace(header=HEADER), event(2)._replace(body=bytes(range(256)) * 9), event(3, size=5000),
-        event_of(b"d", id="i", type="finish", time_us=START_US, headers=[("name", "modules"), ("result", "WARN")]),
+        imported_event(b"d", id="i", type="finish", time_us=START_US, headers=[("name", "modules"), ("result", "WARN")]),
     ]  # fmt: skip
     report = export(Disk(), found(*events), "cloudinit", tmp_path)
     assert (report.events, report.left_out) == (4, 0)
-    assert report.unheld["type of a body that is no text"] == 1
+    assert report.unsupported["type of a body that is no text"] == 1
     back = list(events_of(report.files[0], "cloudinit"))
     assert [one.body for one in back] == [one.body for one in events]
     assert [one.type for one in back] == ["type.1", "compressed", "type.0", "finish"]
@@ -144,9 +144,9 @@ def test_two_exports_at_once_do_not_touch_each_other(tmp_path: Path) -> None:
 
 def test_headers_do_not_forge_cloud_init_members_and_keys_differ(tmp_path: Path) -> None:
     headers = [("msg", "forged"), ("type", "forged"), ("key", "a|b|c|d|e")]
-    one = event_of(b"body", id="", type="t", time_us=START_US, headers=headers)
+    one = imported_event(b"body", id="", type="t", time_us=START_US, headers=headers)
     report = export(Disk(), found(one, one), "cloudinit", tmp_path)
-    assert report.unheld["headers"] == 2
+    assert report.unsupported["headers"] == 2
     back = list(events_of(report.files[0], "cloudinit"))
     assert [(event.body, event.type) for event in back] == [(b"body", "t")] * 2
     assert len({event.id for event in back}) == 2
@@ -156,7 +156,7 @@ def test_shoebox_json_holds_only_bodies_that_an_import_takes(tmp_path: Path) -> 
     """Other bodies were written without a word, and their lines were damage to every reader."""
     bodies = (b"text", b"\xff", b'{"a":1', b'{"a":NaN}', b"7", b'{"a":1}')
     report = export(Disk(), found(*(event(1)._replace(body=body) for body in bodies)), "shoebox-json", tmp_path)
-    assert (report.events, report.left_out, report.unheld["a body that is not JSON"]) == (3, 3, 3)
+    assert (report.events, report.left_out, report.unsupported["a body that is not JSON"]) == (3, 3, 3)
     back = [one.body for one in events_of(report.files[0], "shoebox") if isinstance(one, Event)]
     assert back == [b'{"a":NaN}', b"7", b'{"a":1}']
 
@@ -168,15 +168,15 @@ def test_events_before_1970_have_no_file_of_theia(tmp_path: Path) -> None:
 
 def test_cloud_init_values_keep_their_json_types_and_plain_pairs_stay_plain(tmp_path: Path) -> None:
     events = [
-        event_of(b"d", id="i", type="finish", time_us=START_US, headers=[("name", "n"), ("duration", "0.5")]),
-        event_of(
+        imported_event(b"d", id="i", type="finish", time_us=START_US, headers=[("name", "n"), ("duration", "0.5")]),
+        imported_event(
             b"result=success",
             id="PROVISIONING_REPORT",
             type="",
             time_us=START_US,
             headers=[("key", "PROVISIONING_REPORT")],
         ),
-        event_of(b"log", id="c", type="compressed", time_us=START_US, headers=[("name", "n")]),
+        imported_event(b"log", id="c", type="compressed", time_us=START_US, headers=[("name", "n")]),
     ]
     report = export(Disk(), found(*events), "cloudinit", tmp_path)
     raw = report.files[0].read_bytes()
@@ -196,23 +196,23 @@ def test_an_id_that_is_not_utf_8_does_not_end_an_export_to_cloud_init(tmp_path: 
 
 def test_an_export_to_cloud_init_reports_lost_ids_and_flags(tmp_path: Path) -> None:
     marked = event(1)._replace(redelivered=True, duplicate="a1-00000007:41")
-    kept = event_of(b"d", id="f2e6db6f-b151-4d06-8f46-023002f8df53", type="start", time_us=START_US, headers=[
+    kept = imported_event(b"d", id="f2e6db6f-b151-4d06-8f46-023002f8df53", type="start", time_us=START_US, headers=[
         ("key", "CLOUD_INIT|1|start|n|f2e6db6f-b151-4d06-8f46-023002f8df53"), ("name", "n"),
     ])  # fmt: skip
     report = export(Disk(), found(marked, kept), "cloudinit", tmp_path)
-    assert (report.unheld["id"], report.unheld["redelivered and duplicate flags"]) == (1, 1)
+    assert (report.unsupported["id"], report.unsupported["redelivered and duplicate flags"]) == (1, 1)
 
 
 @pytest.mark.parametrize("format", ["theia", "shoebox-json"])
 def test_an_export_reports_lost_flags(tmp_path: Path, format: str) -> None:
     report = export(Disk(), found(event(1)._replace(redelivered=True), event(2)), format, tmp_path)
-    assert report.unheld["redelivered and duplicate flags"] == 1
+    assert report.unsupported["redelivered and duplicate flags"] == 1
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-Infinity", "1_0", "1e999", "0x1", " 1", "01"])
 def test_cloud_init_is_given_no_number_that_is_not_json(tmp_path: Path, value: str) -> None:
     headers = [("name", "n"), ("duration", value)]
-    one = event_of(b"d", id="i", type="finish", time_us=START_US, headers=headers)
+    one = imported_event(b"d", id="i", type="finish", time_us=START_US, headers=headers)
     report = export(Disk(), found(one), "cloudinit", tmp_path)
     record = report.files[0].read_bytes()[512:].rstrip(b"\0")
     assert orjson.loads(record)["duration"] == value
@@ -220,8 +220,12 @@ def test_cloud_init_is_given_no_number_that_is_not_json(tmp_path: Path, value: s
 
 def test_a_header_that_theia_files_cannot_hold_is_left_out_and_counted(tmp_path: Path) -> None:
     report = export(Disk(), found(event(1)._replace(tags=("x" * 70_000,)), event(2)), "theia", tmp_path)
-    assert (report.events, report.left_out, report.unheld["an id, a source and tags that are too long"]) == (1, 1, 1)
-    assert [one.id for one in theia.read(report.files[0].read_bytes())] == ["id-2"]
+    assert (report.events, report.left_out, report.unsupported["an id, a source and tags that are too long"]) == (
+        1,
+        1,
+        1,
+    )
+    assert [one.id for one in theia.decode(report.files[0].read_bytes())] == ["id-2"]
 
 
 lone = st.text(st.characters(categories=["Cs"]) | st.sampled_from("a|\n"), max_size=5)

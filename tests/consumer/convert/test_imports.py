@@ -9,7 +9,7 @@ import pytest
 
 from codec.event import Event, parse_time
 from codec.foreign import cloudinit, shoebox
-from codec.foreign.resync import headers_of
+from codec.foreign.imported import imported_headers
 from codec.gap import Gap, GapKind
 from consumer.convert import imports
 from consumer.convert.imports import events_of
@@ -25,7 +25,7 @@ def found(path: Path, format: str) -> list[Event | Gap]:
 def test_shoebox_payloads_are_bodies_and_metadata_headers() -> None:
     events = found(FOREIGN / "shoebox-v1.bin", "shoebox")
     assert [event.body[:3] for event in events] == [b"pay", b'{"t', b"\xff\x00b"]
-    assert [headers_of(event) for event in events] == [{"key": "value"}, {}, {"né": "été"}]
+    assert [imported_headers(event) for event in events] == [{"key": "value"}, {}, {"né": "été"}]
     assert (events[1].id, events[1].type, events[1].time_us) == (
         "m-1", "compute.instance.create", parse_time("2026-11-20T00:00:01.5Z"),
     )  # fmt: skip
@@ -59,14 +59,14 @@ def test_a_torn_gzip_gives_what_is_whole(tmp_path: Path) -> None:
 def test_theia_content_is_the_body_and_its_source_a_header() -> None:
     first, second, _ = found(FOREIGN / "theia-1763741700-1763741760", "theia")
     assert (first.id, first.tags, first.time_us) == ("t-0", ("a", "b"), 1_763_741_700_250_000)
-    assert headers_of(first) == {"source": "/var/log/é"}
+    assert imported_headers(first) == {"source": "/var/log/é"}
     assert (second.body, second.tags) == (b"", ())
 
 
 def test_cloud_init_descriptions_are_bodies_and_what_else_they_said_headers() -> None:
     events = found(FOREIGN / "cloudinit-22.4.pool", "cloudinit")
     assert [event.type for event in events] == ["start", "start", "finish", "compressed"]
-    assert headers_of(events[2]) == {
+    assert imported_headers(events[2]) == {
         "key": "CLOUD_INIT|1763741700|finish|modules|f2e6db6f-b151-4d06-8f46-023002f8df53", "name": "modules", "result": "WARN",
     }  # fmt: skip
     assert events[2].id == "f2e6db6f-b151-4d06-8f46-023002f8df53"
@@ -90,7 +90,7 @@ def test_an_empty_file_holds_nothing(tmp_path: Path, format: str) -> None:
 
 
 def test_marks_of_an_export_that_make_no_sense_are_a_gap(tmp_path: Path) -> None:
-    (tmp_path / "x").write_bytes(shoebox.write([("deedbox.event", '{"id":1}')], b"x"))
+    (tmp_path / "x").write_bytes(shoebox.encode([("deedbox.event", '{"id":1}')], b"x"))
     (gap,) = found(tmp_path / "x", "shoebox")
     assert isinstance(gap, Gap)
 
@@ -99,22 +99,22 @@ def test_marks_of_an_export_that_make_no_sense_are_a_gap(tmp_path: Path) -> None
 def test_a_restored_duplicate_is_a_position(tmp_path: Path, duplicate: object, kind: type) -> None:
     ours = event(1)._asdict() | {"header": "AAA=", "duplicate": duplicate}
     del ours["body"]
-    (tmp_path / "x").write_bytes(shoebox.write([("deedbox.event", json.dumps(ours))], b"x"))
+    (tmp_path / "x").write_bytes(shoebox.encode([("deedbox.event", json.dumps(ours))], b"x"))
     (one,) = found(tmp_path / "x", "shoebox")
     assert isinstance(one, kind)
     assert not isinstance(one, Event) or one.duplicate == duplicate
 
 
 HOSTILE = {
-    "a long name": ("shoebox", shoebox.write([("n" * 300, "v")], b"x")),
-    "deep marks": ("shoebox", shoebox.write([("deedbox.event", "[" * 200_000)], b"x")),
+    "a long name": ("shoebox", shoebox.encode([("n" * 300, "v")], b"x")),
+    "deep marks": ("shoebox", shoebox.encode([("deedbox.event", "[" * 200_000)], b"x")),
     "a deep id": ("jsonl", b'{"position":"","arrived":"","exchange":"","routing_key":"","id_escaped":"%b"}' % (b"[" * 200_000)),
     "a time before the calendar": (
         "jsonl",
         b'{"position":"","arrived":"0001-01-01T00:00:00+23:00","time":"0001-01-01T00:00:00+23:00","exchange":"","routing_key":"","id":""}',
     ),
     "a huge exponent": ("theia", b"event: 38 38 0\nid:x\ntimestamp: 1e900000\nsource:s\ntags:\n\n\n"),
-    "deep data": ("cloudinit", b"".join(cloudinit.write("CLOUD_INIT|1|compressed|n|u", {"name": "n", "type": "compressed"}, "[" * 50_000))),
+    "deep data": ("cloudinit", b"".join(cloudinit.encode("CLOUD_INIT|1|compressed|n|u", {"name": "n", "type": "compressed"}, "[" * 50_000))),
 }  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_a_hostile_record_ends_nothing(tmp_path: Path, name: str) -> None:
 
 def test_a_gap_between_slices_tells_each_event_once(tmp_path: Path) -> None:
     fields = {"name": "n", "type": "t", "ts": "2026-11-21T16:15:00Z"}
-    whole = b"".join(cloudinit.write("CLOUD_INIT|1|t|n|u", fields, "x" * 1500))
+    whole = b"".join(cloudinit.encode("CLOUD_INIT|1|t|n|u", fields, "x" * 1500))
     (tmp_path / "x").write_bytes(whole + bytes(2560) + whole + b"torn")
     events = found(tmp_path / "x", "cloudinit")
     assert [type(one) for one in events] == [Event, Gap, Event, Gap]
