@@ -1,39 +1,150 @@
-"""A disk that remembers what it has promised, and fails when it is told to.
+"""A disk that remembers what it has promised, and fails on demand.
 
-`ShadowDisk` is the real door over a real directory; beside it, it keeps what would survive a power cut: the bytes of each
+`ShadowDisk` is the real `Disk` over a real directory. It also records in `Durable` what would survive a power cut: the bytes of each
 file as of its last sync, and the entries of each directory as of the directory's last sync. `after_power_cut` writes
 that state to another directory. The idea is LevelDB's fault injection test.
 """
 
 import errno
 import os
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from consumer.disk.durable import Disk
 
+Unsynced = Literal["lost", "torn", "kept"]  # what a power cut does with the bytes of a file that were not synced
+
+
+@dataclass
+class Durable:
+    """What survives a power cut below `root`. All processes of the machine share it."""
+
+    root: Path
+    contents: dict[int, bytes] = field(default_factory=dict)  # inode -> bytes as of the last sync
+    entries: dict[Path, int] = field(default_factory=dict)  # durable names, relative to the root -> inode
+    directories: set[Path] = field(default_factory=lambda: {Path()})
+    _dropped: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # inode -> ranges of a failed sync
+
+    @classmethod
+    def of(cls, root: Path) -> "Durable":
+        """Everything that is below `root` now."""
+        durable = cls(root)
+        for directory in [root, *(path for path in root.rglob("*") if path.is_dir())]:
+            durable.remember_directory(directory)
+        for path in root.rglob("*"):
+            if path.is_file():
+                durable.contents[path.stat().st_ino] = path.read_bytes()
+        return durable
+
+    def remember(self, fd: int) -> None:
+        """The file was synced."""
+        stat = os.fstat(fd)
+        self.contents[stat.st_ino] = self._as_written(stat.st_ino, os.pread(fd, stat.st_size, 0))
+
+    def remember_directory(self, path: Path) -> None:
+        """The directory was synced."""
+        relative = path.resolve().relative_to(self.root.resolve())
+        self.entries = {name: inode for name, inode in self.entries.items() if name.parent != relative}
+        for entry in os.scandir(path):
+            if entry.is_dir():
+                self.directories.add(relative / entry.name)
+            else:
+                self.entries[relative / entry.name] = entry.inode()
+
+    def drop(self, fd: int) -> None:
+        """A sync of the file failed: the kernel calls the pages clean, and no later sync writes them."""
+        stat = os.fstat(fd)
+        begin = len(self.contents.get(stat.st_ino, b""))
+        self._dropped.setdefault(stat.st_ino, []).append((begin, stat.st_size))
+
+    def cut(self, fd: int, size: int) -> None:
+        """The file was truncated: what is written there now is written anew."""
+        inode = os.fstat(fd).st_ino
+        ranges = self._dropped.get(inode, [])
+        self._dropped[inode] = [(begin, min(end, size)) for begin, end in ranges if begin < size]
+
+    def _as_written(self, inode: int, raw: bytes) -> bytes:
+        written = bytearray(raw)
+        for begin, end in self._dropped.get(inode, []):
+            written[begin:end] = bytes(len(written[begin:end]))
+        return bytes(written)
+
+    def after_power_cut(self, target: Path, unsynced: Unsynced = "lost") -> Path:
+        """Write what is durable to `target`: synced bytes under synced names, and what the power cut left of the other bytes."""
+        for directory in sorted(self.directories):
+            (target / directory).mkdir(parents=True, exist_ok=True)
+        now = {path.stat().st_ino: path for path in self.root.rglob("*") if path.is_file()}
+        first: dict[int, Path] = {}
+        for name, inode in self.entries.items():
+            if inode in first:
+                (target / name).hardlink_to(first[inode])  # one file under two names, as it was
+            else:
+                (target / name).write_bytes(self._left(inode, now.get(inode), unsynced))
+                first[inode] = target / name
+        return target
+
+    def _left(self, inode: int, path: Path | None, unsynced: Unsynced) -> bytes:
+        synced = self.contents.get(inode, b"")
+        written = self._as_written(inode, path.read_bytes()) if path else b""
+        if unsynced == "lost" or not written.startswith(synced):
+            return synced
+        return written if unsynced == "kept" else written[: (len(synced) + len(written) + 1) // 2]
+
 
 class ShadowDisk(Disk):
-    """Counts its calls; at call `fail_at` it raises `error` (after writing half, where it writes)."""
+    """The disk of one process. Counts its calls; at call `fail_at` it raises `error` (after writing half, where it writes).
 
-    def __init__(self, root: Path, fail_at: int = 0, error: int = errno.EIO, crash: bool = False) -> None:
+    `crash`: it raises PowerCut, then and at every call after it. `lasting`: the calls that fail from then on, every time.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        fail_at: int = 0,
+        error: int = errno.EIO,
+        crash: bool = False,
+        durable: Durable | None = None,
+    ) -> None:
         super().__init__()
-        self.root = root
+        self.durable = durable or Durable(root)
         self.calls: list[str] = []
         self.fail_at, self.error, self.crash = fail_at, error, crash
-        self._contents: dict[int, bytes] = {}  # inode -> bytes as of the last sync
-        self._entries: dict[Path, int] = {}  # durable names, relative to the root -> inode
-        self._directories: set[Path] = {Path()}
+        self.lasting: Collection[str] = ()
+        self._fds: set[int] = set()
 
     def _step(self, name: str) -> None:
         self.calls.append(name)
-        if self.fail_at and (len(self.calls) == self.fail_at or (self.crash and len(self.calls) > self.fail_at)):
+        late = self.fail_at and len(self.calls) > self.fail_at
+        if len(self.calls) == self.fail_at or (late and (self.crash or name in self.lasting)):
             if self.crash:
                 raise PowerCut
             raise OSError(self.error, os.strerror(self.error))
 
+    def end_process(self) -> None:
+        """Close all files, as the kernel does when a process ends. Their locks go with them."""
+        for fd in list(self._fds):
+            self.close(fd)
+
+    def open(self, path):
+        return self._opened(super().open(path))
+
+    def take(self, path, purpose=""):
+        return self._opened(super().take(path, purpose))
+
+    def _opened(self, fd):
+        if fd is not None:
+            self._fds.add(fd)
+        return fd
+
+    def close(self, fd):
+        self._fds.discard(fd)
+        super().close(fd)
+
     def create(self, path):
         self._step("create")
-        return super().create(path)
+        return self._opened(super().create(path))
 
     def append(self, fd, raw):
         try:
@@ -44,24 +155,18 @@ class ShadowDisk(Disk):
         super().append(fd, raw)
 
     def sync(self, fd):
-        self._step("sync")
+        try:
+            self._step("sync")
+        except OSError:
+            self.durable.drop(fd)
+            raise
         super().sync(fd)
-        self._remember(fd)
-
-    def _remember(self, fd: int) -> None:
-        stat = os.fstat(fd)
-        self._contents[stat.st_ino] = os.pread(fd, stat.st_size, 0)
+        self.durable.remember(fd)
 
     def fsync_directory(self, path):
         self._step("sync_directory")
         super().fsync_directory(path)
-        relative = path.resolve().relative_to(self.root.resolve())
-        self._entries = {name: inode for name, inode in self._entries.items() if name.parent != relative}
-        for entry in os.scandir(path):
-            if entry.is_dir():
-                self._directories.add(relative / entry.name)
-            else:
-                self._entries[relative / entry.name] = entry.inode()
+        self.durable.remember_directory(path)
 
     def overwrite(self, path, raw):
         self._step("overwrite")
@@ -70,6 +175,7 @@ class ShadowDisk(Disk):
     def truncate(self, fd, size):
         self._step("truncate")
         super().truncate(fd, size)
+        self.durable.cut(fd, size)
 
     def make_directory(self, path):
         if not path.is_dir():
@@ -83,7 +189,7 @@ class ShadowDisk(Disk):
     def replace_with(self, path, write):
         self._step("replace")
         super().replace_with(path, write)
-        self._contents[path.stat().st_ino] = path.read_bytes()
+        self.durable.contents[path.stat().st_ino] = path.read_bytes()
 
     def replace_keeping(self, path, fresh, aside):
         self._step("replace_keeping")
@@ -95,16 +201,7 @@ class ShadowDisk(Disk):
 
     def after_power_cut(self, target: Path) -> Path:
         """Write what is durable to `target`: synced bytes under synced names."""
-        for directory in sorted(self._directories):
-            (target / directory).mkdir(parents=True, exist_ok=True)
-        first: dict[int, Path] = {}
-        for name, inode in self._entries.items():
-            if inode in first:
-                (target / name).hardlink_to(first[inode])  # one file under two names, as it was
-            else:
-                (target / name).write_bytes(self._contents.get(inode, b""))
-                first[inode] = target / name
-        return target
+        return self.durable.after_power_cut(target)
 
 
 class PowerCut(BaseException):
