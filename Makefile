@@ -44,4 +44,4 @@ lock: $(READY) ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what the other targets made
-	@rm -rf --one-file-system $(VENV) .rabbitmq4* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf --one-file-system $(VENV) .rabbitmq4* .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage*

@@ -30,6 +30,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     skips.pytest_addoption(parser)
     parser.addoption("--searches", type=int, default=100, help="searches while a writer rolls all the time")
     parser.addoption("--archive-sets", type=int, default=60, help="random archive sets of the differential test")
+    parser.addoption(
+        "--machines", type=int, default=0, help="random sequences of steps of the archive log; 0: the same few"
+    )
     parser.addoption("--seed", type=int, default=0, help="of the first random archive set")
 
 

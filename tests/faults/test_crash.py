@@ -131,7 +131,7 @@ def test_a_process_killed_at_any_step_loses_nothing_that_was_written(tmp_path: P
     """The page cache survives the process: what was written is there, and what was torn is set aside."""
     disk = ShadowDisk(tmp_path, fail_at=step, crash=True)
     durable = life(disk, tmp_path)
-    _release(tmp_path)
+    disk.end_process()
     found = recovered(tmp_path)
     assert found[: len(durable)] == durable
     assert len(set(found)) == len(found)
@@ -186,14 +186,14 @@ def test_a_process_killed_at_any_step_and_a_power_cut_in_the_next_life_lose_noth
     before.mkdir()
     disk = ShadowDisk(before, fail_at=step, crash=True)
     durable = life(disk, before)
-    _release(before)
+    disk.end_process()
     disk.fail_at, disk.unsynced = 0, {}
     ledger = Ledger(disk, before, "one")
     assert all(
         finding.outcome in ("sealed", "empty") for finding in orphans.recover_own(disk, Layout(before), ledger, "one")
     )
     archive_log(before, disk).append(some(50, 1))
-    _release(before)
+    disk.end_process()
     found = recovered(disk.after_power_cut(tmp_path / "after"))
     assert found[: len(durable)] == durable
     assert found[-1:] == some(50, 1)
@@ -204,7 +204,7 @@ def test_a_disk_that_stays_full_refuses_and_recovers_when_it_is_not(tmp_path: Pa
     disk = ShadowDisk(tmp_path, fail_at=step, error=errno.ENOSPC)
     disk._step = lambda name: _full_from(disk, name, step)
     durable = life(disk, tmp_path)
-    _release(tmp_path)
+    disk.end_process()
     found = recovered(tmp_path)
     assert [event for event in found if event in durable] == durable
     assert len(set(found)) == len(found)
@@ -214,16 +214,3 @@ def _full_from(disk: ShadowDisk, name: str, step: int) -> None:
     disk.calls.append(name)
     if len(disk.calls) >= step and name in ("create", "append", "replace", "make_directory"):
         raise OSError(errno.ENOSPC, "No space left on device")
-
-
-def _release(directory: Path) -> None:
-    """Close what the dead life held: its locks go with it."""
-    import os
-
-    for fd in Path("/proc/self/fd").iterdir():
-        try:
-            target = str(fd.readlink())
-        except OSError:
-            continue
-        if target.startswith(str(directory)):
-            os.close(int(fd.name))

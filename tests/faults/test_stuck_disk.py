@@ -58,6 +58,7 @@ def test_a_disk_that_does_not_answer_holds_up_neither_the_loop_nor_the_end(
         subprocess.run(["fsfreeze", "-u", disk], check=True)  # a thread in the kernel cannot leave before
         assert deedbox.process.wait(30) == Exit.DEADLINE
         deedbox.start()
+        deedbox.wait_for("consuming", 2)
         deedbox.wait_until(
             lambda: len({event.body for event in archives.events(disk / "archive")}) == 2, "the second came again"
         )

@@ -18,6 +18,12 @@ def events(directory: Path) -> list[Event]:
     return [event for path in find_archives([directory]) for batch in batches(path) for event in batch.events()]
 
 
+def event_at(path: Path, number: int) -> Event:
+    """The event of this number. Raises StopIteration if no whole batch of the archive holds it."""
+    found = ((batch.header.first_event, batch.events()) for batch in batches(path))
+    return next(events[number - first] for first, events in found if first <= number < first + len(events))
+
+
 def unmarked(directory: Path) -> list[Event]:
     """Those that are not marked as duplicates."""
     return [event for event in events(directory) if not event.duplicate]

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -26,15 +27,27 @@ class Durable:
     entries: dict[Path, int] = field(default_factory=dict)  # durable names, relative to the root -> inode
     directories: set[Path] = field(default_factory=lambda: {Path()})
     _dropped: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # inode -> ranges of a failed sync
+    _pins: dict[int, int] | None = None  # inode -> descriptor, so that no other file gets its number
+
+    def pin(self, path: Path) -> None:
+        """The file may be new. O_PATH holds the inode, and no lock."""
+        if self._pins is not None and (inode := path.stat().st_ino) not in self._pins:
+            self._pins[inode] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Give up the inodes."""
+        for fd in (self._pins or {}).values():
+            os.close(fd)
 
     @classmethod
     def of(cls, root: Path) -> "Durable":
-        """Everything that is below `root` now."""
-        durable = cls(root)
+        """Everything that is below `root` now. Close it: for a long series of steps, it keeps inodes from being used again."""
+        durable = cls(root, _pins={})
         for directory in [root, *(path for path in root.rglob("*") if path.is_dir())]:
             durable.remember_directory(directory)
         for path in root.rglob("*"):
             if path.is_file():
+                durable.pin(path)
                 durable.contents[path.stat().st_ino] = path.read_bytes()
         return durable
 
@@ -131,7 +144,9 @@ class ShadowDisk(Disk):
         return self._opened(super().open(path))
 
     def take(self, path, purpose=""):
-        return self._opened(super().take(path, purpose))
+        fd = self._opened(super().take(path, purpose))
+        self.durable.pin(path)
+        return fd
 
     def _opened(self, fd):
         if fd is not None:
@@ -144,7 +159,9 @@ class ShadowDisk(Disk):
 
     def create(self, path):
         self._step("create")
-        return self._opened(super().create(path))
+        fd = self._opened(super().create(path))
+        self.durable.pin(path)
+        return fd
 
     def append(self, fd, raw):
         try:
@@ -171,6 +188,7 @@ class ShadowDisk(Disk):
     def overwrite(self, path, raw):
         self._step("overwrite")
         super().overwrite(path, raw)
+        self.durable.pin(path)
 
     def truncate(self, fd, size):
         self._step("truncate")
@@ -188,8 +206,12 @@ class ShadowDisk(Disk):
 
     def replace_with(self, path, write):
         self._step("replace")
-        super().replace_with(path, write)
+        super().replace_with(path, partial(self._write_pinned, path, write))
         self.durable.contents[path.stat().st_ino] = path.read_bytes()
+
+    def _write_pinned(self, path, write, fd):
+        self.durable.pin(Path(f"/proc/self/fd/{fd}"))
+        write(fd)
 
     def replace_keeping(self, path, fresh, aside):
         self._step("replace_keeping")

@@ -16,9 +16,10 @@ from pathlib import Path
 from codec import archive as container
 from codec.gap import Gap, GapKind
 from codec.parts import checksum_of
+from consumer.archive import naming
 from consumer.archive.reading.batches import Slot, encode_batches
 from consumer.archive.reading.reader import ArchiveFile, Part, Seal, StoredBatch
-from consumer.archive.reading.tombstones import Tombstones, is_removed, removed
+from consumer.archive.reading.tombstones import LEVELS_MAX, Tombstones, is_removed, removed
 from consumer.archive.writing.recovery import digest
 from consumer.archive.writing.writer import Index
 from consumer.disk.durable import Disk, is_held
@@ -68,6 +69,8 @@ def rewrite(disk: Disk, path: Path, change: Change) -> int:
     """Rewrite an archive durably; gives how many bytes that saved. Raises NotRewritable and OSError, and then the archive is as it was."""
     if path.is_symlink():
         raise NotRewritable(IS_LINK)
+    if other := _open_name_of(path):
+        raise NotRewritable(f"is also there as {other}, because its sealing did not end: run repair, or start its instance")
     with _fresh_file(disk, path) as (fd, fresh), ArchiveFile(path) as archive:
         parts = [_without_frame(part) for part in archive.parts()]  # every frame is compared with its checksum
         if reason := damage(parts):
@@ -83,6 +86,14 @@ def rewrite(disk: Disk, path: Path, change: Change) -> int:
         disk.replace_keeping(path, fresh, aside)
         disk.remove(aside)
     return before - after
+
+
+def _open_name_of(path: Path) -> Path | None:
+    """The open name of the same file, which a power cut may have left beside the sealed one. Rewritten, they would be two archives."""
+    if (id := naming.parse_sealed(path)) is None:
+        return None
+    names = [parent / naming.open_name(id) for parent in [*path.absolute().parents][:LEVELS_MAX]]
+    return next((name for name in names if name.is_file() and name.samefile(path)), None)
 
 
 @contextmanager

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from consumer.archive.checking.verify import verify
+from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
 from consumer.archive.rewriting.repack import repack
+from consumer.archive.writing.recovery import recover
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
 from tests.support import archives
@@ -52,6 +54,19 @@ def test_at_every_step_the_archive_is_there_and_whole(sealed: Path, tmp_path: Pa
         assert [name for name in names if name.endswith((".compacting", ".uncompacted"))] == [], f"step {step}"
         assert archives.events(directory) == some(0, 8)
         assert len(find_archives([directory])) == 1
+
+
+def test_an_archive_whose_sealing_did_not_end_is_not_rewritten_before_it_is_recovered(sealed: Path) -> None:
+    """A power cut between the syncs of two directories leaves one file under both names: rewritten, it would be two archives."""
+    (path,) = find_archives([sealed])
+    both = sealed / "one-00000001.kvp.zst.open"
+    both.hardlink_to(path)
+    (done,) = repack(Disk(), [sealed])
+    assert (done.outcome, str(both) in done.reason) == ("unfit", True)
+    assert both.samefile(path)
+    recover(Disk(), Layout(sealed), both)
+    assert [done.outcome for done in repack(Disk(), [sealed])] == ["repacked"]
+    assert [verdict.faults for verdict in verify([sealed])] == [[]]
 
 
 class RacedDisk(Disk):
