@@ -41,7 +41,7 @@ from tests.support.model import Model, place
 
 NAMES = ("one", "two")
 WRITES = ("create", "append", "replace", "make_directory")
-ALL = (*WRITES, "sync", "sync_directory", "overwrite", "truncate", "rename", "supplant", "remove")
+ALL = (*WRITES, "sync", "sync_directory", "overwrite", "truncate", "rename", "replace_keeping", "remove")
 WHEN = "2026-11-21T16:15:00.000000Z"
 
 

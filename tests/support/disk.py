@@ -143,8 +143,8 @@ class ShadowDisk(Disk):
     def open(self, path):
         return self._opened(super().open(path))
 
-    def take(self, path, purpose=""):
-        fd = self._opened(super().take(path, purpose))
+    def acquire(self, path, purpose=""):
+        fd = self._opened(super().acquire(path, purpose))
         self.durable.pin(path)
         return fd
 
