@@ -70,7 +70,9 @@ def rewrite(disk: Disk, path: Path, change: Change) -> int:
     if path.is_symlink():
         raise NotRewritable(IS_LINK)
     if other := _open_name_of(path):
-        raise NotRewritable(f"is also there as {other}, because its sealing did not end: run repair, or start its instance")
+        raise NotRewritable(
+            f"is also there as {other}, because its sealing did not end: run repair, or start its instance"
+        )
     with _fresh_file(disk, path) as (fd, fresh), ArchiveFile(path) as archive:
         parts = [_without_frame(part) for part in archive.parts()]  # every frame is compared with its checksum
         if reason := damage(parts):
