@@ -7,11 +7,12 @@ import pytest
 
 from codec.archive import BATCH_HEADER_BYTES
 from codec.event import Event
+from codec.gap import Gap
 from consumer.archive import naming
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.fault import ReadFault
-from consumer.archive.reading.reader import ArchiveFile, Batch, Gap, Part, Seal
+from consumer.archive.reading.reader import ArchiveFile, Part, Seal, StoredBatch
 from consumer.cli.app import app
 from consumer.disk.durable import Disk, held
 from consumer.errors import Exit
@@ -53,24 +54,24 @@ def gaps(path: Path) -> list[Gap]:
 
 
 def numbers(path: Path) -> list[int]:
-    return [part.header.number for part in parts(path) if isinstance(part, Batch)]
+    return [part.header.number for part in parts(path) if isinstance(part, StoredBatch)]
 
 
 def read(path: Path) -> list[Event]:
-    return [event for part in parts(path) if isinstance(part, Batch) for event in part.events()]
+    return [event for part in parts(path) if isinstance(part, StoredBatch) for event in part.events()]
 
 
 def offsets(path: Path) -> list[int]:
-    return [part.offset for part in parts(path) if isinstance(part, Batch)]
+    return [part.offset for part in parts(path) if isinstance(part, StoredBatch)]
 
 
 def test_a_sealed_archive_is_batches_and_a_seal(sealed: Path) -> None:
-    assert [type(part) for part in parts(sealed)] == [Batch, Batch, Batch, Seal]
+    assert [type(part) for part in parts(sealed)] == [StoredBatch, StoredBatch, StoredBatch, Seal]
     assert read(sealed) == some(0, 8)
 
 
 def test_an_open_archive_is_batches(open_archive: Path) -> None:
-    assert [type(part) for part in parts(open_archive)] == [Batch, Batch, Batch]
+    assert [type(part) for part in parts(open_archive)] == [StoredBatch, StoredBatch, StoredBatch]
     assert read(open_archive) == some(0, 8)
 
 
@@ -150,7 +151,7 @@ def test_a_sealed_archive_with_a_broken_end_still_gives_its_batches(sealed: Path
 
 
 def test_headers_alone_are_enough_to_walk(sealed: Path) -> None:
-    walked = [part for part in parts(sealed, frames=False) if isinstance(part, Batch)]
+    walked = [part for part in parts(sealed, frames=False) if isinstance(part, StoredBatch)]
     assert [batch.header.events for batch in walked] == list(COUNTS)
     assert all(batch.frame is None for batch in walked)
     assert walked[1].offset == walked[0].offset + BATCH_HEADER_BYTES + walked[0].header.compressed
