@@ -1,4 +1,4 @@
-"""The `stats` line and the health file: what the service did since the last look, and how it is now."""
+"""The `stats` line of the log and the health file: the rates since the last line, and the present state."""
 
 import asyncio
 from pathlib import Path
@@ -8,15 +8,16 @@ from consumer.archive.writing.appender import Appender
 from consumer.disk.durable import Disk
 from consumer.health import Health
 from consumer.ingest.ingest import Ingest
+from consumer.stage import Stage
 
-BEAT_S = 1.0
+HEALTH_S = 1.0  # between two writes of the health file
 
 
 class Stats:
-    """Reads the stages; changes nothing."""
+    """Reads the figures of ingest and of the appender, and changes nothing."""
 
-    def __init__(self, ingest: Ingest, appender: Appender, directory: Path) -> None:
-        self._ingest, self._appender, self._directory = ingest, appender, directory
+    def __init__(self, ingest: Ingest, stage: Stage, appender: Appender, directory: Path) -> None:
+        self._ingest, self._stage, self._appender, self._directory = ingest, stage, appender, directory
         self._loop = asyncio.get_running_loop()
         self._last = (self._loop.time(), 0, 0, 0)
         self._lag_s = 0.0
@@ -25,23 +26,23 @@ class Stats:
 
     @property
     def stuck(self) -> bool:
-        """Whether the file system does not answer: then nothing that waits for it may be waited for."""
+        """Whether the file system does not answer. Then do not wait for anything that uses it."""
         return self._look is not None and not self._look.done()
 
     async def last_look(self) -> None:
-        """Wait for the look at the disk that is under way, if there is one."""
+        """Wait for the look at the disk that runs now, if there is one."""
         if self._look is not None:
             await asyncio.wait([self._look])
 
     async def run(self, every_s: float, health: Health) -> None:
-        """A line every `every_s` seconds, and a beat of the health file every second, until cancelled."""
-        beat_s = min(BEAT_S, every_s)
+        """Log a line every `every_s` seconds, and write the health file every second, until cancelled."""
+        pause_s = min(HEALTH_S, every_s)
         next_line = self._loop.time() + every_s
         while True:
             before = self._loop.time()
-            await asyncio.sleep(beat_s)
-            self._lag_s = max(self._lag_s, self._loop.time() - before - beat_s)
-            if not self.stuck:  # a file system that does not answer stops the beat, and with that says so
+            await asyncio.sleep(pause_s)
+            self._lag_s = max(self._lag_s, self._loop.time() - before - pause_s)
+            if not self.stuck:  # else the health file becomes stale, which reports the file system that does not answer
                 self._look = asyncio.create_task(self._look_at_disk(health))
             if self._loop.time() >= next_line:
                 next_line += every_s
@@ -52,24 +53,14 @@ class Stats:
         try:
             self._free_bytes = await asyncio.to_thread(Disk().free_bytes, self._directory)
         except OSError:
-            self._free_bytes = -1  # the appends will say what is wrong with the directory
+            self._free_bytes = -1  # the next append reports what is wrong with the directory
 
     def state(self) -> dict[str, object]:
-        """What `deedbox health` wants to know."""
-        return {
-            "state": self._ingest.state,
-            "archived": self._ingest.counters.archived,
-            "held": self._ingest.held,
-            "unacked_age_s": round(self._unacked_age_s(), 3),
-        }
-
-    def _unacked_age_s(self) -> float:
-        generation = self._ingest.generation
-        oldest = generation.batches.oldest if generation else None
-        return 0.0 if oldest is None else self._loop.time() - oldest
+        """The figures of ingest that `deedbox health` reads."""
+        return self._stage.stats()
 
     def line(self) -> dict[str, object]:
-        """The fields of the line; rates are over the time since the last one."""
+        """The fields of the `stats` line. Rates are averages since the last line."""
         ingest, counters, generation = self._ingest, self._ingest.counters, self._ingest.generation
         now = self._loop.time()
         since, archived, size, batches = self._last

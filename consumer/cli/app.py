@@ -196,7 +196,7 @@ def health(
     instance: Annotated[str | None, Parameter(help="Which instance.")] = None,
     set: Set = (),
 ) -> int:
-    """Say whether the service makes progress, by its last sign of life, and if not, why. Status 1 if not."""
+    """Report whether the service makes progress, and if not, why. The status is then 1."""
     from consumer.health import Instant, health_path, judge
 
     flags = {"archive.dir": dir, "archive.instance": instance}

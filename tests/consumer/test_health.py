@@ -32,7 +32,7 @@ async def test_a_sign_of_life_goes_stale(tmp_path: Path) -> None:
     path, now = await written(tmp_path)
     assert judge(path, later(now, STALE_S + 1)) == (
         False,
-        "last sign of life 16 s ago (consuming, 5 archived, 0 held, oldest 0.0 s)",
+        "the health file is 16 s old: the service does not run, or its disk does not answer (consuming, 5 archived, 0 held, oldest 0.0 s)",
     )
 
 
@@ -52,7 +52,7 @@ def test_a_file_that_says_nothing_is_not_well(tmp_path: Path, raw: bytes) -> Non
 
 
 def test_where_nothing_ran_nothing_is_well(tmp_path: Path) -> None:
-    assert judge(tmp_path / "one.health", Instant.now())[1].endswith("name the --dir and --instance of `run`")
+    assert judge(tmp_path / "one.health", Instant.now())[1].endswith("give the --dir and --instance of `run`")
 
 
 async def test_a_directory_that_refuses_stops_nothing(tmp_path: Path) -> None:
@@ -79,16 +79,16 @@ async def test_on_another_machine_the_wall_clock_decides_and_a_time_in_the_futur
     path, now = await written(tmp_path)
     elsewhere = replace(now, boot_id="another", boot=0.0)
     assert judge(path, elsewhere)[0]
-    assert "100 s ago" in judge(path, later(elsewhere, 100))[1]
+    assert "100 s old" in judge(path, later(elsewhere, 100))[1]
     assert judge(path, later(elsewhere, -100)) == (
-        False, "last sign of life 100 s in the future: the clocks differ (consuming, 5 archived, 0 held, oldest 0.0 s)",
+        False, "the health file is 100 s in the future: the clocks of two machines differ (consuming, 5 archived, 0 held, oldest 0.0 s)",
     )  # fmt: skip
 
 
 async def test_a_delivery_that_is_held_too_long_is_not_well(tmp_path: Path) -> None:
     path, now = await written(tmp_path, held=1, unacked_age_s=UNACKED_S_MAX + 1)
     assert judge(path, now) == (
-        False, "a delivery is held for 61 s without being archived (consuming, 5 archived, 1 held, oldest 61.0 s)",
+        False, "a delivery has been held for 61 s and is not archived (consuming, 5 archived, 1 held, oldest 61.0 s)",
     )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ async def test_the_name_of_another_instance_is_an_answer_that_names_those_that_h
     well, why = judge(health_path(tmp_path, "two"), Instant.now())
     assert not well
     assert why.endswith(
-        f"no service of this instance has run in {tmp_path}; others have: one; name one with --instance"
+        f"no service of this instance has run in {tmp_path}; these instances have: one; choose one with --instance"
     )
 
 

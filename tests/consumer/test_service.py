@@ -201,7 +201,7 @@ async def test_a_look_at_the_disk_at_the_end_is_no_missed_deadline(
 
     monkeypatch.setattr(Health, "write", slow_write)
     monkeypatch.setattr(service, "leave_now", leave)
-    monkeypatch.setattr(service, "_collect_less", lambda: None)
+    monkeypatch.setattr(service, "_reduce_garbage_collection", lambda: None)
     flags = {"broker.url": url, "broker.queue": name, "broker.exchange": name, "archive.dir": str(directory)}
     running = service.Service(load(None, {}, flags, ["service.stats_s=0.1", "broker.declare=all"]))
     ending = asyncio.create_task(running.run())
