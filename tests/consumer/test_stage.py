@@ -87,3 +87,22 @@ async def test_background_work_is_cancelled_also_after_the_deadline() -> None:
     await asyncio.sleep(0)
     assert await stages.drain(soon(-1)) is None
     assert (stages.running(), stages.failures(), one.stats()) == ([], {}, {})
+
+
+async def test_background_work_that_does_not_end_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("consumer.stage.CANCEL_S", 0.01)
+    ended = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not ended.is_set():
+            try:
+                await ended.wait()
+            except asyncio.CancelledError:
+                pass
+
+    stages = RunningStages([Background("one", stubborn())])
+    await asyncio.sleep(0)
+    assert await stages.drain(soon(-1)) == 0
+    assert stages.running() == ["one"]
+    ended.set()
+    await stages.drain(soon())
