@@ -15,6 +15,7 @@ from consumer.api.event import ArchivedEvent
 from consumer.api.events import Events
 from consumer.api.filters import Filters, make_query
 from consumer.archive.position import Position
+from consumer.archive.reading.fault import ReadFault
 from consumer.errors import DeedboxError
 
 if TYPE_CHECKING:
@@ -86,17 +87,17 @@ class Archives:
         events are not. A text such as `a1-00000007:41` is a position. Raises ReadError if a part that may
         hold such an event could not be read, and ValueError for an empty id.
         """
-        from consumer.api.sources import events, typed
+        from consumer.api.sources import events
         from consumer.query.named import Name, find_named
 
         try:
             wanted = Name.parse(str(name))
         except DeedboxError as error:
             raise ValueError(str(error)) from error
-        faults: list[str] = []
+        faults: list[ReadFault] = []
         found = [one for hits in find_named(self.paths, wanted, "shown", faults) for one in events(hits.positions())]
         if faults:
-            raise ReadError(typed(faults))
+            raise ReadError(faults)
         return found
 
     def verify(self) -> "Iterator[Verdict]":

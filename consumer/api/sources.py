@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from threading import Event as Flag
 
@@ -27,7 +26,7 @@ class SearchSource:
     @property
     def faults(self) -> Sequence[ReadFault]:
         """What could not be read until now."""
-        return typed(self._search.faults)
+        return self._search.faults
 
     @property
     def hidden(self) -> int:
@@ -36,7 +35,12 @@ class SearchSource:
 
     def read(self) -> Generator[ArchivedEvent | None, None, None]:
         """The events, in order of time."""
-        yield from events((one.position, one.event) for one in islice(self._search, self._limit))
+        left = self._limit
+        for found in self._search.steps():
+            if left == 0:
+                break
+            yield None if found is None else ArchivedEvent(found.event, Position.parse(found.position))
+            left = left - 1 if left and found else left
         if self._strict and self.faults:
             raise ReadError(self.faults)
 

@@ -174,7 +174,7 @@ def export_events(paths: Sequence[Path], query: Query, format: str, out: Path, s
     with progress("exporting", amount) as advance, workers(amount) as search.executor:
         report = export(Disk(), _advancing(search, advance), format, out)
     for fault in search.faults:
-        complain(fault)
+        complain(str(fault))
     if hidden := search.duplicates.report():
         complain(hidden)
     _tell(report, out, time.monotonic() - began, say, complain)

@@ -10,6 +10,7 @@ from pathlib import Path
 from codec.event import Event, format_time
 from consumer.archive.counted import counted, outcome
 from consumer.archive.reading.duplicates import Duplicates, Mode
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.rewriting.compact import compact
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
@@ -37,7 +38,7 @@ def show_event(paths: Sequence[Path], text: str, format: str, mode: Mode, compla
     duplicates = Duplicates(mode if name.position is None else "show")
     printer = Printer(sys.stdout.buffer, format)
     found: list[Hits] = []
-    faults: list[str] = []
+    faults: list[ReadFault] = []
     for proven in (False, True):  # a damaged filter must not make an event seem to be missing
         if not found:
             faults.clear()
@@ -62,7 +63,7 @@ def delete(paths: Sequence[Path], text: str, terminal: Terminal, *, dry_run: boo
     Raises Fatal for an empty id, DeedboxError and OSError.
     """
     name = Name.parse(text)
-    faults: list[str] = []
+    faults: list[ReadFault] = []
     hits = with_marked(paths, name, "kept", faults)
     count = sum(len(one.events) for one in hits)
     if dry_run:
@@ -98,7 +99,7 @@ def _tell_marked(name: Name, hits: Sequence[Hits], say: Say) -> None:
 def undelete(paths: Sequence[Path], text: str, terminal: Terminal) -> Exit:
     """Show deleted events again; NOT_FOUND if none is deleted. Raises Fatal for an empty id, DeedboxError and OSError."""
     name = Name.parse(text)
-    faults: list[str] = []
+    faults: list[ReadFault] = []
     hidden = with_marked(paths, name, "deleted", faults)
     shown = sum(show_again(Disk(), hits) for hits in hidden)
     if shown:
@@ -138,9 +139,9 @@ def _shown(position: str, event: Event) -> str:
     return f"{position}: id {id!r}, type {kind!r}, {format_time(event.time_us)}"
 
 
-def _status(faults: Sequence[str], found: bool, missing: str, complain: Say) -> Exit:
+def _status(faults: Sequence[ReadFault], found: bool, missing: str, complain: Say) -> Exit:
     for fault in faults:
-        complain(fault)
+        complain(str(fault))
     if not found:
         complain(f"{missing}, as far as everything could be read" if faults else missing)
     if faults:

@@ -17,6 +17,7 @@ from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.cat import Choice, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
+from consumer.archive.reading.fault import ReadFault
 from consumer.cli.printing import reader_gone
 from consumer.cli.progress import progress
 from consumer.disk.durable import Disk
@@ -126,9 +127,9 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _told(faults: Sequence[str], complain: Say) -> Exit:
+def _told(faults: Sequence[str | ReadFault], complain: Say) -> Exit:
     for fault in faults:
-        complain(fault)
+        complain(str(fault))
     return Exit.DAMAGED if faults else Exit.OK
 
 

@@ -20,6 +20,7 @@ import orjson
 
 from codec.event import format_time
 from consumer.amqp.publish import Message, Publisher
+from consumer.api.archives import Archives
 from consumer.archive.checking.report import show_verdicts
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import ArchiveFile, StoredBatch
@@ -27,8 +28,8 @@ from consumer.demo.broker import broker
 from consumer.demo.notifications import Notification, notifications
 from consumer.demo.relay import Relay
 from consumer.errors import DeedboxError, Exit, Fatal
-from consumer.query import Search, search
 from consumer.query.query import make_query
+from consumer.query.search import Search
 
 WAIT_S_MAX = 60.0
 EVENTS_MIN = 100  # of fewer ones, none would be durable, or none on its way, at the time of the kill
@@ -140,7 +141,7 @@ class Run:
 
     def unmarked(self) -> int:
         """Events that are durable now and not marked as duplicates."""
-        return sum(1 for _ in search([self._directory]))
+        return sum(1 for _ in Archives([self._directory]).search())
 
     def lose_acks(self) -> None:
         """As just before a connection breaks: what is archived from now on is acknowledged, and the broker does not learn of it."""
@@ -224,7 +225,7 @@ def _batches(path: Path, frames: bool = True) -> Iterator[StoredBatch]:
 
 def _compare(directory: Path, messages: list[Notification]) -> bool:
     """Every notification is there once without a mark, to the byte."""
-    archived = [(event.id, event.body) for event, _ in search([directory])]
+    archived = [(event.id, event.body) for event in Archives([directory]).search()]
     missing = {(m.message_id, m.body) for m in messages} - set(archived)
     step(
         "compared",
@@ -234,13 +235,13 @@ def _compare(directory: Path, messages: list[Notification]) -> bool:
 
 
 def _show_marked(directory: Path) -> None:
-    marked = list(search([directory], make_query().showing("only")))
+    marked = list(Archives([directory]).search(duplicates="only"))
     step(
         "marked",
         f"{len(marked):,} events were archived and not acknowledged at the kill; they came again, and each names the first",
     )
-    for event, position in marked[:1]:
-        step("", f"{event.id} at {position} equals the event at {event.duplicate}; readers hide it by default")
+    for event in marked[:1]:
+        step("", f"{event.id} at {event.position} equals the event at {event.duplicate}; readers hide it by default")
 
 
 def _show_sizes(directory: Path, size: int) -> None:

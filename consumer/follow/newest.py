@@ -79,7 +79,7 @@ class Newest:
             if not self._may_hold(candidate.batch_bound(batch)):
                 return
             read = read_events(entry.path, batch, entry.tombstones, Query())
-            self.faults += [read.fault] if read.fault else []
+            self.faults += map(str, read.faults)
             self._push(candidate.id, read.events)
 
     def _push(self, id: naming.ArchiveId, events: Sequence[tuple[int, Event]]) -> None:

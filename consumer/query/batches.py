@@ -10,6 +10,7 @@ from typing import NamedTuple
 from codec import archive as container
 from codec.errors import CodecError
 from codec.event import Event
+from consumer.archive.reading.fault import ReadFault, batch_fault
 from consumer.archive.reading.reader import ArchiveFile, StoredBatch
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.query.query import Judge, Query
@@ -26,10 +27,10 @@ class Job(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The accepted events of a batch with their numbers in the archive; or its fault."""
+    """The accepted events of a batch, with their numbers in the archive, and what could not be read."""
 
     events: list[tuple[int, Event]]
-    fault: str | None = None
+    faults: tuple[ReadFault, ...] = ()
 
 
 class Moved(Read):
@@ -47,19 +48,15 @@ def read_batch(job: Job) -> Read:
                 events = archive.with_frame(batch).events()
             except CodecError as error:
                 kind = Moved if _is_other(archive, batch) else Read
-                return kind([], _fault(path, batch, str(error)))
+                return kind([], (batch_fault(path, batch, error),))
     except FileNotFoundError as error:
-        return Moved([], f"{path}: {error.strerror}")
+        return Moved([], (ReadFault.of(path, error),))
     except OSError as error:
-        return Read([], _fault(path, batch, error.strerror or str(error)))
-    faults: list[str] = []
-    accepts, place = Judge(job.query, faults.append), f"{path}: event "
-    kept = [pair for pair in job.tombstones.kept(batch.header, events) if accepts(pair[1], place, pair[0])]
-    return Read(kept, "; ".join(faults) or None)
-
-
-def _fault(path: Path, batch: StoredBatch, reason: str) -> str:
-    return f"{path}: at {batch.offset}: batch {batch.header.number}: {reason}"
+        return Read([], (ReadFault(path, batch.offset, f"batch {batch.header.number}: {error.strerror or error}"),))
+    faults: list[ReadFault] = []
+    accepts = Judge(job.query, lambda reason: faults.append(ReadFault(path, None, reason)))
+    kept = [pair for pair in job.tombstones.kept(batch.header, events) if accepts(pair[1], "event ", pair[0])]
+    return Read(kept, tuple(faults))
 
 
 def _is_other(archive: ArchiveFile, batch: StoredBatch) -> bool:

@@ -14,6 +14,7 @@ from codec.errors import Corrupt
 from codec.event import Event
 from consumer.archive.position import Position
 from consumer.archive.reading.catalog import ArchiveMatch, Wanted, copies_of, look_at
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import Tombstones, add_tombstones, remove_tombstones
 from consumer.disk.durable import Disk
@@ -70,7 +71,7 @@ class Hits:
 
 
 def find_named(
-    paths: Sequence[Path], name: Name, which: Which, faults: list[str], verify_filters: bool = True
+    paths: Sequence[Path], name: Name, which: Which, faults: list[ReadFault], verify_filters: bool = True
 ) -> Iterator[Hits]:
     """The named events of each archive below the paths.
 
@@ -80,7 +81,7 @@ def find_named(
         everywhere = Tombstones.union(entry.tombstones for entry in copies)
         hits = Hits(name, copies[0].id, {}, [])
         for entry in copies:
-            faults += map(str, entry.faults)
+            faults += entry.faults
             hidden = everywhere if which == "shown" else entry.tombstones
             if found := _events(entry, hidden, name, which == "deleted", faults):
                 hits.events.update(found)
@@ -89,7 +90,7 @@ def find_named(
             yield hits
 
 
-def with_marked(paths: Sequence[Path], name: Name, which: Which, faults: list[str]) -> list[Hits]:
+def with_marked(paths: Sequence[Path], name: Name, which: Which, faults: list[ReadFault]) -> list[Hits]:
     """The same; if a position names the first of equal events, also those that are marked with it, because they hold the same bytes."""
     found = list(find_named(paths, name, which, faults))
     if name.position is None:
@@ -103,19 +104,21 @@ def with_marked(paths: Sequence[Path], name: Name, which: Which, faults: list[st
     return found
 
 
-def _marked_with(paths: Sequence[Path], id: str, first: str, faults: list[str]) -> Iterator[str]:
+def _marked_with(paths: Sequence[Path], id: str, first: str, faults: list[ReadFault]) -> Iterator[str]:
     """The positions of the events with this id that are marked with the position of the first."""
     wanted = Wanted(ids=frozenset({id}))
     for copies in copies_of(paths, wanted, verify_filters=True):
         for entry in copies:
-            faults += map(str, entry.faults)
+            faults += entry.faults
             for batch in entry.batches:
                 read = read_events(entry.path, batch, Tombstones(), Query(wanted))
-                faults += [read.fault] if read.fault else []
+                faults += read.faults
                 yield from (f"{entry.id}:{number}" for number, event in read.events if event.duplicate == first)
 
 
-def _events(entry: ArchiveMatch, hidden: Tombstones, name: Name, deleted: bool, faults: list[str]) -> dict[int, Event]:
+def _events(
+    entry: ArchiveMatch, hidden: Tombstones, name: Name, deleted: bool, faults: list[ReadFault]
+) -> dict[int, Event]:
     """The named events of one file, by their numbers."""
     found: dict[int, Event] = {}
     for batch in entry.batches:
@@ -123,7 +126,7 @@ def _events(entry: ArchiveMatch, hidden: Tombstones, name: Name, deleted: bool, 
         if not name.may_be_in(numbers) or (deleted and not hidden.within(batch.header)):
             continue
         read = read_events(entry.path, batch, Tombstones() if deleted else hidden, Query(name.wanted))
-        faults += [read.fault] if read.fault else []
+        faults += read.faults
         found.update(
             (number, event)
             for number, event in read.events

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reading.catalog import Wanted, look_at
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import StoredBatch
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
@@ -70,18 +71,18 @@ class Planned:
         return self._batches[at:until]
 
     def _shared(self, job: Job, batches: Sequence[StoredBatch], reads: Sequence[Read]) -> Iterator[tuple[Job, Read]]:
-        if fault := next((read.fault for read in reads if read.fault and not read.events), None):
-            yield job, Read([], fault)
+        if damaged := next((read for read in reads if read.faults and not read.events), None):
+            yield job, Read([], damaged.faults)
             return
         held = {number for batch in batches for number in numbers_of(batch)}
         events = [pair for read in reads for pair in read.events]
         missing = len(set(numbers_of(job.batch)) - held)
-        faults = [read.fault for read in reads if read.fault]  # of single events: the others are given out
+        faults = [fault for read in reads for fault in read.faults]  # of single events: the others are given out
         if missing:
-            faults.append(f"{self.path}: {missing} events from number {job.batch.header.first_event} on are gone")
-        fault = "; ".join(faults) or None
+            reason = f"{missing} events from number {job.batch.header.first_event} on are gone"
+            faults.append(ReadFault(self.path, None, reason))
         wanted = numbers_of(job.batch)
-        yield job, Read([pair for pair in events if pair[0] in wanted], fault)
+        yield job, Read([pair for pair in events if pair[0] in wanted], tuple(faults))
         for other in self._others(job, held):
             wanted = numbers_of(other.batch)
             yield other, Read([pair for pair in events if pair[0] in wanted])

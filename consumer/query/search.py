@@ -6,11 +6,9 @@ archive costs its own events, is named once, and ends nothing; an archive that i
 ingest is never locked out; a search that is stopped reads no other batch.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,16 +16,16 @@ from codec.event import Event
 from consumer.archive.counted import counted
 from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.duplicates import Duplicates
+from consumer.archive.reading.fault import ReadFault
 from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
 from consumer.query.merge import Key, Merge, Numbered, Run
 from consumer.query.plan import Places, Planned, read_events
 from consumer.query.prefetch import scan
 from consumer.query.query import Query
 
-__all__ = ["Found", "Search", "read_events", "search", "search_async"]
+__all__ = ["Found", "Search", "read_events"]
 
 READ_AHEAD = 8  # batches that are decoded ahead of the reader, with an executor
-_CHUNK = 256
 
 
 class Found(NamedTuple):
@@ -46,12 +44,13 @@ class Search:
     def __init__(
         self,
         paths: Sequence[Path],
-        query: Query,
+        query: Query | None = None,
         descending: bool = False,
         executor: Executor | None = None,
         verify_filters: bool = False,
     ) -> None:
-        self.faults: list[str] = []
+        query = query or Query()
+        self.faults: list[ReadFault] = []
         self.duplicates = Duplicates(query.duplicates)
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
         self.executor = executor
@@ -63,27 +62,45 @@ class Search:
 
     def plan(self) -> int:
         """Look into the indexes; says how many bytes of batches are to be read. The iteration does it otherwise."""
+        for _ in self._plan():
+            pass
+        return sum(job.batch.size for job in self._jobs or [])
+
+    def _plan(self) -> Iterator[None]:
+        """Plan, and pause after each archive."""
         if self._jobs is None:
-            self._jobs = sorted(self._look_up(), key=self._edge)
-        return sum(job.batch.size for job in self._jobs)
+            jobs: list[Job] = []
+            for found in self._look_up():
+                jobs += found
+                yield
+            self._jobs = sorted(jobs, key=self._edge)
 
     def stop(self) -> None:
         """Read no other batch: the iteration ends. May be called from another thread."""
         self._stopped = True
 
     def __iter__(self) -> Iterator[Found]:
-        with closing(self._in_order()) as found:
-            yield from (one for one in found if self.duplicates.shows(one.event))
+        with closing(self.steps()) as steps:
+            yield from (found for found in steps if found is not None)
 
-    def _in_order(self) -> Generator[Found, None, None]:
-        self.plan()
+    def steps(self) -> Generator[Found | None, None, None]:
+        """The events, and a None after each archive that was looked up and each batch that was read.
+
+        The next step always comes soon, also if a search reads many batches and finds nothing in them.
+        """
+        with closing(self._in_order()) as steps:
+            yield from (found for found in steps if found is None or self.duplicates.shows(found.event))
+
+    def _in_order(self) -> Generator[Found | None, None, None]:
+        yield from self._plan()
         merge = Merge(self._descending, self._reread)
         with closing(self._read(self._jobs or [])) as reads:
             for job, read in reads:
                 yield from map(self._found, merge.until(self._edge(job)))
                 for same, its in self._whole(job, read):
-                    self._note(its)
+                    self.faults += its.faults
                     merge.add(same, its.events)
+                yield None
         if not self._stopped:
             yield from map(self._found, merge.until())
 
@@ -91,8 +108,8 @@ class Search:
         run, number, event = taken
         return Found(event, f"{self._names[run.job.rank]}:{number}")
 
-    def _look_up(self) -> Iterator[Job]:
-        """What may hold something, in the order of the archives."""
+    def _look_up(self) -> Iterator[list[Job]]:
+        """The batches that may hold an event, archive by archive."""
         places = Places(self._paths)
         for rank, entry in enumerate(entries(self._paths, self._query.wanted, self._verify_filters)):
             if self._stopped:
@@ -101,10 +118,9 @@ class Search:
             planned = Planned(entry.path, rank, entry.identity, places)
             self._planned.append(planned)
             self._names.append(entry.id)
-            for batch in entry.batches:
-                job = Job(entry.path, rank, batch, entry.tombstones, self._query)
-                planned.jobs[batch.header.first_event] = job
-                yield job
+            jobs = [Job(entry.path, rank, batch, entry.tombstones, self._query) for batch in entry.batches]
+            planned.jobs.update((job.batch.header.first_event, job) for job in jobs)
+            yield jobs
 
     def _edge(self, job: Job) -> Key:
         """The lowest key that an event of the batch can have, seen from the side from which the search comes."""
@@ -140,18 +156,14 @@ class Search:
         with closing(self._read(list(jobs))) as reads:
             for job, first in reads:
                 read = self._planned[job.rank].read_again(job)[0][1] if isinstance(first, Moved) else first
-                self._note(read)
+                self.faults += read.faults
                 yield job, read.events
 
     def _take(self, entry: ArchiveMatch) -> None:
         self.archives += 1
         self.bytes += entry.size
         self.bytes_read += entry.bytes_read
-        self.faults += map(str, entry.faults)
-
-    def _note(self, read: Read) -> None:
-        if read.fault:
-            self.faults.append(read.fault)
+        self.faults += entry.faults
 
     def explain(self) -> str:
         """What the search cost, in a line."""
@@ -160,51 +172,3 @@ class Search:
             f"read {self.bytes_read:,} of {self.bytes:,} bytes ({share:.3f} %): "
             f"the index of {counted(self.archives, 'archive')}, and {self.batches_read:,} {'batch' if self.batches_read == 1 else 'batches'}"
         )
-
-
-def search(
-    paths: Sequence[Path], query: Query | None = None, descending: bool = False, limit: int | None = None,
-    executor: Executor | None = None,
-) -> Iterator[Found]:  # fmt: skip
-    """Events by time. Raises ExceptionGroup of OSError at the end if something could not be read: what was whole came before."""
-    return _whole(Search(paths, query or Query(), descending, executor), limit)
-
-
-def _whole(found: Search, limit: int | None) -> Iterator[Found]:
-    yield from islice(found, limit)
-    if found.faults:
-        raise ExceptionGroup("not everything could be read", [OSError(fault) for fault in found.faults])
-
-
-async def search_async(
-    paths: Sequence[Path], query: Query | None = None, descending: bool = False, limit: int | None = None,
-    executor: Executor | None = None,
-) -> AsyncIterator[Found]:  # fmt: skip
-    """The same from an event loop, which is never held up: reading happens in a thread.
-
-    If it is cancelled or closed, the thread reads the batch in hand to its end and no other.
-    """
-    job = Search(paths, query or Query(), descending, executor)
-    found = _whole(job, limit)
-    try:
-        while True:
-            chunk, fault = await asyncio.to_thread(_chunk, found)
-            for one in chunk:
-                yield one
-            if fault is not None:
-                raise fault
-            if not chunk:
-                return
-    finally:
-        job.stop()
-
-
-def _chunk(found: Iterator[Found]) -> tuple[list[Found], Exception | None]:
-    """The next events, and what ended them: what is whole comes before."""
-    chunk: list[Found] = []
-    try:
-        for one in islice(found, _CHUNK):
-            chunk.append(one)  # noqa: PERF402 -- what came before an exception is kept
-    except Exception as fault:  # noqa: BLE001 -- raised again by the caller
-        return chunk, fault
-    return chunk, None

@@ -13,8 +13,8 @@ from random import Random
 import pytest
 
 from codec.event import Event
-from consumer.query import Search
 from consumer.query.query import Query, make_query
+from consumer.query.search import Search
 from tests.support.archive_logs import START_US
 from tests.support.archive_sets import IDS, TAGS, TIMES, TYPES, ArchiveSet, Held
 

@@ -15,7 +15,7 @@ import orjson
 from codec.amqp import encode_header
 from consumer.archive.checking.verify import verify
 from consumer.archive.position import Position
-from consumer.query import search
+from consumer.query.search import Search
 from tests.support import archives
 from tests.support.process import Deedbox
 from tests.support.wire import WirePublisher
@@ -64,7 +64,7 @@ def test_a_busy_archive_is_followed_through_rolls_a_kill_and_a_new_instance(
     first.wait_until(lambda: archives.count(directory) >= MESSAGES, "everything is archived")
     assert (first.stop(), second.stop()) == (0, 0)
     expected: dict[str, list[Position]] = defaultdict(list)
-    for found in search([directory]):
+    for found in Search([directory]):
         place(expected, found.position)
     count = sum(map(len, expected.values()))
     deadline = time.monotonic() + 30

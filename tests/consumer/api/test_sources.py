@@ -1,6 +1,7 @@
 """Search and tail as sources of events: order, limits, faults."""
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import deedbox
 from consumer.api.sources import typed
 from consumer.archive.reading.fault import ReadFault
+from consumer.query.batches import Job, Read, read_batch
 from tests.support.archive_logs import archive_log, event, some
 
 
@@ -78,3 +80,30 @@ async def test_a_tail_follows_in_an_event_loop_and_ends_when_it_is_stopped(tmp_p
 def test_faults_that_are_texts_become_values() -> None:
     fault = ReadFault(Path("a"), 1, "damaged")
     assert typed([fault, "b: gone"]) == [fault, ReadFault(Path(), None, "b: gone")]
+
+
+async def test_a_search_that_is_cancelled_stops_at_the_next_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It read every batch to the end although nobody waited for the result."""
+    log = archive_log(tmp_path)
+    for serial in range(20):
+        log.append([event(serial)])
+    begun, release, reads = asyncio.Event(), threading.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def read(job: Job) -> Read:
+        reads.append(job)
+        loop.call_soon_threadsafe(begun.set)
+        release.wait(30)
+        return read_batch(job)
+
+    monkeypatch.setattr("consumer.query.search.read_batch", read)
+    task = asyncio.create_task(anext(deedbox.open(tmp_path).search(where="serial=99")))  # type: ignore[arg-type]  # a coroutine
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    release.set()
+    await loop.shutdown_default_executor()
+    assert len(reads) == 1

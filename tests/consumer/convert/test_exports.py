@@ -19,7 +19,7 @@ from consumer.convert.imports import events_of
 from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import fingerprint
 from consumer.query.query import make_query
-from consumer.query.search import Found, search
+from consumer.query.search import Found, Search
 from tests.codec.strategies import events as any_events
 from tests.support.archive_logs import START_US, archive_log, event
 
@@ -246,13 +246,13 @@ def test_text_that_an_import_accepts_survives_archive_fingerprint_search_and_exp
     archives = archive_log(place / "archives")
     archives.append(accepted)
     archives.roll("test")
-    archived = [one.event for one in search([place / "archives"])]
+    archived = [one.event for one in Search([place / "archives"])]
     assert Counter(archived) == Counter(accepted)
     assert Counter(map(fingerprint, archived)) == Counter(map(fingerprint, accepted))
     wanted = make_query(ids=[accepted[0].id], tags=accepted[0].tags)
-    assert accepted[0] in [one.event for one in search([place / "archives"], wanted)]
+    assert accepted[0] in [one.event for one in Search([place / "archives"], wanted)]
     for format in [*WRITERS, "parquet"]:
-        report = export(Disk(), search([place / "archives"]), format, place / format)
+        report = export(Disk(), Search([place / "archives"]), format, place / format)
         assert report.events + report.left_out == len(accepted)
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, look_up
+from consumer.archive.reading.fault import ReadFault
 from consumer.query.batches import Job, Moved, numbers_of, read_batch
 from consumer.query.query import make_query
 from consumer.query.search import Search
@@ -26,12 +27,12 @@ def test_a_batch_that_moved_is_told_apart_from_a_damaged_one(tmp_path: Path) -> 
     at = job.batch.offset + job.batch.size - 1
     path.write_bytes(raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :])
     damaged = read_batch(job)
-    assert (isinstance(damaged, Moved), damaged.fault is None) == (False, False)
+    assert (isinstance(damaged, Moved), damaged.faults == ()) == (False, False)
     path.write_bytes(raw)
     rewrite(path, [15])
     assert isinstance(read_batch(job), Moved)
     path.unlink()
-    assert read_batch(job) == Moved([], f"{path}: No such file or directory")
+    assert read_batch(job) == Moved([], (ReadFault(path, None, "No such file or directory"),))
 
 
 def test_an_expression_that_times_out_costs_its_event_and_does_not_end_the_search(tmp_path: Path) -> None:
@@ -41,4 +42,4 @@ def test_an_expression_that_times_out_costs_its_event_and_does_not_end_the_searc
     search = Search([tmp_path], make_query(match="(?:a|aa)+$|serial"))
     assert [found.event.id for found in search] == ["id-0", "id-2"]
     (fault,) = search.faults
-    assert "event 1: the expression" in fault
+    assert "event 1: the expression" in str(fault)

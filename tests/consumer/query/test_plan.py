@@ -13,7 +13,8 @@ from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.disk.durable import Disk
-from consumer.query import Query, Search
+from consumer.query.query import Query
+from consumer.query.search import Search
 from tests.support.archive_logs import archive_log, some
 from tests.support.rewriting import rewrite
 
@@ -69,7 +70,7 @@ def test_an_archive_that_is_gone_after_the_plan_is_one_fault(one: ArchiveLog, wa
     path.unlink()
     walks.clear()
     assert ids(job) == []
-    assert job.faults == [f"{path}: No such file or directory"]
+    assert [*map(str, job.faults)] == [f"{path}: No such file or directory"]
     assert walks.count(str(directory)) <= 4, "one listing"
 
 
@@ -84,7 +85,7 @@ def test_many_archives_that_are_gone_are_looked_for_together(tmp_path: Path, wal
         path.unlink()
     walks.clear()
     assert ids(job) == []
-    assert job.faults == [f"{path}: No such file or directory" for path in paths]
+    assert [*map(str, job.faults)] == [f"{path}: No such file or directory" for path in paths]
     assert walks.count(str(tmp_path)) <= 4
 
 
@@ -157,5 +158,5 @@ def test_a_damaged_batch_is_a_fault_and_not_looked_for(one: ArchiveLog, walks: l
     path.write_bytes(raw)
     walks.clear()
     assert len(ids(job)) == 290
-    assert [fault.startswith(f"{path}: at ") for fault in job.faults] == [True]
+    assert [str(fault).startswith(f"{path}: at ") for fault in job.faults] == [True]
     assert walks == []

@@ -17,7 +17,7 @@ from consumer.archive.writing import recovery
 from consumer.disk.durable import Disk
 from consumer.follow.tail import Tail
 from consumer.query.query import Query, make_query
-from consumer.query.search import Search, search
+from consumer.query.search import Search
 from tests.support import archives
 from tests.support.archive_logs import archive_log, event, some
 from tests.support.mixes import notification_mix, small_mix
@@ -70,10 +70,10 @@ def test_archives_of_one_event_a_batch_take_little_more_than_zstd_3(
 
 
 def test_a_repacked_archive_holds_the_same_events_at_the_same_positions(directory: Path) -> None:
-    before = list(search([directory]))
+    before = list(Search([directory]))
     sizes = [path.stat().st_size for path in find_archives([directory])]
     assert repacked(directory) == ["repacked", "repacked"]
-    assert list(search([directory])) == before
+    assert list(Search([directory])) == before
     assert [verdict.batches for verdict in verify([directory])] == [1, 1]
     assert all(path.stat().st_size < size for path, size in zip(find_archives([directory]), sizes, strict=True))
     assert repacked(directory) == []
@@ -94,7 +94,7 @@ def test_deletions_and_marks_stay_what_they_are(directory: Path) -> None:
     with open_archive(find_archives([directory])[0]) as archive:
         add_tombstones(Disk(), archive, [7], "x", NOW)
     repacked(directory)
-    shown = list(search([directory], Query(duplicates="show")))
+    shown = list(Search([directory], Query(duplicates="show")))
     assert "one-00000001:7" not in [found.position for found in shown]
     assert [found.event.duplicate for found in shown if found.event.duplicate] == ["one-00000001:3"]
     (done,) = compact(Disk(), [directory])
