@@ -22,7 +22,7 @@ from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
 from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.archive.writing.recent_events import RecentEvents
-from consumer.archive.writing.rolling import RollPolicy
+from consumer.archive.writing.rolling import RollPolicy, RollReason
 from consumer.config.sections import Settings
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
@@ -188,7 +188,7 @@ def _ignore() -> None:
 
 
 def _seal(components: Components) -> None:
-    task = asyncio.create_task(components.appender.roll("signal"))
+    task = asyncio.create_task(components.appender.roll(RollReason.SIGNAL))
     components.sealing.add(task)
     task.add_done_callback(components.sealing.discard)
 

@@ -84,7 +84,7 @@ class Stats:
             "marked": ingest.deduplicator.marked,
             "generation": generation.session.generation if generation else 0,
             "open_archive": str(archive.archive or ""),
-            "last_roll": archive.last_roll,
+            "last_roll": archive.last_roll or "",
             "log_lines_lost": log.lines_lost(),
         }
 

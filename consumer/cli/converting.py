@@ -12,7 +12,7 @@ from consumer.archive.counted import counted
 from consumer.archive.layout import Layout
 from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
 from consumer.archive.writing.instance_lock import InstanceLock
-from consumer.archive.writing.rolling import RollPolicy
+from consumer.archive.writing.rolling import RollPolicy, RollReason
 from consumer.cli.progress import progress
 from consumer.convert.exports import Report, export
 from consumer.convert.imports import ARCHIVE, events_of, format_of
@@ -61,7 +61,7 @@ def import_files(paths: Sequence[Path], format: str, directory: Path, instance: 
             say(f"{path}: {counted(found.count, 'event')}{skipped}")
             told = Exit.DAMAGED if found.gaps else told
     finally:
-        archive_log.roll("stop")
+        archive_log.roll(RollReason.STOP)
         instance_lock.end(consumed=False)
         instance_lock.release()
     return told

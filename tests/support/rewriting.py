@@ -10,7 +10,7 @@ from codec import kvp
 from codec.event import Event
 from codec.parts import checksum_of
 from consumer.archive.reading.reader import ArchiveFile, Seal, StoredBatch
-from consumer.archive.writing.writer import Index
+from consumer.archive.writing.index import ArchiveIndex
 from consumer.disk.durable import Disk
 
 
@@ -23,7 +23,7 @@ def rewrite(path: Path, sizes: list[int]) -> None:
     seal = parts[-1]
     assert isinstance(seal, Seal)
     events = [event for batch in batches for event in batch.events()]
-    index, raw, at = Index(checksum_of(head)), head, 0
+    index, raw, at = ArchiveIndex(checksum_of(head)), head, 0
     while at < len(events):
         size = sizes[len(index.rows) % len(sizes)]
         raw += _batch(batches[0].header, index, events[at : at + size], id, at)
@@ -36,14 +36,14 @@ def rewrite(path: Path, sizes: list[int]) -> None:
     aside.unlink()
 
 
-def _batch(like: container.BatchHeader, index: Index, events: list[Event], id: str, first: int) -> bytes:
+def _batch(like: container.BatchHeader, index: ArchiveIndex, events: list[Event], id: str, first: int) -> bytes:
     raw = b"".join(kvp.encode_batch(events, id, first))
     frame = container.compress(raw, 1)
     times, arrivals = [event.time_us for event in events], [event.arrived_us for event in events]
     header = replace(
         like, number=len(index.rows), records=len(raw) // kvp.RECORD_BYTES, events=len(events), compressed=len(frame), raw=len(raw),
         first_event=first, first_us=min(times), last_us=max(times), first_arrived_us=min(arrivals), last_arrived_us=max(arrivals),
-        frame_check=xxh3_64_intdigest(frame), previous=index.link, check=0,
+        frame_check=xxh3_64_intdigest(frame), previous=index.chain_checksum, check=0,
     )  # fmt: skip
     header_raw = container.encode_batch_header(header)
     index.add(container.decode_batch_header(header_raw), events)

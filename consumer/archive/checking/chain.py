@@ -14,7 +14,7 @@ from consumer.archive import naming
 from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.instances import Instance
 from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.writing.recovery import digest
+from consumer.archive.writing.sealing import digest
 
 
 @dataclass(frozen=True, slots=True)

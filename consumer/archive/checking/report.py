@@ -15,8 +15,9 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.survey import survey, with_indexed
 from consumer.archive.rewriting.repair import judge_sealed, losses_of, repair_sealed
+from consumer.archive.writing.finding import Finding, Outcome
 from consumer.archive.writing.orphans import known_from_ledger, note_sealed
-from consumer.archive.writing.recovery import Finding, recover
+from consumer.archive.writing.recovery import recover
 from consumer.disk.durable import Disk, held, is_held
 
 NOT_PROVED = (
@@ -123,10 +124,13 @@ def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
         try:
             finding = _foresee(path) if dry_run else _repair(disk, path)
         except OSError as error:
-            finding = Finding(path, "deferred", reason=error.strerror or str(error))
-        if finding.outcome == "whole":
+            finding = Finding(path, Outcome.DEFERRED, reason=error.strerror or str(error))
+        if finding.outcome is Outcome.WHOLE:
             continue
-        repaired, count = repaired and finding.outcome != "deferred", count + (finding.outcome != "held")
+        repaired, count = (
+            repaired and finding.outcome is not Outcome.DEFERRED,
+            count + (finding.outcome is not Outcome.HELD),
+        )
         _say_finding(finding, dry_run, say)
     answer = "nothing was changed" if dry_run and count and repaired else outcome(count, not repaired, "repaired")
     say(f"{answer}; {KNOWS_MORE}")
@@ -134,7 +138,11 @@ def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
 
 
 def _say_finding(finding: Finding, dry_run: bool, say: Say) -> None:
-    word = f"would be {finding.outcome}" if dry_run and finding.outcome not in ("held", "deferred") else finding.outcome
+    word = (
+        f"would be {finding.outcome}"
+        if dry_run and finding.outcome not in (Outcome.HELD, Outcome.DEFERRED)
+        else finding.outcome
+    )
     to = f" -> {finding.sealed.path}" if finding.sealed else ""
     say(
         f"{word}: {finding.path}{to}: {counted(finding.events, 'event')}{': ' + finding.reason if finding.reason else ''}"
@@ -153,7 +161,7 @@ def _repair(disk: Disk, path: Path) -> Finding:
         return repair_sealed(disk, path)
     with held(disk, naming.lock_path(path.parent, archive.instance)) as free:
         if not free:
-            return Finding(path, "held", reason="its owner lives")
+            return Finding(path, Outcome.HELD, reason="its owner lives")
         ledger = Ledger(disk, path.parent, archive.instance)
         finding = recover(disk, Layout(path.parent), path, known_from_ledger(path, ledger))
         if sealed := finding.sealed:
@@ -165,11 +173,13 @@ def _foresee(path: Path) -> Finding:
     found = survey(path)
     if naming.parse_open(path) is None:
         outcome, reason = judge_sealed(path, found)
-        if outcome == "repaired":
+        if outcome is Outcome.REPAIRED:
             found = with_indexed(found)
-        lost = losses_of(found) if outcome == "repaired" else []
+        lost = losses_of(found) if outcome is Outcome.REPAIRED else []
         return Finding(path, outcome, found.events, found.gaps, reason=reason, lost=lost)
     if is_held(path):
-        return Finding(path, "held", found.events, reason="its owner lives")
-    outcome = "empty" if not found.batches else "repaired" if found.damaged and not found.seal else "sealed"
+        return Finding(path, Outcome.HELD, found.events, reason="its owner lives")
+    if not found.batches:
+        return Finding(path, Outcome.EMPTY, found.events, found.gaps)
+    outcome = Outcome.REPAIRED if found.damaged and not found.seal else Outcome.SEALED
     return Finding(path, outcome, found.events, found.gaps)

@@ -18,7 +18,10 @@ from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.survey import Survey, survey, with_indexed
 from consumer.archive.reading.tombstones import LEVELS_MAX, SUFFIX
 from consumer.archive.watermark import read_watermark
-from consumer.archive.writing.recovery import Finding, free_name, rebuild
+from consumer.archive.writing.finding import Finding, Outcome
+from consumer.archive.writing.rebuild import rebuild
+from consumer.archive.writing.recovery import REPAIRING_SUFFIX
+from consumer.archive.writing.torn import free_name
 from consumer.disk.durable import Disk, held
 
 NOTHING_LEFT = (
@@ -34,18 +37,18 @@ def repair_sealed(disk: Disk, path: Path) -> Finding:
     """
     found = survey(path)
     outcome, reason = judge_sealed(path, found)
-    if outcome == "repaired":
+    if outcome is Outcome.REPAIRED:
         with held(disk, path.with_name(f"{found.id}{SUFFIX}.lock")) as free:
             if not free:
                 reason = "another process repairs or compacts it, or deletes from it: try again when it has ended"
-                return Finding(path, "deferred", found.events, found.gaps, reason=reason)
+                return Finding(path, Outcome.DEFERRED, found.events, found.gaps, reason=reason)
             found = survey(path)
             outcome, reason = judge_sealed(path, found)
-            if outcome == "repaired":
+            if outcome is Outcome.REPAIRED:
                 found = with_indexed(found)
                 lost = _rebuild(disk, path, found)
                 return Finding(path, outcome, found.events, found.gaps, lost=lost)
-    return Finding(path, outcome, found.events, [] if outcome == "whole" else found.gaps, reason=reason)
+    return Finding(path, outcome, found.events, [] if outcome is Outcome.WHOLE else found.gaps, reason=reason)
 
 
 def losses_of(found: Survey) -> list[Gap]:
@@ -54,7 +57,7 @@ def losses_of(found: Survey) -> list[Gap]:
 
 
 def _rebuild(disk: Disk, path: Path, found: Survey) -> list[Gap]:
-    fresh = path.with_name(path.name + ".mending")
+    fresh = path.with_name(path.name + REPAIRING_SUFFIX)
     named = _named(found)
     lost = losses_of(found)
     rebuild(disk, found, fresh, lost, _original(found, named, lost))
@@ -62,19 +65,19 @@ def _rebuild(disk: Disk, path: Path, found: Survey) -> list[Gap]:
     return lost
 
 
-def judge_sealed(path: Path, found: Survey) -> tuple[str, str]:
+def judge_sealed(path: Path, found: Survey) -> tuple[Outcome, str]:
     """The outcome of a repair of a sealed archive, and the reason if nothing is done: whole, repaired or deferred."""
     if path.is_symlink():
-        return "deferred", "is a symbolic link: repair the file that it names"
+        return Outcome.DEFERRED, "is a symbolic link: repair the file that it names"
     if newer := next((gap for gap in found.gaps if gap.kind is GapKind.NEWER), None):
-        return "deferred", newer.reason
+        return Outcome.DEFERRED, newer.reason
     if found.whole:
-        return "whole", ""
+        return Outcome.WHOLE, ""
     if not with_indexed(found).batches:
-        return "deferred", NOTHING_LEFT
-    return (
-        ("repaired", "") if found.id else ("deferred", "neither its name nor its head names an instance and a sequence")
-    )
+        return Outcome.DEFERRED, NOTHING_LEFT
+    if not found.id:
+        return Outcome.DEFERRED, "neither its name nor its head names an instance and a sequence"
+    return Outcome.REPAIRED, ""
 
 
 def _expected(found: Survey, named: Previous | None) -> Expected | None:

@@ -20,8 +20,8 @@ from consumer.archive import naming
 from consumer.archive.reading.batches import Slot, encode_batches
 from consumer.archive.reading.reader import ArchiveFile, Part, Seal, StoredBatch
 from consumer.archive.reading.tombstones import LEVELS_MAX, Tombstones, is_removed, removed
-from consumer.archive.writing.recovery import digest
-from consumer.archive.writing.writer import Index
+from consumer.archive.writing.index import ArchiveIndex
+from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk, is_held
 
 IS_LINK = "is a symbolic link, and would become a file of its own: name the file itself"
@@ -162,7 +162,7 @@ def _write(
     disk: Disk, fd: int, archive: ArchiveFile, batches: Sequence[StoredBatch], seal: Seal, change: Change
 ) -> None:
     """All of the archive, with the chain of its new batches."""
-    index = Index(checksum_of(archive.head_raw))
+    index = ArchiveIndex(checksum_of(archive.head_raw))
     disk.append(fd, archive.head_raw)
     gone = 0
     for group in grouped(batches, change.frame_raw) if change.frame_raw else ([batch] for batch in batches):
@@ -176,7 +176,7 @@ def _write(
 
 
 def _write_group(
-    disk: Disk, fd: int, archive: ArchiveFile, group: Sequence[StoredBatch], index: Index, change: Change
+    disk: Disk, fd: int, archive: ArchiveFile, group: Sequence[StoredBatch], index: ArchiveIndex, change: Change
 ) -> int:
     """Batches as one, or one as it is; gives how many removed events there are."""
     header = group[0].header
@@ -187,13 +187,13 @@ def _write_group(
         len(index.rows) if change.frame_raw else header.number
     )  # where batches are missing, the numbers keep the holes
     if len(group) == 1 and kept == events:
-        raw = container.encode_batch_header(replace(header, number=number, previous=index.link, check=0))
+        raw = container.encode_batch_header(replace(header, number=number, previous=index.chain_checksum, check=0))
         disk.append(fd, raw)
         for piece in archive.with_frame(group[0]).frame or ():
             disk.append(fd, piece)
         index.add(container.decode_batch_header(raw), kept)
     else:
-        slot = Slot(str(archive.id), number, header.first_event, index.link)
+        slot = Slot(str(archive.id), number, header.first_event, index.chain_checksum)
         for batch in encode_batches(kept, slot, change.level, change.tuning):
             disk.append(fd, batch.raw)
             index.add(batch.header, batch.events)

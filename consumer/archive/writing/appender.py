@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from codec.event import Event
 from consumer.archive.writing.archive_log import ArchiveLog
-from consumer.archive.writing.rolling import next_look_s, roll_reason
+from consumer.archive.writing.rolling import RollReason, next_look_s, roll_reason
 from consumer.archive.writing.writer import Receipt
 from consumer.disk.worker_thread import StepThread
 from consumer.errors import DeedboxError, Exit, Fatal
@@ -45,7 +45,7 @@ class Appender:
         if reason := self._archive_log.due():
             self._archive_log.roll(reason)
 
-    async def roll(self, reason: str) -> None:
+    async def roll(self, reason: RollReason) -> None:
         """Seal the open archive."""
         await self.run(lambda: self._archive_log.roll(reason))
 
@@ -66,7 +66,7 @@ class Appender:
 
     async def close(self) -> None:
         """Seal what is open and end the thread."""
-        await self.roll("stop")
+        await self.roll(RollReason.STOP)
         self._thread.end()
 
     async def run(self, step: Callable[[], T]) -> T:

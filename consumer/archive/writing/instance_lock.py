@@ -17,7 +17,7 @@ from consumer.archive import log_events, naming
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.writing import orphans
-from consumer.archive.writing.archive_log import report
+from consumer.archive.writing.finding import Outcome, log_finding
 from consumer.disk.durable import PURPOSE_BYTES, Disk, read_regular
 from consumer.disk.filesystem import complaint
 from consumer.errors import Exit, Fatal
@@ -58,8 +58,8 @@ class InstanceLock:
 
     def _recover(self) -> None:
         for finding in orphans.recover_own(self._disk, self._layout, self.ledger, self._instance):
-            report(finding)
-            if finding.outcome in ("deferred", "held"):
+            log_finding(finding)
+            if finding.outcome in (Outcome.DEFERRED, Outcome.HELD):
                 self.deferred.append(finding.path)
         self.recover_others(self._disk)
         self._note(running=True, unclean=self.unclean, unsettled=self.unsettled)
@@ -72,7 +72,7 @@ class InstanceLock:
         """
         try:
             for finding in orphans.recover_others(disk, self._layout, self._instance):
-                report(finding)
+                log_finding(finding)
         except OSError as error:
             log.emit(log_events.RECOVERY_DEFERRED, path=str(self._layout.directory), reason=str(error))
 

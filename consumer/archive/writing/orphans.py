@@ -13,8 +13,9 @@ from consumer.archive import naming
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger, archives_below
 from consumer.archive.reading.survey import survey
-from consumer.archive.writing.recovery import Abandoned, Finding, digest, recover
-from consumer.archive.writing.writer import Sealed
+from consumer.archive.writing.finding import Abandoned, Finding
+from consumer.archive.writing.recovery import recover
+from consumer.archive.writing.sealing import Sealed, digest
 from consumer.disk.durable import Disk, held
 
 RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one

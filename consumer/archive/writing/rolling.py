@@ -1,8 +1,21 @@
-"""Decide when an archive is full. Pure: sizes and times come in, a reason goes out."""
+"""Decide when an archive is sealed. Pure: from sizes and times to a reason."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
-INDEX_BYTES_MAX = 16 << 20  # what the index of an open archive may cost in memory: 2 bytes an event, 200 a batch
+INDEX_BYTES_MAX = 16 << 20  # memory of the index of an open archive: 2 bytes an event, 200 a batch
+
+
+class RollReason(StrEnum):
+    """Why an archive is sealed. The values are those of the log."""
+
+    SIZE = "size"
+    COUNT = "count"
+    INDEX = "index"  # its index takes as much memory as an index may take
+    AGE = "age"
+    CLOCK = "clock"
+    STOP = "stop"
+    SIGNAL = "signal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +40,23 @@ class Fill:
     opened_wall: float
 
 
-def roll_reason(policy: RollPolicy, fill: Fill, monotonic: float, wall: float) -> str | None:
-    """Why the archive must be sealed now: `size`, `count`, `index`, `age` or `clock`; None if it need not."""
+def roll_reason(policy: RollPolicy, fill: Fill, monotonic: float, wall: float) -> RollReason | None:
+    """Why the archive must be sealed now; None if it need not be."""
     if policy.bytes_max and fill.bytes >= policy.bytes_max:
-        return "size"
+        return RollReason.SIZE
     if policy.events_max and fill.events >= policy.events_max:
-        return "count"
+        return RollReason.COUNT
     if fill.index_bytes >= INDEX_BYTES_MAX:
-        return "index"
+        return RollReason.INDEX
     if policy.age_s_max and monotonic - fill.opened_monotonic >= policy.age_s_max:
-        return "age"
+        return RollReason.AGE
     if policy.align_s and wall // policy.align_s > fill.opened_wall // policy.align_s:
-        return "clock"
+        return RollReason.CLOCK
     return None
 
 
 def next_look_s(policy: RollPolicy, fill: Fill, monotonic: float, wall: float) -> float | None:
-    """How long until time alone can fill the archive; None if it never can."""
+    """Seconds until the archive must be sealed because of its age or the clock; None if it need never be."""
     waits = []
     if policy.age_s_max:
         waits.append(fill.opened_monotonic + policy.age_s_max - monotonic)

@@ -14,7 +14,7 @@ from consumer.archive.listing import find_archives
 from consumer.archive.naming import SEQUENCE_MAX
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.writing import recovery
-from consumer.archive.writing.recovery import Finding, digest
+from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal, StorageFault
 from tests.support import archives
@@ -123,9 +123,9 @@ def test_an_abandoned_archive_that_somebody_reads_is_not_forgotten(tmp_path: Pat
     one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     disk.fail_at = len(disk.calls) + 2
-    monkey, disk.lock = disk.lock, lambda _fd: False  # type: ignore[method-assign]
+    monkey, disk.try_lock = disk.try_lock, lambda _fd: False  # type: ignore[method-assign]
     one.append(some(2, 2))
-    disk.lock = monkey  # type: ignore[method-assign]
+    disk.try_lock = monkey  # type: ignore[method-assign]
     one.recover_abandoned()
     one.roll("stop")
     assert archives.events(tmp_path) == some(0, 4)
@@ -161,7 +161,7 @@ def test_an_archive_without_a_batch_leaves_nothing(tmp_path: Path) -> None:
 def sealed_by_another_host(path: Path) -> Path:
     """Another host does not see our lock: it takes the archive for that of a dead instance."""
     disk = Disk()
-    disk.lock = lambda _fd: True  # type: ignore[method-assign]
+    disk.try_lock = lambda _fd: True  # type: ignore[method-assign]
     sealed = recovery.recover(disk, Layout(path.parent), path).sealed
     assert sealed is not None
     return sealed.path
@@ -339,28 +339,6 @@ def test_without_a_sequence_left_no_archive_is_opened(tmp_path: Path) -> None:
     assert archives.events(tmp_path) == some(0, 3)
 
 
-def test_recoveries_that_fail_again_and_again_take_a_tenth_of_the_time_at_most(tmp_path: Path) -> None:
-    """On a disk that takes no footer, each archive that waits was read again at each new one and at each probe."""
-    now, recovered = 0.0, 0
-    one = archive_log(tmp_path)
-    for number in range(14):
-        one.adopt(tmp_path / f"one-{number + 1:08d}.kvp.zst.open")
-
-    def recover(_disk: Disk, _layout: Layout, path: Path, _entry: recovery.Abandoned) -> Finding:
-        nonlocal now, recovered
-        now, recovered = now + 0.06, recovered + 1
-        return Finding(path, "deferred", reason="File too large")
-
-    one.clock = lambda: now
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(recovery, "recover", recover)
-        while now < 1000:
-            now += 0.01
-            one.recover_abandoned()
-    assert recovered * 0.06 <= 110
-    assert recovered > 14
-
-
 def test_what_could_not_be_recovered_before_a_pause_is_recovered_after_it(tmp_path: Path) -> None:
     """It had taken long, and was not tried again until the next archive was opened."""
     disk = ShadowDisk(tmp_path)
@@ -397,7 +375,7 @@ def test_what_was_not_tried_at_an_open_is_tried_at_a_later_batch(tmp_path: Path)
     one.adopt(path)
     now = 100.0
     one.clock = lambda: now
-    one._recover_at = 101.0
+    one._abandoned.not_before_s = 101.0
     one.append(some(2, 2))
     assert path.exists()
     now = 102.0

@@ -10,8 +10,9 @@ import pytest
 from consumer.archive import naming
 from consumer.archive.layout import Layout
 from consumer.archive.writing import instance_lock as instance_locks
-from consumer.archive.writing import orphans, recovery
+from consumer.archive.writing import orphans
 from consumer.archive.writing.archive_log import ArchiveLog
+from consumer.archive.writing.finding import Finding
 from consumer.archive.writing.instance_lock import InstanceLock, purpose_of
 from consumer.archive.writing.orphans import RECOVERING
 from consumer.disk.durable import Disk
@@ -213,7 +214,7 @@ async def test_recovery_of_another_instance_says_so_in_its_lock(
     purposes: list[str] = []
     recover_own = orphans.recover_own
 
-    def recover(*arguments: Any) -> Iterator[recovery.Finding]:
+    def recover(*arguments: Any) -> Iterator[Finding]:
         if arguments[3] == "two":
             purposes.append(purpose_of(naming.lock_path(tmp_path, "two")))
         return recover_own(*arguments)

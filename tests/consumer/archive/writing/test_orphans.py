@@ -14,8 +14,9 @@ from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import repack
-from consumer.archive.writing import orphans, recovery
+from consumer.archive.writing import orphans
 from consumer.archive.writing.archive_log import ArchiveLog
+from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.support import archives
@@ -39,7 +40,7 @@ def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(t
     assert [finding.path.name for finding in findings] == ["dead-00000001.kvp.zst.open"]
     previous = Ledger(Disk(), tmp_path, "dead").state.previous
     assert previous is not None
-    assert previous.sha256 == recovery.digest(find_archives([tmp_path / "20251121"])[0])
+    assert previous.sha256 == digest(find_archives([tmp_path / "20251121"])[0])
     assert lock is not None
     Disk().close(lock)
 

@@ -9,7 +9,8 @@ from consumer.archive.checking.verify import verify
 from consumer.archive.layout import Layout
 from consumer.archive.rewriting.repair import repair_sealed
 from consumer.archive.writing import recovery
-from consumer.archive.writing.recovery import Abandoned, Finding
+from consumer.archive.writing.finding import Abandoned, Finding
+from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk
 from tests.consumer.archive.reading.test_reader import TABLE, offsets
 from tests.support import archives
@@ -49,7 +50,7 @@ def test_an_orphan_is_sealed_where_it_stands(orphan: Path) -> None:
     assert (finding.outcome, finding.events, finding.gaps) == ("sealed", 8, [])
     assert not orphan.exists()
     assert finding.sealed is not None
-    assert finding.sealed.sha256 == recovery.digest(finding.sealed.path)
+    assert finding.sealed.sha256 == digest(finding.sealed.path)
     assert finding.sealed.path.stat().st_mode & 0o222 == 0
     assert ids(orphan.parent) == some(0, 8)
     assert faults(orphan.parent) == []

@@ -5,7 +5,7 @@ import pytest
 from codec.archive import Head
 from consumer.archive.layout import Layout
 from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.writing.writer import NAMES_MAX, ArchiveWriter, Tally
+from consumer.archive.writing.writer import ArchiveWriter
 from consumer.disk.durable import Disk
 from consumer.errors import StorageFault
 from tests.support.archive_logs import START_US, some
@@ -52,23 +52,3 @@ def test_after_an_error_the_writer_is_broken_for_good(tmp_path: Path) -> None:
         one.append(some(0, 1))
     assert disk.calls.count("sync") == 1
     one.abandon()
-
-
-def test_more_names_than_a_footer_takes_are_said_to_be_incomplete() -> None:
-    tally = Tally()
-    tally.add([f"type.{n}" for n in range(NAMES_MAX)])
-    assert tally.complete
-    tally.add(["one.more", "type.0"])
-    assert not tally.complete
-    assert tally.counts["type.0"] == 2
-    assert len(tally.counts) == NAMES_MAX
-
-
-def test_a_name_that_utf8_does_not_hold_is_counted_all_the_same(tmp_path: Path) -> None:
-    one = writer(tmp_path)
-    one.append([some(0, 1)[0]._replace(type="\udced", id="\ud800", tags=("\udcff",))])
-    sealed = one.seal()
-    with ArchiveFile(sealed.path) as archive:
-        seal = list(archive.parts())[-1]
-    assert isinstance(seal, Seal)
-    assert seal.footer.types == {"\\udced": 1}

@@ -1,0 +1,33 @@
+"""StorageFault from an error of the disk: what happened, and what the operator can do."""
+
+import errno
+from enum import StrEnum
+from pathlib import Path
+
+from consumer.errors import StorageFault
+
+
+class StorageReason(StrEnum):
+    """Why an append was not written. The values are those of the log."""
+
+    DISK_LOW = "disk_low"
+    DISK_FULL = "disk_full"
+    FILE_LIMIT = "file_limit"
+    ARCHIVE_CHANGED = "archive_changed"
+    DISK_ERROR = "disk_error"
+    DEFECT = "defect"
+
+
+def storage_fault(error: OSError, path: Path, size: int = 0) -> StorageFault:
+    """The fault that an error of the disk means. `size`: the bytes that were to be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        what, do = f"{path}: {error.strerror}", "free space; consuming resumes by itself"
+        return StorageFault(StorageReason.DISK_FULL, what, do, size)
+    if error.errno == errno.EFBIG:
+        what = f"{path}: {size} bytes: {error.strerror}"
+        return StorageFault(StorageReason.FILE_LIMIT, what, "raise the limit of the file size (ulimit -f)", size)
+    if error.errno in (errno.ESTALE, errno.ENOENT):
+        do = "find the process that changes the archive directory; the events go to a new archive"
+        return StorageFault(StorageReason.ARCHIVE_CHANGED, f"{path}: {error.strerror}", do, size)
+    do = "check the device; consuming resumes by itself"
+    return StorageFault(StorageReason.DISK_ERROR, f"{path}: {error.strerror or error}", do, size)
