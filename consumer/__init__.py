@@ -1,26 +1,28 @@
-"""Deedbox moves bytes: from a broker into archives, durably, and from there to whoever asks.
+"""Deedbox receives messages from RabbitMQ, archives them durably, and reads the archives.
 
 The architecture in one picture:
 
-    RabbitMQ -> ingest.receive -> ingest.batcher -> ingest.loop -> archive.appender -> archive.writer -> disk
-                 deliveries        batches           the promise    a thread            one zstd frame, one sync
-                                                        |
-                                          ack (multiple), after the sync and never before
+    RabbitMQ -> amqp.receive -> ingest.batcher -> ingest.loop -> archive.writing.appender -> archive.writing.writer -> disk
+                deliveries      batches           the promise    one writer thread           one zstd frame, one sync
+                                                      |
+                                        one ack for the batch, only after its sync has returned
 
-    disk -> archive.reader, archive.catalog -> query.search, query.tail, query.exports -> who asks
-                                               query.imports -> archive.archive_log -> disk
-    other files -> watch.follower, watch.lines -> watching, watch_state -> ingest.publish -> RabbitMQ
+    disk -> archive.reading -> query.search, follow.follower -> convert, cli, the Python API
+    other files -> watch -> forward -> amqp.publish -> RabbitMQ
+
+The packages in the order of the flow: `amqp`, `ingest`, `archive` (`writing`, `reading`, `rewriting`, `checking`), `query`, `follow`, `convert`.
+Below all of them are `codec` (bytes and values), `disk`, `errors` and `log`. `service`, `api` and `cli` put them together. `tests/test_architecture.py` holds
+the rules of imports.
 
 The invariants, each with its one owner:
 
-- Nothing is acknowledged that would not survive a power cut (`ingest.loop`; the order of steps in `archive.writing.writer`).
-- One module makes the disk promise something (`disk.durable`), one speaks to the broker (`amqp.connection`, and
-  `amqp.publish` for what is sent), one reads the environment (`settings`), one a command handles signals (`service`, `watching`; `cli` for the others).
-- A failed write or sync ends that archive; recovery (`archive.writing.recovery`) mends it, and never the writer.
-- A generation is one channel; what belongs to a generation that has ended comes again (`ingest.ingest`).
-- Ingest never parses a body unless told to, never runs foreign code, never rejects a message.
-- Reading takes no lock and never raises for what a file holds; every reader of events asks `archive.reading.tombstones`.
-- A search leaves out no batch that may hold what it looks for (`archive.reading.catalog`).
-- Looking is the truth about files, and the kernel's events only say where to look (`watch.monitor`).
-- Stages do not import each other; `service` builds them and hands them what they need.
+- A message is acknowledged only when its bytes would survive a power cut (`ingest.loop`; the order of steps is in `archive.writing`).
+- Only `disk` asks the kernel for sync, lock and rename. Only `amqp` imports the AMQP libraries. Only `config` reads the environment.
+- A failed write or sync ends that archive for its writer. Recovery (`archive.writing.recovery`) closes it, never the writer.
+- A generation is one channel. When it ends, the broker delivers its unacknowledged messages again (`ingest.ingest`).
+- Ingest parses no body unless the settings ask for it, runs no foreign code, and rejects no message.
+- Reading takes no lock, and returns damage as a fault. Every reader of events leaves out deleted ones (`archive.reading.tombstones`).
+- A search skips a batch only if the index proves that it holds no wanted event (`archive.reading.catalog`).
+- A follower gets a batch only after its sync has returned, and skips nothing without a fault (`follow.follower`).
+- The file monitor looks at the files themselves. Events of the kernel only say when to look (`watch.monitor`).
 """

@@ -1,8 +1,8 @@
-"""The events that arrived last, across archives: what `tail` begins with.
+"""The events that arrived last, across archives. `tail` begins with them.
 
-Invariants: the events come in the order of their arrival, and those of one arrival in the order of their positions; no event that
-arrived later and is wanted is left out. Names of sealed archives, and headers of batches, tell when their last event arrived, so that reading
-begins at the end and stops when nothing that is left can be newer; the index of an archive leaves out batches without a wanted event.
+Invariants: the events come in the order of their arrival; if several arrived at the same time, in the order of their positions. No wanted event
+that arrived later is left out. Names of sealed archives and headers of batches say when their last event arrived. So reading begins
+with the newest, and stops when no batch that is left can hold a newer event. The index of an archive leaves out batches without a wanted event.
 """
 
 import heapq
@@ -24,7 +24,7 @@ _ANY = float("inf")
 
 @dataclass(frozen=True)
 class Candidate:
-    """An archive that may hold newest events; `entry` if it was looked up before."""
+    """An archive that may hold some of the newest events. `entry`: its match in the catalog, if it was looked up before."""
 
     path: Path
     id: naming.ArchiveId
@@ -32,7 +32,7 @@ class Candidate:
 
     @property
     def bound(self) -> _Key:
-        """No event of it has a higher key."""
+        """No event of the archive has a higher key."""
         last = naming.last_arrival_us(self.path)
         return _ANY if last is None or self.entry is not None else last, *self._id, _ANY, _ANY
 
@@ -46,7 +46,7 @@ class Candidate:
 
 
 class Newest:
-    """Up to `count` events. `faults` are what could not be read; `accepts` says whether an event is wanted."""
+    """Up to `count` events. `accepts`: whether an event is wanted. `faults`: what could not be read."""
 
     def __init__(self, count: int, wanted: Wanted, accepts: Callable[[Event, str], bool]) -> None:
         self.faults: list[str] = []
@@ -59,14 +59,14 @@ class Newest:
         for candidate in sorted(candidates, key=lambda one: one.bound, reverse=True):
             if not self._may_hold(candidate.bound):
                 break
-            self._take(candidate)
+            self._read(candidate)
         return [found for _, found in sorted(self._heap)]
 
     def _may_hold(self, bound: _Key) -> bool:
         """Whether an event with this key would be one of the newest."""
         return len(self._heap) < self._count or (self._count > 0 and bound > self._heap[0][0])
 
-    def _take(self, candidate: Candidate) -> None:
+    def _read(self, candidate: Candidate) -> None:
         try:
             entry = candidate.entry or look_up(candidate.path, self._wanted)
         except (OSError, DeedboxError) as error:
@@ -98,5 +98,5 @@ class Newest:
 
 
 def shown(path: Path, error: Exception) -> str:
-    """A fault of an archive, in a line that names it."""
+    """One line that names the archive and the error."""
     return f"{path}: {error.strerror or error}" if isinstance(error, OSError) else str(error)

@@ -1,7 +1,7 @@
-"""The streams below some paths: the archives of one instance in one directory, in the order of their sequences.
+"""A stream is the archives of one instance in one directory, in the order of their sequences.
 
-Invariants: two directories never share a stream, even if their instances have one name, and neither does a directory share one with that which
-replaces it; memory holds the archives that a stream has still to read, and a stream for as long as one of its archives exists.
+Invariants: two directories never share a stream, even if their instances have the same name. If another directory takes the place of a
+directory, its streams are new. Memory holds the archives that a stream has still to read, and each stream as long as one of its archives exists.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from consumer.disk.durable import is_held
 from consumer.follow.cursor import Cursor
 from consumer.follow.tree import Tree
 
-_UNKNOWN = (0, 0)  # the inode of the directory of a file that was named itself
-LOOK_S = 2.0  # how often all directories are looked at, for what no open archive announced
+_UNKNOWN = (0, 0)  # the user named a file, and no directory
+LOOK_S = 2.0  # all directories are looked at this often: an archive may appear where no open archive announced it
 
 
 class Key(NamedTuple):
-    """What tells a stream from others: the directory by its path and its inode, and the instance."""
+    """Identifies a stream. `home`: the directory, `file`: its device and inode."""
 
     home: Path
     file: tuple[int, int]
@@ -33,9 +33,9 @@ class Key(NamedTuple):
 
 @dataclass
 class Stream:
-    """Archives that have still to be read, by sequence, and the cursor in the one that is read or was read last.
+    """`waiting`: archives that have still to be read, by sequence. `cursor`: in the archive that is read, or was read last.
 
-    `reached`: the highest sequence that was read or passed by; `reported`: faults of the archive that is read or comes next.
+    `reached`: the highest sequence that was read or left out. `reported`: faults that were reported for the current or the next archive.
     """
 
     key: Key
@@ -45,13 +45,13 @@ class Stream:
     reported: set[str] = field(default_factory=set)
 
     def close(self) -> None:
-        """Close the archive that is read."""
+        """Close the archive of the cursor."""
         if self.cursor is not None:
             self.cursor.close()
 
 
 class Streams:
-    """`look` for archives; `known` has the streams, and `leaving` those whose directory another one has replaced."""
+    """`look` finds archives. `known`: the streams. `leaving`: streams whose directory was replaced by another one, or is gone."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.known: dict[Key, Stream] = {}
@@ -61,7 +61,7 @@ class Streams:
         self._looked_at = -LOOK_S
 
     def look(self, everywhere: bool = False) -> None:
-        """Learn of archives. All directories are looked at if it is time to, or if `everywhere`."""
+        """Find new archives. All directories are looked at if it is time to, or if `everywhere`."""
         everywhere = everywhere or monotonic() - self._looked_at >= LOOK_S
         if everywhere:
             self._looked_at = monotonic()
@@ -76,7 +76,7 @@ class Streams:
             return
         stream = self._stream(Key(*self.tree.home(path, id.instance), id.instance))
         if id.sequence <= stream.reached:
-            if stream.cursor is None or not _begins_anew(stream.cursor, path, id):
+            if stream.cursor is None or not _is_a_new_run(stream.cursor, path, id):
                 _note_name(stream.cursor, path, id)
                 return
             stream = self._replace(stream)
@@ -86,7 +86,7 @@ class Streams:
         stream.waiting[id.sequence] = path
 
     def _named(self, path: Path) -> ArchiveId | None:
-        """Which archive a file is that was named itself and has another name: its head says it. None for a fault, which is reported once."""
+        """The archive in a file that the user named and whose name is no archive's: its head says which. None after a fault, which is reported once."""
         if path not in self._by_head:
             self._by_head[path] = None
             try:
@@ -99,7 +99,7 @@ class Streams:
         return self._by_head[path]
 
     def _was_read(self, path: Path, id: ArchiveId) -> bool:
-        """Whether an archive was read before anything said that its instance writes to a directory above it."""
+        """Whether the archive was read already, under the key of its own directory, before its instance was known to write to a directory above it."""
         own = self.known.get(Key(path.parent, self.tree.file(path.parent) or _UNKNOWN, id.instance))
         home, _ = self.tree.home(path, id.instance)
         return home != path.parent and own is not None and id.sequence <= own.reached
@@ -108,15 +108,15 @@ class Streams:
         return self.known.setdefault(key, Stream(key))
 
     def _replace(self, stream: Stream) -> Stream:
-        """Begin a stream anew; what is still open of the old one is read to its end first."""
+        """Start a new stream. The archive that is open in the old one is read to its end first."""
         self.leaving.append(stream)
         self.known[stream.key] = fresh = Stream(stream.key)
-        self.tree.forget(stream.key.home)  # its other archives were taken for old ones
+        self.tree.forget(stream.key.home)  # its other archives were left out as old ones
         self._looked_at = -LOOK_S
         return fresh
 
     def _forget(self) -> None:
-        """Leave streams of which no archive exists any more."""
+        """Drop streams of which no archive exists."""
         gone = [key for key in self.known if not self._exists(key)]
         self.leaving += [self.known.pop(key) for key in gone]
 
@@ -127,10 +127,10 @@ class Streams:
         return file == key.file and self.tree.holds(key.home, key.instance)
 
 
-def _begins_anew(cursor: Cursor, path: Path, id: ArchiveId) -> bool:
-    """Whether an archive that should have been read before the cursor is of another life, because the directory was emptied.
+def _is_a_new_run(cursor: Cursor, path: Path, id: ArchiveId) -> bool:
+    """Whether an archive with an old sequence is a new one, because the directory was emptied and the sequences began again.
 
-    It has the sequence of the cursor and another head, or it is written now and was begun after the cursor's.
+    It has the sequence of the cursor and another head; or it is being written and was made after the cursor's archive.
     """
     if id != cursor.id and naming.parse_open(path) is None:
         return False
@@ -151,14 +151,14 @@ def _begins_anew(cursor: Cursor, path: Path, id: ArchiveId) -> bool:
 
 
 def _note_name(cursor: Cursor | None, path: Path, id: ArchiveId) -> None:
-    """The archive that is read was sealed, and with that renamed."""
+    """The archive of the cursor was sealed, and has another name since."""
     if cursor is not None and id == cursor.id and not cursor.path.exists():
         with suppress(OSError):  # gone again: the next look finds it
             cursor.rename(path)
 
 
 def _are_different(one: Path, other: Path) -> bool:
-    """Whether two files of one sequence are two archives, and no copies or names of one."""
+    """Whether two files with one sequence are different archives, and not copies or two names of the same."""
     with suppress(OSError), ArchiveFile(one) as first, ArchiveFile(other) as second:
         return first.file != second.file and None not in (heads := {head_of(first), head_of(second)}) and len(heads) > 1
     return False

@@ -1,8 +1,8 @@
-"""The directories below some paths, and which of them have changed since they were looked at.
+"""The directories below some paths, and which of them have changed since the last look.
 
-Role: a follower asks again and again for archives that are new; almost every directory of an archive is finished and never changes. Invariants:
-a directory is read when it is new or its time of change is another one, and until that time has stood still for `SETTLE_S`,
-because two changes may have one time; a directory is read under one path, also if several paths or links lead to it; memory holds directories and names of instances, and no archives.
+Role: a follower asks again and again for new archives, and almost no directory changes. Invariants: a directory is read if it is new, if
+its modification time has changed, or if that time is younger than `SETTLE_S`, because two changes may have the same time. A directory is read
+under one path, also if several paths or links lead to it. Memory holds directories and names of instances, but no archives.
 """
 
 import os
@@ -13,18 +13,18 @@ from time import monotonic
 
 from consumer.archive import naming
 
-SETTLE_S = 2.0  # file systems keep times of change in steps of up to this
-_UNREAD = -1  # no time of change: the directory is read again
-_OWNED = (".ledger", ".lock", naming.OPEN_SUFFIX)  # what only the directory that an instance writes to holds
+SETTLE_S = 2.0  # file systems store modification times in steps of up to this
+_UNREAD = -1  # no modification time: the directory is read again
+_OWNED = (".ledger", ".lock", naming.OPEN_SUFFIX)  # files that are only in the directory to which an instance writes
 
 
 @dataclass
 class Directory:
-    """A directory when it was last read. `owners`: instances that write here; `instances`: those of its archives."""
+    """A directory as it was read last. `owners`: instances that write here. `instances`: instances that have archives here."""
 
     file: tuple[int, int]  # device and inode
     changed_ns: int
-    changed_at: float  # when this time of change was first seen, on the monotonic clock
+    changed_at: float  # when this modification time was first seen, on the monotonic clock
     read_at: float = -1.0
     inside: tuple[Path, ...] = ()
     owners: frozenset[str] = frozenset()
@@ -33,27 +33,27 @@ class Directory:
 
     @property
     def settled(self) -> bool:
-        """Whether every change with this time of change was seen."""
+        """Whether all changes with this modification time were seen."""
         return self.read_at - self.changed_at >= SETTLE_S
 
 
 class Tree:
-    """`look` again and again. `faults` are directories that cannot be read, each named once until it changes."""
+    """`look` again and again. `faults`: directories that cannot be read, each reported once until it changes."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self.faults: list[str] = []
         self.roots = [root for root in roots if not any(other in root.parents for other in roots)]
         self._directories: dict[Path, Directory] = {}
-        self._paths: dict[tuple[int, int], Path] = {}  # of several paths of a directory, the one under which it is read
+        self._paths: dict[tuple[int, int], Path] = {}  # if a directory has several paths, it is read under this one
 
     def look(self, everywhere: bool) -> list[Path]:
-        """Archives in directories that changed: in the roots and where archives are written, or in all directories."""
+        """The archives in directories that changed. Looks at the roots and at directories with open archives; at all of them if `everywhere`."""
         found: list[Path] = []
         for root in dict.fromkeys(self.roots):
             try:
                 is_directory = root.is_dir()
             except OSError:
-                is_directory = True  # reading it says what is wrong
+                is_directory = True  # reading it gives the error
             if is_directory:
                 self._visit(root, everywhere, found)
             else:
@@ -62,7 +62,7 @@ class Tree:
         return found
 
     def _visit(self, top: Path, everywhere: bool, found: list[Path]) -> None:
-        """Parents come first: an archive that is sealed meanwhile goes from a parent to a directory inside of it."""
+        """Parents come first: sealing moves an archive from a parent to a directory inside it."""
         waiting = [top]
         while waiting:
             path = waiting.pop()
@@ -73,12 +73,12 @@ class Tree:
                 waiting += reversed(now.inside)
 
     def _refresh(self, path: Path, known: Directory | None) -> list[Path]:
-        """Read a directory if it may have changed; its archives, or none."""
+        """Read a directory if it may have changed; gives its archives."""
         try:
             stat = path.stat()
             file = (stat.st_dev, stat.st_ino)
             if known is not None and known.file != file:
-                self.forget(path)  # another directory has its name
+                self.forget(path)  # another directory has this name now
                 known = None
             if self._paths.setdefault(file, path) != path:
                 return []
@@ -92,7 +92,7 @@ class Tree:
         return []
 
     def _note_unread(self, path: Path, known: Directory, error: OSError) -> None:
-        """Name a directory that cannot be read. What is known of it stays, because it may only be away for a moment."""
+        """Report a directory that cannot be read. What is known about it stays: it may be away for a moment only."""
         if known.changed_ns != _UNREAD:
             self.faults.append(f"{path}: {error.strerror or error}")
         known.changed_ns = _UNREAD
@@ -121,12 +121,12 @@ class Tree:
         return sorted(archives)
 
     def _leads_up(self, link: Path) -> bool:
-        """Whether a link leads to a directory above one that was named, and so to archives that no path names."""
+        """Whether a link leads to a directory above a root, and so to archives outside the roots."""
         real = link.resolve()
         return any(root.resolve().is_relative_to(real) for root in self.roots)
 
     def forget(self, path: Path) -> None:
-        """Look at a directory and all below it as if for the first time."""
+        """Forget a directory and all below it: the next look reads them as new."""
         known = self._directories.pop(path, None)
         if known is not None and self._paths.get(known.file) == path:
             del self._paths[known.file]
@@ -134,7 +134,7 @@ class Tree:
             self.forget(inner)
 
     def home(self, path: Path, instance: str) -> tuple[Path, tuple[int, int]]:
-        """The directory that the instance of an archive writes to, with its device and inode; without a trace of it, that of the archive."""
+        """The directory to which the instance of an archive writes, with its device and inode. If no file shows it, the directory of the archive."""
         for place in path.parents:
             known = self._directories.get(place)
             if known is None:
@@ -144,7 +144,7 @@ class Tree:
         return path.parent, self.file(path.parent) or (0, 0)
 
     def file(self, path: Path) -> tuple[int, int] | None:
-        """Device and inode of a directory; None for one that is not there."""
+        """Device and inode of a directory; None if it is not there."""
         known = self._directories.get(path)
         return known.file if known else None
 
@@ -156,12 +156,12 @@ class Tree:
         )
 
     def written(self) -> Iterator[Path]:
-        """Directories in which archives are written."""
+        """Directories with open archives."""
         return (path for path, known in self._directories.items() if known.written)
 
 
 def _owner(name: str, archive: naming.ArchiveId | None) -> Iterator[str]:
-    """The instance that a file says writes to its directory."""
+    """The instance that writes to the directory of this file, if the file shows one."""
     for suffix in _OWNED:
         if name.endswith(suffix):
             yield archive.instance if archive else name.removesuffix(suffix)
