@@ -102,7 +102,10 @@ OWNERS = {
     },
     "fcntl": {"consumer/disk/locks.py"},
     "ctypes": {"consumer/disk/syscalls.py"},
-    "cyclopts": {"consumer/cli/app.py", "consumer/cli/filters.py", "consumer/cli/read.py"},
+    "cyclopts": {
+        f"consumer/cli/{name}.py"
+        for name in ("app", "command", "convert", "filters", "maintain", "parameters", "read", "run")
+    },
     "structlog": {"consumer/log.py"},
     "asyncinotify": {"consumer/watch/inotify.py"},
     "pyarrow": {"consumer/convert/parquet.py"},
@@ -253,7 +256,9 @@ def has_code(path: Path) -> bool:
 
 def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
-    through_others = {"consumer/cli/read.py": "tests/consumer/cli/test_reading.py", "consumer/cli/filters.py": "tests/consumer/cli/test_reading.py", "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
+    through_others = {"consumer/cli/run.py": "tests/consumer/cli/test_app.py", "consumer/cli/convert.py": "tests/consumer/cli/commands/test_import_files.py", "consumer/cli/parameters.py": "tests/consumer/cli/test_app.py",
+                      "consumer/cli/commands/reports.py": "tests/consumer/cli/commands/test_search.py", "consumer/cli/commands/imported_events.py": "tests/consumer/cli/commands/test_import_files.py",
+                      "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
                       "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py",

@@ -1,4 +1,4 @@
-"""The filters of the commands that read events: one set, with one meaning, for cat, search, tail and export."""
+"""The filters of the commands that read events. They are the same for cat, search, tail and export."""
 
 import time
 from dataclasses import dataclass
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from consumer.cli.command import FILTERS
+
 if TYPE_CHECKING:
     from consumer.query.query import Query
 
 
-Marked = Annotated[
+DuplicateMode = Annotated[
     Literal["hide", "show", "only"],
     Parameter(help="Events that are marked as duplicates: hide them, show them too, or show only them."),
 ]
@@ -19,40 +21,43 @@ Marked = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """What events must be like. All filters must hold; of several types or ids, one."""
+    """The conditions that an event must fulfil. All options must hold; of several types or ids, one must."""
 
     since: Annotated[
-        str | None, Parameter(help="Event time from: ISO 8601, or 15m, 2h, 7d ago. Default: no limit.")
+        str | None, Parameter(help="Earliest event time: ISO 8601, or an age such as 15m, 2h, 7d. [default: no limit]")
     ] = None
-    until: Annotated[str | None, Parameter(help="Event time up to, inclusive. Default: no limit.")] = None
-    arrived_since: Annotated[str | None, Parameter(help="Arrival from, written like --since.")] = None
-    arrived_until: Annotated[str | None, Parameter(help="Arrival up to, inclusive, written like --until.")] = None
+    until: Annotated[str | None, Parameter(help="Latest event time, inclusive. [default: no limit]")] = None
+    arrived_since: Annotated[
+        str | None, Parameter(help="Earliest arrival, written as for --since. [default: no limit]")
+    ] = None
+    arrived_until: Annotated[str | None, Parameter(help="Latest arrival, inclusive. [default: no limit]")] = None
     type: Annotated[
         tuple[str, ...],
-        Parameter(negative=(), help="Type, as a glob such as compute.*; with ! in front, to exclude. Repeatable."),
+        Parameter(negative=(), help="Type, as a glob such as compute.*; a ! before the glob excludes. Repeatable."),
     ] = ()
-    tag: Annotated[tuple[str, ...], Parameter(negative=(), help="A tag that the event has. Repeatable.")] = ()
-    id: Annotated[tuple[str, ...], Parameter(negative=(), help="One of these ids. Repeatable.")] = ()
+    tag: Annotated[tuple[str, ...], Parameter(negative=(), help="Tag that the event must have. Repeatable.")] = ()
+    id: Annotated[tuple[str, ...], Parameter(negative=(), help="Id. Repeatable: one of the ids must match.")] = ()
     exchange: Annotated[str | None, Parameter(help="Exchange, as a glob.")] = None
     routing_key: Annotated[
-        str | None, Parameter(help="Routing key, as a topic exchange matches it: user.*, user.#; * is one whole word.")
+        str | None,
+        Parameter(help="Routing key, as a pattern of a topic exchange: user.*, user.#. Here * is exactly one word."),
     ] = None
-    match: Annotated[str | None, Parameter(help="A regular expression, anywhere in the body.")] = None
+    match: Annotated[str | None, Parameter(help="Regular expression that matches somewhere in the body.")] = None
     header: Annotated[
-        tuple[str, ...], Parameter(negative=(), help="A condition on a header: retries>=3. Repeatable.")
+        tuple[str, ...], Parameter(negative=(), help="Condition on a header, such as retries>=3. Repeatable.")
     ] = ()
     where: Annotated[
         tuple[str, ...],
         Parameter(
             negative=(),
-            help="A condition on a field of a JSON body, or on headers.NAME or properties.NAME: payload.size>=10. "
-            "Operators: = != and, with a number or a time, < <= > >=; != also holds where the field is missing. Repeatable.",
+            help="Condition on a field of a JSON body, on headers.NAME or on properties.NAME, such as payload.size>=10. "
+            "Operators: = and !=; for numbers and times also < <= > >=. A field that is missing fulfils only !=. Repeatable.",
         ),
     ] = ()
-    duplicates: Marked = "hide"
+    duplicates: DuplicateMode = "hide"
 
     def query(self, local: bool = False) -> "Query":
-        """The filters as a query; `local`: times without a zone are in that of this machine. Raises Fatal."""
+        """The filters as a query. `local`: times without a zone are in the zone of this machine. Raises Fatal."""
         from consumer.query.query import make_query
         from consumer.query.when import parse_when
         from consumer.query.where import parse_header
@@ -72,11 +77,11 @@ class Filters:
 
 
 def zone_of(local: bool) -> tzinfo:
-    """The zone that times are written and shown in."""
+    """The time zone of times that are read and shown."""
     from consumer.query.when import LocalZone
 
     return LocalZone() if local else UTC
 
 
 NO_FILTERS = Filters()
-Filtered = Annotated[Filters, Parameter(name="*")]
+Filtered = Annotated[Filters, Parameter(name="*", group=FILTERS)]

@@ -1,7 +1,7 @@
 """Standard input, output and error of the command line.
 
-Invariants: the descriptors 0 to 2 are open before anything else is opened, so no archive can become standard error; an error
-of standard output is `OutputLost`, which no code that handles the errors of archives can take for one of theirs.
+Invariants: the descriptors 0 to 2 are open before anything else is opened, so that no archive becomes standard error. An error
+of standard output is `OutputLost`; no code takes it for an error of an archive.
 """
 
 import errno
@@ -13,7 +13,7 @@ from contextlib import suppress
 
 
 class OutputLost(Exception):
-    """Standard output takes no more. `closed_early`: its reader has seen enough, as `head` does."""
+    """Standard output cannot be written. `closed_early`: its reader has ended, as `head` does."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"standard output: {error.strerror or error}")
@@ -23,26 +23,38 @@ class OutputLost(Exception):
 class _Output(io.FileIO):
     """Standard output. Every error of it is OutputLost."""
 
-    def write(self, raw: "memoryview | bytes", /) -> int:  # type: ignore[override]  # the buffer above hands on only these two
+    def write(self, raw: "memoryview | bytes", /) -> int:  # type: ignore[override]  # the buffer above passes only these two
         try:
             return super().write(raw)
         except OSError as error:
             raise OutputLost(error) from error
 
 
-def open_streams() -> None:
-    """Make the standard streams usable, whatever the caller has closed. Called before any file is opened.
+def print_line(text: str) -> None:
+    """Print a line on standard output. Raises OutputLost."""
+    print(text)
 
-    What is written to a closed standard output fails with EBADF, as for any program; a closed standard error takes
-    everything and keeps nothing.
+
+def report_error(error: object) -> None:
+    """Print a line on standard error. If that fails, only the exit status reports the error."""
+    try:
+        print(f"deedbox: {error}", file=sys.stderr, flush=True)
+    except OSError:
+        discard_errors()
+
+
+def open_streams() -> None:
+    """Make the standard streams usable, also if the caller has closed them. Called before any file is opened.
+
+    Writing to a closed standard output fails with EBADF, as in any program. A closed standard error discards everything.
     """
     for fd, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         _ensure_open(fd, flags)
     if sys.stderr is None:
-        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 -- for the life of the process
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 -- open until the process ends
     raw = _Output(1, "w", closefd=False)
     encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
-    # A path may hold any bytes: it is shown with backslashes rather than not at all.
+    # A path may hold any bytes. Bytes that are not text are shown with backslashes.
     sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), encoding, "backslashreplace", line_buffering=raw.isatty())
 
 
@@ -57,14 +69,14 @@ def _ensure_open(fd: int, flags: int) -> None:
 
 
 def discard_output() -> None:
-    """What is still buffered goes nowhere, so that the interpreter does not fail on it at its end."""
+    """Discard buffered output, so that the interpreter does not fail when it ends."""
     _discard(1)
     with suppress(OutputLost):
         sys.stdout.flush()
 
 
-def discard_complaints() -> None:
-    """The same for standard error: at its end the interpreter would replace the exit status by 120."""
+def discard_errors() -> None:
+    """Discard standard error: otherwise the interpreter would end with status 120."""
     _discard(2)
 
 
@@ -75,7 +87,7 @@ def _discard(fd: int) -> None:
 
 
 def reader_gone() -> bool:
-    """Whether standard output is a pipe that is not read any more. A command that waits for input asks, as `tail -f` does."""
+    """Whether standard output is a pipe without a reader. A command that waits for input checks this, as `tail -f` does."""
     poll = select.poll()
     poll.register(1, 0)  # POLLERR and POLLHUP are always reported (poll(2))
     return any(events & select.POLLERR for _, events in poll.poll(0))

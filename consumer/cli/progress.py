@@ -1,4 +1,4 @@
-"""How far long work has come, on a terminal and nowhere else: a pipe or a log file gets not one byte of it."""
+"""A progress bar for long work. It is shown on terminals only: pipes and log files do not get it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def progress(what: str, total: int, lines: bool = False) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error while the block runs; yields what is called with the amount that was done.
+def progress(name: str, total: int, lines: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error while the block runs. Yields a function that is called with the number of bytes done.
 
-    `lines`: the block prints lines, which are progress enough where they go to the terminal too.
+    `lines`: the block prints lines. If these go to the terminal too, no bar is shown.
     """
     if not sys.stderr.isatty() or (lines and sys.stdout.isatty()):
         yield lambda _: None
@@ -18,8 +18,8 @@ def progress(what: str, total: int, lines: bool = False) -> Iterator[Callable[[i
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    # What is printed goes where it was told to go: the library would send it through the bar, to standard error.
+    console = Console(stderr=True)  # without colors if NO_COLOR is set
+    # Standard output stays where the caller sent it: by default, rich would print it on standard error, above the bar.
     with Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False) as bar:
-        task = bar.add_task(what, total=total)
+        task = bar.add_task(name, total=total)
         yield lambda amount: bar.advance(task, amount)

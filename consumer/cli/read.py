@@ -1,162 +1,134 @@
-"""The commands that find, follow and convert events; `cli` has the others."""
+"""The commands that read archives: ls, cat, search, get and tail."""
 
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Literal
 
-import cyclopts
 from cyclopts import Parameter
 
-from consumer.cli.filters import NO_FILTERS, Filtered, Marked, zone_of
-from consumer.cli.printing import discard_complaints
-
-Format = Annotated[Literal["jsonl", "table", "raw"], Parameter(help="JSON lines, a table, or bodies.")]
-Local = Annotated[bool, Parameter(negative=(), help="Times in the zone of this machine.")]
-Workers = Annotated[int | None, Parameter(help="Processes that decode ahead. Default: chosen automatically.")]
-Named = Annotated[str, Parameter(help="The id of an event, or its position, such as a1-00000007:41.")]
+from consumer.cli.command import OUTPUT, READ, command
+from consumer.cli.filters import NO_FILTERS, DuplicateMode, Filtered, zone_of
+from consumer.cli.parameters import Columns, EventFormat, EventName, JsonBody, Limit, Local, Paths, Workers
 
 
-def _path(_: object, tokens: Sequence[cyclopts.Token]) -> Path:
-    if not (text := tokens[0].value):
-        raise cyclopts.CoercionError(
-            msg="An empty path was given. Is a variable of the shell empty? Write . for this directory."
-        )
-    return Path(text)
+@command("ls", READ, "ls DIR", "ls DIR --format jsonl", "ls DIR/20261121 DIR/a1-00000007.kvp.zst.open")
+def ls(
+    paths: Paths,
+    /,
+    *,
+    format: Annotated[
+        Literal["table", "jsonl"],
+        Parameter(group=OUTPUT, help="Output format: a table, or a JSON line for each archive."),
+    ] = "table",
+    local: Local = False,
+) -> int:
+    """List archives: state, number of events, size, time span, instance, and most frequent types.
+
+    Reads only the footer of a sealed archive, and only the batch headers of an open one. No event is read. The time span is that
+    of the event times. The types of an open archive are not known before it is sealed. Status 1 if an archive is damaged or
+    cannot be read.
+    """
+    from consumer.cli.commands.list_archives import list_archives
+
+    return list_archives(paths, format, zone_of(local))
 
 
-OnePath = Annotated[Path, Parameter(converter=_path)]
-Paths = Annotated[list[OnePath], Parameter(help="Archives, or directories of them.")]
+@command(
+    "cat", READ,
+    "cat DIR",
+    "cat DIR --format raw --type 'compute.*'",
+    "cat DIR --json-body --since 2h",
+)  # fmt: skip
+def cat(
+    paths: Paths,
+    /,
+    *,
+    filters: Filtered = NO_FILTERS,
+    format: Annotated[
+        Literal["jsonl", "table", "raw", "kvp"],
+        Parameter(group=OUTPUT, help="Output format: JSON lines, a table, the bodies as they are, or KVP records."),
+    ] = "jsonl",
+    json_body: JsonBody = False,
+    columns: Columns = None,
+    limit: Limit = None,
+    local: Local = False,
+) -> int:
+    """Print events in the order in which they are archived.
+
+    Reads sealed and open archives. An archive that cannot be read is reported on standard error, the others are printed, and
+    the status is 1.
+    """
+    from consumer.cli.commands.cat import print_archives
+    from consumer.query.show import OutputOptions
+
+    output = OutputOptions(format, zone_of(local), json_body, columns)
+    return print_archives(paths, filters.query(local), output, limit)
 
 
-def complain(text: str) -> None:
-    """Say on standard error what went wrong. Where that cannot be written, the exit status has to do."""
-    try:
-        print(f"deedbox: {text}", file=sys.stderr, flush=True)
-    except OSError:
-        discard_complaints()
-
-
+@command(
+    "search", READ,
+    "search DIR --since 2h --type 'compute.*' --type '!*.exists'",
+    "search DIR --where 'payload.size>=10' --count",
+    "search DIR --format table --columns time,type,payload.size",
+)  # fmt: skip
 def search(
     paths: Paths,
     /,
     *,
     filters: Filtered = NO_FILTERS,
     order: Annotated[
-        Literal["asc", "desc"], Parameter(help="By event time: asc, oldest first, or desc, newest first.")
+        Literal["asc", "desc"], Parameter(group=OUTPUT, help="Order by event time: oldest first, or newest first.")
     ] = "asc",
-    limit: Annotated[int | None, Parameter(help="Maximum number of events. Default: no limit.")] = None,
-    count: Annotated[bool, Parameter(negative=(), help="Print only the number of events.")] = False,
-    explain: Annotated[bool, Parameter(negative=(), help="Print on standard error how much was read.")] = False,
-    format: Format = "jsonl",
+    limit: Limit = None,
+    count: Annotated[bool, Parameter(negative=(), group=OUTPUT, help="Print only the number of events.")] = False,
+    explain: Annotated[
+        bool, Parameter(negative=(), group=OUTPUT, help="Print on standard error how much was read.")
+    ] = False,
+    format: EventFormat = "jsonl",
+    json_body: JsonBody = False,
+    columns: Columns = None,
     local: Local = False,
     workers: Workers = None,
 ) -> int:
-    """Find events, in the order of event time across all archives, open ones included. All filters must hold.
+    """Find events, in the order of event time across all archives.
 
-    Status 1 if something could not be read; what can be read is found nevertheless.
-    Examples: `deedbox search DIR --since 2h --type 'compute.*'`, `deedbox search DIR --where 'payload.size>=10' --count`.
+    Reads sealed and open archives. An event must pass all filters. If an archive cannot be read, the events of the others are
+    found, and the status is 1.
     """
-    from consumer.cli.reading import OutputOptions, show_search
+    from consumer.cli.commands.search import SearchRequest, search_archives
+    from consumer.query.show import OutputOptions
 
-    answer = OutputOptions(order, limit, count, explain, format, zone_of(local), workers)
-    return show_search(paths, filters.query(local), answer, print, complain)
-
-
-def get(name: Named, paths: Paths, /, *, format: Format = "jsonl", duplicates: Marked = "hide") -> int:
-    """Print the events with an id, or the event at a position. Status 3 if there is none.
-
-    An event that is named by its position is printed also if it is marked as a duplicate.
-    Examples: `deedbox get 38c0c8fd-8712 DIR`, `deedbox get a1-00000007:41 DIR`.
-    """
-    from consumer.cli.deleting import show_event
-
-    return show_event(paths, name, format, duplicates, complain)
+    output = OutputOptions(format, zone_of(local), json_body, columns)
+    return search_archives(
+        SearchRequest(paths, filters.query(local), order == "desc", limit, count, explain, workers, output)
+    )
 
 
-def delete(
-    name: Named,
+@command(
+    "get", READ,
+    "get 38c0c8fd-8712-48bc-876f-3787b9d179e0 DIR",
+    "get a1-00000007:41 DIR --format raw",
+)  # fmt: skip
+def get(
+    name: EventName,
     paths: Paths,
     /,
     *,
-    dry_run: Annotated[bool, Parameter(negative=(), help="Print what would be deleted, and delete nothing.")] = False,
-    yes: Annotated[bool, Parameter(negative=(), help="Delete also if several events have the id.")] = False,
+    format: EventFormat = "jsonl",
+    json_body: JsonBody = False,
+    columns: Columns = None,
+    duplicates: DuplicateMode = "hide",
 ) -> int:
-    """Hide an event from every command at once, for good reasons such as privacy. `undelete` shows it again, until `compact`.
+    """Print the events with an id, or the event at a position.
 
-    What is marked as a duplicate of the event at a position is deleted with it.
-    If several events have the id, nothing is deleted without --yes. Status 3 if there is none.
-    Examples: `deedbox delete 38c0c8fd-8712 DIR --dry-run`, `deedbox delete a1-00000007:41 DIR`.
+    An event that is named by its position is printed even if it is marked as a duplicate. Status 3 if there is no such event.
     """
-    from consumer.cli import deleting
+    from consumer.cli.commands.named_events import get_events
+    from consumer.query.show import OutputOptions
 
-    return deleting.delete(paths, name, deleting.Terminal(print, complain), dry_run=dry_run, yes=yes)
-
-
-def undelete(name: Named, paths: Paths, /) -> int:
-    """Show deleted events again that `compact` has not taken out. Status 3 if there is none.
-
-    Examples: `deedbox undelete 38c0c8fd-8712 DIR`, `deedbox undelete a1-00000007:41 DIR`.
-    """
-    from consumer.cli import deleting
-
-    return deleting.undelete(paths, name, deleting.Terminal(print, complain))
+    return get_events(paths, name, OutputOptions(format, json_body=json_body, columns=columns), duplicates)
 
 
-def compact(
-    paths: Paths,
-    /,
-    *,
-    repack: Annotated[bool, Parameter(help="Merge small batches instead, where that pays.", negative="")] = False,
-) -> int:
-    """Take deleted events out of sealed archives for good. Every other event keeps its position.
-
-    With --repack, merge small batches instead: same events, same positions, smaller files. The service does it by itself.
-    Examples: `deedbox compact DIR`, `deedbox compact DIR/20261121`, `deedbox compact --repack DIR`.
-    """
-    from consumer.archive.rewriting.repacker import show_repacking
-    from consumer.cli.deleting import show_compaction
-
-    return show_repacking(paths, print) if repack else show_compaction(paths, print)
-
-
-def import_(
-    paths: Annotated[list[OnePath], Parameter(help="Files, or directories of them.")],
-    /,
-    *,
-    format: Annotated[
-        Literal["shoebox", "theia", "cloudinit", "jsonl"],
-        Parameter(help="What wrote them; shoebox and jsonl also read gzip files."),
-    ],
-    dir: Annotated[OnePath, Parameter(help="The directory of the archives.")],
-    instance: Annotated[str, Parameter(help="The name of the writer; unique in the directory.")] = "import",
-) -> int:
-    """Archive the events of other systems' files. What is no event is named on standard error, and the status is 1."""
-    from consumer.cli.converting import import_files
-
-    return import_files(paths, format, dir, instance, print, complain)
-
-
-def export(
-    paths: Paths,
-    /,
-    *,
-    format: Annotated[
-        Literal["shoebox", "shoebox-json", "theia", "cloudinit", "jsonl", "parquet"],
-        Parameter(help="The format of the files; parquet needs the extra parquet."),
-    ],
-    out: Annotated[OnePath, Parameter(help="The directory for the files; none is ever replaced.")],
-    filters: Filtered = NO_FILTERS,
-) -> int:
-    """Write events as files of other systems. Losses are reported; status 1 if an event was left out.
-
-    Examples: `deedbox export DIR --format jsonl --out FILES`, `deedbox export DIR --format theia --out FILES --since 1d`.
-    """
-    from consumer.cli.converting import export_events
-
-    return export_events(paths, filters.query(), format, out, print, complain)
-
-
+@command("tail", READ, "tail DIR -n 100", "tail -f DIR --type 'compute.*'", "tail -f DIR --checkpoint billing")
 def tail(
     paths: Paths,
     /,
@@ -165,37 +137,35 @@ def tail(
         int | None,
         Parameter(
             name=["--newest", "-n"],
-            help="Maximum number of events to begin with: those that arrived last. Default: 10.",
+            help="Maximum number of events at the start: those that arrived last. [default: 10]",
         ),
     ] = None,
     follow: Annotated[
-        bool, Parameter(name=["--follow", "-f"], negative=(), help="Go on with events as they are archived.")
+        bool, Parameter(name=["--follow", "-f"], negative=(), help="Continue with each event when it is archived.")
     ] = False,
     checkpoint: Annotated[
         str | None,
-        Parameter(help="Name under which the directory remembers what was printed: the next run goes on after it."),
+        Parameter(
+            help="Name under which the directory stores what was printed. The next run continues there. [default: none]"
+        ),
     ] = None,
     filters: Filtered = NO_FILTERS,
-    format: Format = "jsonl",
+    format: EventFormat = "jsonl",
+    json_body: JsonBody = False,
+    columns: Columns = None,
     local: Local = False,
 ) -> int:
-    """Print the events that arrived last, in the order of their arrival; with -f, follow all instances of a directory, through rolls and restarts.
+    """Print the events that arrived last, in the order of arrival.
 
-    An event is printed only after its sync has returned. With --checkpoint, the first run begins with the oldest event, and each later run goes on
-    after the last batch that was printed: nothing is skipped, and after a kill at most one batch is repeated.
-    For the newest by event time: `deedbox search DIR --order desc --limit 10`.
-    Examples: `deedbox tail DIR -n 100`, `deedbox tail -f DIR --type 'compute.*'`, `deedbox tail -f DIR --checkpoint billing`.
+    With -f, it follows all instances of a directory, also when archives are sealed or the service restarts. An event is printed only
+    after its sync has returned. For the newest events by event time, use `deedbox search DIR --order desc --limit 10`.
+
+    With --checkpoint, the first run begins with the oldest event, and each later run continues after the last batch that was
+    printed. No event is skipped. After a kill, at most one batch is printed again.
     """
-    from consumer.cli.reading import TailOptions, show_tail
-    from consumer.query.show import Printer
+    from consumer.cli.commands.tail import TailOptions, print_tail
+    from consumer.query.show import OutputOptions, Printer
 
     query = filters.query(local)
-    options = TailOptions(newest, follow, checkpoint)
-    return show_tail(paths, query, options, Printer(sys.stdout.buffer, format, zone_of(local)), complain)
-
-
-def add_to(app: cyclopts.App) -> None:
-    """Make these commands of `app`."""
-    app.command(import_, name="import")
-    for command in (search, get, delete, undelete, compact, tail, export):
-        app.command(command)
+    printer = Printer(sys.stdout.buffer, OutputOptions(format, zone_of(local), json_body, columns))
+    return print_tail(paths, query, TailOptions(newest, follow, checkpoint), printer)

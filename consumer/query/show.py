@@ -1,67 +1,95 @@
-"""Events as a person or another program wants them: JSON lines, a table that fits the terminal, or bodies as they are."""
+"""Print events as JSON lines, as a table that fits the terminal, or as bodies.
+
+JSON lines are those of `codec.jsonl`. With `json_body`, a body that is JSON is the member `body_json` instead of `body`.
+"""
 
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import BinaryIO
 
 from codec import jsonl
 from codec.event import Event
+from consumer.errors import Exit, Fatal
+from consumer.query.columns import Column, parse_columns
 from consumer.query.when import show_when
 
-FORMATS = ("jsonl", "table", "raw")
-_COLUMNS = (("time", 27), ("position", 24), ("type", 28), ("id", 36), ("routing key", 20))
-_ZONE = 5  # how much longer a time is that names its zone
+DEFAULT_COLUMNS = "time,position,type,id,routing_key,body"
 _NARROW = 160  # columns; on a narrower terminal, id and routing key are left out
+_NARROW_COLUMNS = "time,position,type,body"
 _NO_TERMINAL = (184, 24)
 
 
-class Printer:
-    """Writes events one by one: what follows a live archive must not wait for the rest."""
+@dataclass(frozen=True)
+class OutputOptions:
+    """How events are printed. `format`: jsonl, table or raw. `zone`: the time zone of the times that are shown.
 
-    def __init__(self, out: BinaryIO, format: str, zone: tzinfo = UTC, width: int | None = None) -> None:
-        self._out, self._zone = out, zone
+    `json_body`: show JSON bodies as JSON, for jsonl only. `columns`: names separated by commas, for table only.
+    Raises Fatal for an option that the format does not have.
+    """
+
+    format: str = "jsonl"
+    zone: tzinfo = UTC
+    json_body: bool = False
+    columns: str | None = None
+
+    def __post_init__(self) -> None:
+        for option, value, format in (("--json-body", self.json_body, "jsonl"), ("--columns", self.columns, "table")):
+            if value and self.format != format:
+                what = f"{option} does not work with --format {self.format}"
+                raise Fatal(Exit.SETTINGS, what, f"use --format {format}, or leave {option} out")
+
+
+class Printer:
+    """Writes events one by one, so that `tail -f` prints each event at once.
+
+    `width`: characters of a line of a table; None: the width of the terminal. Raises Fatal for columns that do not exist.
+    """
+
+    def __init__(self, out: BinaryIO, options: OutputOptions | None = None, width: int | None = None) -> None:
+        options = options or OutputOptions()
+        self._out, self._zone, self._json_body = out, options.zone, options.json_body
         self._width = width or shutil.get_terminal_size(_NO_TERMINAL).columns
-        self.encode: Callable[[Event, str], bytes] = {"jsonl": self._line, "table": self._row, "raw": self._raw}[format]
-        if format == "table":
-            out.write(self._cells([name for name, _ in _COLUMNS], "body"))
+        encoders: dict[str, Callable[[Event, str], bytes]] = {
+            "jsonl": self._line, "table": self._row, "raw": self._raw,
+        }  # fmt: skip
+        self.encode = encoders[options.format]
+        self._columns: list[Column] = []
+        if options.format == "table":
+            default = DEFAULT_COLUMNS if self._width >= _NARROW else _NARROW_COLUMNS
+            self._columns = parse_columns(default if options.columns is None else options.columns, self._zone)
+            out.write(self._cells([column.name for column in self._columns]))
 
     def print(self, event: Event, position: str) -> None:
         """Write one event."""
         self._out.write(self.encode(event, position))
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Pass on what was written."""
         self._out.flush()
 
     def _line(self, event: Event, position: str) -> bytes:
-        if self._zone is UTC:
-            return jsonl.encode(event, position)
-        return jsonl.encode(event, position, lambda time_us: show_when(time_us, self._zone))
+        zone = self._zone
+        show_time = None if zone is UTC else lambda time_us: show_when(time_us, zone)
+        return jsonl.encode(event, position, show_time, json_body=self._json_body)
 
     def _raw(self, event: Event, _position: str) -> bytes:
         return event.body + b"\n"
 
     def _row(self, event: Event, position: str) -> bytes:
-        cells = [show_when(event.time_us, self._zone), position, event.type, event.id, event.routing_key]
-        return self._cells(cells, event.body[:1000].decode("utf-8", "replace"))
+        return self._cells([column.show(event, position) for column in self._columns])
 
-    def _cells(self, cells: list[str], body: str) -> bytes:
-        zone = 0 if self._zone is UTC else _ZONE
-        shown = [
-            cell.ljust(width)
-            if name == "position"
-            else _fit(cell, width + zone * (name == "time"))  # a part of it names no event
-            for cell, (name, width) in zip(cells, _COLUMNS, strict=True)
-            if self._width >= _NARROW or name in ("time", "position", "type")
-        ]
-        line = " ".join(shown) + " "
-        return (line + _fit(body, max(self._width - len(line), 1)))[: self._width].rstrip().encode(
-            "utf-8", "replace"
-        ) + b"\n"
+    def _cells(self, cells: list[str]) -> bytes:
+        """A line of the table. The last column takes the rest of the line; a position is never shortened."""
+        line = ""
+        for cell, column in zip(cells[:-1], self._columns[:-1], strict=True):
+            line += (cell.ljust(column.width) if column.name == "position" else _fit(cell, column.width)) + " "
+        line += _fit(cells[-1], max(self._width - len(line), 1))
+        return line[: self._width].rstrip().encode("utf-8", "replace") + b"\n"
 
 
 def _fit(text: str, width: int) -> str:
-    """`text` in exactly so many columns; what a terminal would obey is shown as a dot."""
+    """`text` in exactly `width` characters. Control characters are shown as dots, so that a terminal does not obey them."""
     shown = "".join(character if character.isprintable() else "·" for character in text[: width + 1])
     return shown.ljust(width) if len(shown) <= width else shown[: width - 1] + "…"

@@ -35,7 +35,7 @@ _SIGNS = {
     "=": lambda order: order == 0, "!=": lambda order: order != 0, "<": lambda order: order < 0,
     "<=": lambda order: order <= 0, ">": lambda order: order > 0, ">=": lambda order: order >= 0,
 }  # fmt: skip
-_MISSING = object()
+MISSING = object()  # no such field; None is the null of JSON
 _TIMESTAMP: Source = (
     "properties",
     ("timestamp",),
@@ -64,19 +64,24 @@ class Condition:
 
     def holds(self, body: object, delivery: Mapping[str, object] | None = None) -> bool:
         """Whether an event fulfils it: its decoded body, and its headers and properties under these names."""
-        places = {"body": body} if delivery is None else {**delivery, "body": body}
-        found = _MISSING
-        for place, path in self.sources:
-            if found is _MISSING:
-                found = _field(places.get(place), path)
-                found = _as_time(found) if (place, path) == _TIMESTAMP and _TIME.fullmatch(self.value) else found
-        if found is _MISSING and isinstance(body, dict) and isinstance(inner := body.get("oslo.message"), str):
-            whole = loads(inner, self.reads_long_numbers)
-            found = next((_field(whole, path) for place, path in self.sources if place == "body"), _MISSING)
-        if found is _MISSING:
+        found = self.find(body, delivery)
+        if found is MISSING:
             return self.sign == "!="
         order = compare(found, self.value)
         return self.sign == "!=" if order is None else _SIGNS[self.sign](order)
+
+    def find(self, body: object, delivery: Mapping[str, object] | None = None) -> object:
+        """The value of the field in an event; MISSING if it has no such field. The arguments are those of `holds`."""
+        places = {"body": body} if delivery is None else {**delivery, "body": body}
+        found = MISSING
+        for place, path in self.sources:
+            if found is MISSING:
+                found = _field(places.get(place), path)
+                found = _as_time(found) if (place, path) == _TIMESTAMP and _TIME.fullmatch(self.value) else found
+        if found is MISSING and isinstance(body, dict) and isinstance(inner := body.get("oslo.message"), str):
+            whole = loads(inner, self.reads_long_numbers)
+            return next((_field(whole, path) for place, path in self.sources if place == "body"), MISSING)
+        return found
 
 
 def parse_condition(text: str) -> Condition:
@@ -185,7 +190,7 @@ def _field(value: object, path: tuple[str, ...]) -> object:
                 return _field(value[name], path[size:])
     if isinstance(value, list) and _INDEX.fullmatch(path[0]) and int(path[0]) < len(value):
         return _field(value[int(path[0])], path[1:])
-    return _MISSING
+    return MISSING
 
 
 def _as_time(found: object) -> object:

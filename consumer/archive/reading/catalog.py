@@ -215,7 +215,7 @@ def _take_walked(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted) ->
 
 def _take_indexed(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
     """Batches by the footer. Raises CodecError."""
-    index, words_at = _read_index(archive, verify_filters)
+    index, words_at = read_index(archive, verify_filters)
     numbers = {number for number, header in enumerate(index.headers) if wanted.spans(header)}
     for keys in _any_of(index, wanted):
         if numbers:
@@ -229,7 +229,7 @@ def _take_indexed(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, v
     entry.events = sum(header.events for header in index.headers)
 
 
-def _read_index(archive: ArchiveReader, verify_filters: bool) -> tuple[FooterIndex, int]:
+def read_index(archive: ArchiveReader, verify_filters: bool) -> tuple[FooterIndex, int]:
     """The index of the footer, and where its filter words begin. Raises CodecError."""
     if archive.size < SEEK_END_BYTES:
         raise Truncated("too short for a seek table")

@@ -1,24 +1,15 @@
-"""`import` and `export` as a person runs them."""
+"""`import` as a user runs it."""
 
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import orjson
 import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
-from tests.support.archive_logs import archive_log, event, some
+from tests.support.archive_logs import archive_log, some
+from tests.support.command_line import deedbox
 
-FOREIGN = Path(__file__).parents[2] / "data" / "foreign"
-
-
-def deedbox(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "consumer", *map(str, arguments)]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+FOREIGN = Path(__file__).parents[3] / "data" / "foreign"
 
 
 @pytest.mark.parametrize(
@@ -45,43 +36,6 @@ def test_an_import_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
     for _ in range(2):
         deedbox("import", FOREIGN / "theia.stream", "--format", "theia", "--dir", tmp_path)
     assert "complete: 2 archives, 4 events" in deedbox("verify", tmp_path).stdout
-
-
-def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> None:
-    one = archive_log(tmp_path / "archive")
-    one.append([*some(0, 5), event(5)._replace(body=b"\xff")])
-    done = deedbox("export", tmp_path / "archive", "--format", "theia", "--out", tmp_path / "out", "--type", "type.?")
-    assert done.returncode == Exit.DAMAGED
-    assert "5 events in 1 file," in done.stdout
-    assert "the format has no place for content: 1 event\n" in done.stderr
-    whole = deedbox("export", tmp_path / "archive", "--format", "jsonl", "--out", tmp_path / "out", "--type", "type.1")
-    assert (whole.returncode, whole.stderr) == (Exit.OK, "")
-    lines = (tmp_path / "out" / "events.jsonl").read_bytes().splitlines()
-    assert [orjson.loads(line)["id"] for line in lines] == ["id-1", "id-4"]
-    again = deedbox("export", tmp_path / "archive", "--format", "jsonl", "--out", tmp_path / "out")
-    assert again.returncode != Exit.OK
-    assert "no file is ever replaced" in again.stderr
-    nothing = deedbox("export", tmp_path / "nothere", "--format", "jsonl", "--out", tmp_path / "other")
-    assert (nothing.returncode, "nothing is there" in nothing.stderr) == (Exit.SETTINGS, True)
-    assert not (tmp_path / "other").exists()
-
-
-@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_an_export_that_is_ended_leaves_no_file(tmp_path: Path, sign: signal.Signals) -> None:
-    """SIGTERM left its unfinished file."""
-    one = archive_log(tmp_path / "archive")
-    one.append([event(serial)._replace(body=b"x" * 5000) for serial in range(50)])
-    out = tmp_path / "out"
-    command = ["export", tmp_path / "archive", "--format", "jsonl", "--out", out, "--match", r"(x+x+)+(?=y)\1z"]
-    with subprocess.Popen([sys.executable, "-m", "consumer", *map(str, command)], stderr=subprocess.PIPE) as exporting:
-        while not list(out.glob("*.part")):  # each event takes until the time limit of the expression
-            assert exporting.poll() is None
-            time.sleep(0.01)
-        exporting.send_signal(sign)
-        assert exporting.wait(60) == 128 + sign
-        assert exporting.stderr is not None
-        assert b"Traceback" not in exporting.stderr.read()
-    assert list(out.iterdir()) == []
 
 
 def test_a_file_that_cannot_be_read_keeps_no_other_from_being_archived(tmp_path: Path) -> None:
@@ -160,20 +114,6 @@ def test_an_import_of_an_archive_is_one_error_and_archives_nothing(tmp_path: Pat
         f"deedbox: {sealed}: is an archive of Deedbox; nothing of it was imported; "
         "`deedbox export --format jsonl` writes files that can be imported\n"
     )
-
-
-def test_a_second_export_of_lines_names_the_file_that_exists(tmp_path: Path) -> None:
-    """The error named a file that was only made for the moment."""
-    archive_log(tmp_path / "archive").append(some(0, 3))
-    arguments = ("export", tmp_path / "archive", "--format", "shoebox-json", "--out", tmp_path / "out")
-    assert deedbox(*arguments).returncode == Exit.OK
-    (made,) = (tmp_path / "out").iterdir()
-    again = deedbox(*arguments)
-    assert (again.returncode, again.stderr) == (
-        Exit.DAMAGED,
-        f"deedbox: {made}: exists, and no file is ever replaced\n",
-    )
-    assert list((tmp_path / "out").iterdir()) == [made]
 
 
 def test_a_file_that_is_no_text_is_one_error_and_archives_nothing(tmp_path: Path) -> None:

@@ -1,15 +1,16 @@
-"""`get`, `delete`, `undelete` and `compact` as a person runs them."""
+"""`get`, `delete` and `undelete` as a user runs them."""
 
 import re
 import shutil
 from pathlib import Path
 
+import orjson
 import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
-from tests.consumer.cli.test_reading import deedbox, ids
 from tests.support.archive_logs import archive_log, some
+from tests.support.command_line import deedbox, ids
 
 
 @pytest.fixture
@@ -136,14 +137,6 @@ def test_what_could_not_be_read_may_hold_the_event(directory: Path, command: str
     assert (done.returncode, done.stdout) == (Exit.DAMAGED, "")
     assert done.stderr.splitlines()[0] == f"deedbox: {directory / 'missing'}: No such file or directory"
     assert done.stderr.endswith(", as far as everything could be read\n")
-
-
-def test_compaction_of_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
-    """It said that there is nothing to do."""
-    (tmp_path / "events.jsonl").write_text("{}\n")
-    done = deedbox("compact", tmp_path / "events.jsonl")
-    assert done.returncode == Exit.DAMAGED
-    assert done.stdout.startswith(f"unreadable: {tmp_path / 'events.jsonl'}: is no archive\n")
 
 
 @pytest.fixture

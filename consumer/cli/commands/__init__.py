@@ -1,0 +1,1 @@
+"""What each command does. A command line is defined in `consumer.cli`, which imports these modules only when the command runs."""

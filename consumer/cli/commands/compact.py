@@ -1,0 +1,29 @@
+"""The command `compact`: take deleted events out of sealed archives."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from consumer.archive.counted import counted, outcome
+from consumer.archive.rewriting.compact import compact
+from consumer.cli.printing import print_line
+from consumer.disk.durable import Disk
+from consumer.errors import Exit
+
+FAILED = ("busy", "damaged", "failed", "unreadable", "refused")
+
+
+def compact_archives(paths: Sequence[Path]) -> Exit:
+    """Compact and report. DAMAGED if an archive still holds the content of deleted events."""
+    status, count = Exit.OK, 0
+    for count, done in enumerate(compact(Disk(), paths), 1):  # noqa: B007 -- used after the loop
+        reason = f": {done.reason}" if done.reason else ""
+        change = f": {counted(done.events, 'event')}" if done.events else ""
+        change += f", {_difference(done.saved)}" if done.outcome == "compacted" else ""
+        print_line(f"{done.outcome}: {done.path}{change}{reason}")
+        status = Exit.DAMAGED if done.outcome in FAILED else status
+    print_line(outcome(count, status != Exit.OK, "compacted"))
+    return status
+
+
+def _difference(saved: int) -> str:
+    return f"{counted(abs(saved), 'byte')} {'smaller' if saved >= 0 else 'larger'}"

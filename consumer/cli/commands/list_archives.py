@@ -1,0 +1,112 @@
+"""The command `ls`: one line for each archive, from its footer or its batch headers. No event is read.
+
+Invariant: each line is printed before the next archive is opened, so that memory does not grow with the number of archives.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, tzinfo
+from pathlib import Path
+
+import orjson
+
+from consumer.archive.listing import find_archives
+from consumer.archive.reading.summary import State, Summary, summarize
+from consumer.cli.commands.reports import report_no_archive
+from consumer.cli.printing import print_line, report_error
+from consumer.errors import Exit
+from consumer.query.when import show_when
+
+TYPES_SHOWN = 5
+_HEADER = ("state", "events", "size", "first event", "last event", "instance", "archive", "types")
+_NO_TERMINAL = (200, 24)
+
+
+def list_archives(paths: Sequence[Path], format: str, zone: tzinfo = UTC) -> Exit:
+    """Print the archives. DAMAGED if one is damaged or cannot be read.
+
+    `format`: table or jsonl. `zone`: the time zone of the times in the table; JSON lines have it too.
+    """
+    status, found = Exit.OK, find_archives(paths)
+    if not found:
+        report_no_archive(paths)
+    show = _table(zone) if format == "table" else _json(zone)
+    for path in found:
+        try:
+            summary = summarize(path)
+        except OSError as error:
+            report_error(f"{path}: {error.strerror or error}")
+            status = Exit.DAMAGED
+            continue
+        show(summary)
+        if summary.state is State.DAMAGED:
+            report_error(f"{summary.path}: {summary.fault}")
+            status = Exit.DAMAGED
+    return status
+
+
+def _json(zone: tzinfo) -> Callable[[Summary], None]:
+    def show(summary: Summary) -> None:
+        def time(time_us: int | None) -> str | None:
+            return None if time_us is None else show_when(time_us, zone)
+
+        line = {
+            "path": _utf8(str(summary.path)), "state": summary.state,
+            "instance": summary.id and summary.id.instance, "sequence": summary.id and summary.id.sequence,
+            "events": summary.events, "batches": summary.batches, "size": summary.size,
+            "first": time(summary.first_us), "last": time(summary.last_us),
+            "first_arrived": time(summary.first_arrived_us), "last_arrived": time(summary.last_arrived_us),
+            "types": None if summary.types is None else dict(_frequent(summary.types)),
+            "lost": summary.lost, "removed": summary.removed, "fault": _utf8(summary.fault) or None,
+        }  # fmt: skip
+        print_line(orjson.dumps(line).decode())
+
+    return show
+
+
+def _table(zone: tzinfo) -> Callable[[Summary], None]:
+    """Prints the header of the table now, and returns the function that prints a row."""
+    width = shutil.get_terminal_size(_NO_TERMINAL).columns
+    print_line(_row(_HEADER, width))
+
+    def show(summary: Summary) -> None:
+        times = ["-" if at is None else show_when(at, zone)[:19] for at in (summary.first_us, summary.last_us)]
+        types = ", ".join(f"{_printable(name)} {count}" for name, count in _frequent(summary.types or {}))
+        instance = summary.id.instance if summary.id else "-"
+        print_line(
+            _row((summary.state, str(summary.events), _size(summary.size), *times, instance, str(summary.path), types), width)
+        )
+
+    return show
+
+
+def _row(cells: Sequence[str], width: int) -> str:
+    """A line of the table. The path is never shortened, because it names the archive; the types take the rest of the line."""
+    state, events, size, first, last, instance, path, types = cells
+    line = f"{state:8} {events:>9} {size:>10}  {first:19}  {last:19}  {instance:12}  {path}"
+    rest = width - len(line) - 2
+    return line if len(types) == 0 or rest < len(_HEADER[-1]) else f"{line}  {_shortened(types, rest)}"
+
+
+def _shortened(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _frequent(types: dict[str, int]) -> Iterable[tuple[str, int]]:
+    return sorted(types.items(), key=lambda pair: (-pair[1], pair[0]))[:TYPES_SHOWN]
+
+
+def _printable(text: str) -> str:
+    """A type as one word of the table: a terminal must not obey control characters."""
+    return "".join(character if character.isprintable() else "·" for character in text)
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def _size(size: int) -> str:
+    for unit, bytes in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if size >= bytes:
+            return f"{size / bytes:.1f} {unit}"
+    return f"{size} B"

@@ -1,0 +1,34 @@
+"""What several commands report on standard error: errors of reading, hidden events, missing archives."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from consumer.archive.reading.duplicates import Duplicates
+from consumer.cli.printing import report_error
+from consumer.errors import Exit, Fatal
+
+
+def check_count(option: str, value: int | None) -> None:
+    """Raises Fatal if the number of an option is negative."""
+    if value is not None and value < 0:
+        raise Fatal(Exit.SETTINGS, f"{option} {value}", "use a number from 0 on")
+
+
+def report_faults(faults: Iterable[object]) -> Exit:
+    """Report what could not be read, one line each. DAMAGED if there is anything."""
+    status = Exit.OK
+    for fault in faults:
+        report_error(fault)
+        status = Exit.DAMAGED
+    return status
+
+
+def report_hidden(duplicates: Duplicates) -> None:
+    """Report how many events were hidden because they are marked as duplicates. Nothing if there is none."""
+    if report := duplicates.report():
+        report_error(report)
+
+
+def report_no_archive(paths: Sequence[Path], yet: bool = False) -> None:
+    """Report that no archive was found: the user may have named the wrong directory."""
+    report_error(f"{', '.join(map(str, paths))}: no archive is there{' yet' if yet else ''}")

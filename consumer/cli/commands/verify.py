@@ -1,0 +1,44 @@
+"""The commands `verify` and `verify --acknowledge`."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from codec.event import format_time
+from consumer.archive.checking import report as checking
+from consumer.archive.checking.acknowledged import acknowledge, settle
+from consumer.archive.checking.verdict import Verdict
+from consumer.archive.listing import find_archives
+from consumer.cli.printing import print_line
+from consumer.cli.progress import progress
+from consumer.disk.durable import Disk
+from consumer.errors import Exit
+from consumer.query.prefetch import scan, workers
+
+
+def verify_archives(paths: Sequence[Path], wanted: int | None, format: str, reason: str | None = None) -> Exit:
+    """Verify and report. DAMAGED if something is missing or wrong.
+
+    `wanted`: worker processes; None: chosen automatically. `reason`: acknowledge the faults with this reason, which may be empty;
+    None: do not acknowledge. Raises DeedboxError and OSError.
+    """
+    amount = sum(map(_size, find_archives(list(paths))))
+    with progress("verifying", amount, lines=True) as advance, workers(amount, wanted) as executor:
+        show = checking.tell_line if format == "jsonl" else checking.tell_text
+        sign = (lambda _: None) if reason is None else partial(_acknowledge, reason)
+        complete = checking.show_verdicts(list(paths), print_line, show, partial(scan, executor), advance, sign)
+    return Exit.OK if complete else Exit.DAMAGED
+
+
+def _acknowledge(reason: str, verdict: Verdict) -> None:
+    acknowledge(Disk(), verdict, reason, format_time(time.time_ns() // 1000))
+    settle(verdict)
+
+
+def _size(path: Path) -> int:
+    """The size of a file; 0 if it does not exist or cannot be read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

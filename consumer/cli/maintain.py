@@ -1,0 +1,110 @@
+"""The commands that check and change archives: verify, repair, delete, undelete and compact."""
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from consumer.cli.command import MAINTAIN, OUTPUT, command
+from consumer.cli.parameters import EventName, Paths, Workers
+from consumer.cli.printing import print_line
+from consumer.errors import Exit, Fatal
+
+
+@command(
+    "verify", MAINTAIN,
+    "verify DIR",
+    "verify DIR --format jsonl",
+    "verify DIR --acknowledge --reason 'disk replaced on 2026-11-21'",
+)  # fmt: skip
+def verify(
+    paths: Paths,
+    /,
+    *,
+    format: Annotated[
+        Literal["text", "jsonl"], Parameter(group=OUTPUT, help="Output format: text, or a JSON line for each archive.")
+    ] = "text",
+    workers: Workers = None,
+    acknowledge: Annotated[
+        bool, Parameter(negative=(), help="Record the faults as known. Later runs show them, but do not count them.")
+    ] = False,
+    reason: Annotated[str, Parameter(help="Reason to record with --acknowledge. [default: none]")] = "",
+) -> int:
+    """Check that archives are complete and undamaged.
+
+    Reads every byte, and reports each fault with file, offset and reason. Also finds batches and archives that are missing.
+    Status 1 if there is a fault.
+    """
+    from consumer.cli.commands.verify import verify_archives
+
+    if reason and not acknowledge:
+        raise Fatal(Exit.SETTINGS, "--reason works only with --acknowledge", "use both, or neither")
+    return verify_archives(paths, workers, format, reason if acknowledge else None)
+
+
+@command("repair", MAINTAIN, "repair DIR --dry-run", "repair DIR")
+def repair(
+    paths: Paths,
+    /,
+    *,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Print what would be repaired, and change nothing.")] = False,
+) -> int:
+    """Seal the archives of instances that have ended, and rebuild damaged archives.
+
+    The original of a rebuilt archive is kept, and so are the bytes of a torn end. Status 1 if not everything can be repaired.
+    """
+    from consumer.archive.checking.report import show_repairs
+
+    return Exit.OK if show_repairs(paths, dry_run, print_line) else Exit.DAMAGED
+
+
+@command("delete", MAINTAIN, "delete 38c0c8fd-8712-48bc-876f-3787b9d179e0 DIR --dry-run", "delete a1-00000007:41 DIR")
+def delete(
+    name: EventName,
+    paths: Paths,
+    /,
+    *,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Print what would be deleted, and delete nothing.")] = False,
+    yes: Annotated[bool, Parameter(negative=(), help="Delete all events with the id if there are several.")] = False,
+) -> int:
+    """Hide an event from all commands, for example for privacy.
+
+    `deedbox undelete` shows it again, until `deedbox compact` removes its content for good. Duplicates of the event at a position are
+    deleted too. If several events have the id, nothing is deleted without --yes. Status 3 if there is no such event.
+    """
+    from consumer.cli.commands.named_events import delete_events
+
+    return delete_events(paths, name, dry_run=dry_run, yes=yes)
+
+
+@command("undelete", MAINTAIN, "undelete 38c0c8fd-8712-48bc-876f-3787b9d179e0 DIR", "undelete a1-00000007:41 DIR")
+def undelete(name: EventName, paths: Paths, /) -> int:
+    """Show a deleted event again.
+
+    Not possible after `deedbox compact`, which removes deleted events for good. Status 3 if there is no such deleted event.
+    """
+    from consumer.cli.commands.named_events import undelete_events
+
+    return undelete_events(paths, name)
+
+
+@command("compact", MAINTAIN, "compact DIR", "compact DIR/20261121", "compact --repack DIR")
+def compact(
+    paths: Paths,
+    /,
+    *,
+    repack: Annotated[
+        bool, Parameter(negative=(), help="Merge small batches where this saves space, and remove nothing.")
+    ] = False,
+) -> int:
+    """Remove the content of deleted events from sealed archives for good.
+
+    All other events keep their positions. With --repack it merges small batches instead: same events, same positions, smaller
+    files. The service repacks by itself. Status 1 if an archive could not be changed.
+    """
+    if repack:
+        from consumer.archive.rewriting.repacker import show_repacking
+
+        return show_repacking(paths, print_line)
+    from consumer.cli.commands.compact import compact_archives
+
+    return compact_archives(paths)

@@ -1,0 +1,76 @@
+"""The arguments and options that several commands have."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import cyclopts
+from cyclopts import Parameter
+
+from consumer.cli.command import OUTPUT
+
+Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="TOML file with settings.")]
+Set = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--set",
+        consume_multiple=False,
+        negative=(),
+        help="Any setting, as section.name=value; `deedbox config` lists them. Repeatable.",
+    ),
+]
+Directory = Annotated[str | None, Parameter(help="Directory of the archives. [default: setting archive.dir]")]
+Url = Annotated[str | None, Parameter(help="URL of the broker, amqp:// or amqps://. [default: setting broker.url]")]
+EventFormat = Annotated[
+    Literal["jsonl", "table", "raw"],
+    Parameter(group=OUTPUT, help="Output format: JSON lines, a table, or the bodies as they are."),
+]
+JsonBody = Annotated[
+    bool,
+    Parameter(
+        negative=(), group=OUTPUT,
+        help="Show a body that is JSON as JSON, in the member body_json. Other bodies stay in body (text) or body_base64.",
+    ),
+]  # fmt: skip
+Columns = Annotated[
+    str | None,
+    Parameter(
+        group=OUTPUT,
+        help="Columns of --format table, separated by commas: id, type, time, arrived, tags, exchange, routing_key, redelivered, "
+        "duplicate, position, body, headers.NAME, properties.NAME, or a field of a JSON body such as payload.size. "
+        "[default: time, position, type, body; on a wide terminal also id and routing_key]",
+    ),
+]
+Local = Annotated[
+    bool, Parameter(negative=(), group=OUTPUT, help="Show and read times in the time zone of this machine.")
+]
+Limit = Annotated[int | None, Parameter(group=OUTPUT, help="Maximum number of events. [default: no limit]")]
+Workers = Annotated[
+    int | None,
+    Parameter(
+        help="Number of processes that read ahead; 0 reads in this process only. [default: chosen automatically]"
+    ),
+]
+EventName = Annotated[str, Parameter(help="Id of the event, or its position, such as a1-00000007:41.")]
+
+
+def _path(_: object, tokens: Sequence[cyclopts.Token]) -> Path:
+    if not (text := tokens[0].value):
+        raise cyclopts.CoercionError(
+            msg="A path is empty. Is a variable of the shell empty? Use . for the current directory."
+        )
+    return Path(text)
+
+
+def _archive_path(type_: object, tokens: Sequence[cyclopts.Token]) -> Path:
+    path = _path(type_, tokens)
+    if str(path) == "-":
+        raise cyclopts.CoercionError(
+            msg="Archives cannot be read from standard input, because reading begins at their end. Save the archive as a file."
+        )
+    return path
+
+
+OnePath = Annotated[Path, Parameter(converter=_path)]
+_ArchivePath = Annotated[Path, Parameter(converter=_archive_path)]
+Paths = Annotated[list[_ArchivePath], Parameter(help="Archives, or directories of archives.")]

@@ -1,0 +1,87 @@
+"""The columns of a table of events: fields of the event, `headers.NAME`, `properties.NAME`, and paths into a JSON body. Pure."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+
+import orjson
+
+from codec import jsonl
+from codec.event import Event
+from consumer.errors import Exit, Fatal
+from consumer.query.when import show_when
+from consumer.query.where import MISSING, loads, parse_condition
+
+BODY_SHOWN_BYTES = 1000
+_WIDTHS = {
+    "time": 27,
+    "arrived": 27,
+    "position": 24,
+    "type": 28,
+    "id": 36,
+    "duplicate": 24,
+    "body": 60,
+    "redelivered": 11,
+}
+_WIDTH = 20
+_ZONE_WIDTH = 5  # a time with the offset of a zone is longer than one that ends with Z
+_FIELDS: dict[str, Callable[[Event, str], str]] = {
+    "id": lambda event, _: event.id,
+    "type": lambda event, _: event.type,
+    "tags": lambda event, _: ",".join(event.tags),
+    "exchange": lambda event, _: event.exchange,
+    "routing_key": lambda event, _: event.routing_key,
+    "redelivered": lambda event, _: "true" if event.redelivered else "false",
+    "duplicate": lambda event, _: event.duplicate,
+    "position": lambda _, position: position,
+    "body": lambda event, _: event.body[:BODY_SHOWN_BYTES].decode("utf-8", "replace"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column: its name, its width in characters, and the text of a cell for an event and its position."""
+
+    name: str
+    width: int
+    show: Callable[[Event, str], str]
+
+
+def parse_columns(text: str, zone: tzinfo = UTC) -> list[Column]:
+    """The columns of `time,type,headers.tenant,payload.size`. Times are shown in `zone`. Raises Fatal."""
+    return [_column(name.strip(), text, zone) for name in text.split(",")]
+
+
+def _column(name: str, text: str, zone: tzinfo) -> Column:
+    if not name or set(name) & set("=!<>~"):
+        names = ", ".join(sorted([*_FIELDS, "time", "arrived"]))
+        what = f"--columns {text!r}: {name!r} is not the name of a column"
+        raise Fatal(
+            Exit.SETTINGS,
+            what,
+            f"use {names}, headers.NAME, properties.NAME or a field of the body, such as payload.size",
+        )
+    width = _WIDTHS.get(name, max(_WIDTH, len(name)))
+    if name in ("time", "arrived"):
+        width += 0 if zone is UTC else _ZONE_WIDTH
+        return Column(
+            name, width, lambda event, _: show_when(event.time_us if name == "time" else event.arrived_us, zone)
+        )
+    return Column(name, width, _FIELDS.get(name) or _path_reader(name))
+
+
+def _path_reader(name: str) -> Callable[[Event, str], str]:
+    """Shows the field that `--where` finds under this name; nothing if it is missing. Raises Fatal for a wrong name."""
+    field = parse_condition(f"{name}=")
+
+    def show(event: Event, _: str) -> str:
+        delivery = jsonl.show_header(event.header) if field.reads_delivery else None
+        return _text(field.find(loads(event.body), delivery))
+
+    return show
+
+
+def _text(value: object) -> str:
+    if value is MISSING:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()

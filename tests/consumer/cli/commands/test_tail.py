@@ -1,0 +1,33 @@
+"""`tail` as a user runs it."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.archive_logs import archive_log, some
+
+
+def test_a_reader_that_waits_keeps_no_writer_from_writing(directory: Path, tmp_path: Path) -> None:
+    """Cloud-init's reader held the lock of the file for as long as its caller took."""
+    searching = subprocess.Popen(
+        [sys.executable, "-m", "consumer", "tail", "-f", str(directory)], stdout=subprocess.PIPE
+    )
+    assert searching.stdout is not None
+    assert searching.stdout.readline()
+    one = archive_log(directory, instance="two")
+    one.append(some(100, 5))
+    one.roll("test")
+    searching.terminate()
+    searching.communicate()
+
+
+def test_a_tail_that_is_interrupted_says_what_it_hid(doubled: Path) -> None:
+    command = [sys.executable, "-m", "consumer", "tail", "-f", str(doubled)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        for _ in range(3):
+            following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        _, said = following.communicate(timeout=60)
+    assert said == "deedbox: 2 events hidden, which are marked as duplicates; --duplicates show prints them\n"
