@@ -3,7 +3,7 @@
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
 from types import FrameType
 
@@ -11,10 +11,11 @@ import cyclopts
 
 from consumer.cli import convert, maintain, read, run
 from consumer.cli.command import app
+from consumer.cli.parameters import STDIN
 from consumer.cli.printing import OutputLost, discard_output, open_streams, report_error
 from consumer.errors import DeedboxError, Exit, Fatal
 
-__all__ = ["COMMANDS", "app", "main"]
+__all__ = ["COMMANDS", "app", "main", "with_stdin"]
 
 COMMANDS = (run, read, maintain, convert)  # the modules that define the commands
 
@@ -23,12 +24,19 @@ def main() -> None:
     """Run the command of the command line, and end the process with its exit status."""
     open_streams()
     signal.signal(signal.SIGTERM, _terminate)  # `run` and `watch` replace this handler
-    status = _status(lambda: app(exit_on_error=False, print_error=False, result_action="return_value"))
+    status = _status(
+        lambda: app(with_stdin(sys.argv[1:]), exit_on_error=False, print_error=False, result_action="return_value")
+    )
     try:
         sys.stdout.flush()
     except OutputLost:
         discard_output()
     sys.exit(status)
+
+
+def with_stdin(arguments: Sequence[str]) -> list[str]:
+    """The arguments with `-` replaced by the path of standard input. The parser takes `-` for an unknown option."""
+    return [str(STDIN) if argument == "-" else argument for argument in arguments]
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -11,7 +11,9 @@ from cyclopts import Group, Parameter
 SERVICE, READ, MAINTAIN, CONVERT = (
     Group(name, sort_key=order) for order, name in enumerate(("Service", "Read", "Maintain", "Convert"))
 )
-OPTIONS, FILTERS, OUTPUT = (Group(name, sort_key=order) for order, name in enumerate(("Options", "Filters", "Output"), 10))
+OPTIONS, FILTERS, OUTPUT = (
+    Group(name, sort_key=order) for order, name in enumerate(("Options", "Filters", "Output"), 10)
+)
 EXAMPLES: dict[str, tuple[str, ...]] = {}  # command lines, by the name of the command
 C = TypeVar("C", bound=Callable[..., int])
 

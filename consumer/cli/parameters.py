@@ -54,6 +54,9 @@ Workers = Annotated[
 EventName = Annotated[str, Parameter(help="Id of the event, or its position, such as a1-00000007:41.")]
 
 
+STDIN = Path("/dev/stdin")  # `-` on the command line
+
+
 def _path(_: object, tokens: Sequence[cyclopts.Token]) -> Path:
     if not (text := tokens[0].value):
         raise cyclopts.CoercionError(
@@ -64,7 +67,7 @@ def _path(_: object, tokens: Sequence[cyclopts.Token]) -> Path:
 
 def _archive_path(type_: object, tokens: Sequence[cyclopts.Token]) -> Path:
     path = _path(type_, tokens)
-    if str(path) == "-":
+    if path == STDIN:
         raise cyclopts.CoercionError(
             msg="Archives cannot be read from standard input, because reading begins at their end. Save the archive as a file."
         )

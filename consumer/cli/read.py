@@ -21,7 +21,7 @@ def ls(
     ] = "table",
     local: Local = False,
 ) -> int:
-    """List archives: state, number of events, size, time span, instance, and most frequent types.
+    """List archives with their state, events, size, time span and types.
 
     Reads only the footer of a sealed archive, and only the batch headers of an open one. No event is read. The time span is that
     of the event times. The types of an open archive are not known before it is sealed. Status 1 if an archive is damaged or

@@ -137,7 +137,7 @@ def demo(
         ),
     ] = None,
 ) -> int:
-    """Show the service on this machine: archive events, kill it, recover, verify and search.
+    """Try it out: archive events, kill the service, recover, verify and search.
 
     Starts a private RabbitMQ, or uses the broker of DEEDBOX_BROKER__URL. Takes about half a minute.
     """

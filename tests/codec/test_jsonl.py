@@ -101,3 +101,37 @@ def test_a_damaged_line_is_reported(old: bytes, new: bytes) -> None:
 def test_json_values_become_fields() -> None:
     values = [None, True, 7, 1 << 70, 0.5, "x", [1], {"a": None}]
     assert [jsonl.field_of(value).kind for value in values] == ["V", "t", "l", "S", "d", "S", "A", "F"]
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        (b'{"a": [1,\r\n 2.50]}', b'"body_json":{"a": [1,   2.50]}'),
+        (b"12345678901234567890123.0e1", b'"body_json":12345678901234567890123.0e1'),
+        (b'"text"', b'"body_json":"text"'),
+        (b"null", b'"body_json":null'),
+        (b"text", b'"body":"text"'),
+        (b"", b'"body":""'),
+        (b'{"a":1} x', b'"body":"{\\"a\\":1} x"'),
+        (b"NaN", b'"body":"NaN"'),
+        (b'"\xff"', b'"body_base64":"Iv8i"'),
+    ],
+)
+def test_a_body_that_is_json_can_be_shown_as_json(body: bytes, shown: bytes) -> None:
+    """Numbers keep all digits. Everything else stays text or base64."""
+    line = jsonl.encode(EVENT._replace(body=body), "a:0", json_body=True)
+    assert shown in line
+    assert line.count(b"\n") == 1
+    assert len({"body", "body_json", "body_base64"} & orjson.loads(line).keys()) == 1
+
+
+def test_a_body_that_is_too_long_to_be_parsed_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonl, "PARSED_BYTES_MAX", 3)
+    assert b'"body":"1234"' in jsonl.encode(EVENT._replace(body=b"1234"), "a:0", json_body=True)
+    assert b'"body_json":123' in jsonl.encode(EVENT._replace(body=b"123"), "a:0", json_body=True)
+
+
+def test_a_line_with_a_parsed_body_is_not_an_event() -> None:
+    """The bytes of the body are not in it."""
+    with pytest.raises(Corrupt, match="print it again without --json-body"):
+        jsonl.decode(jsonl.encode(EVENT._replace(body=b"{}"), "a:0", json_body=True))

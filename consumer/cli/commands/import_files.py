@@ -16,13 +16,13 @@ from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
 from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.archive.writing.rolling import RollPolicy, RollReason
 from consumer.cli.commands.imported_events import BATCH_BYTES, ImportedEvents
+from consumer.cli.parameters import STDIN
 from consumer.cli.printing import print_line, report_error
 from consumer.cli.progress import progress
 from consumer.convert.imports import ARCHIVE, format_of
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, StorageFault
 
-STDIN = Path("-")
 BATCH_EVENTS = 2000
 ROLL_BYTES = 128 << 20
 
@@ -38,7 +38,7 @@ class _Source:
 def import_files(paths: Sequence[Path], format: str, directory: Path, instance: str) -> Exit:
     """Archive the events of files durably. DAMAGED if a file could not be read or has a part that is not an event.
 
-    The path `-` is standard input. Raises DeedboxError if the disk fails: later files are not read then.
+    `STDIN` is read to its end first. Raises DeedboxError if the disk fails: later files are not read then.
     """
     layout = Layout(directory)
     instance_lock = asyncio.run(InstanceLock.acquire(Disk(), layout, instance))

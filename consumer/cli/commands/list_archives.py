@@ -18,7 +18,9 @@ from consumer.errors import Exit
 from consumer.query.when import show_when
 
 TYPES_SHOWN = 5
-_HEADER = ("state", "events", "size", "first event", "last event", "instance", "archive", "types")
+_HEADER = ("state", "events", "size", "first event", "last event", "instance", "types", "archive")
+_INSTANCE_WIDTH, _TYPES_WIDTH = 120, 160  # characters of a terminal that has room for these columns
+_TYPES_CHARACTERS = 40
 _NO_TERMINAL = (200, 24)
 
 
@@ -72,20 +74,21 @@ def _table(zone: tzinfo) -> Callable[[Summary], None]:
     def show(summary: Summary) -> None:
         times = ["-" if at is None else show_when(at, zone)[:19] for at in (summary.first_us, summary.last_us)]
         types = ", ".join(f"{_printable(name)} {count}" for name, count in _frequent(summary.types or {}))
+        numbers = str(summary.events), _size(summary.size)
         instance = summary.id.instance if summary.id else "-"
-        print_line(
-            _row((summary.state, str(summary.events), _size(summary.size), *times, instance, str(summary.path), types), width)
-        )
+        cells = (summary.state, *numbers, *times, instance, types or "-", str(summary.path))
+        print_line(_row(cells, width))
 
     return show
 
 
 def _row(cells: Sequence[str], width: int) -> str:
-    """A line of the table. The path is never shortened, because it names the archive; the types take the rest of the line."""
-    state, events, size, first, last, instance, path, types = cells
-    line = f"{state:8} {events:>9} {size:>10}  {first:19}  {last:19}  {instance:12}  {path}"
-    rest = width - len(line) - 2
-    return line if len(types) == 0 or rest < len(_HEADER[-1]) else f"{line}  {_shortened(types, rest)}"
+    """A line of the table. A narrow terminal has no instance and no types. The path is never shortened, because it names the archive."""
+    state, events, size, first, last, instance, types, path = cells
+    line = f"{state:8} {events:>9} {size:>10}  {first:19}  {last:19}"
+    line += f"  {instance:12}" if width >= _INSTANCE_WIDTH else ""
+    line += f"  {_shortened(types, _TYPES_CHARACTERS):{_TYPES_CHARACTERS}}" if width >= _TYPES_WIDTH else ""
+    return f"{line}  {path}"
 
 
 def _shortened(text: str, width: int) -> str:

@@ -3,9 +3,6 @@
 import shutil
 from pathlib import Path
 
-import orjson
-import pytest
-
 from consumer.errors import Exit
 from tests.support.command_line import deedbox, ids
 
@@ -21,4 +18,3 @@ def test_an_event_is_deleted_in_every_copy_of_its_archive(directory: Path, tmp_p
     assert deedbox("delete", "id-7", directory, tmp_path / "copy").stdout.startswith("1 event deleted")
     for place in (directory, tmp_path / "copy"):
         assert deedbox("get", "id-7", place).returncode == Exit.NOT_FOUND
-

@@ -1,10 +1,8 @@
 """`get` as a user runs it."""
 
-import shutil
 from pathlib import Path
 
 import orjson
-import pytest
 
 from consumer.errors import Exit
 from tests.support.command_line import deedbox, ids
@@ -26,4 +24,3 @@ def test_get_shows_the_first_of_two_equal_events(doubled: Path) -> None:
     assert ids(deedbox("get", "one-00000001:3", doubled).stdout) == ["id-1"]
     done = deedbox("get", "id-0", doubled, "--duplicates", "only")
     assert done.returncode == Exit.NOT_FOUND
-

@@ -123,8 +123,8 @@ def test_a_file_that_is_no_text_is_one_error_and_archives_nothing(tmp_path: Path
     done = deedbox("import", path, "--format", "jsonl", "--dir", tmp_path / "archive")
     assert (done.returncode, done.stdout) == (Exit.DAMAGED, "")
     assert done.stderr == (
-        f"deedbox: {path}: is no jsonl file: 99 of its first 100 parts are no events, the first one at 0: damaged: not JSON; "
-        "nothing of it was imported; if only its beginning is damaged, cut that off and import the rest\n"
+        f"deedbox: {path}: is not a jsonl file: 99 of its first 100 parts are not events, the first one at 0: damaged: not JSON; "
+        "nothing of it was imported; if only its beginning is damaged, remove the beginning and import the rest\n"
     )
     assert find_archives([tmp_path / "archive"]) == []
 
@@ -138,6 +138,6 @@ def test_damage_in_the_middle_of_a_file_loses_no_line_before_or_after_it(tmp_pat
     lines = done.stderr.splitlines()
     assert len(lines) == 12
     end = sum(map(len, good[:200])) + 3 * 5000 - 1
-    assert lines[10] == f"deedbox: {path}: up to {end}: 4990 more parts skipped, one after the other"
-    assert lines[11].endswith(": 1 bytes: damaged: not JSON")
+    assert lines[10] == f"deedbox: {path}: up to {end}: 4990 more parts skipped in a row"
+    assert lines[11].endswith(": 1 byte: damaged: not JSON")
     assert deedbox("cat", tmp_path / "archive", "--format", "raw").stdout.encode() == b"".join(good)

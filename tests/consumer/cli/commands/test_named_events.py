@@ -4,7 +4,6 @@ import re
 import shutil
 from pathlib import Path
 
-import orjson
 import pytest
 
 from consumer.archive.listing import find_archives
@@ -64,7 +63,7 @@ def test_several_events_are_deleted_only_when_that_is_confirmed(directory: Path)
     asked = deedbox("delete", "twice", directory)
     assert (asked.returncode, asked.stdout) == (Exit.SETTINGS, "")
     assert "one-00000001:5: id 'twice'" in asked.stderr
-    assert "2 events have the id 'twice': nothing is deleted" in asked.stderr
+    assert "2 events have the id 'twice', and none was deleted" in asked.stderr
     assert count(directory) == 20
     assert deedbox("delete", "twice", directory, "--yes").stdout.startswith("2 events deleted")
     assert count(directory) == 18
@@ -121,7 +120,7 @@ def test_a_second_deletion_and_a_needless_undeletion_say_how_things_are(director
     again = deedbox("delete", "id-7", directory)
     assert again.returncode == Exit.NOT_FOUND
     assert (
-        again.stderr == "deedbox: the event with the id 'id-7' is deleted already; `deedbox undelete` shows it again\n"
+        again.stderr == "deedbox: the event with the id 'id-7' is already deleted; `deedbox undelete` shows it again\n"
     )
     needless = deedbox("undelete", "id-8", directory)
     assert (needless.returncode, needless.stderr) == (
@@ -136,7 +135,7 @@ def test_what_could_not_be_read_may_hold_the_event(directory: Path, command: str
     done = deedbox(command, "elsewhere", directory, directory / "missing")
     assert (done.returncode, done.stdout) == (Exit.DAMAGED, "")
     assert done.stderr.splitlines()[0] == f"deedbox: {directory / 'missing'}: No such file or directory"
-    assert done.stderr.endswith(", as far as everything could be read\n")
+    assert done.stderr.endswith(", in the archives that could be read\n")
 
 
 @pytest.fixture
@@ -157,7 +156,7 @@ def test_what_is_marked_as_a_duplicate_goes_with_the_first_that_a_position_names
     assert re.findall(r"would be deleted: (\S+):", dry) == ["one-00000001:1", "one-00000002:0"]
     done = deedbox("delete", "one-00000001:1", doubled)
     assert (done.returncode, done.stdout.startswith("2 events deleted")) == (Exit.OK, True)
-    assert "deleted with it: one-00000002:0, " in done.stdout
+    assert "deleted too: one-00000002:0, " in done.stdout
     assert deedbox("get", "one-00000002:0", doubled).returncode == Exit.NOT_FOUND
     assert deedbox("undelete", "one-00000001:1", doubled).stdout == "2 events undeleted: shown again\n"
     assert deedbox("get", "one-00000002:0", doubled).returncode == Exit.OK

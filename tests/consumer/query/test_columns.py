@@ -1,0 +1,67 @@
+from datetime import UTC, timedelta, timezone
+
+import pytest
+
+from codec.amqp import Field, encode_header
+from consumer.errors import Fatal
+from consumer.query.columns import parse_columns
+from tests.support.archive_logs import event
+
+EVENT = event(7)._replace(
+    body=b'{"payload":{"size":10,"name":"a","list":[1,null]},"type":"inner","oslo.message":"{\\"x\\":1}"}',
+    tags=("a", "b"),
+    header=encode_header({"headers": (("retries", Field("I", 3)),), "app_id": "nova"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("id", "id-7"),
+        ("type", EVENT.type),
+        ("body.type", "inner"),
+        ("tags", "a,b"),
+        ("redelivered", "false"),
+        ("duplicate", ""),
+        ("position", "one-00000001:7"),
+        ("time", "2025-11-21T16:15:00.000007Z"),
+        ("arrived", "2025-11-21T16:15:00.000007Z"),
+        ("headers.retries", "3"),
+        ("properties.app_id", "nova"),
+        ("payload.size", "10"),
+        ("payload.name", "a"),
+        ("payload.list", "[1,null]"),
+        ("payload.list.1", "null"),
+        ("x", "1"),
+        ("payload.missing", ""),
+    ],
+)
+def test_a_column_shows_a_field_of_the_event_the_delivery_or_the_body(column: str, text: str) -> None:
+    (found,) = parse_columns(column)
+    assert (found.name, found.show(EVENT, "one-00000001:7")) == (column, text)
+
+
+def test_a_body_that_is_not_json_has_no_fields() -> None:
+    (found,) = parse_columns("payload.size")
+    assert found.show(EVENT._replace(body=b"text"), "") == ""
+
+
+def test_names_are_separated_by_commas_and_keep_their_order() -> None:
+    assert [column.name for column in parse_columns("type, id,headers.x")] == ["type", "id", "headers.x"]
+
+
+def test_a_column_of_times_has_room_for_the_offset_of_a_zone() -> None:
+    east = timezone(timedelta(hours=2))
+    (utc,), (zoned,) = parse_columns("time", UTC), parse_columns("time", east)
+    assert len(zoned.show(EVENT, "")) == zoned.width == utc.width + 5
+
+
+@pytest.mark.parametrize("text", ["", "id,,type", "a=b", "payload.size>=10"])
+def test_a_name_that_is_not_a_column_is_refused(text: str) -> None:
+    with pytest.raises(Fatal, match="is not the name of a column; use arrived, body, duplicate, exchange, id, "):
+        parse_columns(text)
+
+
+def test_a_property_that_amqp_does_not_have_is_refused() -> None:
+    with pytest.raises(Fatal, match="AMQP has no property 'size'"):
+        parse_columns("properties.size")
