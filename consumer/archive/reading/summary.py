@@ -9,9 +9,10 @@ from pathlib import Path
 
 from codec.archive import BatchHeader
 from codec.errors import CodecError
+from codec.gap import Gap
 from consumer.archive import naming
 from consumer.archive.reading.catalog import read_index
-from consumer.archive.reading.found import Batch, Gap
+from consumer.archive.reading.found import StoredBatch
 from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, open_archive
 
 
@@ -77,7 +78,7 @@ def summarize(path: Path) -> Summary:
 
 def _add_footer(summary: Summary, archive: ArchiveReader) -> None:
     """Raises CodecError if the footer cannot be read."""
-    index, _ = read_index(archive, proven=False)
+    index, _ = read_index(archive, verify_filters=False)
     for header in index.headers:
         summary.add(header)
     summary.types = index.footer.types
@@ -90,7 +91,7 @@ def _add_headers(summary: Summary, archive: ArchiveFile) -> None:
     if archive.size == 0 and summary.state is not State.OPEN:
         summary.state, summary.fault = State.DAMAGED, "empty file"
     for part in archive.parts(frames=False):
-        if isinstance(part, Batch):
+        if isinstance(part, StoredBatch):
             summary.add(part.header)
         elif isinstance(part, Gap) and not part.harmless:
             summary.state = State.DAMAGED

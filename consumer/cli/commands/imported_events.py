@@ -57,7 +57,9 @@ class ImportedEvents:
         """Report a fault; of many in a row, only the first ones."""
         self.gaps += 1
         if len(self._row) < FAULTS_SHOWN:
-            report_error(f"{self._name}: at {fault.offset}: {counted(fault.size, 'byte')}: {fault.kind}: {fault.reason}")
+            report_error(
+                f"{self._name}: at {fault.offset}: {counted(fault.size, 'byte')}: {fault.kind}: {fault.reason}"
+            )
             self._row.append(fault)
         else:
             self._unreported += 1
