@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test coverage test-rabbitmq4 bench lint types check lock clean
+.PHONY: help setup demo test coverage test-rabbitmq4 bench lint types check hooks lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -46,6 +46,10 @@ types: $(READY) ## types
 	@$(BIN)/mypy
 
 check: lint types coverage ## everything that .ci/run runs
+
+hooks: $(READY) ## run lint, types and the quick tests before each commit
+	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --group hooks
+	@$(BIN)/pre-commit install
 
 lock: $(READY) ## renew requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url --no-header --group dev pyproject.toml -o requirements.lock
