@@ -31,8 +31,8 @@ from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import repack
 from consumer.archive.rewriting.repair import NOTHING_LEFT, repair_sealed
 from consumer.errors import DeedboxError
-from consumer.query import Search
 from consumer.query.query import make_query
+from consumer.query.search import Search
 from tests.support import archives
 from tests.support.archive_logs import some
 from tests.support.disk import Durable, PowerCut, ShadowDisk, Unsynced
