@@ -1,4 +1,4 @@
-"""What the pages say of commands, settings, events and statuses is true."""
+"""The pages agree with the code about commands, settings, log events and exit statuses."""
 
 import os
 import re

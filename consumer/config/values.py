@@ -1,7 +1,8 @@
 """One value of a setting: from text or TOML to its type."""
 
 import re
-from typing import Literal, get_args, get_origin
+from enum import StrEnum
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -57,13 +58,20 @@ def _is_number(text: str) -> bool:
     return True
 
 
+def _choices(kind: Any) -> list[str]:  # noqa: ANN401 -- a type is any object
+    """The texts that a setting accepts, if it accepts only some."""
+    if get_origin(kind) is Literal:
+        return list(get_args(kind))
+    return list(kind) if isinstance(kind, type) and issubclass(kind, StrEnum) else []
+
+
 def _expectation(setting: Setting, error: Exception) -> str:
     """What the setting accepts, without the words of Python."""
     kind = get_args(setting.type)[0]
     if kind == Arguments:
         return f"expected {_ARGUMENTS_EXAMPLE}"
-    if get_origin(kind) is Literal:
-        return f"expected {' or '.join(map(repr, get_args(kind)))}"
+    if choices := _choices(kind):
+        return f"expected {' or '.join(repr(str(choice)) for choice in choices)}"
     text = re.sub(r", got `\w+`|(, got `\w+`)? - at `.*`$", "", str(error))
     for name, words in _TYPE_NAMES.items():
         text = text.replace(name, words)

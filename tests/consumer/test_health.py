@@ -17,18 +17,18 @@ def later(now: Instant, by_s: float) -> Instant:
     return replace(now, wall=now.wall + by_s, boot=now.boot + by_s)
 
 
-async def test_progress_is_well(tmp_path: Path) -> None:
+async def test_a_consuming_service_is_healthy(tmp_path: Path) -> None:
     path, now = await written(tmp_path)
     assert judge(path, now) == (True, "consuming, 5 archived, 0 held, oldest 0.0 s")
 
 
 @pytest.mark.parametrize("state", ["paused", "connecting"])
-async def test_alive_without_progress_is_not_well(tmp_path: Path, state: str) -> None:
+async def test_a_service_without_progress_is_not_healthy(tmp_path: Path, state: str) -> None:
     path, now = await written(tmp_path, state=state)
     assert judge(path, now)[0] is False
 
 
-async def test_a_sign_of_life_goes_stale(tmp_path: Path) -> None:
+async def test_an_old_health_file_is_not_healthy(tmp_path: Path) -> None:
     path, now = await written(tmp_path)
     assert judge(path, later(now, STALE_S + 1)) == (
         False,
@@ -36,8 +36,8 @@ async def test_a_sign_of_life_goes_stale(tmp_path: Path) -> None:
     )
 
 
-async def test_the_file_keeps_its_size_and_its_place(tmp_path: Path) -> None:
-    """So that it can be written on a disk that is full."""
+async def test_the_file_keeps_its_size_and_its_inode(tmp_path: Path) -> None:
+    """Therefore it can be written on a full disk."""
     path, _ = await written(tmp_path)
     inode = path.stat().st_ino
     path, _ = await written(tmp_path, archived=10**12, state="paused")
@@ -45,17 +45,17 @@ async def test_the_file_keeps_its_size_and_its_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"junk", b"[]", b'{"at": 5}', b'{"at": "now"}', b'{"at": {"wall": 1}}'])
-def test_a_file_that_says_nothing_is_not_well(tmp_path: Path, raw: bytes) -> None:
+def test_an_invalid_health_file_is_not_healthy(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "one.health").write_bytes(raw)
     well, why = judge(tmp_path / "one.health", Instant.now())
     assert (well, "cannot be read" in why) == (False, True)
 
 
-def test_where_nothing_ran_nothing_is_well(tmp_path: Path) -> None:
+def test_a_directory_without_a_health_file_is_not_healthy(tmp_path: Path) -> None:
     assert judge(tmp_path / "one.health", Instant.now())[1].endswith("give the --dir and --instance of `run`")
 
 
-async def test_a_directory_that_refuses_stops_nothing(tmp_path: Path) -> None:
+async def test_an_error_while_the_file_is_written_is_not_raised(tmp_path: Path) -> None:
     await Health(tmp_path / "none", "one").write(STATE)
     assert list(tmp_path.iterdir()) == []
 
@@ -70,12 +70,12 @@ async def test_the_health_file_is_not_written_through_a_link(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("step_s", [-86_400.0, 86_400.0])
-async def test_a_step_of_the_clock_is_neither_age_nor_future(tmp_path: Path, step_s: float) -> None:
+async def test_a_step_of_the_wall_clock_does_not_change_the_age(tmp_path: Path, step_s: float) -> None:
     path, now = await written(tmp_path)
     assert judge(path, replace(now, wall=now.wall + step_s))[0]
 
 
-async def test_on_another_machine_the_wall_clock_decides_and_a_time_in_the_future_is_not_well(tmp_path: Path) -> None:
+async def test_on_another_machine_the_wall_clock_decides_and_a_future_time_is_not_healthy(tmp_path: Path) -> None:
     path, now = await written(tmp_path)
     elsewhere = replace(now, boot_id="another", boot=0.0)
     assert judge(path, elsewhere)[0]
@@ -85,15 +85,14 @@ async def test_on_another_machine_the_wall_clock_decides_and_a_time_in_the_futur
     )  # fmt: skip
 
 
-async def test_a_delivery_that_is_held_too_long_is_not_well(tmp_path: Path) -> None:
+async def test_a_delivery_that_is_held_too_long_is_not_healthy(tmp_path: Path) -> None:
     path, now = await written(tmp_path, held=1, unacked_age_s=UNACKED_S_MAX + 1)
     assert judge(path, now) == (
         False, "a delivery has been held for 61 s and is not archived (consuming, 5 archived, 1 held, oldest 61.0 s)",
     )  # fmt: skip
 
 
-async def test_the_name_of_another_instance_is_an_answer_that_names_those_that_have_run(tmp_path: Path) -> None:
-    """It said that the service has not run here."""
+async def test_an_unknown_instance_is_answered_with_the_known_instances(tmp_path: Path) -> None:
     await written(tmp_path)
     well, why = judge(health_path(tmp_path, "two"), Instant.now())
     assert not well
@@ -102,8 +101,7 @@ async def test_the_name_of_another_instance_is_an_answer_that_names_those_that_h
     )
 
 
-async def test_what_is_not_well_has_its_reason(tmp_path: Path) -> None:
-    """It said `paused` and no more, although the log had the reason."""
+async def test_the_answer_has_the_reason_of_a_pause(tmp_path: Path) -> None:
     path, now = await written(tmp_path, state="paused", reason="5 bytes free; free space")
     assert judge(path, now) == (False, "paused, 5 archived, 0 held, oldest 0.0 s: 5 bytes free; free space")
 

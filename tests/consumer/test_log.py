@@ -60,12 +60,12 @@ def constants(tree: ast.AST) -> list[str]:
 
 
 @pytest.mark.parametrize(("place", "event", "fields"), emits(), ids=[f"{event}-{place}" for place, event, _ in emits()])
-def test_every_line_is_in_the_catalogue_with_its_fields(place: str, event: str, fields: set[str]) -> None:
+def test_every_emit_uses_a_declared_event_and_its_fields(place: str, event: str, fields: set[str]) -> None:
     assert event in CATALOGUE
     assert fields <= set(CATALOGUE[event].fields)
 
 
-def test_every_event_of_the_catalogue_is_used_and_complaints_say_what_to_do() -> None:
+def test_every_declared_event_is_used_and_every_error_has_a_remedy() -> None:
     sources = [path for path in (ROOT / "consumer").rglob("*.py") if path.name != "log_events.py"]
     used = {name for path in sources for name in constants(ast.parse(path.read_text()))}
     assert set(CATALOGUE) - used == set()
@@ -106,14 +106,14 @@ def test_on_a_terminal_a_line_is_text(sink: Sink) -> None:
     assert b"{" not in sink.raw
 
 
-def test_what_is_not_in_the_catalogue_is_a_defect(sink: Sink) -> None:
+def test_a_field_that_is_not_declared_is_a_defect(sink: Sink) -> None:
     writer = LogWriter(sink, console=False)
     with pytest.raises(AssertionError, match="does not have the fields"):
         writer.emit(CATALOGUE["resumed"], {"nonsense": 1})
     writer.close()
 
 
-def test_a_reader_that_stops_reading_stops_nobody(sink: Sink) -> None:
+def test_a_reader_that_stops_reading_does_not_stop_the_service(sink: Sink) -> None:
     writer = LogWriter(sink, console=False)
     sink.go_on.clear()
     for serial in range(LINES_MAX + 500):
@@ -127,8 +127,8 @@ def test_a_reader_that_stops_reading_stops_nobody(sink: Sink) -> None:
     assert len(lines) - len(lost) + writer.lost == LINES_MAX + 500
 
 
-def test_a_full_pipe_does_not_keep_the_process_from_ending() -> None:
-    """The thread that waited for the reader held the lock of standard output, which the end of the process waited for."""
+def test_the_process_ends_although_the_pipe_is_full() -> None:
+    """The log thread held the lock of standard output while it waited, and the process needed this lock to end."""
     read, write = full_pipe()
     script = "import sys; from consumer import log; log.start(); log.emit(log.LIBRARY); log.flush(); sys.stdout.flush()"
     done = subprocess.run([sys.executable, "-c", script], check=False, stdout=write, timeout=30)
@@ -141,8 +141,8 @@ def test_a_full_pipe_does_not_keep_the_process_from_ending() -> None:
     ("event", "fields"),
     [("file_gone", {"unread": 5}), ("message_refused", {"bytes": 5, "reason": "too large", "kept": ""})],
 )
-def test_each_loss_is_logged_although_they_had_one_path(sink: Sink, event: str, fields: dict[str, object]) -> None:
-    """Of three files that were gone, one was logged."""
+def test_each_loss_is_logged_although_the_paths_are_equal(sink: Sink, event: str, fields: dict[str, object]) -> None:
+    """Of three missing files, only one was logged."""
     writer = LogWriter(sink, False)
     for position in (1, 2, 3):
         writer.emit(CATALOGUE[event], {"path": "/log", "position": position, **fields})
@@ -150,7 +150,7 @@ def test_each_loss_is_logged_although_they_had_one_path(sink: Sink, event: str, 
     assert [line["position"] for line in sink.lines()] == [1, 2, 3]
 
 
-def test_complaints_that_repeat_are_counted(sink: Sink) -> None:
+def test_repeated_warnings_are_counted(sink: Sink) -> None:
     now = [0.0]
     writer = LogWriter(sink, console=False, clock=lambda: now[0])
     for _ in range(5):
@@ -166,7 +166,7 @@ def test_complaints_that_repeat_are_counted(sink: Sink) -> None:
     ]  # fmt: skip
 
 
-def test_a_line_that_no_encoding_holds_does_not_end_the_log(sink: Sink) -> None:
+def test_a_line_that_cannot_be_encoded_does_not_end_the_log(sink: Sink) -> None:
     writer = LogWriter(sink, console=False)
     writer.emit(CATALOGUE["recovery_deferred"], {"path": os.fsdecode(b"/tmp/\xff"), "reason": object()})
     writer.emit(CATALOGUE["resumed"], {"paused_s": 1})
@@ -175,7 +175,7 @@ def test_a_line_that_no_encoding_holds_does_not_end_the_log(sink: Sink) -> None:
     assert [line["event"] for line in sink.lines()] == ["recovery_deferred", "resumed"]
 
 
-def test_a_stream_that_is_gone_does_not_end_the_service() -> None:
+def test_a_closed_stream_does_not_end_the_service() -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb", buffering=0) as stream:
@@ -185,7 +185,7 @@ def test_a_stream_that_is_gone_does_not_end_the_service() -> None:
     assert writer.lost >= 1
 
 
-def test_libraries_speak_through_the_same_log(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_of_libraries_are_in_the_same_log(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
     root = logging.getLogger()
     before = (root.handlers, root.level)
     monkeypatch.setattr(log, "_writer", None)
@@ -216,7 +216,7 @@ class Unprintable:
         (Unprintable(), (), "unprintable"),
     ],
 )
-def test_a_line_of_a_library_never_raises_into_the_library(
+def test_logging_a_line_of_a_library_never_raises(
     sink: Sink, monkeypatch: pytest.MonkeyPatch, message: object, arguments: tuple[object, ...], text: str
 ) -> None:
     root = logging.getLogger()

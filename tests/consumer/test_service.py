@@ -51,7 +51,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=os.environ | environ)
 
 
-def test_a_file_with_a_sequence_that_is_too_large_does_not_keep_from_starting(
+def test_the_service_starts_although_a_file_has_a_sequence_that_is_too_large(
     url: str, name: str, publisher: WirePublisher, directory: Path
 ) -> None:
     directory.mkdir()
@@ -78,7 +78,7 @@ def test_a_file_with_the_last_sequence_is_a_clear_error(directory: Path) -> None
     assert "a file has the last sequence that instance 'one' can have" in done.stdout + done.stderr
 
 
-def test_sigterm_commits_what_is_held_and_seals(
+def test_sigterm_commits_the_held_deliveries_and_seals(
     deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
 ) -> None:
     publish(publisher, name, [b"%d" % n for n in range(100)])
@@ -93,7 +93,9 @@ def test_sigint_stops_as_sigterm_does(deedbox: Deedbox) -> None:
     assert deedbox.stop(signal.SIGINT) == 0
 
 
-def test_sighup_seals_and_goes_on(deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path) -> None:
+def test_sighup_seals_and_the_service_continues(
+    deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
+) -> None:
     for number in (1, 2):
         publish(publisher, name, [b"x"])
         deedbox.wait_until(lambda number=number: archives.count(directory) == number, "archived")
@@ -104,12 +106,12 @@ def test_sighup_seals_and_goes_on(deedbox: Deedbox, publisher: WirePublisher, na
     assert len(list(verify([directory]))) == 2
 
 
-def test_health_says_what_was_last_proved(
+def test_health_reports_the_last_known_state(
     deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
 ) -> None:
     publish(publisher, name, [b"x"])
     command = ("health", "--dir", str(directory), "--instance", "one")
-    deedbox.wait_until(lambda: "1 archived" in run(*command).stdout, "a sign of life with the event")
+    deedbox.wait_until(lambda: "1 archived" in run(*command).stdout, "a health file with the event")
     done = run(*command)
     assert (done.returncode, done.stdout.startswith("consuming, 1 archived, 0 held")) == (0, True)
 
@@ -128,7 +130,7 @@ ODD_BODIES = [
 def test_odd_messages_are_archived_exactly(
     deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
 ) -> None:
-    """Empty, binary, no properties, nested headers, odd names: all to the byte."""
+    """Empty, binary, without properties, with nested headers, with odd names: every byte is archived."""
     odd = [
         encode_header({"message_id": text, "type": text, "headers": (("n", Field("F", nested(20))),)})
         for text in ODD_TEXTS
@@ -156,7 +158,7 @@ def test_two_messages_with_one_id_are_two(
 def test_the_largest_body_and_header_that_the_broker_takes(
     deedbox: Deedbox, publisher: WirePublisher, name: str, directory: Path
 ) -> None:
-    """The fixture sets the limit of a body to what RabbitMQ 3 takes by default; that of a header is one frame."""
+    """The fixture sets the limit of a body to the default of RabbitMQ 3. The limit of a header is one frame."""
     body = b"\xff\x00largest" * (BODY_BYTES_MAX // 9 + 1)
     body = body[:BODY_BYTES_MAX]
     room = FRAME_MAX - 8 - 12 - 2 - 4 - len(b"\x01kS\0\0\0\0")
@@ -170,7 +172,7 @@ def test_the_largest_body_and_header_that_the_broker_takes(
 
 
 def test_the_reader_of_the_log_may_stop_reading(url: str, name: str, directory: Path, publisher: WirePublisher) -> None:
-    """A full pipe once stopped whole services, or kept them from ending: lines wait in a queue, and nothing else waits."""
+    """A full pipe stopped the service, or kept it from ending. Now only the log thread waits for the reader."""
     command = [sys.executable, "-m", "consumer", "run", "--url", url, "--queue", name, "--exchange", name, "--dir", str(directory),
                "--set", "service.stats_s=0.1", "--set", "service.log=json", "--set", "broker.declare=all"]  # fmt: skip
     read, write = full_pipe()
@@ -186,10 +188,10 @@ def test_the_reader_of_the_log_may_stop_reading(url: str, name: str, directory: 
     assert archives.count(directory) >= 500
 
 
-async def test_a_look_at_the_disk_at_the_end_is_no_missed_deadline(
+async def test_a_look_at_the_disk_at_the_end_does_not_miss_the_deadline(
     url: str, name: str, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen as status 18 after a clean stop: the beat of the health file was being written at that moment."""
+    """A clean stop had status 18, because the health file was being written at that moment."""
     looking = asyncio.Event()
 
     async def slow_write(_health: Health, state: dict[str, object]) -> None:
@@ -221,7 +223,7 @@ def publish_when_declared(publisher: WirePublisher, name: str) -> None:
 
 @pytest.fixture
 def silent() -> Iterator[int]:
-    """A port that takes connections and says nothing."""
+    """A port that accepts connections and sends nothing."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 
@@ -234,7 +236,7 @@ def test_sigterm_while_connecting_does_not_wait_for_the_broker(silent: int, dire
         assert time.monotonic() - began < 10
 
 
-def test_a_broker_that_is_not_there_yet_is_waited_for(directory: Path) -> None:
+def test_the_service_waits_for_a_broker_that_does_not_run_yet(directory: Path) -> None:
     with Deedbox(directory, "--url", "amqp://guest:guest@127.0.0.1:1/") as deedbox:
         deedbox.wait_for("connecting", 2)
         assert "Connect call failed" in str(deedbox.wait_for("connect_failed")["reason"])
@@ -242,7 +244,7 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(directory: Path) -> None:
 
 
 def wrong(url: str, name: str, directory: Path) -> dict[str, tuple[list[str], Exit, str]]:
-    """Arguments, exit status, and what the one line says."""
+    """Arguments, exit status, and a part of the one line that is printed."""
     good = ["--url", url, "--queue", name, "--exchange", name, "--dir", str(directory)]
     return {
         "password": ([*good, "--url", url.replace("guest:guest", "guest:wrong")], Exit.ACCESS, "check user and password"),
@@ -275,7 +277,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_a_person_must_mend_is_one_line_and_a_status_of_its_own(
+def test_an_error_that_the_operator_must_correct_is_one_line_with_its_own_status(
     deedbox: Deedbox, url: str, name: str, tmp_path: Path, case: str
 ) -> None:
     arguments, status, says = wrong(url, name, tmp_path / "other")[case]
@@ -293,7 +295,7 @@ def test_what_a_person_must_mend_is_one_line_and_a_status_of_its_own(
 
 
 def _last_of_each(arguments: list[str]) -> list[str]:
-    """Options given twice count once: the later one."""
+    """Of an option that is given twice, the later one."""
     found: list[tuple[str, str]] = list(zip(arguments[::2], arguments[1::2], strict=True))
     single = {option: value for option, value in found if option != "--set"}
     return [part for pair in [*single.items(), *[pair for pair in found if pair[0] == "--set"]] for part in pair]
@@ -307,7 +309,7 @@ def test_a_second_process_of_one_instance_is_refused(deedbox: Deedbox, url: str,
     assert "belongs to another process" in done.stdout
 
 
-def test_a_wrong_password_does_not_make_the_next_start_a_slow_one(url: str, name: str, directory: Path) -> None:
+def test_a_wrong_password_does_not_reduce_the_prefetch_of_the_next_start(url: str, name: str, directory: Path) -> None:
     arguments = ("--queue", name, "--dir", str(directory), "--instance", "one")
     for _ in range(3):
         assert run("run", "--url", url.replace("guest:guest", "guest:wrong"), *arguments).returncode == Exit.ACCESS
@@ -316,16 +318,16 @@ def test_a_wrong_password_does_not_make_the_next_start_a_slow_one(url: str, name
         assert deedbox.wait_for("consuming")["prefetch"] == 4000
 
 
-def test_each_life_that_dies_without_a_commit_makes_the_window_smaller(url: str, name: str, directory: Path) -> None:
-    """A crash costs every message of the window a delivery, and a quorum queue counts them."""
+def test_each_run_that_is_killed_without_a_commit_reduces_the_prefetch(url: str, name: str, directory: Path) -> None:
+    """A crash returns every unacknowledged message, and a quorum queue counts the returns."""
     with Deedbox(directory, "--url", url, "--queue", name, "--instance", "one") as deedbox:
-        for life, prefetch in enumerate([4000, 1000, 250], 1):
-            assert deedbox.wait_for("consuming", life)["prefetch"] == prefetch
+        for run_number, prefetch in enumerate([4000, 1000, 250], 1):
+            assert deedbox.wait_for("consuming", run_number)["prefetch"] == prefetch
             deedbox.kill()
             deedbox.start()
 
 
-def test_an_exchange_whose_name_is_misspelled_is_not_made_and_not_waited_for(
+def test_an_exchange_with_a_misspelled_name_is_an_error_and_is_not_created(
     url: str, name: str, directory: Path, publisher: WirePublisher
 ) -> None:
     publisher.declare_exchange(name)
@@ -340,7 +342,7 @@ def test_an_exchange_whose_name_is_misspelled_is_not_made_and_not_waited_for(
         assert (declared["created"], declared["exchange"], declared["bindings"]) == (["queue"], name, ["#"])
 
 
-def test_what_was_made_and_what_was_found_is_logged_and_another_binding_is_noticed(
+def test_the_log_has_the_created_objects_and_an_unexpected_binding(
     deedbox: Deedbox, url: str, name: str, publisher: WirePublisher
 ) -> None:
     assert deedbox.lines("declared")[0]["created"] == ["exchange", "queue"]
@@ -356,7 +358,7 @@ def test_what_was_made_and_what_was_found_is_logged_and_another_binding_is_notic
         assert other.wait_for("unexpected_binding")["routing_key"] == "a.b"
 
 
-def test_after_a_clean_stop_health_says_stopped(deedbox: Deedbox, directory: Path) -> None:
+def test_after_a_clean_stop_health_reports_stopped(deedbox: Deedbox, directory: Path) -> None:
     command = ("health", "--dir", str(directory), "--instance", "one")
     deedbox.wait_until(lambda: run(*command).returncode == 0, "well")
     assert deedbox.stop() == 0
@@ -375,10 +377,10 @@ def test_sighup_during_recovery_does_not_end_the_service(url: str, name: str, di
         assert deedbox.stop() == 0
 
 
-def test_only_the_writer_thread_touches_what_changes_in_the_archive_log(
+def test_only_the_writer_thread_uses_the_state_of_the_archive_log(
     url: str, name: str, publisher: WirePublisher, directory: Path
 ) -> None:
-    """The loop read it while its thread wrote it."""
+    """The event loop read it while the writer thread changed it."""
     arguments = (
         "--url",
         url,
@@ -403,7 +405,9 @@ def test_only_the_writer_thread_touches_what_changes_in_the_archive_log(
     assert archives.count(directory) == 30
 
 
-def test_a_broker_that_takes_no_cancel_does_not_hold_up_the_drain(url: str, name: str, directory: Path) -> None:
+def test_a_broker_that_does_not_answer_the_cancel_does_not_delay_the_drain(
+    url: str, name: str, directory: Path
+) -> None:
     arguments = ("--url", url, "--queue", name, "--set", "service.drain_s=0.5")
     with Deedbox(directory, *arguments, altered="cancel_that_hangs") as deedbox:
         deedbox.wait_for("consuming")

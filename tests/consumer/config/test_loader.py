@@ -14,11 +14,11 @@ def faults(config: Path | None = None, environ: dict[str, str] | None = None, *a
     return caught.value.what
 
 
-def test_without_anything_the_defaults_hold() -> None:
+def test_without_sources_the_defaults_are_in_force() -> None:
     assert load(None, {}, {}, []) == Settings()
 
 
-def test_flags_go_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+def test_flags_override_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
     config = tmp_path / "deedbox.toml"
     config.write_text('[broker]\nqueue = "file"\nexchange = "file"\nurl = "amqp://file/"\n[batch]\ncount = 7\n')
     environ = {"DEEDBOX_BROKER__QUEUE": "env", "DEEDBOX_BROKER__EXCHANGE": "env", "HOME": "/", "PATH": "x"}
@@ -50,7 +50,7 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     assert "No such file or directory" in faults(None, {"DEEDBOX_BROKER__PASSWORD_FILE": str(tmp_path / "none")})
 
 
-def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
+def test_one_message_has_all_faults(tmp_path: Path) -> None:
     config = tmp_path / "deedbox.toml"
     config.write_text('stray = 1\n[broker]\nquee = "x"\n[batch]\ncount = "many"\n')
     found = faults(config, {"DEEDBOX_ROLL__AGE": "5"}, "archive.level=99", "nonsense")
@@ -84,21 +84,21 @@ def test_all_faults_come_in_one_message(tmp_path: Path) -> None:
         ("broker.binding_keys=a.#,,b", "without an empty one"),
     ],
 )
-def test_a_value_that_cannot_be_is_refused_at_the_start(assignment: str, says: str) -> None:
+def test_an_invalid_value_is_an_error_at_the_start(assignment: str, says: str) -> None:
     assert says in faults(None, {}, assignment)
 
 
 @pytest.mark.parametrize("text", [b"[broker\n", b"\xff\xfe"])
-def test_a_file_that_is_not_toml_says_so(tmp_path: Path, text: bytes) -> None:
+def test_a_file_that_is_not_toml_is_an_error_with_its_name(tmp_path: Path, text: bytes) -> None:
     (tmp_path / "deedbox.toml").write_bytes(text)
     assert "deedbox.toml" in faults(tmp_path / "deedbox.toml")
 
 
-def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     assert "No such file or directory" in faults(tmp_path / "none.toml")
 
 
-def test_service_links_of_kubernetes_are_no_settings() -> None:
+def test_service_links_of_kubernetes_are_not_settings() -> None:
     environ = dict.fromkeys(
         (
             "DEEDBOX_SERVICE_HOST",
@@ -126,7 +126,7 @@ def test_sizes_and_durations_are_texts_in_every_source(tmp_path: Path) -> None:
 
 
 def test_an_empty_list_in_the_environment_is_an_error() -> None:
-    """It was a list of one empty key: the queue was bound so that nothing arrived, in silence."""
+    """It was a list of one empty key: the queue was bound with it, and no message arrived."""
     with pytest.raises(
         Fatal, match=r"DEEDBOX_BROKER__BINDING_KEYS: broker.binding_keys: expected names separated by commas"
     ):

@@ -1,6 +1,10 @@
-import pytest
+from enum import StrEnum
+from typing import Annotated
 
-from consumer.config.sections import SETTINGS
+import pytest
+from msgspec import Meta
+
+from consumer.config.sections import SETTINGS, Setting
 from consumer.config.values import convert
 
 
@@ -49,6 +53,18 @@ def test_an_error_names_the_setting_and_what_was_expected_and_found(key: str, va
         convert(SETTINGS[key], value)
     assert str(raised.value).startswith(says)
     assert "`" not in str(raised.value)
+
+
+class Color(StrEnum):
+    RED = "red"
+    BLUE = "blue"
+
+
+def test_an_enumeration_is_accepted_by_its_values() -> None:
+    setting = Setting("paint", "color", Annotated[Color, Meta(description="Color.")], "Color.", None)
+    assert convert(setting, "red") is Color.RED
+    with pytest.raises(ValueError, match=r"^paint\.color: expected 'red' or 'blue', found 'green'$"):
+        convert(setting, "green")
 
 
 def test_a_secret_is_not_in_the_error() -> None:
