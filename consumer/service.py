@@ -15,7 +15,6 @@ from pathlib import Path
 
 from consumer import log, log_events
 from consumer.amqp.connection import Broker
-from consumer.amqp.delivery import DESCRIBERS
 from consumer.archive.layout import Layout
 from consumer.archive.rewriting.repacker import Repacker
 from consumer.archive.writing.appender import Appender
@@ -29,10 +28,11 @@ from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.dedupe import Deduplicator
+from consumer.ingest.describe import DESCRIBERS
 from consumer.ingest.generation import IngestSettings
 from consumer.ingest.ingest import Ingest
+from consumer.ingest.prefetch import unacknowledged_max
 from consumer.ingest.stage import IngestStage
-from consumer.ingest.window import unacknowledged_max
 from consumer.stage import Background, RunningStages
 from consumer.stats import Stats
 

@@ -92,14 +92,15 @@ TOPS = {
 
 # What only these modules may name: a module to import, or a call to make.
 OWNERS = {
-    "aio_pika": {"consumer/amqp/connection.py", "consumer/amqp/declare.py"},
+    "aio_pika": {"consumer/amqp/connection.py", "consumer/amqp/declare.py", "consumer/amqp/session.py"},
     "aiormq": {
         "consumer/amqp/connection.py",
         "consumer/amqp/declare.py",
-        "consumer/amqp/fallback.py",
         "consumer/amqp/errors.py",
         "consumer/amqp/publish.py",
+        "consumer/amqp/session.py",
     },
+    "pamqp": {"consumer/amqp/publish.py", "consumer/amqp/session.py"},
     "fcntl": {"consumer/disk/locks.py"},
     "ctypes": {"consumer/disk/syscalls.py"},
     "cyclopts": {
@@ -258,10 +259,10 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
     through_others = {"consumer/cli/run.py": "tests/consumer/cli/test_app.py", "consumer/cli/convert.py": "tests/consumer/cli/commands/test_import_files.py", "consumer/cli/parameters.py": "tests/consumer/cli/test_app.py",
                       "consumer/cli/commands/reports.py": "tests/consumer/cli/commands/test_search.py", "consumer/cli/commands/imported_events.py": "tests/consumer/cli/commands/test_import_files.py",
-                      "consumer/amqp/fallback.py": "tests/consumer/amqp/test_connection.py",
+                      "consumer/amqp/session.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",
                       "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
-                      "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/stats.py": "tests/consumer/test_service.py",
+                      "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/ingest/watchdog.py": "tests/consumer/ingest/test_ingest.py", "consumer/ingest/interfaces.py": "tests/consumer/ingest/test_loop.py", "consumer/ingest/counters.py": "tests/consumer/ingest/test_ingest.py", "consumer/amqp/delivery.py": "tests/consumer/ingest/test_batcher.py", "consumer/stats.py": "tests/consumer/test_service.py",
                       "consumer/watch/backend.py": "tests/consumer/watch/test_backends.py",
                       "consumer/section.py": "tests/consumer/config/test_sections.py", "consumer/log_catalogue.py": "tests/consumer/test_log.py", "consumer/archive/settings.py": "tests/consumer/config/test_sections.py",
                       "consumer/forward/settings.py": "tests/consumer/config/test_sections.py", "consumer/ingest/settings.py": "tests/consumer/config/test_sections.py"}  # fmt: skip

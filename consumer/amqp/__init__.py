@@ -1,1 +1,1 @@
-"""The connection to RabbitMQ: the only package that imports aio-pika, aiormq or pamqp."""
+"""Everything that speaks to RabbitMQ. No other package imports aio-pika, aiormq or pamqp."""

@@ -1,7 +1,7 @@
-"""Make or check the exchange, the queue and its bindings, and report which of them were there.
+"""Create or check the exchange, the queue and its bindings, and log which of them were created.
 
-With `broker`, the only module that imports aio-pika. AMQP does not tell whether a declaration created something, so the
-existence is asked before, on a channel of its own, which the broker closes if the answer is no.
+The broker does not report whether a declaration created something. So each object is looked up before it is declared. The
+look-up uses a channel of its own, because the broker closes the channel if the object does not exist.
 Source: AMQP 0-9-1 sections 1.6.2.1 and 1.7.2.1 (`passive`).
 """
 
@@ -11,18 +11,18 @@ from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractQueue
 from consumer import log
 from consumer.amqp import log_events
 from consumer.amqp.errors import translate_errors
-from consumer.amqp.topology import Topology
+from consumer.amqp.topology import Declare, Topology
 from consumer.errors import Exit
 
 
 async def declare(connection: AbstractConnection, channel: AbstractChannel, topology: Topology) -> AbstractQueue:
-    """Declare on `channel` as the topology wants it, and log the result. Raises Fatal and Retry."""
+    """Declare the topology on `channel`, and log the result. Raises Fatal or Retry."""
     created = []
     if topology.exchange:
-        if topology.declare == "all" and not await _exists(connection, exchange=topology.exchange):
+        if topology.declare == Declare.ALL and not await _exists(connection, exchange=topology.exchange):
             created.append("exchange")
         await _declare_exchange(channel, topology)
-    if topology.declare != "none" and not await _exists(connection, queue=topology.queue):
+    if topology.declare != Declare.NONE and not await _exists(connection, queue=topology.queue):
         created.append("queue")
     queue = await _declare_queue(channel, topology)
     for key in topology.bindings:
@@ -39,7 +39,7 @@ async def declare(connection: AbstractConnection, channel: AbstractChannel, topo
 
 
 async def _exists(connection: AbstractConnection, queue: str = "", exchange: str = "") -> bool:
-    """Whether it is there. Any other answer than "not found" is left to the declaration, which reports it better."""
+    """Return whether the object exists. Any error except "not found" counts as yes: the declaration then reports it."""
     async with translate_errors(Exit.QUEUE, f"queue {queue!r}" if queue else f"exchange {exchange!r}"):
         channel = connection.channel(publisher_confirms=False)
         await channel.initialize()
@@ -59,7 +59,7 @@ async def _exists(connection: AbstractConnection, queue: str = "", exchange: str
 async def _declare_exchange(channel: AbstractChannel, topology: Topology) -> None:
     async with translate_errors(Exit.EXCHANGE, f"exchange {topology.exchange!r}"):
         await channel.declare_exchange(
-            topology.exchange, topology.exchange_type, durable=True, passive=topology.declare != "all",
+            topology.exchange, topology.exchange_type, durable=True, passive=topology.declare != Declare.ALL,
             arguments=dict(topology.exchange_arguments) or None,
         )  # fmt: skip
 
@@ -67,6 +67,6 @@ async def _declare_exchange(channel: AbstractChannel, topology: Topology) -> Non
 async def _declare_queue(channel: AbstractChannel, topology: Topology) -> AbstractQueue:
     async with translate_errors(Exit.QUEUE, f"queue {topology.queue!r}"):
         return await channel.declare_queue(
-            topology.queue, durable=True, passive=topology.declare == "none",
+            topology.queue, durable=True, passive=topology.declare == Declare.NONE,
             arguments=topology.all_queue_arguments() or None,
         )  # fmt: skip

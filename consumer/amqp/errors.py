@@ -1,7 +1,4 @@
-"""What the AMQP library raises, as verdicts of ours: what happened, to which thing, and what to do.
-
-With `broker`, `declare` and `publish`, the only modules that import the library.
-"""
+"""Translate the exceptions of the AMQP library into `Fatal` and `Retry`: what happened, to which object, and what to do."""
 
 import asyncio
 import ssl
@@ -16,7 +13,7 @@ LOST = (aiormq.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
 
 
 class translate_errors:  # noqa: N801 -- used as a statement: `async with translate_errors(...)`
-    """What the library raises, as verdicts that name the thing it was about."""
+    """Raise Fatal or Retry instead of an exception of the library. `what` names the object of the call."""
 
     def __init__(self, exit: Exit, what: str) -> None:
         self._exit, self._what = exit, what
@@ -54,17 +51,17 @@ class translate_errors:  # noqa: N801 -- used as a statement: `async with transl
                 raise Fatal(
                     self._exit, f"{self._what}: {text_of(error)}", "check the type and the arguments"
                 ) from error
-            case TypeError() | ValueError():  # of the library that encodes it, before anything is sent
+            case TypeError() | ValueError():  # the library cannot encode the call; nothing was sent
                 raise Fatal(
                     Exit.SETTINGS, f"{self._what}: {text_of(error)}", "check its name, type and arguments"
                 ) from error
             case aiormq.AMQPError() | OSError() | asyncio.TimeoutError() | RuntimeError() | asyncio.CancelledError():
-                raise_if_ours(error)
+                raise_if_cancelled(error)
                 raise Retry(f"{self._what}: {reason_of(error)}") from error
 
 
-def connection_verdict(error: BaseException, url: str) -> DeedboxError:
-    """What it means that no connection was made: Fatal for what a person must change, Retry for what time may."""
+def connection_error(error: BaseException, url: str) -> DeedboxError:
+    """Translate a failed connection: Fatal if a person must change something, Retry if a later attempt may succeed."""
     shown = without_password(url)
     match error:
         case aiormq.exceptions.AuthenticationError():
@@ -76,7 +73,7 @@ def connection_verdict(error: BaseException, url: str) -> DeedboxError:
                 "check user and password in broker.url or broker.password",
             )
         case aiormq.exceptions.InvalidFrameError() if "OpenOk" in str(error):
-            # The library expects connection.open-ok and says only that it got something else.
+            # The library reports only that it got another frame than connection.open-ok.
             vhost = URL(url).path.removeprefix("/") or "/"
             return Fatal(
                 Exit.VHOST,
@@ -92,19 +89,19 @@ def connection_verdict(error: BaseException, url: str) -> DeedboxError:
     return Retry(f"{shown}: {reason_of(error)}")
 
 
-def raise_if_ours(error: BaseException) -> None:
-    """Let a cancellation pass that was meant for our task; the library also cancels its calls when a channel closes."""
+def raise_if_cancelled(error: BaseException) -> None:
+    """Raise the error if this task was cancelled. The library raises the same error when a channel closes during a call."""
     task = asyncio.current_task()
     if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
         raise error
 
 
 def text_of(error: BaseException) -> str:
-    """What the broker said."""
+    """Return the text that the broker sent."""
     return str(error.args[0]) if error.args else type(error).__name__
 
 
 def reason_of(error: BaseException) -> str:
-    """What went wrong, in the words of whoever said it last."""
+    """Return the most specific text of the error."""
     texts = [argument for argument in error.args if isinstance(argument, str) and argument]
     return texts[-1] if texts else type(error).__name__

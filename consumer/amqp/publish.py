@@ -1,6 +1,7 @@
-"""Publish with confirms: what the broker has said that it has.
+"""Publish messages with publisher confirms.
 
-With `broker`, the only module that imports the AMQP library.
+Invariant: a message counts as published only after the broker has confirmed it.
+Source: the RabbitMQ guide "Consumer Acknowledgements and Publisher Confirms".
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from pamqp.commands import Basic
 from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
-from consumer.amqp.errors import LOST, connection_verdict, text_of
+from consumer.amqp.errors import LOST, connection_error, text_of
 from consumer.errors import Exit, Fatal, Retry
 
 IN_FLIGHT_MAX = 500
@@ -30,7 +31,7 @@ CONNECT_S_MAX = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published. `properties` by their AMQP names."""
+    """A message to publish. `properties`: by their AMQP names."""
 
     exchange: str
     routing_key: str
@@ -39,32 +40,31 @@ class Message:
 
 
 class Refused(Exception):
-    """The broker closed the channel because of a message that it will not take, now or later."""
+    """The broker closed the channel because of a message that it will never accept."""
 
 
 class Publisher:
-    """A connection to publish on. Used as an async context manager. `context`: for amqps URLs."""
+    """A connection for publishing, used as an async context manager. `context`: the TLS context for amqps URLs."""
 
     def __init__(self, url: str, context: ssl.SSLContext | None = None) -> None:
         self._url, self._context = url, context
         self._connection: AbstractConnection | None = None
         self._channel: Channel | None = None
-        self.confirmed: list[
-            int
-        ] = []  # of the last `publish`: the numbers of the messages that were confirmed, from 0 on
+        # Of the last `publish`: the index of each confirmed message.
+        self.confirmed: list[int] = []
 
     async def __aenter__(self) -> Self:
-        """Raises Fatal for what a person must change, Retry for what time may."""
+        """Connect. Raises Fatal if a person must change something, and Retry if a later attempt may succeed."""
         try:
             async with asyncio.timeout(CONNECT_S_MAX):
                 self._connection = await aiormq.connect(self._url, context=self._context)
         except TimeoutError as error:
             raise Retry(f"no answer within {CONNECT_S_MAX:.0f} s") from error
         except LOST as error:
-            raise connection_verdict(error, self._url) from error
+            raise connection_error(error, self._url) from error
         try:
             channel = await self._connection.channel()
-            assert isinstance(channel, Channel), "the library's own"
+            assert isinstance(channel, Channel), "aiormq creates its own class"
             self._channel = channel
         except BaseException:
             await self._connection.close()
@@ -78,22 +78,26 @@ class Publisher:
         await self._connection.close()
 
     async def publish(self, messages: Iterable[Message], mandatory: bool = False) -> int:
-        """Publish all and wait until every one is confirmed; says how many that were. Order is kept.
+        """Publish the messages in order and wait until all are confirmed. Return how many there were.
 
-        Many messages go to the socket in one write: a write for each would wake the broker for each, which costs both sides
-        several times as much as the messages do. Message ids must differ: by them the library finds a message that was returned. After an error, `confirmed` says what the broker has; leave the context then.
-        `mandatory`: a message that no queue takes is an error; else the broker confirms it, and drops it. Raises Refused if
-        the broker will never take one of them, Fatal if the user may not publish here, and what the library raises.
+        `mandatory`: a message that reaches no queue is an error. Without it the broker confirms such a message and drops it.
+        Message ids must differ, because the library finds a returned message by its id.
+        Raises Refused if the broker will never accept one of the messages, Fatal if the user has no permission to publish,
+        and the errors of the library. After an error, `confirmed` lists the messages that the broker has, and the publisher
+        cannot be used again.
+
+        Messages are written in groups. One write for each message would wake up the broker each time, and cost both
+        sides several times as much.
         """
         assert self._channel is not None, "entered"
         sent: list[_Sent] = []
-        closed: list[BaseException] = []  # the library says only that the channel is closed, not why
+        closed: list[BaseException] = []  # the library does not report the reason here
         self.confirmed = []
         try:
             for group in _groups(messages):
                 sent += await _send(self._channel, group, mandatory)
-                await _settled(sent[-IN_FLIGHT_MAX - 1 : -IN_FLIGHT_MAX])
-            await _settled(sent)
+                await _wait_for_confirms(sent[-IN_FLIGHT_MAX - 1 : -IN_FLIGHT_MAX])
+            await _wait_for_confirms(sent)
         except aiormq.exceptions.ChannelInvalidStateError as failure:
             closed.append(failure)
         finally:
@@ -104,7 +108,7 @@ class Publisher:
         return len(sent)
 
     def _raise_first(self, errors: Sequence[BaseException]) -> None:
-        """What went wrong, if something did: the broker's reason to close the channel explains all the others."""
+        """Raise the cause of the errors, if there are any. If the broker closed the channel, its reason explains all of them."""
         if not errors:
             return
         closing = self._channel.closing if self._channel is not None else None
@@ -116,18 +120,20 @@ class Publisher:
                 raise Fatal(Exit.ACCESS, text_of(reason), "grant the user write permission") from reason
             case aiormq.AMQPError():
                 raise reason
-        # The library cancels its calls when a channel closes.
+        # When a channel closes, the library cancels the calls that wait.
         ends = (asyncio.CancelledError, aiormq.exceptions.ChannelInvalidStateError)
         known = [error for error in errors if not isinstance(error, ends)]
         raise known[0] if known else ConnectionError("the channel was closed before everything was confirmed")
 
     async def find(self, exchange: str, routing_key: str) -> None:
-        """Make sure that there is an exchange to publish to, or the queue that the default exchange leads to.
+        """Check that the exchange exists, or for the default exchange the queue named by `routing_key`.
 
-        Raises Retry if there is none: it may be made later.
+        Raises Retry if it does not exist, because it may be created later.
         """
         assert self._connection is not None, "entered"
-        channel = await self._connection.channel()  # one of its own: the broker closes it if the answer is no
+        channel = (
+            await self._connection.channel()
+        )  # a new one, because the broker closes it if the object does not exist
         try:
             if exchange:
                 await channel.exchange_declare(exchange, passive=True)
@@ -137,24 +143,24 @@ class Publisher:
         except aiormq.exceptions.ChannelNotFoundEntity as error:
             raise Retry(text_of(error)) from error
         except (aiormq.exceptions.ChannelAccessRefused, aiormq.exceptions.ChannelLockedResource):
-            return  # it is there; whether messages may be published to it, the first one finds out
+            return  # it exists; the first message shows whether the user may publish to it
 
     async def delete(self, queue: str, exchange: str) -> None:
-        """Remove a queue and an exchange."""
+        """Delete a queue and an exchange."""
         assert self._channel is not None, "entered"
         await self._channel.queue_delete(queue)
         await self._channel.exchange_delete(exchange)
 
 
 class _Sent(NamedTuple):
-    """A message that was written. `confirmation` is settled by the library."""
+    """A message that was written. The library completes `confirmation`."""
 
     id: str
     confirmation: asyncio.Future[Any]
 
     @property
     def is_confirmed(self) -> bool:
-        """Whether the broker has it."""
+        """Whether the broker has confirmed it."""
         return self.confirmation.done() and self.error is None
 
     @property
@@ -165,14 +171,14 @@ class _Sent(NamedTuple):
         return asyncio.CancelledError() if self.confirmation.cancelled() else self.confirmation.exception()
 
 
-async def _settled(sent: Sequence[_Sent]) -> None:
-    """Wait until it is known of each of these whether it is confirmed. After the channel is closed, none is."""
+async def _wait_for_confirms(sent: Sequence[_Sent]) -> None:
+    """Wait until each message is confirmed or has failed."""
     if sent:
         await asyncio.wait([message.confirmation for message in sent])
 
 
 def _groups(messages: Iterable[Message]) -> Iterator[list[Message]]:
-    """Messages that are written together: at most GROUP_COUNT, and no more after GROUP_BYTES."""
+    """Group the messages for writing. A group is full at GROUP_COUNT messages or GROUP_BYTES bytes."""
     group: list[Message] = []
     size = 0
     for message in messages:
@@ -186,12 +192,12 @@ def _groups(messages: Iterable[Message]) -> Iterator[list[Message]]:
 
 
 async def _send(channel: Channel, group: Sequence[Message], mandatory: bool) -> list[_Sent]:
-    """Write messages, and wait until the socket has them.
+    """Write a group of messages and wait until they are in the socket.
 
-    It does for a group what the library's `basic_publish` does for one message, in the same tables: it counts the delivery
-    tag as the broker does, and leaves a future for the confirmation under it.
+    This does for a group what the library's `basic_publish` does for one message, with the same tables: it increments
+    the delivery tag, and registers a future for the confirmation of each tag.
     """
-    # The library finds the message that was returned by its id; without one it would count as confirmed.
+    # The library finds a returned message by its id. A returned message without an id would count as confirmed.
     ids = [str(message.properties.get("message_id") or uuid4().hex) for message in group]
     sent = []
     async with channel.lock:
@@ -203,12 +209,12 @@ async def _send(channel: Channel, group: Sequence[Message], mandatory: bool) -> 
             channel.message_id_delivery_tag[id] = channel.delivery_tag
         written = channel.create_future()
         await channel.write_queue.put(ChannelFrame(payload=payload, should_close=False, drain_future=written))
-        await asyncio.wait([written])  # if the connection is lost, the confirmations have the error too
+        await asyncio.wait([written])  # after a lost connection the confirmations hold the error
     return sent
 
 
 def _frames(channel: Channel, message: Message, id: str, mandatory: bool) -> bytes:
-    """A message as AMQP frames. Raises TypeError and ValueError for what AMQP cannot carry."""
+    """Encode a message as AMQP frames. Raises TypeError or ValueError if AMQP cannot represent it."""
     size, body = channel.max_content_size, message.body
     frames: list[Frame | ContentHeader | ContentBody] = [
         Basic.Publish(exchange=message.exchange, routing_key=message.routing_key, mandatory=mandatory),

@@ -1,9 +1,9 @@
-"""Deliveries out of the byte stream of a connection, in one pass; every other frame goes on untouched.
+"""Take deliveries out of the byte stream of a connection in one pass. Every other frame goes to the library unchanged.
 
-Role: the AMQP library spends most of a message's cost on finding out what a frame is. `Splitter` takes basic.deliver and
-its content out of the stream before the library sees it. It knows frames and nothing of channels' rules: whoever set
-up the consumer has decided that its deliveries come here. Invariant: what is passed on is whole frames only, so
-a frame of our own may be put between.
+Role: the AMQP library spends most of the time of a message on recognising frames. `Splitter` removes basic.deliver and its
+content from the stream before the library reads it. It knows frames, but not the state of channels: every
+basic.deliver of the connection is taken, whichever consumer it is for.
+Invariant: the library gets whole frames only, so Deedbox can insert a frame between two of them.
 Source: AMQP 0-9-1 sections 2.3.5, 4.2.3 and 4.2.6.
 """
 
@@ -14,101 +14,107 @@ from collections.abc import Callable
 
 from codec.amqp import decode_text
 from consumer.amqp.delivery import Delivery
-from consumer.amqp.read_gate import Gate, rest_s
+from consumer.amqp.frames import BODY, DELIVER, END, FRAME, HEADER, HEARTBEAT, KINDS, METHOD
+from consumer.amqp.read_gate import Pause, ReadGate, pause_between_reads_s
 
-_FRAME = struct.Struct(">BHI")
-_METHOD, _HEADER, _BODY = 1, 2, 3
-_KINDS = {_METHOD, _HEADER, _BODY, 4, 8}  # 8 is a heartbeat; 4 was one in 0-9
-_END = 0xCE
-_DELIVER = b"\x00\x3c\x00\x3c"  # class basic, method deliver
-_TAG = struct.Struct(">QB")
-_CONTENT_FRAME = struct.Struct(">BHI4xQ")  # the frame's header and the content's: kind, channel, length, body size
+_TAG = struct.Struct(">QB")  # delivery tag, redelivered flag
+_CONTENT_FRAME = struct.Struct(">BHI4xQ")  # of the frame: kind, channel, length; of the content: body size
 _CONTENT = struct.Struct(">HHQ")  # class, weight, body size
-HEARTBEAT = b"\x08\x00\x00\x00\x00\x00\x00\xce"
 NAMES_MAX = 4096
-_new_delivery = tuple.__new__  # a third of the time of the named constructor, once a message
+FULL_READ_BYTES = 1 << 16
+WINDOW_MAX = 65_535  # basic.qos has 16 bits
+KEEPALIVE_S = 1.0
+Sink = Callable[[list[Delivery], bool], None]  # deliveries, and whether the read drained the socket
+_new_delivery = tuple.__new__  # takes a third of the time of the named constructor; called once a message
 
 
 def _deliver_struct(tag_size: int) -> struct.Struct:
-    """Kind, channel, length, delivery tag and redelivered flag of a deliver frame with a consumer tag of this size."""
+    """Return the layout of a deliver frame up to its names: kind, channel, length, delivery tag, redelivered flag.
+
+    `tag_size`: the length of the consumer tag in bytes.
+    """
     return struct.Struct(f">BHI4x1x{tag_size}xQB")
 
 
 class _Partial:
-    """A delivery whose content has not come in whole."""
+    """A delivery whose content is not complete yet."""
 
     __slots__ = ("exchange", "header", "missing", "pieces", "redelivered", "routing_key", "tag")
 
     def __init__(self, tag: int, redelivered: bool, exchange: str, routing_key: str) -> None:
         self.tag, self.redelivered, self.exchange, self.routing_key = tag, redelivered, exchange, routing_key
         self.header = b""
-        self.missing = -1  # unknown until the content header came
+        self.missing = -1  # unknown until the content header has arrived
         self.pieces: list[bytes] = []
 
     def delivery(self, arrived_us: int) -> Delivery:
+        """Return the complete delivery."""
         body = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
         return Delivery(self.tag, self.redelivered, self.exchange, self.routing_key, self.header, body, arrived_us)
 
 
 class Splitter:
-    """Feed it what the socket gives; it gives deliveries, and the bytes that are somebody else's."""
+    """Splits the bytes from the socket into deliveries and other frames.
+
+    `passthrough`: the bytes are not AMQP frames, so everything goes to the library.
+    """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._remainder = b""
         self._partial: dict[int, _Partial] = {}
         self._names: dict[bytes, tuple[str, str]] = {}
         self._tag_size = 0
         self._deliver = _deliver_struct(0)
-        self.transparent = False
+        self.passthrough = False
 
     def feed(self, chunk: bytes, arrived_us: int) -> tuple[list[Delivery], bytes]:
-        """Deliveries that are whole now, in order, and the other frames that are."""
-        data = self._rest + chunk if self._rest else bytes(chunk)
-        if self.transparent:
+        """Return the deliveries that are complete now, in order, and the bytes of the other complete frames."""
+        data = self._remainder + chunk if self._remainder else bytes(chunk)
+        if self.passthrough:
             return [], data
         deliveries: list[Delivery] = []
         others: list[bytes] = []
         at, size = 0, len(data)
         while size - at >= 8:
-            after = self._whole(data, at, size, arrived_us, deliveries)
+            after = self._take_complete(data, at, size, arrived_us, deliveries)
             if after > at:
                 at = after
                 continue
-            kind, channel, length = _FRAME.unpack_from(data, at)
+            kind, channel, length = FRAME.unpack_from(data, at)
             end = at + length + 8
-            if kind not in _KINDS or (end <= size and data[end - 1] != _END):
-                # Not AMQP frames, or not any more: the library says so better than we can.
-                self.transparent = True
+            if kind not in KINDS or (end <= size and data[end - 1] != END):
+                # Not an AMQP frame. The library gets the bytes and reports the error.
+                self.passthrough = True
                 others.append(data[at:])
                 at = size
                 break
             if end > size:
                 break
-            if not self._take(kind, channel, data[at + 7 : end - 1], arrived_us, deliveries):
+            if not self._take_frame(kind, channel, data[at + 7 : end - 1], arrived_us, deliveries):
                 others.append(data[at:end])
             at = end
-        self._rest = data[at:]
+        self._remainder = data[at:]
         return deliveries, b"".join(others)
 
-    def _whole(self, data: bytes, at: int, size: int, arrived_us: int, out: list[Delivery]) -> int:
-        """Take deliveries that are all here, with a body of one frame, as long as there are; gives where they end.
+    def _take_complete(self, data: bytes, at: int, size: int, arrived_us: int, out: list[Delivery]) -> int:
+        """Take deliveries that are complete and have a body of one frame. Return the offset after the last one.
 
-        This runs for every message, and nearly all take this way: three unpackings and three slices a message.
+        This is the fast path, and nearly all messages take it: three unpackings and three slices a message.
         """
         names, unpack, tag_size = self._names, self._deliver.unpack_from, self._tag_size
         fixed = self._deliver.size
-        while at + fixed + 26 <= size and data[at + 7 : at + 11] == _DELIVER and data[at + 11] == tag_size:
+        while at + fixed + 26 <= size and data[at + 7 : at + 11] == DELIVER and data[at + 11] == tag_size:
             kind, channel, length, tag, redelivered = unpack(data, at)
             content = at + length + 8
-            if kind != _METHOD or content + 26 > size or data[content - 1] != _END:
+            if kind != METHOD or content + 26 > size or data[content - 1] != END:
                 break
             header_kind, same, length, body_size = _CONTENT_FRAME.unpack_from(data, content)
             body = content + length + 8
             after = body + body_size + 8
-            if header_kind != _HEADER or same != channel or not body_size or after > size:
+            if header_kind != HEADER or same != channel or not body_size or after > size:
                 break
-            # Only with a body of one frame do all sizes agree; any other goes the long way.
-            if _FRAME.unpack_from(data, body) != (_BODY, channel, body_size) or data[after - 1] != _END:
+            # The sizes agree only if the body is one frame. Any other delivery takes the slow path.
+            if FRAME.unpack_from(data, body) != (BODY, channel, body_size) or data[after - 1] != END:
                 break
             raw = data[at + fixed : content - 1]
             exchange, routing_key = names.get(raw) or self._name(raw)
@@ -118,10 +124,10 @@ class Splitter:
             at = after
         return at
 
-    def _take(self, kind: int, channel: int, payload: bytes, arrived_us: int, out: list[Delivery]) -> bool:
-        """Use a payload if it belongs to a delivery, and say whether it did."""
-        if kind == _METHOD:
-            if payload[:4] != _DELIVER:
+    def _take_frame(self, kind: int, channel: int, payload: bytes, arrived_us: int, out: list[Delivery]) -> bool:
+        """Take the payload if it belongs to a delivery. Return whether it does."""
+        if kind == METHOD:
+            if payload[:4] != DELIVER:
                 return False
             self._begin(channel, payload)
             return True
@@ -129,7 +135,7 @@ class Splitter:
 
     def _begin(self, channel: int, payload: bytes) -> None:
         if payload[4] != self._tag_size:
-            # The consumer tag has one length for the life of a consumer: the short way expects it.
+            # The fast path expects consumer tags of the length that was seen last.
             self._tag_size = payload[4]
             self._deliver = _deliver_struct(self._tag_size)
         at = 5 + payload[4]
@@ -139,11 +145,11 @@ class Splitter:
         self._partial[channel] = _Partial(tag, redelivered & 1 == 1, exchange, routing_key)
 
     def _content(self, kind: int, channel: int, payload: bytes, arrived_us: int, out: list[Delivery]) -> bool:
-        """Use the payload if it belongs to a delivery that has begun, and say whether it did."""
+        """Take the payload if it continues a delivery. Return whether it does."""
         partial = self._partial.get(channel)
-        if partial is None or kind not in (_HEADER, _BODY):
+        if partial is None or kind not in (HEADER, BODY):
             return False
-        if kind == _HEADER:
+        if kind == HEADER:
             partial.missing = _CONTENT.unpack_from(payload)[2]
             partial.header = payload[_CONTENT.size :]
         else:
@@ -155,7 +161,7 @@ class Splitter:
         return True
 
     def _name(self, raw: bytes) -> tuple[str, str]:
-        """Exchange and routing key of two short strings; the same ones come again and again."""
+        """Return exchange and routing key from their two short strings. Most messages repeat the names of earlier ones."""
         if len(self._names) >= NAMES_MAX:
             self._names.clear()
         middle = 1 + raw[0]
@@ -164,16 +170,11 @@ class Splitter:
         return names
 
 
-Sink = Callable[[list[Delivery], bool], None]  # deliveries, and whether the socket held no more
-FULL_READ_BYTES = 1 << 16
-WINDOW_MAX = 65_535  # basic.qos has 16 bits
-
-
 class DeliveryReader(asyncio.StreamReader):
-    """The stream reader that the library reads from: deliveries go to `sink` instead.
+    """The stream reader of the library's connection. It gives the deliveries to `sink`, and the other frames to the library.
 
-    A read that drained the socket is followed by a rest, unless messages are rare: a broker sends message by message, and to be woken for each of
-    them costs more than to archive it. What comes meanwhile waits in the socket and is read together.
+    A broker sends messages one by one, and waking up for each of them costs more than archiving it. So a read that drained the
+    socket is followed by a pause, unless messages are rare. Messages that arrive during the pause are read together.
     """
 
     def __init__(self, sink: Sink, loop: asyncio.AbstractEventLoop) -> None:
@@ -181,21 +182,21 @@ class DeliveryReader(asyncio.StreamReader):
         self._sink = sink
         self._clock = loop.time
         self._splitter = Splitter()
-        self._last_beat = self._clock()
-        self.window = WINDOW_MAX  # how many deliveries the broker sends before the first ack
-        self.last_content = 0.0  # loop time at which a part of a delivery came
+        self._last_keepalive = self._clock()
+        self.window = WINDOW_MAX  # how many deliveries the broker sends before it needs an ack
+        self.last_content = 0.0  # loop time at which the last part of a delivery arrived
         self._last_drained = 0.0
         self._ended = False
-        self._gate = Gate()
+        self._gate = ReadGate()
 
     def set_transport(self, transport: asyncio.BaseTransport) -> None:
-        """Called by the protocol when the connection is made."""
-        assert isinstance(transport, asyncio.ReadTransport), "a stream protocol reads"
+        """Called by asyncio when the connection is made."""
+        assert isinstance(transport, asyncio.ReadTransport), "the transport of a stream can be read"
         super().set_transport(self._gate)
         self._gate.connect(transport)
 
-    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # the stub is wider than the protocol that calls
-        """Called by the protocol with what the socket gave."""
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # the stub accepts more types than asyncio passes
+        """Called by asyncio with the bytes of one read."""
         deliveries, others = self._splitter.feed(data, time.time_ns() // 1000)
         if others:
             super().feed_data(others)
@@ -204,41 +205,46 @@ class DeliveryReader(asyncio.StreamReader):
             drained = len(data) < FULL_READ_BYTES
             self._sink(deliveries, drained)
             if drained:
-                self._rest(rest_s((now - self._last_drained) / len(deliveries), self.window))
+                self._pause_for(pause_between_reads_s((now - self._last_drained) / len(deliveries), self.window))
                 self._last_drained = now
-        if deliveries or not others:  # also a part of a large body: that connection lives
+        if (
+            deliveries or not others
+        ):  # `not others`: a part of a large body, which also proves that the connection works
             self.last_content = now
-            self.beat()
+            self.keepalive()
 
     def feed_eof(self) -> None:
-        """Called by the protocol when nothing more will come."""
+        """Called by asyncio at the end of the stream."""
         self._ended = True
         super().feed_eof()
 
-    def beat(self) -> None:
-        """Show the library a sign of life, once a second at most: while deliveries flow, the broker sends no
-        heartbeats, and the library counts only frames that it sees. To be called too while reading is paused."""
+    def keepalive(self) -> None:
+        """Give the library a heartbeat frame, at most once every KEEPALIVE_S seconds.
+
+        While deliveries flow the broker sends no heartbeats, and the library does not see the deliveries. It would close the
+        connection. While reading is paused, the caller must call this itself.
+        """
         now = self._clock()
-        if now - self._last_beat >= 1.0 and not self._ended and not self._splitter.transparent:
-            self._last_beat = now
+        if now - self._last_keepalive >= KEEPALIVE_S and not self._ended and not self._splitter.passthrough:
+            self._last_keepalive = now
             super().feed_data(HEARTBEAT)
 
     def pause(self) -> None:
-        """Leave what comes in the socket, so that the broker stops sending. The library may go on reading from us."""
-        self._gate.stop("bound")
+        """Stop reading the socket, so that the broker stops sending. The library can still read what is buffered."""
+        self._gate.pause(Pause.HELD_BYTES)
 
     def resume(self) -> None:
-        """Read again."""
-        self._gate.allow("bound")
+        """Read the socket again."""
+        self._gate.resume(Pause.HELD_BYTES)
 
-    def _rest(self, wait_s: float) -> None:
+    def _pause_for(self, wait_s: float) -> None:
         if wait_s:
-            self._gate.stop("rest")
-            asyncio.get_running_loop().call_later(wait_s, self._gate.allow, "rest")
+            self._gate.pause(Pause.BETWEEN_READS)
+            asyncio.get_running_loop().call_later(wait_s, self._gate.resume, Pause.BETWEEN_READS)
 
 
 def detached_reader(sink: Sink) -> DeliveryReader:
-    """A reader of no connection, for deliveries that come another way: nothing to pause, nothing to keep alive."""
+    """Return a reader without a connection. Used when the library delivers the messages: pause and keepalive do nothing."""
     reader = DeliveryReader(sink, asyncio.get_running_loop())
     reader.feed_eof()
     return reader

@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 from yarl import URL
 
-from consumer.amqp.topology import Topology
+from consumer.amqp.topology import Declare, Topology
 from consumer.section import IN_SECONDS, Arguments, Section
 
 
@@ -88,5 +88,5 @@ class BrokerSection(Section, frozen=True):
         return Topology(
             url, self.queue, self.queue_type, self.queue_arguments, self.exchange, self.exchange_type,
             self.exchange_arguments, self.binding_keys, self.binding_arguments, self.consumer_arguments,
-            self.declare, connection_name, self.ca_file, self.certificate_file, self.key_file,
+            Declare(self.declare), connection_name, self.ca_file, self.certificate_file, self.key_file,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The TLS context of a connection to the broker, from the files that the settings name."""
+"""The TLS context of a connection to the broker."""
 
 import ssl
 
@@ -9,7 +9,7 @@ from consumer.errors import Exit, Fatal
 
 
 def tls_context(topology: Topology) -> ssl.SSLContext | None:
-    """The context for an amqps URL, None for another one. Raises Fatal for files that cannot be used."""
+    """Return the context for an amqps URL, and None for any other URL. Raises Fatal if a TLS file cannot be used."""
     if URL(topology.url).scheme != "amqps":
         return None
     try:
@@ -18,6 +18,8 @@ def tls_context(topology: Topology) -> ssl.SSLContext | None:
             context.load_cert_chain(topology.certificate_file, topology.key_file or None)
     except OSError as error:
         raise Fatal(
-            Exit.SETTINGS, f"TLS files: {error}", "check broker.ca_file, broker.certificate_file and broker.key_file"
+            Exit.SETTINGS,
+            f"cannot use the TLS files: {error}",
+            "check broker.ca_file, broker.certificate_file and broker.key_file",
         ) from error
     return context

@@ -1,1 +1,1 @@
-"""From the broker to batches to acknowledgements. Knows nothing of disks: it is handed something that has `append`."""
+"""From deliveries to durable batches to acks. Does not know the archive: it receives an object that can append."""

@@ -1,4 +1,4 @@
-"""Decide when deliveries are a batch. Pure: deliveries and times come in, batches go out."""
+"""Group deliveries into batches and decide when a batch is due. Pure: the caller passes deliveries and times."""
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -9,12 +9,12 @@ from typing import NamedTuple
 from codec.event import Event
 from consumer.amqp.delivery import Delivery, size_of
 
-IDLE_S = 0.0005  # no delivery for so long: nothing is waiting, if nobody could say so
+IDLE_S = 0.0005  # after this time without a delivery, none is expected to wait
 
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """A batch is due when one of these is reached."""
+    """A batch is due when it reaches one of these limits."""
 
     count: int
     bytes: int
@@ -22,8 +22,12 @@ class BatchLimits:
 
 
 @dataclass(slots=True)
-class Batch:
-    """Deliveries in order of their tags. `events`: what became of them, one for one, once it was asked for."""
+class DeliveryBatch:
+    """Deliveries in order of their tags. They are committed together.
+
+    `size`: bytes in memory. `since`: loop time at which the first delivery arrived. `events`: one for each delivery, as soon as
+    `events_by` was called.
+    """
 
     deliveries: list[Delivery]
     size: int
@@ -32,25 +36,28 @@ class Batch:
 
     @property
     def last_tag(self) -> int:
-        """The delivery tag up to which a commit of this batch may acknowledge."""
+        """The tag of the last delivery."""
         return self.deliveries[-1].tag
 
     def events_by(self, make: Callable[[Sequence[Delivery]], Sequence[Event]]) -> Sequence[Event]:
-        """The events of the deliveries. Made once, because a redelivery is recognised once."""
+        """Return the events of the deliveries. They are made once only, because a redelivery can be recognised only once."""
         if self.events is None:
             self.events = make(self.deliveries)
         return self.events
 
 
-def divided(batch: Batch) -> list[Batch]:
-    """Parts of a batch of at least two deliveries: its largest delivery alone if it is most of the batch, else halves."""
+def divide(batch: DeliveryBatch) -> list[DeliveryBatch]:
+    """Divide a batch of at least two deliveries.
+
+    If the largest delivery has more than half of the bytes, it becomes a part of its own. Otherwise the parts are halves.
+    """
     sizes = [size_of([delivery]) for delivery in batch.deliveries]
     largest = max(range(len(sizes)), key=sizes.__getitem__)
     cuts = {largest, largest + 1} if 2 * sizes[largest] > sum(sizes) else {len(sizes) // 2}
     bounds = sorted(cuts | {0, len(sizes)})
     made = batch.events if batch.events and len(batch.events) == len(sizes) else None
     return [
-        Batch(
+        DeliveryBatch(
             batch.deliveries[first:end],
             sum(sizes[first:end]),
             batch.since,
@@ -61,15 +68,15 @@ def divided(batch: Batch) -> list[Batch]:
 
 
 class _Chunk(NamedTuple):
-    """What one read from the socket gave."""
+    """The deliveries of one read. `arrived`: loop time in seconds."""
 
     deliveries: list[Delivery]
     size: int
-    came: float
+    arrived: float
 
 
 class Batcher:
-    """What has been received and not been taken. `now` is the loop's time, in seconds."""
+    """Deliveries that wait to be taken as a batch."""
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits
@@ -80,7 +87,7 @@ class Batcher:
         self.size = 0
 
     def add(self, deliveries: list[Delivery], now: float, drained: bool = False) -> None:
-        """Take in what one read from the socket gave. `drained`: nothing more was waiting in it."""
+        """Add the deliveries of one read at loop time `now`. `drained`: the socket had no more bytes."""
         size = size_of(deliveries)
         self._waiting.append(_Chunk(deliveries, size, now))
         self._last, self._drained = now, drained
@@ -89,20 +96,20 @@ class Batcher:
 
     @property
     def oldest(self) -> float | None:
-        """When the delivery that has waited longest came."""
-        return self._waiting[0].came if self._waiting else None
+        """The loop time at which the oldest delivery arrived; None if there is none."""
+        return self._waiting[0].arrived if self._waiting else None
 
     def due_at(self) -> float | None:
-        """When a batch is due: in the past if one is, None while there is nothing."""
+        """Return the loop time at which a batch is due; None if there are no deliveries."""
         if not self._waiting:
             return None
         if self._drained or self.count >= self._limits.count or self.size >= self._limits.bytes:
-            return 0.0  # when nothing is waiting, a commit costs nobody anything
-        return min(self._waiting[0].came + self._limits.linger_s, self._last + IDLE_S)
+            return 0.0  # if the socket is drained, waiting would not make the batch larger
+        return min(self._waiting[0].arrived + self._limits.linger_s, self._last + IDLE_S)
 
-    def take(self) -> Batch:
-        """The next batch: from the oldest on, up to the limits, and at least one delivery."""
-        since = self._waiting[0].came
+    def take(self) -> DeliveryBatch:
+        """Remove and return the next batch: the oldest deliveries up to the limits, and at least one."""
+        since = self._waiting[0].arrived
         taken: list[Delivery] = []
         size = 0
         while self._waiting and not self._full(len(taken), size):
@@ -113,10 +120,10 @@ class Batcher:
             size += chunk.size
         self.count -= len(taken)
         self.size -= size
-        return Batch(taken, size, since)
+        return DeliveryBatch(taken, size, since)
 
     def deliveries(self) -> Iterator[Delivery]:
-        """All that wait."""
+        """Iterate over the deliveries that wait."""
         for chunk in self._waiting:
             yield from chunk.deliveries
 
@@ -124,18 +131,18 @@ class Batcher:
         return count >= self._limits.count or size >= self._limits.bytes
 
     def _split(self, chunk: _Chunk, count: int, size: int) -> _Chunk:
-        """The part of a chunk that still goes into a batch of this fill; the rest waits on."""
+        """Return the part of the chunk that fits into a batch with `count` deliveries and `size` bytes. Keep the remainder."""
         fits, grown = 0, 0
         for delivery in chunk.deliveries:
             if self._full(count + fits, size + grown):
                 break
             fits, grown = fits + 1, grown + size_of([delivery])
         if fits < len(chunk.deliveries):
-            self._waiting.appendleft(_Chunk(chunk.deliveries[fits:], chunk.size - grown, chunk.came))
-        return _Chunk(chunk.deliveries[:fits], grown, chunk.came)
+            self._waiting.appendleft(_Chunk(chunk.deliveries[fits:], chunk.size - grown, chunk.arrived))
+        return _Chunk(chunk.deliveries[:fits], grown, chunk.arrived)
 
     def clear(self) -> int:
-        """Forget everything, and say how many deliveries that was."""
+        """Drop all deliveries and return their number."""
         forgotten, self.count, self.size = self.count, 0, 0
         self._waiting.clear()
         return forgotten

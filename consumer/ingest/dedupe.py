@@ -1,9 +1,11 @@
-"""Mark what comes twice. Nothing is ever left out: a mark is a statement about equality, and its reader decides.
+"""Mark redelivered messages that equal an archived event.
 
-After a lost connection or a crash the broker delivers the unacknowledged window again, flagged `redelivered`. An event of it that equals
-an archived one is archived too, and marked with the position of the first. Invariants: only redelivered messages are compared; an
-archived event stands for one redelivery, so that two equal messages are two unmarked events when both came twice; what is known
-is forgotten after KNOWN_S. Memory is bounded by KNOWN_MAX.
+After a crash or a lost connection the broker delivers the unacknowledged messages again, flagged `redelivered`. A message
+that equals an archived event is archived again and marked with the position of that event. Readers hide marked events by
+default.
+Invariants: no message is dropped. Only redelivered messages are compared. An archived event matches one redelivery; so if
+two equal messages are both delivered twice, two of the four events are marked. Archived events are forgotten after KNOWN_S
+seconds, and KNOWN_MAX bounds their number.
 """
 
 import struct
@@ -17,30 +19,33 @@ from codec.amqp import decode_header, encode_text
 from codec.errors import CodecError
 from codec.event import Event
 from codec.stable import stable_header
-from consumer.amqp.delivery import Delivery, Describe
+from consumer.amqp.delivery import Delivery
+from consumer.ingest.describe import Describe
 
 DELIVERY_COUNT_WARN = 5
-KNOWN_S = (
-    30 * 60.0
-)  # after this time without an acknowledgement RabbitMQ has closed the channel, and its messages have come again
-KNOWN_MAX = 8 * 65_535  # archived events that are known, at most; those that were learned first are forgotten first
-RECALL_SHARE = 0.1  # of the time, at most, is spent on asking the archives of other instances in vain
+# RabbitMQ closes a channel that sends no ack for this time, and returns its messages.
+KNOWN_S = 30 * 60.0
+KNOWN_MAX = 8 * 65_535  # maximum number of archived events in memory; the oldest are forgotten first
+REFRESH_SHARE = 0.1  # maximum share of the time for reading archives of other instances without a match
 
-Archived = tuple[str, Event]  # the position of an archived event, and the event
+ArchivedEvent = tuple[str, Event]  # position and event
 
 
-class Recent(Protocol):
-    """The archived events that may come again."""
+class RedeliveryCandidates(Protocol):
+    """The archived events whose messages the broker may deliver again."""
 
-    def window(self) -> Iterable[Archived]:
-        """All of them."""
+    def window(self) -> Iterable[ArchivedEvent]:
+        """Return all of them."""
 
-    def changed(self) -> Iterable[Archived]:
-        """Those of other instances that were archived, or became durable, since the last call."""
+    def changed(self) -> Iterable[ArchivedEvent]:
+        """Return those of other instances that became durable since the last call."""
 
 
 def fingerprint(message: Event | Delivery) -> bytes:
-    """What is equal for all deliveries of one message: its origin, its header without the broker's counters, its body."""
+    """Return a hash that is the same for all deliveries of a message.
+
+    It covers exchange, routing key, body, and the header without the counters that the broker adds.
+    """
     parts = (
         encode_text(message.exchange),
         encode_text(message.routing_key),
@@ -50,39 +55,44 @@ def fingerprint(message: Event | Delivery) -> bytes:
 
 
 class Deduplicator:
-    """Turn deliveries into the events to be archived. Used by the writer thread alone."""
+    """Makes the events to be archived from deliveries. Used on the writer thread only.
 
-    def __init__(self, describe: Describe, recent: Recent, clock: Callable[[], float] = time.monotonic) -> None:
-        self._describe, self._recent, self._clock = describe, recent, clock
-        self._known: dict[bytes, dict[str, float]] = {}  # by fingerprint: positions, and when each is forgotten
-        self._recall_at = 0.0
+    `new_messages`: a message that was not redelivered has arrived in this generation.
+    """
+
+    def __init__(
+        self, describe: Describe, candidates: RedeliveryCandidates, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._describe, self._candidates, self._clock = describe, candidates, clock
+        self._known: dict[bytes, dict[str, float]] = {}  # by fingerprint: positions, and when to forget each
+        self._refresh_at = 0.0
         self._begun = clock()
         self.redelivered = self.marked = 0
-        self.passed = False
+        self.new_messages = False
         self.delivery_count_max = 0
 
     def begin(self) -> None:
-        """Begin a generation: recall what may come again in it."""
+        """Begin a generation: load the archived events whose messages may be delivered again."""
         self._known.clear()
-        self._learn(self._recent.window())
+        self._learn(self._candidates.window())
         self._begun = self._clock()
-        self.passed = False
+        self.new_messages = False
 
     @property
     def forgotten(self) -> bool:
-        """Whether the generation has lasted so long that nothing from before it comes again.
+        """Whether the generation has lasted so long that no message from before it can be delivered again.
 
-        New messages are no proof of that: the broker may return those of a dead channel later than it delivers new ones.
+        New messages do not prove this: the broker may return the messages of a dead channel after it has delivered new ones.
         """
         return self._clock() - self._begun >= KNOWN_S
 
     def events(self, deliveries: Sequence[Delivery]) -> list[Event]:
-        """The events of the deliveries, one each and in order. `passed`: new messages follow those that came twice."""
+        """Return one event for each delivery, in order. Redeliveries that equal an archived event are marked."""
         events = list(map(self._describe, deliveries))
         again = [index for index, delivery in enumerate(deliveries) if delivery[1]]
         if again:
             self._mark(deliveries, events, again)
-        self.passed = self.passed or not deliveries[-1].redelivered
+        self.new_messages = self.new_messages or not deliveries[-1].redelivered
         return events
 
     def _mark(self, deliveries: Sequence[Delivery], events: list[Event], again: Sequence[int]) -> None:
@@ -92,22 +102,22 @@ class Deduplicator:
         missing = [
             (index, key)
             for index in again
-            if not self._known_again(events, index, key := fingerprint(deliveries[index]))
+            if not self._mark_if_known(events, index, key := fingerprint(deliveries[index]))
         ]
-        if missing and self._clock() >= self._recall_at:
-            self._recall(events, missing)
+        if missing and self._clock() >= self._refresh_at:
+            self._refresh(events, missing)
 
-    def _recall(self, events: list[Event], missing: Sequence[tuple[int, bytes]]) -> None:
-        """Ask the archives of other instances. Only if the answer was of no use, the next question waits."""
+    def _refresh(self, events: list[Event], missing: Sequence[tuple[int, bytes]]) -> None:
+        """Read what other instances have archived. If nothing matches, wait before the next time."""
         began = self._clock()
-        self._learn(self._recent.changed())
+        self._learn(self._candidates.changed())
         ended = self._clock()
-        found = [self._known_again(events, index, key) for index, key in missing]
+        found = [self._mark_if_known(events, index, key) for index, key in missing]
         if not any(found):
-            self._recall_at = ended + (ended - began) * (1 / RECALL_SHARE - 1)
+            self._refresh_at = ended + (ended - began) * (1 / REFRESH_SHARE - 1)
 
-    def _known_again(self, events: list[Event], index: int, key: bytes) -> bool:
-        """Mark an event if an archived one is known that stands for it, which then stands for no other."""
+    def _mark_if_known(self, events: list[Event], index: int, key: bytes) -> bool:
+        """Mark the event if a known archived event equals it. That archived event then matches no other redelivery."""
         firsts, now = self._known.get(key, {}), self._clock()
         while firsts:
             first = next(iter(firsts))
@@ -117,8 +127,8 @@ class Deduplicator:
                 return True
         return False
 
-    def _learn(self, archived: Iterable[Archived]) -> None:
-        """An archived event that is marked itself stands for the same message as the first: together they count once."""
+    def _learn(self, archived: Iterable[ArchivedEvent]) -> None:
+        """Add archived events. One that is itself marked belongs to the same message as the first event and counts once with it."""
         now = self._clock()
         self._known = {
             key: kept for key, firsts in self._known.items()
@@ -132,7 +142,7 @@ class Deduplicator:
 
 
 def delivery_count(header: bytes) -> int:
-    """How often a quorum queue has delivered the message before; 0 if it does not say."""
+    """Return how often a quorum queue has already delivered the message; 0 if the header has no count."""
     try:
         headers = decode_header(header, shallow=True).get("headers", ())
     except CodecError:

@@ -1,129 +1,95 @@
-"""One generation: a session, its deliveries, and the watchers that notice when it no longer works.
+"""One generation of ingest: a session, its deliveries, and the tasks that watch it.
 
-Invariant: what a generation received is acknowledged, or given back, or known to come again; nothing of it is ever
+Invariant: each delivery of a generation is acknowledged, or returned, or delivered again by the broker. It is never
 acknowledged through another generation.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from codec.event import Event
 from consumer import log
-from consumer.amqp.connection import Session
-from consumer.errors import DeedboxError, Exit, Fatal, StorageFault
+from consumer.amqp.session import EndCause, Session
+from consumer.errors import DeedboxError, Fatal, StorageFault
 from consumer.ingest import log_events
-from consumer.ingest.batcher import Batch, BatchLimits
-from consumer.ingest.batches import Batches
+from consumer.ingest.batcher import BatchLimits, DeliveryBatch
+from consumer.ingest.buffer import DeliveryBuffer
+from consumer.ingest.counters import Counters
 from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Deduplicator
-from consumer.ingest.holding import Holding
-from consumer.ingest.loop import Receipt, archive_batches
-from consumer.ingest.window import wider
+from consumer.ingest.failed_batches import FailedBatches
+from consumer.ingest.interfaces import AppendResult, DurableAppender
+from consumer.ingest.loop import archive_batches
+from consumer.ingest.prefetch import next_prefetch
+from consumer.ingest.watchdog import Watchdog
 
-WATCH_S = 1.0
-SYNC_SAMPLES = 4096
 SLOW_SYNC_S = 1.0
-LOOK_AT = 8  # deliveries of each batch that are compared with our bindings
-
-
-class Archive(Protocol):
-    """Where events become durable, and what is known of the last ones."""
-
-    async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt:
-        """Make events durable. Raises StorageFault."""
-
-    async def run(self, step: Callable[[], None]) -> None:
-        """Run a step where the appends run, between two of them."""
-
-    async def probe(self, size: int = 0) -> None:
-        """Prove that the disk takes `size` bytes. Raises StorageFault."""
+ORIGINS_CHECKED = 8  # number of deliveries of each batch that are compared with the bindings
 
 
 @dataclass(frozen=True, slots=True)
 class IngestSettings:
-    """How ingest waits. `narrow`: lives before this one that ended without a stop or a commit.
+    """How ingest batches and waits.
 
-    `unsettled`: messages that earlier lives archived may come again.
+    `prefetch_reductions`: how often the prefetch is divided by four at the start; one for each earlier run that ended
+    uncleanly and without a commit. `unsettled`: messages that earlier runs archived may be delivered again.
+    `watchdog_s`: see `Watchdog`. `retry_s`, `retry_s_max`: the first and the longest wait between two attempts.
     """
 
     limits: BatchLimits
     prefetch: int
-    narrow: int = 0
+    prefetch_reductions: int = 0
     unsettled: bool = False
     watchdog_s: float = 60.0
     retry_s: float = 0.5
     retry_s_max: float = 30.0
 
 
-@dataclass
-class Counters:
-    """What ingest has done since the start."""
-
-    archived: int = 0
-    acked: int = 0
-    bytes: int = 0
-    batches: int = 0
-    returned: int = 0
-    marked: int = 0
-    silence_reported: bool = False
-    unexplained: set[str] = field(default_factory=set)  # exchanges whose messages came by no binding of ours
-    syncs: deque[float] = field(default_factory=lambda: deque(maxlen=SYNC_SAMPLES))
-
-
 class Generation:
-    """From `consume` to the end of the channel."""
+    """Runs one session: consumes, archives and acknowledges until the session ends.
+
+    `commits`: number of acknowledged batches. `consumed`: the broker has accepted the consumer. `settled`, after `release`:
+    everything received is archived, and the broker has processed its acks.
+    """
 
     def __init__(
-        self, session: Session, batches: Batches, archive: Archive, deduplicator: Deduplicator, settings: IngestSettings
+        self,
+        session: Session,
+        buffer: DeliveryBuffer,
+        archive: DurableAppender,
+        deduplicator: Deduplicator,
+        settings: IngestSettings,
     ) -> None:
-        self.session, self.batches = session, batches
-        self.commits = 0  # acknowledged ones
+        self.session, self.buffer = session, buffer
+        self.commits = 0
         self.consumed = False
-        self.settled = False  # all that was received is archived, and the broker has taken its acknowledgement
+        self.settled = False
         self._archive, self._deduplicator, self._settings = archive, deduplicator, settings
-        self._acknowledged = True
+        self._all_acknowledged = True
         waits_s = (settings.retry_s, settings.retry_s_max)
-        self.holding = Holding(batches, archive, session.queue, session.delivery_limit, waits_s)
+        self.failed_batches = FailedBatches(buffer, archive, session.queue, session.delivery_limit, waits_s)
         self._committed = asyncio.Event()
         self._fatal: Fatal | None = None
-        batches.flow = lambda on: (session.reader.resume if on else session.reader.pause)()
-        session.ended.add_done_callback(lambda _: batches.discard())
-
-    async def release(self) -> None:
-        """Give back what is not committed, and close the session. Sets `settled`."""
-        held = self.batches.held
-        await self.session.release()
-        # Acknowledgements that were sent just before a connection was lost may not have reached the broker.
-        arrived = self.session.released or not self.commits
-        self.settled = self._acknowledged and arrived and not held
-
-    @property
-    def passed(self) -> bool:
-        """Whether redeliveries are reported: new messages followed them, or all that waited in the queue at the begin were received.
-
-        It proves nothing: messages of a dead channel may be returned later.
-        """
-        return self._deduplicator.passed or self.batches.received >= self.session.messages_waiting
+        buffer.set_reading = lambda on: (session.reader.resume if on else session.reader.pause)()
+        session.ended.add_done_callback(lambda _: buffer.discard())
 
     async def run(self, prefetch: int, counters: Counters, stalled_before: bool) -> None:
-        """Until the session ends or `stop`. Raises StorageFault, Retry and Fatal."""
+        """Run until the session ends or `stop` is called. Raises StorageFault, Retry or Fatal."""
         session = self.session
         await self._archive.run(self._deduplicator.begin)
         await session.consume(prefetch)
         self.consumed = True
         log.emit(
-            log_events.CONSUMING, queue=session.queue, generation=session.generation, prefetch=prefetch,
+            log_events.CONSUMING, queue=session.queue, generation=session.number, prefetch=prefetch,
             messages=session.messages_waiting,
         )  # fmt: skip
-        watches = (self._widen, self.holding.run, lambda: self._watch(counters, stalled_before))
-        watchers = [asyncio.create_task(self._guarded(watch)) for watch in watches]
+        watchdog = Watchdog(session, self.buffer, counters, self._settings.watchdog_s, stalled_before)
+        steps = (self._restore_prefetch, self.failed_batches.run, watchdog.run)
+        watchers = [asyncio.create_task(self._guarded(step)) for step in steps]
         try:
             await archive_batches(
-                self.batches, self._deduplicator.events, self._archive, session,
-                lambda batch, receipt, acknowledged: self._on_commit(counters, batch, receipt, acknowledged),
-                self._on_fault,
+                self.buffer, self._deduplicator.events, self._archive, session,
+                lambda batch, result, acknowledged: self._on_commit(counters, batch, result, acknowledged),
+                lambda batch, fault: self._on_fault(watchdog, batch, fault),
             )  # fmt: skip
         finally:
             for watcher in watchers:
@@ -134,110 +100,74 @@ class Generation:
             raise self._fatal
 
     async def stop(self) -> None:
-        """Take no more; `run` returns when what is held has been committed."""
+        """Accept no more deliveries. `run` returns when the held ones are committed."""
         await self.session.stop()
-        self.batches.finish()
+        self.buffer.finish()
 
-    async def _guarded(self, watch: Callable[[], Awaitable[None]]) -> None:
-        """A watcher that fails ends the generation; it never dies in silence."""
+    async def release(self) -> None:
+        """Return what is not committed and close the session. Sets `settled`."""
+        held = self.buffer.held
+        await self.session.release()
+        # Acks that were sent shortly before a connection was lost may not have reached the broker.
+        arrived = self.session.acks_arrived or not self.commits
+        self.settled = self._all_acknowledged and arrived and not held
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Run a watcher. If it fails, the generation ends; it never continues without one of its watchers."""
         try:
-            await watch()
+            await step()
         except Fatal as fatal:
             self._fatal = fatal
-            self.session.end(fatal.what)
+            self.session.end(EndCause.LOST, fatal.what)
         except DeedboxError as error:
-            self.session.end(error.what)
+            self.session.end(EndCause.LOST, error.what)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
                 raise
-            self.session.end("the library cancelled a call")  # it does so to calls on a channel that closes
-        except Exception as error:  # noqa: BLE001 -- whatever it was, the generation must not go on unwatched
-            self.session.end(repr(error))
+            self.session.end(EndCause.LOST, "the library cancelled a call")  # when a channel closes during the call
+        except Exception as error:  # noqa: BLE001 -- every failure must end the generation
+            self.session.end(EndCause.LOST, repr(error))
 
-    async def _widen(self) -> None:
-        """After an unclean end: the full window, once something has been committed."""
+    async def _restore_prefetch(self) -> None:
+        """If the prefetch was reduced after an unclean end, restore it after the first commit."""
         await self._committed.wait()
-        if (
-            self.session.prefetch < self._settings.prefetch
-            and self._deduplicator.delivery_count_max < DELIVERY_COUNT_WARN
-        ):
-            await self.session.consume(self._settings.prefetch)
-            log.emit(log_events.WIDENED, generation=self.session.generation, prefetch=self.session.prefetch)
+        full = self._settings.prefetch
+        if self.session.prefetch < full and self._deduplicator.delivery_count_max < DELIVERY_COUNT_WARN:
+            await self.session.consume(full)
+            log.emit(log_events.WIDENED, generation=self.session.number, prefetch=self.session.prefetch)
 
-    async def _watch(self, counters: Counters, stalled_before: bool) -> None:
-        """Connected, messages waiting, nothing delivered: end the generation, and the second time in a row the service."""
-        loop = asyncio.get_running_loop()
-        quiet_since = loop.time()
-        while True:
-            await asyncio.sleep(WATCH_S)
-            if self.batches.waiting or self._window_is_held():
-                quiet_since = loop.time()
-                self.batches.keep_alive(self.session.reader.beat)
-            quiet_since = max(quiet_since, self.session.reader.last_content)
-            idle_s = loop.time() - quiet_since
-            if idle_s < self._settings.watchdog_s:
-                continue
-            quiet_since = loop.time()
-            if messages := await self.session.messages_ready():
-                self._on_stall(messages, idle_s, stalled_before and not self.batches.received)
-            elif not (counters.batches or self.batches.received or counters.silence_reported):
-                self._on_silence(counters, idle_s)
-
-    def _on_silence(self, counters: Counters, idle_s: float) -> None:
-        """Report once that nothing has come since the start: a name that is misspelled looks like a quiet queue."""
-        counters.silence_reported = True
-        topology = self.session.topology
-        log.emit(
-            log_events.NOTHING_DELIVERED, queue=self.session.queue, exchange=topology.exchange, bindings=list(topology.bindings),
-            waited_s=round(idle_s, 1),
-        )  # fmt: skip
-
-    def _window_is_held(self) -> bool:
-        """Whether the broker delivers nothing because the window is full of what the disk does not take."""
-        return self.batches.blocked or len(self.batches.aside) >= self.session.prefetch
-
-    async def _on_fault(self, batch: Batch, fault: StorageFault) -> None:
-        await self.holding.on_fault(batch, fault)
+    async def _on_fault(self, watchdog: Watchdog, batch: DeliveryBatch, fault: StorageFault) -> None:
+        await self.failed_batches.on_fault(batch, fault)
         prefetch = self.session.prefetch
-        if self._window_is_held() and not self.batches.blocked and prefetch < self._settings.prefetch:
-            # After an unclean end the window is small, and what is set aside is in it.
-            await self.session.consume(wider(prefetch, self._settings.prefetch))
+        if watchdog.prefetch_is_postponed() and not self.buffer.blocked and prefetch < self._settings.prefetch:
+            # The reduced prefetch is full of postponed deliveries. Without a larger one nothing else would arrive.
+            await self.session.consume(next_prefetch(prefetch, self._settings.prefetch))
 
-    def _on_stall(self, messages: int, idle_s: float, again: bool) -> None:
-        queue = self.session.queue
-        log.emit(log_events.STALLED, queue=queue, messages=messages, idle_s=round(idle_s, 1))
-        if again:
-            what = f"queue {queue!r}: {messages} messages wait and none is delivered"
-            raise Fatal(Exit.STALLED, what, "restart; is another consumer exclusive, or single and active?")
-        self.session.stalled = True
-        self.session.end("stalled")
-
-    def _on_commit(self, counters: Counters, batch: Batch, receipt: Receipt, acknowledged: bool) -> None:
+    def _on_commit(self, counters: Counters, batch: DeliveryBatch, result: AppendResult, acknowledged: bool) -> None:
         counters.batches += 1
-        counters.archived += receipt.events
-        counters.bytes += receipt.bytes
-        counters.syncs.append(receipt.sync_s)
-        if receipt.sync_s > SLOW_SYNC_S:
-            log.emit(log_events.SLOW_SYNC, sync_s=round(receipt.sync_s, 2))
+        counters.archived += result.events
+        counters.bytes += result.bytes
+        counters.syncs.append(result.sync_s)
+        if result.sync_s > SLOW_SYNC_S:
+            log.emit(log_events.SLOW_SYNC, sync_s=round(result.sync_s, 2))
         if acknowledged:
-            self.holding.on_commit(batch)
+            self.failed_batches.on_commit(batch)
             self.commits += 1
             counters.acked += len(batch.deliveries)
             self._committed.set()
         else:
-            self._acknowledged = False
-            log.emit(log_events.STALE_ACK, generation=self.session.generation, events=len(batch.deliveries))
-        self._look_at_origins(counters, batch)
-        if self.passed:
+            self._all_acknowledged = False
+            log.emit(log_events.STALE_ACK, generation=self.session.number, events=len(batch.deliveries))
+        self._check_origins(counters, batch)
+        if self._redeliveries_are_over:
             self._report_redeliveries(counters)
 
-    def _look_at_origins(self, counters: Counters, batch: Batch) -> None:
-        """Report, once for each exchange, a message that no binding of ours explains."""
-        for found in batch.deliveries[:LOOK_AT]:
-            if found.exchange in counters.unexplained or self.session.topology.explains(
-                found.exchange, found.routing_key
-            ):
+    def _check_origins(self, counters: Counters, batch: DeliveryBatch) -> None:
+        """Report, once for each exchange, a message that no binding of Deedbox explains."""
+        topology = self.session.topology
+        for found in batch.deliveries[:ORIGINS_CHECKED]:
+            if found.exchange in counters.unexplained or topology.explains(found.exchange, found.routing_key):
                 continue
             counters.unexplained.add(found.exchange)
             log.emit(
@@ -247,11 +177,20 @@ class Generation:
                 routing_key=found.routing_key,
             )
 
+    @property
+    def _redeliveries_are_over(self) -> bool:
+        """Whether it is time to report redeliveries.
+
+        It is if a new message has arrived, or everything that waited in the queue at the begin. This is an estimate:
+        the broker may return messages of a dead channel later.
+        """
+        return self._deduplicator.new_messages or self.buffer.received >= self.session.messages_waiting
+
     def _report_redeliveries(self, counters: Counters) -> None:
-        """One line for a window that came again, when it is through."""
+        """Log one line for the duplicates, and one if messages are near the delivery limit."""
         deduplicator, session = self._deduplicator, self.session
         if marked := deduplicator.marked - counters.marked:
-            log.emit(log_events.DUPLICATES_MARKED, marked=marked, generation=session.generation)
+            log.emit(log_events.DUPLICATES_MARKED, marked=marked, generation=session.number)
             counters.marked = deduplicator.marked
         if deduplicator.delivery_count_max >= DELIVERY_COUNT_WARN:
             log.emit(log_events.DELIVERY_LIMIT_NEAR, queue=session.queue, count=deduplicator.delivery_count_max)

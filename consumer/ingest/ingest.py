@@ -1,94 +1,109 @@
-"""The life of ingest: one generation after the other, until told to stop.
+"""Run generations one after the other until `stop`: connect, pause, resume, reconnect.
 
-Role: reconnect, pause, resume; what is done with deliveries is in `loop`, what belongs to one channel in `generation`.
-Invariants: a disk that fails pauses the service and never ends it. A fault that a person must repair ends it only before the
-first delivery could come, because later it may go away; a stall that a new connection does not end, a defect of the writer,
-and a lock that was lost end it at any time. Whatever the end is, what is held is returned.
+`loop` says what is done with deliveries, `generation` what belongs to one session.
+Invariants: a disk fault pauses the service and never ends it. An error that a person must fix ends the service only before the
+broker accepted a consumer; later it may be temporary. Three errors end it at any time: a stall that a new connection
+did not end, a defect of the writer, and a lost instance lock. At every end the held messages are returned.
 """
 
 import asyncio
 import random
 import time
 from collections.abc import Coroutine
+from enum import StrEnum
 from typing import Any
 
 from consumer import log
-from consumer.amqp.connection import Broker, Session
+from consumer.amqp.connection import Broker
+from consumer.amqp.session import EndCause, Session
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 from consumer.ingest import log_events
-from consumer.ingest.batches import Batches
+from consumer.ingest.buffer import DeliveryBuffer
+from consumer.ingest.counters import Counters
 from consumer.ingest.dedupe import Deduplicator
-from consumer.ingest.generation import Archive, Counters, Generation, IngestSettings
+from consumer.ingest.generation import Generation, IngestSettings
+from consumer.ingest.interfaces import DurableAppender
 
-NARROW_MAX = 6  # a window divided by 4096 is one message, whatever it was
-ENDS = {Exit.STALLED, Exit.WRITER, Exit.INSTANCE}  # a new connection would not help
-HELD_BATCHES = 4  # bytes held, at most, in batches of the largest size
+REDUCTIONS_MAX = 6  # the prefetch divided by 4 ** 6 is at most 15
+ALWAYS_FATAL = {Exit.STALLED, Exit.WRITER, Exit.INSTANCE}  # a new connection would not help
+HELD_BATCHES_MAX = 4  # the bound on held bytes, in batches of the largest size
+
+
+class IngestState(StrEnum):
+    """What ingest does now. Its values appear in the log and in the health file."""
+
+    CONNECTING = "connecting"
+    CONSUMING = "consuming"
+    PAUSED = "paused"
 
 
 class Ingest:
-    """From a broker to an archive."""
+    """Moves messages from a broker to an archive.
 
-    def __init__(self, broker: Broker, archive: Archive, deduplicator: Deduplicator, settings: IngestSettings) -> None:
-        self._state, self._reason = "connecting", ""
+    `settled`: no message that is archived can be delivered again.
+    """
+
+    def __init__(
+        self, broker: Broker, archive: DurableAppender, deduplicator: Deduplicator, settings: IngestSettings
+    ) -> None:
+        self._state, self._reason = IngestState.CONNECTING, ""
         self.counters = Counters()
         self.generation: Generation | None = None
         self.deduplicator = deduplicator
         self._broker, self._archive, self._settings = broker, archive, settings
-        self._narrow = settings.narrow
+        self._reductions = settings.prefetch_reductions
         self._retry_s = self._pause_s = settings.retry_s
         self._stopping = asyncio.Event()
         self._consumed = self._stalled = False
-        self.settled = not settings.unsettled  # nothing that is archived comes again
+        self.settled = not settings.unsettled
 
     @property
-    def state(self) -> str:
-        """`connecting`, `consuming` or `paused`."""
-        return "paused" if self.generation and self.generation.batches.blocked else self._state
+    def state(self) -> IngestState:
+        """What ingest does now."""
+        return IngestState.PAUSED if self.generation and self.generation.buffer.blocked else self._state
 
     @property
     def reason(self) -> str:
-        """Why it does not consume, and what to do; empty while it does, and before the first answer of the broker."""
-        if self.state == "consuming":
+        """Why ingest does not consume, and what to do. Empty while it consumes, and until the first attempt has failed."""
+        if self.state is IngestState.CONSUMING:
             return ""
-        return (self.generation.holding.reason if self.generation else "") or self._reason
+        return (self.generation.failed_batches.reason if self.generation else "") or self._reason
 
     @property
     def held(self) -> int:
-        """Deliveries received and not committed."""
-        return self.generation.batches.held if self.generation else 0
+        """Number of deliveries received and not committed."""
+        return self.generation.buffer.held if self.generation else 0
 
     @property
     def consumed(self) -> bool:
-        """Whether there ever was a generation that the broker delivered to."""
+        """Whether the broker has accepted a consumer since the start."""
         return self._consumed
 
     async def run(self) -> None:
-        """Until `stop`, and what was held then is committed. Raises Fatal."""
+        """Run until `stop` was called and the held deliveries are committed. Raises Fatal."""
         while not self._stopping.is_set():
             generation = await self._open()
             if generation is None:
                 return
             begun = time.monotonic()
-            fault = await self._live(generation)
+            fault = await self._run(generation)
             if fault is not None:
-                await self._until_disk_takes(fault.size)
-            elif generation.holding.unproven:
-                self._state, self._reason = (
-                    "paused",
-                    generation.holding.reason,
-                )  # another delivery would bring a message nearer to its limit for nothing
-                await self._until_disk_takes(generation.holding.unproven)
+                await self._wait_for_disk(fault.size)
+            elif generation.failed_batches.bytes_to_probe:
+                # Another delivery would bring the messages nearer to the limit, and the disk would fail again.
+                self._state, self._reason = IngestState.PAUSED, generation.failed_batches.reason
+                await self._wait_for_disk(generation.failed_batches.bytes_to_probe)
             elif not generation.commits and time.monotonic() - begun < self._settings.retry_s_max:
                 await self._wait_longer()
 
     async def stop(self) -> None:
-        """Take no more; `run` returns when what is held has been committed."""
+        """Accept no more deliveries. `run` returns when the held ones are committed."""
         self._stopping.set()
         if self.generation is not None:
             await self.generation.stop()
 
     async def release(self) -> int:
-        """Give back what is not committed, at once. Says how many deliveries that was."""
+        """Return to the broker what is not committed, at once. Return the number of deliveries."""
         held = self.held
         self.counters.returned += held
         if self.generation is not None:
@@ -96,14 +111,14 @@ class Ingest:
         return held
 
     async def _open(self) -> Generation | None:
-        """A generation, as soon as there can be one; None when told to stop before. Raises Fatal, the first time only."""
-        self._state, self._reason, attempt = "connecting", "", 0
+        """Connect until it succeeds, and return the generation; None after `stop`. Raises Fatal only before the first consumer."""
+        self._state, self._reason, attempt = IngestState.CONNECTING, "", 0
         while not self._stopping.is_set():
             attempt += 1
             log.emit(log_events.CONNECTING, broker=self._broker.shown, attempt=attempt)
-            batches = Batches(self._settings.limits, HELD_BATCHES * self._settings.limits.bytes)
+            buffer = DeliveryBuffer(self._settings.limits, HELD_BATCHES_MAX * self._settings.limits.bytes)
             try:
-                session = await self._unless_stopped(self._broker.open(batches.put))
+                session = await self._unless_stopped(self._broker.open(buffer.put))
             except DeedboxError as error:
                 if isinstance(error, Fatal) and not self._consumed:
                     raise
@@ -112,13 +127,13 @@ class Ingest:
                 await self._wait_longer()
                 continue
             if session is not None and self._stopping.is_set():
-                await session.release()  # told to stop in the moment in which it opened: nobody else knows of it
+                await session.release()  # `stop` was called while it opened, and did not see it
             elif session is not None:
-                return Generation(session, batches, self._archive, self.deduplicator, self._settings)
+                return Generation(session, buffer, self._archive, self.deduplicator, self._settings)
         return None
 
     async def _unless_stopped(self, opening: Coroutine[Any, Any, Session]) -> Session | None:
-        """The session, or None if told to stop first; a broker that does not answer holds nothing up."""
+        """Return the session, or None if `stop` is called first, so that a broker without an answer does not delay the stop."""
         task = asyncio.create_task(opening)
         stopping = asyncio.create_task(self._stopping.wait())
         try:
@@ -131,7 +146,7 @@ class Ingest:
         return None if task.cancelled() else task.result()
 
     async def _wait_longer(self) -> None:
-        """Wait before the next attempt, longer each time until something works, and never in step with others."""
+        """Wait before the next attempt. The wait doubles each time, and is random so that instances do not retry together."""
         await self._sleep(self._retry_s * random.uniform(0.5, 1.0))
         self._retry_s = min(2 * self._retry_s, self._settings.retry_s_max)
 
@@ -139,58 +154,58 @@ class Ingest:
         try:
             await asyncio.wait_for(self._stopping.wait(), wait_s)
         except TimeoutError:
-            pass  # the usual case: nobody told us to stop
+            pass  # the wait is over, and `stop` was not called
 
-    async def _live(self, generation: Generation) -> StorageFault | None:
-        """Run a generation to its end, and leave nothing of it behind. Gives the fault of the disk that ended it."""
-        self.generation, self._state = generation, "consuming"
+    async def _run(self, generation: Generation) -> StorageFault | None:
+        """Run a generation until it ends, and release it. Return the storage fault that ended it, if one did."""
+        self.generation, self._state = generation, IngestState.CONSUMING
         try:
-            await generation.run(max(1, self._settings.prefetch >> 2 * self._narrow), self.counters, self._stalled)
+            prefetch = max(1, self._settings.prefetch >> 2 * self._reductions)
+            await generation.run(prefetch, self.counters, self._stalled)
         except StorageFault as fault:
-            self._state, self._reason = "paused", str(fault)
+            self._state, self._reason = IngestState.PAUSED, str(fault)
             self.counters.returned += self.held
             log.emit(log_events.PAUSED, reason=fault.reason, detail=str(fault), returned=self.held)
             return fault
         except (Retry, Fatal) as error:
             first = not (self._consumed or generation.consumed)
-            if isinstance(error, Fatal) and (first or error.exit in ENDS):
+            if isinstance(error, Fatal) and (first or error.exit in ALWAYS_FATAL):
                 raise
-            generation.session.end(error.what)
+            generation.session.end(EndCause.LOST, error.what)
         finally:
-            if self._state != "paused":
-                self._say_end(generation)
+            if self._state is not IngestState.PAUSED:
+                self._report_end(generation)
             await generation.release()
             self._learn(generation)
             self.generation = None
         return None
 
     def _learn(self, generation: Generation) -> None:
-        """What the next generation should do differently.
+        """Record what the next generation needs to know.
 
-        A generation that received and committed nothing has cost each message of its window a delivery, and a quorum
-        queue drops messages that were delivered too often: the next window is smaller.
+        If a generation received messages and committed none, it has cost each of them a delivery. A quorum queue drops
+        messages that were delivered too often, so the next prefetch is smaller.
         """
         self._consumed = self._consumed or generation.consumed
         self.settled = generation.settled and (self.settled or self.deduplicator.forgotten)
-        self._stalled = generation.session.stalled
+        self._stalled = generation.session.ended.result().cause is EndCause.STALLED
         if generation.commits:
-            self._narrow, self._retry_s, self._pause_s = 0, self._settings.retry_s, self._settings.retry_s
-        elif generation.batches.received:
-            self._narrow = min(self._narrow + 1, NARROW_MAX)
+            self._reductions, self._retry_s, self._pause_s = 0, self._settings.retry_s, self._settings.retry_s
+        elif generation.buffer.received:
+            self._reductions = min(self._reductions + 1, REDUCTIONS_MAX)
 
-    def _say_end(self, generation: Generation) -> None:
+    def _report_end(self, generation: Generation) -> None:
         session = generation.session
         if not session.ended.done() or self._stopping.is_set():
             return
-        if session.cancelled_by_broker:
-            log.emit(log_events.CONSUMER_CANCELLED, queue=session.queue, generation=session.generation)
+        end = session.ended.result()
+        if end.cause is EndCause.CANCELLED:
+            log.emit(log_events.CONSUMER_CANCELLED, queue=session.queue, generation=session.number)
         else:
-            log.emit(
-                log_events.CONNECTION_LOST, generation=session.generation, reason=session.ended.result(), held=self.held
-            )
+            log.emit(log_events.CONNECTION_LOST, generation=session.number, reason=end.reason, held=self.held)
 
-    async def _until_disk_takes(self, size: int) -> None:
-        """Probe with the size that failed. The waits grow from one pause to the next, until something is committed."""
+    async def _wait_for_disk(self, size: int) -> None:
+        """Probe until the disk accepts `size` bytes. The wait doubles from one pause to the next, until a batch is committed."""
         started = time.monotonic()
         while not self._stopping.is_set():
             await self._sleep(self._pause_s)

@@ -41,5 +41,5 @@ class IngestStage:
 
     def _unacked_age_s(self) -> float:
         generation = self._ingest.generation
-        oldest = generation.batches.oldest if generation else None
+        oldest = generation.buffer.oldest if generation else None
         return 0.0 if oldest is None else asyncio.get_running_loop().time() - oldest

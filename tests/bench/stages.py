@@ -10,7 +10,7 @@ from pathlib import Path
 from codec import archive, kvp
 from codec import filter as bloom
 from codec.event import Event
-from consumer.amqp.delivery import Delivery, describe
+from consumer.amqp.delivery import Delivery
 from consumer.amqp.receive import Splitter
 from consumer.archive.checking.verify import verify
 from consumer.archive.layout import Layout
@@ -21,6 +21,7 @@ from consumer.archive.writing import recovery
 from consumer.archive.writing.recent_events import RecentEvents
 from consumer.disk.durable import Disk
 from consumer.ingest.batcher import Batcher, BatchLimits
+from consumer.ingest.describe import describe
 from tests.bench.load import bodies
 from tests.bench.replay import deliveries
 from tests.support.archive_logs import archive_log, some

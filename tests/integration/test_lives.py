@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from codec.amqp import Field, encode_header
-from consumer.amqp.delivery import Delivery, describe
+from consumer.amqp.delivery import Delivery
 from consumer.archive import naming
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
@@ -22,6 +22,7 @@ from consumer.archive.writing.recent_events import RecentEvents
 from consumer.archive.writing.rolling import RollPolicy
 from consumer.disk.durable import Disk
 from consumer.ingest.dedupe import Deduplicator
+from consumer.ingest.describe import describe
 from tests.support import archives
 from tests.support.deliveries import delivery
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from codec import kvp
 from codec.event import Event
-from consumer.amqp.connection import Session
+from consumer.amqp.session import Session
 from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.archive.writing.instance_lock import InstanceLock

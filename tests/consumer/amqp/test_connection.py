@@ -9,10 +9,12 @@ import pytest
 
 from codec.stable import stable_header
 from consumer.amqp import connection as brokers
-from consumer.amqp.connection import Broker, Session
+from consumer.amqp import session as sessions
+from consumer.amqp.connection import Broker
 from consumer.amqp.delivery import Delivery
 from consumer.amqp.publish import Message, Publisher
-from consumer.amqp.topology import Topology
+from consumer.amqp.session import EndCause, Session
+from consumer.amqp.topology import Declare, Topology
 from consumer.demo.relay import Relay
 from consumer.errors import Exit, Fatal, Retry
 
@@ -43,7 +45,7 @@ async def taken() -> Taken:
 
 @pytest.fixture
 def topology(url: str, name: str) -> Topology:
-    return Topology(url, name, exchange=name, declare="all")
+    return Topology(url, name, exchange=name, declare=Declare.ALL)
 
 
 Open = Callable[[Topology], Awaitable[Session]]
@@ -99,7 +101,7 @@ async def test_a_stop_while_a_window_is_asked_for_leaves_no_consumer(opened: Ope
         done = asking.done()
         await session.stop()
         await asking
-        await session._wire.basic_qos(prefetch_count=1)  # after its answer the broker has taken the cancel
+        await session._channel.basic_qos(prefetch_count=1)  # after its answer the broker has taken the cancel
         left.append(await consumers(topology.url, topology.queue))
         await session.release()
         steps += 1 + steps // 2
@@ -161,7 +163,7 @@ async def test_a_release_says_whether_the_acknowledgements_have_arrived(
     taken: Taken, topology: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without an answer of the broker it is unknown."""
-    monkeypatch.setattr(brokers, "CLOSE_S_MAX", 1.0)
+    monkeypatch.setattr(sessions, "CLOSE_S_MAX", 1.0)
     with Relay(topology.url) as relay:
         for muted in (True, False):
             session = await Broker(replace(topology, url=relay.url)).open(taken.sink)
@@ -172,7 +174,7 @@ async def test_a_release_says_whether_the_acknowledgements_have_arrived(
                 relay.mute()
             assert await session.ack(taken.pop().tag)
             await session.release()
-            assert session.released is not muted
+            assert session.acks_arrived is not muted
             relay.cut()
 
 
@@ -196,8 +198,7 @@ async def test_a_queue_that_is_deleted_ends_the_generation(opened: Open, topolog
     await session.consume(10)
     async with aiormq.connect(topology.url) as connection:
         await (await connection.channel()).queue_delete(topology.queue)
-    assert "cancelled" in await asyncio.wait_for(session.ended, 20)
-    assert session.cancelled_by_broker
+    assert (await asyncio.wait_for(session.ended, 20)).cause is EndCause.CANCELLED
     assert not await session.ack(1)
 
 
@@ -217,9 +218,9 @@ async def test_an_ack_for_a_connection_that_is_gone_is_dropped(opened: Open, tak
 
 async def test_generations_count_up(taken: Taken, topology: Topology) -> None:
     broker = Broker(topology)
-    for generation in (1, 2):
+    for number in (1, 2):
         session = await broker.open(taken.sink)
-        assert session.generation == broker.generation == generation
+        assert session.number == broker.sessions == number
         await session.release()
 
 
@@ -262,14 +263,14 @@ async def test_an_exchange_type_that_does_not_exist_says_so(topology: Topology) 
 
 
 async def test_a_passive_consumer_needs_what_it_consumes(topology: Topology) -> None:
-    found = await fatal(replace(topology, declare="none", exchange=""))
+    found = await fatal(replace(topology, declare=Declare.NONE, exchange=""))
     assert (found.exit, "broker.declare = queue" in found.do) == (Exit.MISSING, True)
 
 
 async def test_a_passive_consumer_takes_what_there_is(opened: Open, taken: Taken, topology: Topology) -> None:
     """Whatever arguments the queue was declared with."""
     await opened(replace(topology, queue_arguments={"x-max-length": 1000}))
-    session = await opened(replace(topology, declare="none", queue_type="classic"))
+    session = await opened(replace(topology, declare=Declare.NONE, queue_type="classic"))
     await session.consume(5)
     await publish(topology, 1)
     await taken.until(1)
@@ -319,7 +320,7 @@ async def test_without_our_reader_the_library_delivers_the_same(
     await taken.until(2)
     await session.release()
     assert "receive_fallback" not in said
-    monkeypatch.setattr(brokers, "_takes_transport", lambda: False)
+    monkeypatch.setattr(brokers, "_accepts_transport", lambda: False)
     other = Taken()
     again = await Broker(topology).open(other.sink)
     await again.consume(10)
@@ -331,5 +332,5 @@ async def test_without_our_reader_the_library_delivers_the_same(
         assert mine._replace(**changes) == theirs._replace(**changes)
     assert await again.ack(2)
     again.reader.pause()
-    again.reader.beat()
+    again.reader.keepalive()
     await again.release()

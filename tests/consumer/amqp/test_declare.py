@@ -7,7 +7,7 @@ import pytest
 
 from consumer import log
 from consumer.amqp.connection import Broker
-from consumer.amqp.topology import Topology
+from consumer.amqp.topology import Declare, Topology
 from consumer.errors import Exit, Fatal
 from tests.support.wire import WirePublisher
 
@@ -25,7 +25,7 @@ async def open_and_release(topology: Topology) -> None:
 
 
 async def test_what_is_made_the_first_time_is_found_the_second(url: str, name: str, said: list[dict[str, Any]]) -> None:
-    topology = Topology(url, name, exchange=name, binding_keys=("a", "b"), declare="all")
+    topology = Topology(url, name, exchange=name, binding_keys=("a", "b"), declare=Declare.ALL)
     for created in (["exchange", "queue"], []):
         await open_and_release(topology)
         assert said.pop() == {
@@ -51,7 +51,7 @@ async def test_by_default_an_exchange_that_is_not_there_is_not_made(url: str, na
             await open_and_release(topology)
         assert caught.value.exit is Exit.MISSING
     with pytest.raises(Fatal, match="queue"):
-        await open_and_release(replace(topology, exchange="", declare="none"))
+        await open_and_release(replace(topology, exchange="", declare=Declare.NONE))
 
 
 async def test_by_default_the_exchange_is_taken_as_it_is_and_the_queue_is_bound(
@@ -62,5 +62,5 @@ async def test_by_default_the_exchange_is_taken_as_it_is_and_the_queue_is_bound(
     assert said[-1]["created"] == ["queue"]
     publisher.publish(name.encode(), b"a", b"\0\0", b"x")
     publisher.wait_for_confirms()
-    await open_and_release(Topology(url, name, exchange=name, declare="none"))
+    await open_and_release(Topology(url, name, exchange=name, declare=Declare.NONE))
     assert (said[-1]["messages"], said[-1]["bindings"]) == (1, [])

@@ -11,8 +11,9 @@ from pamqp.header import ContentHeader
 from pamqp.heartbeat import Heartbeat
 
 from consumer.amqp.delivery import Delivery
-from consumer.amqp.read_gate import REST_S, REST_S_MAX
-from consumer.amqp.receive import FULL_READ_BYTES, HEARTBEAT, DeliveryReader, Splitter
+from consumer.amqp.frames import HEARTBEAT
+from consumer.amqp.read_gate import PAUSE_S_MAX, PAUSE_S_MIN
+from consumer.amqp.receive import FULL_READ_BYTES, DeliveryReader, Splitter
 from tests.support.deliveries import delivery, frames
 from tests.support.transport import Transport
 
@@ -87,7 +88,7 @@ def test_no_byte_of_anything_else_is_lost(chunks: list[bytes], random: Random) -
         others += rest
         assert not found
     assert raw.startswith(others)
-    assert splitter.transparent or len(raw) - len(others) < 1 << 17
+    assert splitter.passthrough or len(raw) - len(others) < 1 << 17
 
 
 def test_pamqp_reads_the_same_deliveries() -> None:
@@ -137,7 +138,7 @@ async def test_the_library_reads_what_is_not_a_delivery(reader: DeliveryReader, 
 
 async def test_deliveries_show_the_library_a_sign_of_life(reader: DeliveryReader, taken: list[Delivery]) -> None:
     """While they flow, the broker sends no heartbeats; the library would call the connection stuck."""
-    reader._last_beat -= 2
+    reader._last_keepalive -= 2
     reader.feed_data(b"".join(frames(delivery(1))))
     assert await reader.readexactly(8) == HEARTBEAT
     reader.feed_data(b"".join(frames(delivery(2))) + OTHERS[0])
@@ -146,8 +147,8 @@ async def test_deliveries_show_the_library_a_sign_of_life(reader: DeliveryReader
 
 async def test_a_broken_stream_gets_no_heartbeat_of_ours(reader: DeliveryReader) -> None:
     reader.feed_data(b"HTTP/1.1 400 Bad Request\r\n")
-    reader._last_beat -= 2
-    reader.beat()
+    reader._last_keepalive -= 2
+    reader.keepalive()
     assert await reader.read(100) == b"HTTP/1.1 400 Bad Request\r\n"
 
 
@@ -206,7 +207,7 @@ async def test_the_end_of_a_rest_does_not_end_a_pause(reader: DeliveryReader) ->
     reader.resume()
     assert not transport.reads, "the rest goes on"
     reader.pause()
-    await asyncio.sleep(2 * REST_S)
+    await asyncio.sleep(2 * PAUSE_S_MIN)
     assert not transport.reads, "the bound is still reached"
     reader.resume()
     while not transport.reads:
@@ -218,8 +219,8 @@ async def test_the_library_reads_while_we_are_paused_and_the_socket_stays_paused
     transport = Transport()
     reader.set_transport(transport)
     reader.pause()
-    reader._last_beat -= 2
-    reader.beat()
+    reader._last_keepalive -= 2
+    reader.keepalive()
     assert await reader.readexactly(8) == HEARTBEAT
     waiting = asyncio.create_task(reader.readexactly(8))
     await asyncio.sleep(0)
@@ -245,7 +246,7 @@ async def test_a_large_body_on_a_slow_link_shows_signs_of_life(reader: DeliveryR
     """While one body streams in, the broker sends nothing else; the library would cut the connection after 33 s."""
     pieces = frames(delivery(1, b"x" * 20_000))
     for piece in pieces[:-1]:
-        reader._last_beat -= 2
+        reader._last_keepalive -= 2
         reader.feed_data(piece)
         assert await reader.readexactly(8) == HEARTBEAT
     assert reader.last_content > 0
@@ -254,8 +255,8 @@ async def test_a_large_body_on_a_slow_link_shows_signs_of_life(reader: DeliveryR
 async def test_after_the_end_of_the_stream_nothing_is_fed(reader: DeliveryReader) -> None:
     reader.feed_data(OTHERS[0])
     reader.feed_eof()
-    reader._last_beat -= 2
-    reader.beat()
+    reader._last_keepalive -= 2
+    reader.keepalive()
     assert await reader.read(100) == OTHERS[0]
 
 
@@ -264,7 +265,7 @@ async def test_a_message_that_comes_alone_is_followed_by_no_rest(reader: Deliver
     reader.set_transport(transport)
     reader.feed_data(b"".join(frames(delivery(1))))
     assert transport.reads
-    reader._last_drained -= 2 * REST_S_MAX
+    reader._last_drained -= 2 * PAUSE_S_MAX
     reader.feed_data(b"".join(frames(delivery(2))))
     assert transport.reads
     reader.feed_data(b"".join(frames(delivery(3))))

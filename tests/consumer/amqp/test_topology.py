@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from consumer.amqp.topology import Topology, matches, user_of, without_password
+from consumer.amqp.topology import Declare, Topology, matches, user_of, without_password
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_time_to_match_a_key_does_not_explode() -> None:
         ({"exchange_type": "fanout", "binding_keys": ("",)}, True),
         ({"exchange": "other"}, False),
         ({"exchange": ""}, True),
-        ({"exchange": "other", "declare": "none"}, True),
+        ({"exchange": "other", "declare": Declare.NONE}, True),
     ],
 )
 def test_a_message_is_explained_by_the_bindings_that_we_made(changes: dict[str, Any], explained: bool) -> None:

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codec.event import Event
-from consumer.amqp.delivery import Delivery, describe, size_of
-from consumer.ingest.batcher import IDLE_S, Batch, Batcher, BatchLimits, divided
+from consumer.amqp.delivery import Delivery, size_of
+from consumer.ingest.batcher import IDLE_S, Batcher, BatchLimits, DeliveryBatch, divide
+from consumer.ingest.describe import describe
 from tests.support.deliveries import delivery
 
 LIMITS = BatchLimits(count=4, bytes=10_000, linger_s=0.1)
@@ -89,13 +90,13 @@ def test_what_is_forgotten_is_counted() -> None:
         ([10, 10, 9000], [[1, 2], [3]]),
     ],
 )
-def test_a_batch_is_divided_around_the_delivery_that_is_most_of_it_or_in_halves(
+def test_a_batch_is_divide_around_the_delivery_that_is_most_of_it_or_in_halves(
     sizes: list[int], parts: list[list[int]]
 ) -> None:
     deliveries = [delivery(tag, bytes(size)) for tag, size in enumerate(sizes, 1)]
-    batch = Batch(deliveries, size_of(deliveries), 3.0)
+    batch = DeliveryBatch(deliveries, size_of(deliveries), 3.0)
     batch.events_by(lambda found: [describe(one) for one in found])
-    found = divided(batch)
+    found = divide(batch)
     assert [[one.tag for one in part.deliveries] for part in found] == parts
     assert sum(part.size for part in found) == batch.size
     assert [event for part in found for event in part.events or ()] == [describe(one) for one in deliveries]
@@ -108,6 +109,6 @@ def test_the_events_of_a_batch_are_made_once() -> None:
         calls.append(len(found))
         return [describe(one) for one in found]
 
-    batch = Batch([delivery(1)], 1, 0.0)
+    batch = DeliveryBatch([delivery(1)], 1, 0.0)
     assert batch.events_by(make) == batch.events_by(make) == [describe(delivery(1))]
     assert calls == [1]

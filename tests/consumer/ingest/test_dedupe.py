@@ -4,9 +4,10 @@ import pytest
 
 from codec.amqp import Field, encode_header
 from codec.event import Event
-from consumer.amqp.delivery import Delivery, describe
+from consumer.amqp.delivery import Delivery
 from consumer.ingest import dedupe
-from consumer.ingest.dedupe import KNOWN_S, RECALL_SHARE, Deduplicator, fingerprint
+from consumer.ingest.dedupe import KNOWN_S, REFRESH_SHARE, Deduplicator, fingerprint
+from consumer.ingest.describe import describe
 from tests.support.deliveries import delivery
 from tests.support.messages import nested
 
@@ -162,17 +163,17 @@ def test_asking_other_instances_in_vain_takes_a_tenth_of_the_time_at_most() -> N
         archives.now += 0.01
         made.events([again(delivery(step, b"%d" % step))])
         step += 1
-    assert 0.9 * RECALL_SHARE <= archives.asked * archives.takes_s / archives.now <= 1.1 * RECALL_SHARE
+    assert 0.9 * REFRESH_SHARE <= archives.asked * archives.takes_s / archives.now <= 1.1 * REFRESH_SHARE
 
 
 def test_new_messages_come_again_after_those_that_came_twice() -> None:
     made = archived()
     made.events([again(delivery(1))])
-    assert not made.passed
+    assert not made.new_messages
     made.events([again(delivery(2)), delivery(3)])
-    assert made.passed
+    assert made.new_messages
     made.begin()
-    assert not made.passed
+    assert not made.new_messages
 
 
 def test_the_highest_delivery_count_is_noticed() -> None:

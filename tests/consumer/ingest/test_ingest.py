@@ -9,12 +9,14 @@ import pytest
 
 from codec.event import Event
 from consumer import log
-from consumer.amqp.delivery import Delivery, describe
+from consumer.amqp.delivery import Delivery
+from consumer.amqp.session import EndCause, SessionEnd
 from consumer.amqp.topology import Topology
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
-from consumer.ingest import generation as generations
+from consumer.ingest import watchdog
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.dedupe import KNOWN_S, Deduplicator
+from consumer.ingest.describe import describe
 from consumer.ingest.generation import IngestSettings
 from consumer.ingest.ingest import Ingest
 from tests.support.deliveries import delivery
@@ -34,17 +36,17 @@ class Reader:
     def resume(self) -> None:
         self.flow.append("resume")
 
-    def beat(self) -> None:
-        self.flow.append("beat")
+    def keepalive(self) -> None:
+        self.flow.append("keepalive")
 
 
 class PlayedSession:
     """A session whose deliveries are those that `waiting` holds, within the window."""
 
-    def __init__(self, broker: "PlayedBroker", sink: Callable[[list[Delivery], bool], None], generation: int) -> None:
-        self.generation, self.queue, self.messages_waiting = generation, "q", len(broker.waiting) + broker.undelivered
-        self.ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self.cancelled_by_broker = self.stalled = self.released = False
+    def __init__(self, broker: "PlayedBroker", sink: Callable[[list[Delivery], bool], None], number: int) -> None:
+        self.number, self.queue, self.messages_waiting = number, "q", len(broker.waiting) + broker.undelivered
+        self.ended: asyncio.Future[SessionEnd] = asyncio.get_running_loop().create_future()
+        self.acks_arrived = False
         self.reader = Reader()
         self.prefetch = 0
         self.delivery_limit = broker.delivery_limit
@@ -86,18 +88,18 @@ class PlayedSession:
         self._broker.silent = True
 
     async def release(self) -> None:
-        self.released = not (self.ended.done() or self._broker.lost_in_release)
+        self.acks_arrived = not (self.ended.done() or self._broker.lost_in_release)
         self._broker.waiting[:0] = [(found.body, True) for found in self._unacked]
         self._unacked = []
-        self.end("released")
+        self.end(EndCause.RELEASED, "released")
 
     async def messages_ready(self) -> int:
         self._broker.asked += 1
         return len(self._broker.waiting)
 
-    def end(self, reason: str) -> None:
+    def end(self, cause: EndCause, reason: str) -> None:
         if not self.ended.done():
-            self.ended.set_result(reason)
+            self.ended.set_result(SessionEnd(cause, reason))
 
 
 class PlayedBroker:
@@ -112,17 +114,17 @@ class PlayedBroker:
         self.silent = self.gone_for_good = self.lost_in_release = False
         self.undelivered = 0
         self.asked = 0  # how often the length of the queue was asked for
-        self.generation = 0
+        self.opened = 0
         self.delivery_limit: int | None = 20
         self.sessions: list[PlayedSession] = []
 
     async def open(self, sink: Callable[[list[Delivery], bool], None]) -> PlayedSession:
         if self.faults:
             raise self.faults.pop(0)
-        if self.generation and self.gone_for_good:
+        if self.opened and self.gone_for_good:
             raise Retry("not there")
-        self.generation += 1
-        self.sessions.append(PlayedSession(self, sink, self.generation))
+        self.opened += 1
+        self.sessions.append(PlayedSession(self, sink, self.opened))
         return self.sessions[-1]
 
 
@@ -171,7 +173,7 @@ class PlayedArchive:
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
     monkeypatch.setattr(log, "emit", lambda event, **_: lines.append(event.name))
-    monkeypatch.setattr(generations, "WATCH_S", 0.005)
+    monkeypatch.setattr(watchdog, "WATCH_S", 0.005)
     return lines
 
 
@@ -198,7 +200,7 @@ async def test_everything_is_archived_and_acknowledged_and_stop_drains(said: lis
     await running.stop()
     await task
     assert [event.body for event in archive.events] == broker.acked
-    assert broker.sessions[0].released
+    assert broker.sessions[0].acks_arrived
     assert (running.counters.archived, running.counters.acked) == (100, 100)
     assert "slow_sync" in said
 
@@ -219,7 +221,7 @@ async def test_a_disk_that_fails_pauses_gives_back_probes_and_resumes(said: list
         "resumed",
     ]
     assert running.counters.returned > 0
-    assert broker.sessions[0].released
+    assert broker.sessions[0].acks_arrived
 
 
 async def test_a_pause_and_a_broker_that_is_away_have_their_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,7 +254,7 @@ async def test_stop_while_paused_ends(said: list[str]) -> None:
 async def test_a_lost_connection_is_followed_by_another_and_what_comes_twice_is_marked(said: list[str]) -> None:
     broker, archive = PlayedBroker([b"%d" % n for n in range(5)]), PlayedArchive()
     running = ingest(broker, archive)
-    archive.before = lambda: broker.sessions[0].end("cut")
+    archive.before = lambda: broker.sessions[0].end(EndCause.LOST, "cut")
     task = asyncio.create_task(running.run())
     await until(lambda: len(broker.acked) == 5)
     await running.stop()
@@ -273,7 +275,7 @@ async def test_a_stop_after_a_lost_connection_does_not_forget_what_comes_again(s
     """A life that ends as it should, but whose last acknowledgement found no connection."""
     broker, archive = PlayedBroker([b"1"]), PlayedArchive()
     running = ingest(broker, archive)
-    archive.before = lambda: broker.sessions[0].end("cut")
+    archive.before = lambda: broker.sessions[0].end(EndCause.LOST, "cut")
     broker.gone_for_good = True
     task = asyncio.create_task(running.run())
     await until(lambda: len(archive.events) == 1 and "connect_failed" in said)
@@ -329,7 +331,7 @@ async def test_later_it_may_mend_itself(said: list[str], place: str) -> None:
     else:
         broker.consume_fault = fault
     broker.waiting = [(b"2", False)]
-    broker.sessions[0].end("cut")
+    broker.sessions[0].end(EndCause.LOST, "cut")
     await until(lambda: broker.acked == [b"1", b"2"])
     await running.stop()
     await task
@@ -337,7 +339,7 @@ async def test_later_it_may_mend_itself(said: list[str], place: str) -> None:
 
 async def test_after_an_unclean_end_the_window_is_small_until_a_commit(said: list[str]) -> None:
     broker = PlayedBroker([b"x"] * 3)
-    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, narrow=2, retry_s=0.001))
+    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, prefetch_reductions=2, retry_s=0.001))
     task = asyncio.create_task(running.run())
     await until(lambda: "widened" in said)
     await running.stop()
@@ -351,7 +353,7 @@ async def test_generations_that_achieve_nothing_make_the_window_smaller(said: li
 
     def cut() -> None:
         if len(broker.sessions) < 4:
-            broker.sessions[-1].end("cut")
+            broker.sessions[-1].end(EndCause.LOST, "cut")
 
     archive.before = cut
     running = ingest(broker, archive)
@@ -393,7 +395,7 @@ async def test_a_watcher_that_fails_ends_the_generation_and_not_in_silence(said:
 
     broker.sessions[0].messages_ready = fail  # type: ignore[method-assign]
     await until(lambda: len(broker.sessions) == 2)
-    assert broker.sessions[0].ended.result() == "ZeroDivisionError()"
+    assert broker.sessions[0].ended.result().reason == "ZeroDivisionError()"
     await running.stop()
     await task
 
@@ -412,7 +414,7 @@ async def test_a_session_that_opens_while_told_to_stop_is_given_back(said: list[
     broker.open = open_and_stop  # type: ignore[method-assign]
     async with asyncio.timeout(10):
         await running.run()
-    assert (len(broker.sessions), broker.sessions[0].released, len(broker.waiting)) == (1, True, 1)
+    assert (len(broker.sessions), broker.sessions[0].acks_arrived, len(broker.waiting)) == (1, True, 1)
 
 
 async def test_what_is_left_at_the_deadline_is_given_back(said: list[str]) -> None:
@@ -467,7 +469,7 @@ async def test_after_a_lost_connection_a_message_near_its_limit_is_not_asked_for
     task = asyncio.create_task(running.run())
     await until(lambda: "withheld" in said)
     assert running.state == "paused"
-    broker.sessions[0].end("cut")
+    broker.sessions[0].end(EndCause.LOST, "cut")
     await until(lambda: "connection_lost" in said)
     lost = said.index("connection_lost")
     await until(lambda: "still_paused" in said[lost:])

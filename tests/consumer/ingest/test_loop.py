@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from codec.event import Event
-from consumer.amqp.delivery import describe
 from consumer.errors import StorageFault
-from consumer.ingest.batcher import Batch, BatchLimits
-from consumer.ingest.batches import Batches
+from consumer.ingest.batcher import BatchLimits, DeliveryBatch
+from consumer.ingest.buffer import DeliveryBuffer
+from consumer.ingest.describe import describe
 from consumer.ingest.loop import archive_batches
 from tests.support.deliveries import delivery
 
@@ -40,7 +40,7 @@ class Recorder:
         self.steps.append(f"ack each {list(tags)}")
         return self.acknowledge
 
-    async def fault(self, batch: Batch, fault: StorageFault) -> None:
+    async def fault(self, batch: DeliveryBatch, fault: StorageFault) -> None:
         raise fault
 
     def committed(self, batch, receipt, acknowledged) -> None:
@@ -57,53 +57,53 @@ async def recorder() -> Recorder:
 
 
 @pytest.fixture
-async def batches() -> Batches:
-    return Batches(LIMITS, 1 << 30)
+async def buffer() -> DeliveryBuffer:
+    return DeliveryBuffer(LIMITS, 1 << 30)
 
 
-async def test_nothing_is_acknowledged_before_it_is_durable(recorder: Recorder, batches: Batches) -> None:
-    batches.put([delivery(1), delivery(2)])
-    batches.finish()
-    await archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault)
+async def test_nothing_is_acknowledged_before_it_is_durable(recorder: Recorder, buffer: DeliveryBuffer) -> None:
+    buffer.put([delivery(1), delivery(2)])
+    buffer.finish()
+    await archive_batches(buffer, events, recorder, recorder, recorder.committed, recorder.fault)
     assert recorder.steps == ["append 2", "durable", "ack 2", "committed True"]
 
 
-async def test_what_was_not_written_is_not_acknowledged(recorder: Recorder, batches: Batches) -> None:
+async def test_what_was_not_written_is_not_acknowledged(recorder: Recorder, buffer: DeliveryBuffer) -> None:
     recorder.fail = True
-    batches.put([delivery(1)])
+    buffer.put([delivery(1)])
     with pytest.raises(StorageFault):
-        await archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault)
+        await archive_batches(buffer, events, recorder, recorder, recorder.committed, recorder.fault)
     assert recorder.steps == ["append 1"]
 
 
-async def test_while_one_batch_commits_the_next_one_grows(recorder: Recorder, batches: Batches) -> None:
+async def test_while_one_batch_commits_the_next_one_grows(recorder: Recorder, buffer: DeliveryBuffer) -> None:
     recorder.go_on.clear()
-    batches.put([delivery(1)])
-    task = asyncio.create_task(archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault))
+    buffer.put([delivery(1)])
+    task = asyncio.create_task(archive_batches(buffer, events, recorder, recorder, recorder.committed, recorder.fault))
     while not recorder.steps:
         await asyncio.sleep(0.001)
     for tag in range(2, 8):
-        batches.put([delivery(tag)])
-    assert batches.held == 7
+        buffer.put([delivery(tag)])
+    assert buffer.held == 7
     recorder.go_on.set()
-    batches.finish()
+    buffer.finish()
     await task
     assert [step for step in recorder.steps if step.startswith("ack")] == ["ack 1", "ack 7"]
-    assert batches.held == 0
+    assert buffer.held == 0
 
 
 async def test_a_generation_that_ended_while_its_batch_was_committed_is_told_so(
-    recorder: Recorder, batches: Batches
+    recorder: Recorder, buffer: DeliveryBuffer
 ) -> None:
     recorder.acknowledge = False
-    batches.put([delivery(1)])
-    batches.finish()
-    await archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault)
+    buffer.put([delivery(1)])
+    buffer.finish()
+    await archive_batches(buffer, events, recorder, recorder, recorder.committed, recorder.fault)
     assert recorder.steps[-1] == "committed False"
 
 
 async def test_a_delivery_that_is_set_aside_is_not_acknowledged_with_those_after_it(
-    recorder: Recorder, batches: Batches
+    recorder: Recorder, buffer: DeliveryBuffer
 ) -> None:
     """An ack of everything up to a tag would take it along, and it is not durable."""
 
@@ -113,21 +113,21 @@ async def test_a_delivery_that_is_set_aside_is_not_acknowledged_with_those_after
             raise StorageFault("disk_full", "full")
         recorder.steps.append(f"append {len(bodies)}")
 
-    async def fault(batch: Batch, fault: StorageFault) -> None:
+    async def fault(batch: DeliveryBatch, fault: StorageFault) -> None:
         if len(batch.deliveries) > 1:
-            batches.divide(batch)
+            buffer.divide(batch)
         else:
-            batches.set_aside(batch, 5)
+            buffer.postpone(batch, 5)
 
     recorder.append = append  # type: ignore[method-assign]
     recorder.fault = fault  # type: ignore[method-assign]
-    batches.put([delivery(1), delivery(2), delivery(3, b"large"), delivery(4), delivery(5)])
-    task = asyncio.create_task(archive_batches(batches, events, recorder, recorder, recorder.committed, recorder.fault))
+    buffer.put([delivery(1), delivery(2), delivery(3, b"large"), delivery(4), delivery(5)])
+    task = asyncio.create_task(archive_batches(buffer, events, recorder, recorder, recorder.committed, recorder.fault))
     while sum(step.startswith("committed") for step in recorder.steps) < 2:
         await asyncio.sleep(0.001)
     assert [step for step in recorder.steps if step.startswith("ack")] == ["ack 2", "ack each [4, 5]"]
-    assert [entry.batch.deliveries[0].tag for entry in batches.aside] == [3]
+    assert [entry.batch.deliveries[0].tag for entry in buffer.postponed] == [3]
     recorder.append = Recorder.append.__get__(recorder)  # type: ignore[method-assign]
-    batches.finish()
+    buffer.finish()
     await task
     assert [step for step in recorder.steps if step.startswith("ack")][-1] == "ack 3"

@@ -14,7 +14,7 @@ class PlayedIngest:
     def __init__(self, hangs: bool = False) -> None:
         self.state, self.held = "consuming", 5
         self.counters = SimpleNamespace(archived=3)
-        self.generation = SimpleNamespace(batches=SimpleNamespace(oldest=asyncio.get_running_loop().time() - 2))
+        self.generation = SimpleNamespace(buffer=SimpleNamespace(oldest=asyncio.get_running_loop().time() - 2))
         self.calls: list[str] = []
         self._hangs, self._stopped = hangs, asyncio.Event()
 
@@ -62,5 +62,5 @@ async def test_stats_have_the_age_of_the_oldest_delivery() -> None:
     played = PlayedIngest()
     stats = IngestStage(cast("Ingest", played)).stats()
     assert stats == {"state": "consuming", "archived": 3, "held": 5, "unacked_age_s": pytest.approx(2, abs=0.5)}
-    played.generation.batches.oldest = None
+    played.generation.buffer.oldest = None
     assert IngestStage(cast("Ingest", played)).stats()["unacked_age_s"] == 0.0

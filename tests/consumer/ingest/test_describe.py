@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from codec.amqp import encode_header
 from codec.event import format_time
-from consumer.amqp.delivery import describe, describe_openstack
+from consumer.ingest.describe import describe, describe_openstack
 from tests.codec.strategies import headers
 from tests.support.deliveries import delivery
 

@@ -2,7 +2,7 @@ import pamqp.frame
 import pytest
 from pamqp import commands
 
-from consumer.amqp.ack import ack_frame
+from consumer.amqp.frames import ack_frame
 
 
 @pytest.mark.parametrize("multiple", [False, True])
