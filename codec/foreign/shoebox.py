@@ -15,6 +15,7 @@ from codec.limits import BODY_BYTES_MAX
 
 _MAGIC = 0x69867884
 _ORDERS = {struct.pack("<i", _MAGIC): "<", struct.pack(">i", _MAGIC): ">"}
+MAGICS = tuple(_ORDERS)
 _FIXED_BYTES = 18
 _LENGTH_MAX = (1 << 31) - 1
 METADATA_BYTES_MAX = 32 << 20  # an exported event with the longest members takes 20 MiB
@@ -30,7 +31,7 @@ class Record(NamedTuple):
 
 def decode(raw: SearchableBytes) -> Iterator[Record | Gap]:
     """All records of a file, and the gaps between them."""
-    return records(raw, _record, tuple(_ORDERS))
+    return records(raw, _record, MAGICS)
 
 
 def _record(raw: SearchableBytes, at: int) -> tuple[Record | Gap, int]:

@@ -14,6 +14,7 @@ from codec.foreign.resync import SearchableBytes, records
 from codec.gap import Gap, GapKind
 from codec.limits import BODY_BYTES_MAX
 
+MAGIC = b"event: "
 _PREAMBLE = re.compile(rb"event: (\d{1,18}) (\d{1,9}) (\d{1,18})\n")
 _PREAMBLE_MAX = 64
 _HEADER_MAX = 1 << 16  # id, timestamp, source and tags
@@ -34,7 +35,7 @@ class Record(NamedTuple):
 
 def decode(raw: SearchableBytes) -> Iterator[Record | Gap]:
     """All events of a file, and the gaps between them."""
-    return records(raw, _record, [b"event: "])
+    return records(raw, _record, [MAGIC])
 
 
 def _record(raw: SearchableBytes, at: int) -> tuple[Record | Gap, int]:

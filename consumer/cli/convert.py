@@ -32,8 +32,9 @@ def import_files(
     standard error and skipped, and the status is 1.
     """
     from consumer.cli.commands.import_files import import_files
+    from consumer.convert.formats import FileFormat
 
-    return import_files(paths, format, dir, instance)
+    return import_files(paths, FileFormat(format), dir, instance)
 
 
 @command(
@@ -58,5 +59,6 @@ def export(
     archive could not be read.
     """
     from consumer.cli.commands.export_files import export_events
+    from consumer.convert.formats import FileFormat
 
-    return export_events(paths, filters.query(), format, out)
+    return export_events(paths, filters.query(), FileFormat(format), out)

@@ -1,7 +1,7 @@
 """Events as Parquet files, partitioned by day and type: `day=2026-11-21/type=compute.instance.create/…`.
 
-The only module that imports pyarrow, which is the extra `parquet`. Invariants: a file has its name only when it is whole and durable; a row
-holds what a JSON line shows, and body and header as they were as well.
+The only module that imports pyarrow, which the extra `parquet` installs. Invariants: a file has its final name only when it is whole
+and durable. A row holds the members of a JSON line, and the exact body and header.
 """
 
 import errno
@@ -27,22 +27,24 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 ROWS = 8192
-BYTES_MAX = 32 << 20  # bodies of a batch, and one body: all of them are in memory, twice while they are written
-FILES_MAX = 256  # open at a time
-_TYPE_BYTES = 60  # three times as many, percent-encoded, fit into the name of a directory
+BYTES_MAX = (
+    32 << 20
+)  # bodies of a batch, which may exceed it by one body; memory holds them twice while they are written
+FILES_MAX = 256  # open at the same time
+_TYPE_BYTES = 60  # percent-encoding may triple it, and the result must fit into the name of a directory
 
 
 def write_parquet(disk: Disk, found: Iterable[Found], out: Path) -> tuple[int, list[Path]]:
-    """Write a dataset below `out`; gives the number of events, and the files.
+    """Write a dataset below the directory `out`. Returns the number of events, and the files.
 
-    Raises Fatal without pyarrow, FileExistsError if `out` holds Parquet files already, and OSError.
+    Raises Fatal if pyarrow is not installed, FileExistsError if `out` holds Parquet files already, and OSError.
     """
     try:
-        import pyarrow.parquet  # noqa: F401 -- the extra; named here, so that nothing is made without it
+        import pyarrow.parquet  # noqa: F401 -- fails here, before any directory is made
     except ImportError as error:
         raise Fatal(Exit.SETTINGS, "Parquet needs pyarrow", "install deedbox[parquet]") from error
     if next(out.rglob("*.parquet"), None) is not None:
-        what = "holds Parquet files already, and a second export would count its events twice; name another directory"
+        what = "holds Parquet files already, and a reader would read the events of both exports; name another directory"
         raise FileExistsError(errno.EEXIST, what, str(out))
     part = out / f".{uuid4().hex}.part"
     disk.make_directory(part.absolute())
@@ -51,14 +53,14 @@ def write_parquet(disk: Disk, found: Iterable[Found], out: Path) -> tuple[int, l
             count = sum(map(dataset.write, _batches(found)))
             dataset.finish()
         return count, [_publish(disk, path, out / path.relative_to(part)) for path in dataset.files]
-    except OSError as error:  # pyarrow's own names no file
+    except OSError as error:  # an OSError of pyarrow has no file name
         raise OSError(error.errno, error.strerror or str(error), error.filename or str(out)) from error
     finally:
         shutil.rmtree(part)
 
 
 def _batches(found: Iterable[Found]) -> Iterator[list[Found]]:
-    """The events in lists of at most ROWS, which end when their bodies reach BYTES_MAX."""
+    """The events in lists of at most ROWS. A list also ends when its bodies and headers reach BYTES_MAX."""
     batch: list[Found] = []
     size = 0
     for one in found:
@@ -72,9 +74,9 @@ def _batches(found: Iterable[Found]) -> Iterator[list[Found]]:
 
 
 class _Dataset:
-    """The files of a dataset in the making. `files`: those that are whole.
+    """Writes the files of a dataset. `files`: the finished ones.
 
-    Not pyarrow's own writer of datasets: it queues batches without a limit of their bytes, and its threads abort the process when
+    pyarrow's own dataset writer is not used: it queues batches without a limit in bytes, and its threads abort the process if
     the disk is full.
     """
 
@@ -86,7 +88,7 @@ class _Dataset:
         self._made = 0
 
     def write(self, batch: Sequence[Found]) -> int:
-        """Write a batch, a row group for each directory; gives the number of events."""
+        """Write a batch as one row group per directory. Returns the number of events."""
         import pyarrow as pa
 
         groups: dict[Path, list[dict[str, object]]] = {}
@@ -115,12 +117,12 @@ class _Dataset:
         self.files.append(path)
 
     def finish(self) -> None:
-        """End all files. Raises OSError."""
+        """Finish all open files. Raises OSError."""
         for directory in list(self._open):
             self._finish(directory)
 
     def close(self) -> None:
-        """Give up what is not finished."""
+        """Close the files that are not finished."""
         for _, writer in self._open.values():
             with suppress(OSError):
                 writer.close()
@@ -128,7 +130,7 @@ class _Dataset:
 
 
 def _directory(event: Event, kind: str) -> Path:
-    """The directory of an event as Hive names it: values percent-encoded, and a name of its own for none."""
+    """The directory of an event by Hive's convention: values are percent-encoded, and an empty type has Hive's default name."""
     partition = _partition(kind)
     name = "__HIVE_DEFAULT_PARTITION__" if partition is None else quote(partition, safe="")
     return Path(f"day={format_time(event.time_us)[:10]}", f"type={name}")
@@ -166,7 +168,7 @@ def _row(found: Found) -> dict[str, object]:
 
 
 def _partition(kind: str) -> str | None:
-    """A type as the name of a directory; a long one is shortened, and stands whole in `event_type`."""
+    """A type as the name of a directory. A long type is shortened with a hash; the column `event_type` holds it in full."""
     if len(kind.encode()) <= _TYPE_BYTES:
         return kind or None
     return (

@@ -9,7 +9,9 @@ from consumer.archive.counted import counted
 from consumer.cli.commands.reports import report_faults, report_hidden
 from consumer.cli.printing import print_line, report_error
 from consumer.cli.progress import progress
-from consumer.convert.exports import Report, export
+from consumer.convert.exports import export
+from consumer.convert.formats import FileFormat
+from consumer.convert.report import ExportReport
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.query.prefetch import workers
@@ -19,7 +21,7 @@ from consumer.query.search import Found, Search
 FILES_LISTED_MAX = 10
 
 
-def export_events(paths: Sequence[Path], query: Query, format: str, out: Path) -> Exit:
+def export_events(paths: Sequence[Path], query: Query, format: FileFormat, out: Path) -> Exit:
     """Write what a search finds as files. DAMAGED if an archive could not be read whole or an event was left out."""
     for path in paths:
         if not path.exists():
@@ -45,7 +47,7 @@ def _advancing(search: Search, advance: Callable[[int], None]) -> Iterator[Found
         yield found
 
 
-def _report(report: Report, out: Path, seconds: float) -> None:
+def _report(report: ExportReport, out: Path, seconds: float) -> None:
     for path in islice(report.files, FILES_LISTED_MAX):
         print_line(str(path))
     if len(report.files) > FILES_LISTED_MAX:

@@ -19,7 +19,7 @@ from consumer.cli.commands.imported_events import BATCH_BYTES, ImportedEvents
 from consumer.cli.parameters import STDIN
 from consumer.cli.printing import print_line, report_error
 from consumer.cli.progress import progress
-from consumer.convert.imports import ARCHIVE, format_of
+from consumer.convert.formats import FileFormat, detect_format
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, StorageFault
 
@@ -35,7 +35,7 @@ class _Source:
     name: str
 
 
-def import_files(paths: Sequence[Path], format: str, directory: Path, instance: str) -> Exit:
+def import_files(paths: Sequence[Path], format: FileFormat, directory: Path, instance: str) -> Exit:
     """Archive the events of files durably. DAMAGED if a file could not be read or has a part that is not an event.
 
     `STDIN` is read to its end first. Raises DeedboxError if the disk fails: later files are not read then.
@@ -76,7 +76,7 @@ def _saved_stdin() -> Iterator[Path]:
         yield Path(saved.name)
 
 
-def _import(source: _Source, format: str, archive_log: ArchiveLog) -> Exit:
+def _import(source: _Source, format: FileFormat, archive_log: ArchiveLog) -> Exit:
     events = ImportedEvents(source.path, source.name, format)
     try:
         _check_format(source, format)
@@ -95,10 +95,10 @@ def _import(source: _Source, format: str, archive_log: ArchiveLog) -> Exit:
     return Exit.DAMAGED if events.gaps else Exit.OK
 
 
-def _check_format(source: _Source, format: str) -> None:
+def _check_format(source: _Source, format: FileFormat) -> None:
     """Refuse a file that begins as another format does. Raises DeedboxError and OSError."""
-    found = format_of(source.path)
-    if found == ARCHIVE:
+    found = detect_format(source.path)
+    if found is FileFormat.ARCHIVE:
         what = f"{source.name}: is an archive of Deedbox; nothing of it was imported"
         raise DeedboxError(what, "`deedbox export --format jsonl` writes files that can be imported")
     if found not in (None, format):

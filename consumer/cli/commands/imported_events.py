@@ -8,6 +8,7 @@ from codec.event import Event
 from codec.gap import Gap
 from consumer.archive.counted import counted
 from consumer.cli.printing import report_error
+from consumer.convert.formats import FileFormat
 from consumer.convert.imports import events_of
 from consumer.errors import DeedboxError
 
@@ -20,7 +21,7 @@ FAULTS_SHOWN = 10  # of faults in a row, this many are reported; the others are 
 class ImportedEvents:
     """The events of one file, read once. `archived` is counted by the caller, `gaps` here."""
 
-    def __init__(self, path: Path, name: str, format: str) -> None:
+    def __init__(self, path: Path, name: str, format: FileFormat) -> None:
         self.archived = self.gaps = 0
         self._path, self._name, self._format = path, name, format
         self._row: list[Gap] = []  # faults in a row: those that were reported, and the last one

@@ -35,14 +35,14 @@ def test_events_are_partitioned_by_day_and_type(tmp_path: Path) -> None:
     assert rows[0]["time"].isoformat() == "2025-11-21T16:15:00.000001+00:00"
 
 
-def test_a_second_export_into_one_directory_is_refused_and_doubles_no_row(tmp_path: Path) -> None:
+def test_a_second_export_into_one_directory_is_refused(tmp_path: Path) -> None:
     write_parquet(Disk(), [Found(event(1)._replace(type="t"), "p")], tmp_path)
     with pytest.raises(FileExistsError, match="name another directory"):
         write_parquet(Disk(), [Found(event(1)._replace(type="t"), "p")], tmp_path)
     assert len(ds.dataset(tmp_path, partitioning="hive").to_table()) == 1
 
 
-def test_without_pyarrow_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyarrow_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(Fatal, match=r"deedbox\[parquet\]"):
         write_parquet(Disk(), [], tmp_path)
@@ -56,7 +56,7 @@ def test_a_long_type_is_shortened_as_a_directory_only(tmp_path: Path) -> None:
     assert len({row["type"] for row in rows}) == 2
 
 
-def test_an_export_that_does_not_end_leaves_nothing(tmp_path: Path) -> None:
+def test_an_export_that_fails_leaves_no_directory(tmp_path: Path) -> None:
     def dies() -> Iterator[Found]:
         yield Found(event(1), "p")
         raise OSError(5, "gone")
