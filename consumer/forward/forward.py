@@ -33,7 +33,7 @@ from consumer.forward.state import WatchState
 from consumer.watch import log_events as watch_events
 from consumer.watch.backend import Backend
 from consumer.watch.backends import choose
-from consumer.watch.follower import Follower
+from consumer.watch.follower import FileFollower
 from consumer.watch.lines import Line
 from consumer.watch.paths import directories_of
 
@@ -66,7 +66,7 @@ class Watching:
         self._arm()  # before a file is opened, so that no rename is missed
         self._backend.renames()
         self._followers = [
-            Follower(path, state.known.get(shown(path)), from_start, absolute) for path in dict.fromkeys(absolute)
+            FileFollower(path, state.known.get(shown(path)), from_start, absolute) for path in dict.fromkeys(absolute)
         ]
         state.store({shown(follower.path): follower.positions() for follower in self._followers})
         self._messages = Messages(target.exchange, target.routing_key)
@@ -204,7 +204,7 @@ class Watching:
             await self._looked.wait()
             return
         if not self._state.knows(shown(self._source.path), self._source.positions()):
-            await self._store()  # the generation is durable before a message id is made of it
+            await self._store()  # the content_id is durable before a message id is made of it
         self._sending = True
         try:
             while self.held:

@@ -24,17 +24,17 @@ class Messages:
         headers: dict[str, object] = {"host": self._host, "path": shown(path), "position": line.offset}
         if line.piece is not None:
             headers |= {
-                "line": self._id(path, line.generation, line.start, "line"),
+                "line": self._id(path, line.content_id, line.start, "line"),
                 "piece": line.piece,
                 "last_piece": line.last,
             }
-        id = self._id(path, line.generation, line.offset)
+        id = self._id(path, line.content_id, line.offset)
         properties = {"delivery_mode": 2, "message_id": id, "headers": headers}
         return Message(self._exchange, self._routing_key, line.text, properties)
 
-    def _id(self, path: Path, generation: str, offset: int, kind: str = "") -> str:
-        """The name of a place in one life of a file: an inode and a path are used again, a generation is not."""
-        return str(uuid5(NAMESPACE_URL, f"{self._host}:{shown(path)}:{generation}:{offset}{kind}"))
+    def _id(self, path: Path, content_id: str, offset: int, kind: str = "") -> str:
+        """The name of a place in one life of a file: an inode and a path are used again, a content_id is not."""
+        return str(uuid5(NAMESPACE_URL, f"{self._host}:{shown(path)}:{content_id}:{offset}{kind}"))
 
 
 def shown(path: Path) -> str:

@@ -1,6 +1,6 @@
 """What `watch` remembers: how far each file has been published, and the messages that the broker refused.
 
-Invariants: one process at a time has a state; the generation of a file is stored before a line of it is published, so that
+Invariants: one process at a time has a state; the content_id of a file is stored before a line of it is published, so that
 the same line has the same message id in every life. Raises DeedboxError where a person can help.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal, Retry
-from consumer.watch.lines import Position
+from consumer.watch.line_position import LinePosition
 
 FORMAT = 1
 _PASSING = {  # errors that may pass while `watch` runs, and what to do about them
@@ -30,7 +30,7 @@ _PASSING = {  # errors that may pass while `watch` runs, and what to do about th
 class Remembered(msgspec.Struct, frozen=True):
     """The content of the state file: positions by path, the oldest file of a path first."""
 
-    files: dict[str, list[Position]]
+    files: dict[str, list[LinePosition]]
     format: int = FORMAT
 
 
@@ -45,7 +45,7 @@ class WatchState:
 
     def __init__(self, disk: Disk, path: Path | None) -> None:
         self._disk, self._path = disk, path
-        self.known: dict[str, list[Position]] = {}
+        self.known: dict[str, list[LinePosition]] = {}
         self._lock: int | None = None
         self._storing = Lock()  # a store that was cancelled goes on in its thread
         if path is not None:
@@ -67,7 +67,7 @@ class WatchState:
             )
         return lock
 
-    def store(self, positions: Mapping[str, Sequence[Position]]) -> None:
+    def store(self, positions: Mapping[str, Sequence[LinePosition]]) -> None:
         """Remember up to where the files of these paths are published. Durable. Raises Retry if it may succeed later."""
         with self._storing:
             fresh = {path: list(files) for path, files in positions.items() if self.known.get(path) != list(files)}
@@ -88,10 +88,10 @@ class WatchState:
             # Not a fault of the broker: without it the same lines would be published again and again.
             raise DeedboxError(reason, "make the state file writable") from error
 
-    def knows(self, path: str, positions: Sequence[Position]) -> bool:
+    def knows(self, path: str, positions: Sequence[LinePosition]) -> bool:
         """Whether each of these files is remembered in this life of its content, at whatever offset."""
-        known = {position.generation for position in self.known.get(path, ())}
-        return known >= {position.generation for position in positions}
+        known = {position.content_id for position in self.known.get(path, ())}
+        return known >= {position.content_id for position in positions}
 
     def set_aside(self, body: bytes, about: dict[str, object]) -> str:
         """Keep a message that the broker refuses, as a JSON line. Durable. The name of the file; empty without a state."""
@@ -128,7 +128,7 @@ class WatchState:
             self._lock = None
 
 
-def _load(path: Path) -> dict[str, list[Position]]:
+def _load(path: Path) -> dict[str, list[LinePosition]]:
     remedy = "repair it, or remove it to begin at the end of the files"
     try:
         raw = path.read_bytes()

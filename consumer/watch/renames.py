@@ -1,6 +1,6 @@
-"""What renames say about files: which names hold a file that had the watched name before, and which names a rotation gives.
+"""Renames and the names of rotated files: which files had the watched name before, and which names a rotation gives.
 
-Pure: no file is opened here. A name proves nothing by itself: `app-error.log` is no older `app.log`.
+Pure: no file is opened here. A name alone proves nothing: `app-error.log` is not an older `app.log`.
 """
 
 import re
@@ -20,17 +20,20 @@ _DATE = (
 
 
 class Rename(NamedTuple):
-    """A rename that was seen. No source, no target: the file came from, or went to, a directory that is not watched, or was removed."""
+    """A rename that a backend reported.
+
+    `source` is None if the file came from a directory that is not watched; `target` is None if it went to one, or was removed.
+    """
 
     source: Path | None
     target: Path | None
 
 
 class RenameHistory:
-    """The names of files that had the watched name, the oldest first.
+    """The present names of the files that had the watched name before, the oldest first, in `former`.
 
-    A name is kept until a look has opened its file and the next look has learnt of no rename of it meanwhile: between the
-    renames that were seen and the opening, another rotation may have given the name to another file.
+    A name is kept until its file was opened and no rename of it was reported at the next check: between the reported renames
+    and the opening, another rotation may have given the name to another file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,14 +41,14 @@ class RenameHistory:
         self._opened: set[Path] = set()
         self.former: list[Path] = []
 
-    def note(self, changes: Sequence[Rename]) -> None:
-        """Follow renames, in their order. Afterwards `former` names the files that have to be opened."""
-        touched = {name for change in changes for name in change}
+    def note(self, renames: Sequence[Rename]) -> None:
+        """Apply renames in their order. After that, `former` has the names of the files that must be opened."""
+        touched = {name for rename in renames for name in rename}
         self.former = [name for name in self.former if name in touched or name not in self._opened]
         self._opened.clear()
-        for source, target in changes:
+        for source, target in renames:
             if target in self.former:
-                self.former.remove(target)  # replaced: its file is gone
+                self.former.remove(target)  # its file was replaced
             if source == self._path and target is not None:
                 self.former.append(target)
             elif source in self.former:
@@ -53,17 +56,17 @@ class RenameHistory:
                 self.former[place : place + 1] = [] if target is None else [target]
 
     def opened(self, name: Path) -> None:
-        """The file that has this name was opened."""
+        """Note that the file with this name was opened."""
         self._opened.add(name)
 
 
 def is_compressed(name: str) -> bool:
-    """Whether the file was packed: its bytes are no lines."""
+    """Whether the name is that of a compressed file."""
     return name.endswith(COMPRESSED)
 
 
-def inserted(name: str, rotated: str) -> tuple[str, str] | None:
-    """What a rotation has put after `name` or before its suffix, and the suffix; None if `rotated` is no such name.
+def inserted_part(name: str, rotated: str) -> tuple[str, str] | None:
+    """The part that a rotation inserted after `name` or before its suffix, and the suffix; None if `rotated` is not such a name.
 
     `app.log`, `app.log.1`: (`.1`, ``). `app.log`, `app-20261121.log`: (`-20261121`, `.log`).
     """
@@ -77,9 +80,9 @@ def inserted(name: str, rotated: str) -> tuple[str, str] | None:
     return (part, suffix) if re.match(r"[._-][0-9]" if suffix else r"[._~-]", part) else None
 
 
-def successors(name: str, rotated: str, others: Iterable[str]) -> list[str]:
-    """Those of `others` that the same rotation names: equal to `rotated` but for the numbers that it put in."""
-    found = inserted(name, rotated)
+def same_pattern(name: str, rotated: str, others: Iterable[str]) -> list[str]:
+    """The names in `others` that the same rotation gives: equal to `rotated` except for the numbers in the inserted part."""
+    found = inserted_part(name, rotated)
     if found is None or not re.search("[0-9]", found[0]):
         return []
     part, suffix = found
@@ -91,10 +94,10 @@ def successors(name: str, rotated: str, others: Iterable[str]) -> list[str]:
 
 
 def is_rotated(name: str, other: str) -> bool:
-    """Whether only a rotation of `name` can have given this name: a number or a date after it, or a date before its suffix.
+    """Whether only a rotation of `name` gives this name: a number or a date after it, or a date before its suffix.
 
     `app.log`: `app.log.1`, `app.log-20261121.2`, `app.log.2026-11-21_10`, `app-20261121.log`, `app.log.old`. Not `app-2.log`,
-    which may be the log of another program, nor `app-123456.log`, which may be that of another process.
+    which may be the log of another program, and not `app-123456.log`, which may be the log of another process.
     """
     stem, suffix = re.escape(PurePath(name).stem), re.escape(PurePath(name).suffix)
     pattern = rf"{re.escape(name)}(\.{_NUMBER}|{_DATE}|\.old)|{stem}{_DATE}{suffix}(\.{_NUMBER})?"
@@ -102,6 +105,6 @@ def is_rotated(name: str, other: str) -> bool:
 
 
 def is_numbered(name: str, other: str) -> bool:
-    """Whether a rotation may have given this name, or somebody else: `app.1.log` and `app-1.log` of `app.log`."""
+    """Whether a rotation may give this name, but another program may too: `app.1.log` and `app-1.log` of `app.log`."""
     stem, suffix = re.escape(PurePath(name).stem), re.escape(PurePath(name).suffix)
     return re.fullmatch(rf"{stem}[._-]{_NUMBER}{suffix}", other) is not None

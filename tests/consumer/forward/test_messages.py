@@ -29,7 +29,7 @@ def test_an_id_stands_for_one_place_in_one_life_of_a_file() -> None:
     places = [
         (line, LOG),
         (line._replace(offset=11), LOG),
-        (line._replace(generation="h"), LOG),
+        (line._replace(content_id="h"), LOG),
         (line, Path("/other")),
     ]
     first, again = ([Messages("", "").of(*place).properties["message_id"] for place in places] for _ in range(2))

@@ -7,11 +7,11 @@ import pytest
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.forward.state import WatchState
-from consumer.watch.lines import Position
+from consumer.watch.line_position import LinePosition
 
 
-def position(offset: int) -> Position:
-    return Position(7, offset, offset, 0, 1 << 63, "generation")
+def position(offset: int) -> LinePosition:
+    return LinePosition(7, offset, offset, 0, 1 << 63, "content_id")
 
 
 def test_positions_are_there_in_the_next_life(tmp_path: Path) -> None:
@@ -73,7 +73,8 @@ def test_a_position_before_the_begin_of_a_file_is_no_state(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    "change", [{"offset": 1 << 63}, {"offset": 1 << 70}, {"start": 1 << 63}, {"head": 1 << 62}, {"head": 1 << 63}]
+    "change",
+    [{"offset": 1 << 63}, {"offset": 1 << 70}, {"start": 1 << 63}, {"head_bytes": 1 << 62}, {"head_bytes": 1 << 63}],
 )
 def test_a_position_that_no_file_can_have_is_no_state(tmp_path: Path, change: dict[str, int]) -> None:
     """It was a traceback, an error of the watched file, or "out of memory"."""
@@ -129,4 +130,4 @@ def test_a_file_is_known_by_its_generation() -> None:
     state.store({"/log": [position(1)]})
     assert state.knows("/log", [position(2)])
     assert state.knows("/log", [])
-    assert not state.knows("/log", [position(2), position(2)._replace(generation="another")])
+    assert not state.knows("/log", [position(2), position(2)._replace(content_id="another")])

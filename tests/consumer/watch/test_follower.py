@@ -13,9 +13,10 @@ from xxhash import xxh3_64_intdigest
 
 from consumer import log
 from consumer.watch import follower as following
-from consumer.watch import lines as reading
-from consumer.watch.follower import Follower
-from consumer.watch.lines import Line, Position
+from consumer.watch import open_file as reading
+from consumer.watch.follower import FileFollower
+from consumer.watch.line_position import LinePosition
+from consumer.watch.lines import Line
 from consumer.watch.renames import Rename
 
 
@@ -26,8 +27,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def follower(path: Path) -> Iterator[Follower]:
-    made = Follower(path)
+def follower(path: Path) -> Iterator[FileFollower]:
+    made = FileFollower(path)
     yield made
     made.close()
 
@@ -44,14 +45,14 @@ def add(path: Path, raw: bytes) -> None:
         file.write(raw)
 
 
-def at(path: Path, offset: int) -> list[Position]:
+def at(path: Path, offset: int) -> list[LinePosition]:
     """The position that a follower would have stored after so many bytes."""
     raw = path.read_bytes()
     mark = xxh3_64_intdigest(raw[:1024] + raw[max(0, offset - 1024) : offset])
-    return [Position(path.stat().st_ino, offset, offset, min(len(raw), 1024), mark, "g")]
+    return [LinePosition(path.stat().st_ino, offset, offset, min(len(raw), 1024), mark, "g")]
 
 
-def give(follower: Follower, changes: Sequence[Rename] | None = None) -> list[Line]:
+def give(follower: FileFollower, changes: Sequence[Rename] | None = None) -> list[Line]:
     """Look, read, confirm."""
     follower.look(changes)
     found = follower.read()
@@ -59,11 +60,11 @@ def give(follower: Follower, changes: Sequence[Rename] | None = None) -> list[Li
     return found
 
 
-def texts(follower: Follower, changes: Sequence[Rename] | None = None) -> list[bytes]:
+def texts(follower: FileFollower, changes: Sequence[Rename] | None = None) -> list[bytes]:
     return [line.text for line in give(follower, changes)]
 
 
-def test_lines_that_are_added_are_read_once(path: Path, follower: Follower) -> None:
+def test_lines_that_are_added_are_read_once(path: Path, follower: FileFollower) -> None:
     assert texts(follower) == []
     add(path, b"one\ntwo\n")
     assert texts(follower) == [b"one", b"two"]
@@ -71,12 +72,12 @@ def test_lines_that_are_added_are_read_once(path: Path, follower: Follower) -> N
 
 
 def test_a_file_may_be_read_from_its_start(path: Path) -> None:
-    follower = Follower(path, from_start=True)
+    follower = FileFollower(path, from_start=True)
     assert texts(follower) == [b"before"]
     follower.close()
 
 
-def test_half_a_line_and_half_a_character_wait(path: Path, follower: Follower) -> None:
+def test_half_a_line_and_half_a_character_wait(path: Path, follower: FileFollower) -> None:
     """Half of a character was an exception."""
     add(path, "é".encode()[:1])
     assert texts(follower) == []
@@ -85,7 +86,7 @@ def test_half_a_line_and_half_a_character_wait(path: Path, follower: Follower) -
 
 
 def test_a_rotated_file_is_read_to_its_end_and_its_successor_from_its_start(
-    path: Path, follower: Follower, said: list[str]
+    path: Path, follower: FileFollower, said: list[str]
 ) -> None:
     """The watcher followed the old file, and dropped the name."""
     add(path, b"one\n")
@@ -100,7 +101,7 @@ def test_a_rotated_file_is_read_to_its_end_and_its_successor_from_its_start(
 
 
 def test_a_file_without_its_name_is_given_up_after_a_while(
-    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "LINGER_S", -1)
     add(path, b"one\nhalf")
@@ -113,7 +114,7 @@ def test_a_file_without_its_name_is_given_up_after_a_while(
     assert [one.inode for one in follower.positions()] == [path.stat().st_ino]
 
 
-def test_a_name_that_is_gone_for_a_while_is_waited_for(path: Path, follower: Follower) -> None:
+def test_a_name_that_is_gone_for_a_while_is_waited_for(path: Path, follower: FileFollower) -> None:
     path.rename(path.with_name("log.1"))
     add(path.with_name("log.1"), b"one\n")
     assert texts(follower) == [b"one"]
@@ -121,7 +122,7 @@ def test_a_name_that_is_gone_for_a_while_is_waited_for(path: Path, follower: Fol
     assert texts(follower) == [b"two"]
 
 
-def test_a_truncated_file_is_read_from_its_start(path: Path, follower: Follower, said: list[str]) -> None:
+def test_a_truncated_file_is_read_from_its_start(path: Path, follower: FileFollower, said: list[str]) -> None:
     """Later lines were skipped: the position was behind the end."""
     add(path, b"a long line that is read\n")
     assert len(texts(follower)) == 1
@@ -132,7 +133,7 @@ def test_a_truncated_file_is_read_from_its_start(path: Path, follower: Follower,
 
 
 def test_a_file_that_is_made_later_is_read_from_its_start(tmp_path: Path) -> None:
-    follower = Follower(tmp_path / "later")
+    follower = FileFollower(tmp_path / "later")
     assert texts(follower) == []
     add(tmp_path / "later", b"one\n")
     assert texts(follower) == [b"one"]
@@ -144,32 +145,32 @@ def test_a_watched_name_that_is_no_file_is_reported(
     tmp_path: Path, said: list[str], make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "log")
-    follower = Follower(tmp_path / "log")
+    follower = FileFollower(tmp_path / "log")
     assert texts(follower) == []
     assert set(said) == {"watch_failed"}
     follower.close()
 
 
 def test_reading_goes_on_at_a_stored_position(path: Path) -> None:
-    first = Follower(path, from_start=True)
+    first = FileFollower(path, from_start=True)
     add(path, b"one\ntwo\nhalf")
     found = give(first)
     first.close()
     for count, line in enumerate(found, 1):
-        again = Follower(path, at(path, line.offset))
+        again = FileFollower(path, at(path, line.offset))
         assert texts(again) == [b"before", b"one", b"two"][count:]
         again.close()
 
 
 def test_what_was_rotated_while_nobody_looked_is_found_beside(path: Path) -> None:
-    first = Follower(path, from_start=True)
+    first = FileFollower(path, from_start=True)
     assert texts(first) == [b"before"]
     stored = first.positions()
     first.close()
     add(path, b"one\n")
     path.rename(path.with_name("log.1"))
     add(path, b"two\n")
-    again = Follower(path, stored)
+    again = FileFollower(path, stored)
     assert texts(again) == [b"one", b"two"]
     add(path, b"three\n")
     assert texts(again) == [b"three"]
@@ -177,7 +178,7 @@ def test_what_was_rotated_while_nobody_looked_is_found_beside(path: Path) -> Non
 
 
 def test_a_stored_position_of_a_file_that_is_gone_starts_the_new_one(path: Path) -> None:
-    follower = Follower(path, [Position(1, 5, 5, 0, 0, "g")])
+    follower = FileFollower(path, [LinePosition(1, 5, 5, 0, 0, "g")])
     assert texts(follower) == [b"before"]
     follower.close()
 
@@ -188,7 +189,7 @@ def test_every_byte_but_the_line_feeds_is_given_out_once(
 ) -> None:
     path = tmp_path_factory.mktemp("lines") / "log"
     path.touch()
-    follower, found = Follower(path), []
+    follower, found = FileFollower(path), []
     at = 0
     while at < len(raw):
         size = random.randint(1, 50)
@@ -201,7 +202,7 @@ def test_every_byte_but_the_line_feeds_is_given_out_once(
 
 
 def test_a_reader_that_stops_in_the_middle_of_a_read_goes_on_behind_its_last_line(
-    path: Path, follower: Follower
+    path: Path, follower: FileFollower
 ) -> None:
     add(path, b"".join(b"line%04d\n" % number for number in range(600)) + b"half")
     found = [line.text for line in follower.read(500)]
@@ -210,7 +211,7 @@ def test_a_reader_that_stops_in_the_middle_of_a_read_goes_on_behind_its_last_lin
     assert found + texts(follower) == [b"line%04d" % number for number in range(600)] + [b"half and half"]
 
 
-def test_several_rotations_between_two_looks_lose_no_file(path: Path, follower: Follower) -> None:
+def test_several_rotations_between_two_looks_lose_no_file(path: Path, follower: FileFollower) -> None:
     add(path, b"A\n")
     assert texts(follower) == [b"A"]
     for number, text in ((2, b"B"), (1, b"C")):
@@ -221,7 +222,7 @@ def test_several_rotations_between_two_looks_lose_no_file(path: Path, follower: 
     assert texts(follower) == [b"B", b"C"]
 
 
-def test_a_file_that_gets_its_name_back_is_not_read_again(path: Path, follower: Follower) -> None:
+def test_a_file_that_gets_its_name_back_is_not_read_again(path: Path, follower: FileFollower) -> None:
     add(path, b"A\n")
     assert texts(follower) == [b"A"]
     path.rename(path.with_name("log.1"))
@@ -232,14 +233,14 @@ def test_a_file_that_gets_its_name_back_is_not_read_again(path: Path, follower: 
     assert texts(follower) == [b"C"]
 
 
-def test_a_truncated_file_that_has_grown_past_the_position_is_noticed(path: Path, follower: Follower) -> None:
+def test_a_truncated_file_that_has_grown_past_the_position_is_noticed(path: Path, follower: FileFollower) -> None:
     add(path, b"one\n")
     assert texts(follower) == [b"one"]
     path.write_bytes(b"another line\nthat is longer\n")
     assert texts(follower) == [b"another line", b"that is longer"]
 
 
-def test_a_truncation_inside_of_half_a_line_is_noticed(path: Path, follower: Follower) -> None:
+def test_a_truncation_inside_of_half_a_line_is_noticed(path: Path, follower: FileFollower) -> None:
     add(path, b"half a line")
     assert texts(follower) == []
     os.truncate(path, len(b"before\n"))
@@ -248,8 +249,8 @@ def test_a_truncation_inside_of_half_a_line_is_noticed(path: Path, follower: Fol
 
 
 def test_an_inode_that_is_used_again_is_another_file(path: Path) -> None:
-    stored = [Position(path.stat().st_ino, 5, 5, 0, 12345, "g")]
-    follower = Follower(path, stored)
+    stored = [LinePosition(path.stat().st_ino, 5, 5, 0, 12345, "g")]
+    follower = FileFollower(path, stored)
     assert texts(follower) == [b"before"]
     follower.close()
 
@@ -258,20 +259,20 @@ def test_an_inode_that_is_used_again_is_another_file(path: Path) -> None:
 def test_a_rotated_file_is_found_by_its_inode_whatever_it_is_called(tmp_path: Path, name: str) -> None:
     path = tmp_path / "app.log"
     path.write_bytes(b"1" * 1024 + b"\n")
-    first = Follower(path, from_start=True)
+    first = FileFollower(path, from_start=True)
     assert texts(first) == [b"1" * 1024]
     stored = first.positions()
     first.close()
     add(path, b"two\n")
     path.rename(tmp_path / name)
     path.write_bytes(b"three\n")
-    again = Follower(path, stored)
+    again = FileFollower(path, stored)
     assert texts(again) == [b"two", b"three"]
     again.close()
 
 
 def test_a_file_that_was_removed_is_not_kept_open(
-    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "LINGER_S", -1)
     path.unlink()
@@ -280,7 +281,7 @@ def test_a_file_that_was_removed_is_not_kept_open(
 
 
 def test_a_file_that_is_given_up_is_closed_although_no_line_comes(
-    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was kept open until the next line was confirmed: a removed file kept its space, and the descriptor was wanting elsewhere."""
     monkeypatch.setattr(following, "LINGER_S", -1)
@@ -303,17 +304,17 @@ def test_a_file_that_is_given_up_is_closed_although_no_line_comes(
 
 
 def test_a_position_is_known_before_the_first_line(path: Path) -> None:
-    first = Follower(path)
+    first = FileFollower(path)
     stored = first.positions()
     first.close()
     add(path, b"while stopped\n")
-    again = Follower(path, stored)
+    again = FileFollower(path, stored)
     assert texts(again) == [b"while stopped"]
     again.close()
 
 
 def test_nothing_stored_of_a_known_path_starts_its_new_file(path: Path) -> None:
-    follower = Follower(path, [])
+    follower = FileFollower(path, [])
     assert texts(follower) == [b"before"]
     follower.close()
 
@@ -324,11 +325,11 @@ def app(tmp_path: Path) -> Path:
     return tmp_path / "app.log"
 
 
-def restart(path: Path, follower: Follower, **options: Collection[Path]) -> Follower:
+def restart(path: Path, follower: FileFollower, **options: Collection[Path]) -> FileFollower:
     """Another life, from the positions of this one."""
     stored = follower.positions()
     follower.close()
-    return Follower(path, stored, **options)
+    return FileFollower(path, stored, **options)
 
 
 def test_a_file_that_was_compressed_while_stopped_is_reported_with_what_was_not_read(
@@ -336,7 +337,7 @@ def test_a_file_that_was_compressed_while_stopped_is_reported_with_what_was_not_
 ) -> None:
     told: list[dict[str, object]] = []
     monkeypatch.setattr(log, "emit", lambda event, **fields: told.append({"event": event.name, **fields}))
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\ntwo\n")
     follower.look()
     assert [line.text for line in follower.read(1)] == [b"one"]
@@ -361,7 +362,7 @@ def test_files_that_were_rotated_while_stopped_are_read_although_the_last_known_
     for name in others:
         app.with_name(name).write_bytes(b"older than what was read\n")
         os.utime(app.with_name(name), ns=(5, 5))
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     assert texts(follower) == [b"one"]
     app.rename(app.with_name("app.log.3"))
@@ -385,7 +386,7 @@ OTHERS = ("app-error.log", "app.log.gz", "app.log.1.gz", "app-20261121.log.xz", 
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_file_of_another_log_is_never_published_when_a_log_rotates(app: Path, rotated: str, stopped: bool) -> None:
     """It was enough to have a name that began alike, and to be newer."""
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     assert texts(follower) == [b"one"]
     for name in OTHERS:
@@ -403,7 +404,7 @@ def test_a_file_of_another_log_is_never_published_when_a_log_rotates(app: Path, 
 def test_a_file_that_is_watched_itself_is_not_read_as_a_rotated_one(tmp_path: Path) -> None:
     path, other = tmp_path / "app.log", tmp_path / "app.log.1"
     path.write_bytes(b"one\n")
-    follower = Follower(path, from_start=True, watched=[path, other])
+    follower = FileFollower(path, from_start=True, watched=[path, other])
     assert texts(follower) == [b"one"]
     path.rename(tmp_path / "app.log.2")
     other.write_bytes(b"of the other\n")
@@ -418,7 +419,7 @@ def test_a_file_that_is_watched_itself_is_not_read_as_a_rotated_one(tmp_path: Pa
 def test_a_double_rotation_that_no_rename_told_of_loses_no_line(
     app: Path, scheme: tuple[str, str], stopped: bool
 ) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     assert texts(follower) == [b"one"]
     add(app, b"two\n")
@@ -432,7 +433,7 @@ def test_a_double_rotation_that_no_rename_told_of_loses_no_line(
 
 
 def test_renames_that_were_seen_explain_a_file_whatever_it_is_called(app: Path) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     first, second, third = (app.with_name(name) for name in ("aside", "kept", "moved"))
     app.rename(first)
@@ -448,7 +449,7 @@ def test_renames_that_were_seen_explain_a_file_whatever_it_is_called(app: Path) 
 
 
 def test_an_inode_that_another_file_got_is_not_read(app: Path) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     assert texts(follower) == [b"one"]
     (position,) = follower.positions()
@@ -457,7 +458,7 @@ def test_an_inode_that_another_file_got_is_not_read(app: Path) -> None:
     other.write_bytes(b"a long text of another file\n")
     app.unlink()
     app.write_bytes(b"two\n")
-    follower = Follower(app, [position._replace(inode=other.stat().st_ino)])
+    follower = FileFollower(app, [position._replace(inode=other.stat().st_ino)])
     assert texts(follower) == [b"two"]
     follower.close()
 
@@ -470,7 +471,7 @@ def copytruncate(path: Path, copy: Path) -> None:
 @pytest.mark.parametrize("stopped", [True, False])
 def test_what_only_a_copy_still_holds_is_read_from_the_copy(app: Path, stopped: bool) -> None:
     """Of copytruncate, the lines between the last look and the truncation were lost."""
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     assert texts(follower) == [b"one"]
     add(app, b"two\n")
@@ -486,7 +487,7 @@ def test_what_only_a_copy_still_holds_is_read_from_the_copy(app: Path, stopped: 
 
 
 def test_two_copies_between_two_looks_are_both_read(app: Path) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     assert texts(follower) == [b"one"]
     add(app, b"two\n")
@@ -499,7 +500,7 @@ def test_two_copies_between_two_looks_are_both_read(app: Path) -> None:
 
 
 def test_lines_that_were_read_ahead_of_a_truncation_are_given_out(app: Path) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\ntwo\nthree\n")
     follower.look()
     assert [line.text for line in follower.read(1)] == [b"one"]
@@ -511,24 +512,24 @@ def test_lines_that_were_read_ahead_of_a_truncation_are_given_out(app: Path) -> 
 
 def test_a_generation_is_new_after_a_truncation_and_kept_by_a_copy_and_a_restart(app: Path) -> None:
     """The same path, inode and offset stood for two lines."""
-    follower = Follower(app, from_start=True)
+    follower = FileFollower(app, from_start=True)
     (before,) = give(follower)
     add(app, b"two\n")
     copytruncate(app, app.with_name("app.log.1"))
     (copied,) = give(follower)
     add(app, b"before\n")
     (after,) = give(follower)
-    assert (copied.text, copied.generation) == (b"two", before.generation)
+    assert (copied.text, copied.content_id) == (b"two", before.content_id)
     assert (after.text, after.offset) == (before.text, before.offset)
-    assert after.generation != before.generation
+    assert after.content_id != before.content_id
     follower = restart(app, follower)
     add(app, b"three\n")
-    assert [line.generation for line in give(follower)] == [after.generation]
+    assert [line.content_id for line in give(follower)] == [after.content_id]
     follower.close()
 
 
 def test_a_read_error_discards_no_line_that_was_taken(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"x" * 99 + b"\n" + b"y" * 99 + b"\n")
     monkeypatch.setattr(reading, "READ_BYTES", 100)
     pread, asked = os.pread, []
@@ -552,7 +553,7 @@ def test_a_read_error_discards_no_line_that_was_taken(app: Path, monkeypatch: py
 
 
 def test_a_position_never_passes_what_is_confirmed(app: Path) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\ntwo\n")
     (stored,) = follower.positions()
     follower.look()
@@ -567,7 +568,7 @@ def test_a_position_never_passes_what_is_confirmed(app: Path) -> None:
 def test_a_file_that_goes_on_growing_without_its_name_is_followed(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(following, "monotonic", lambda: now[0])
-    follower = Follower(app)
+    follower = FileFollower(app)
     app.rename(app.with_name("app.log.1"))
     app.write_bytes(b"new\n")
     assert texts(follower) == [b"new"]
@@ -584,7 +585,7 @@ def test_a_file_that_goes_on_growing_without_its_name_is_followed(app: Path, mon
 @pytest.mark.parametrize("stopped", [True, False])
 def test_a_copy_of_a_file_of_which_nothing_was_read_yet_is_read(app: Path, stopped: bool) -> None:
     """After a restart there may be much to read before the file that has the name."""
-    follower = Follower(app)
+    follower = FileFollower(app)
     app.rename(app.with_name("app.log.1"))
     app.write_bytes(b"one\n")
     follower.look([])
@@ -611,7 +612,7 @@ def test_the_target_of_a_link_may_be_rotated_twice_between_two_looks(
     names = [real / f"app-2026-11-2{day}.log" for day in (6, 7, 8)] if dated else [real / "app.log"]
     link.symlink_to(names[0])
     names[0].write_bytes(b"one\n")
-    follower = Follower(link, from_start=True)
+    follower = FileFollower(link, from_start=True)
     assert texts(follower, []) == [b"one"]
     add(names[0], b"more\n")
     for number, line in enumerate((b"two\n", b"three\n"), 1):
@@ -648,7 +649,7 @@ def test_a_rotated_file_that_may_not_be_read_any_more_keeps_no_other_from_being_
     app: Path, closed: set[Path], said: list[str], seen: bool
 ) -> None:
     """The new file was not read for as long as the rotated one could not be opened, although it was open already."""
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     assert texts(follower) == [b"one"]
     first, second = app.with_name("app.log.2"), app.with_name("app.log.1")
@@ -674,7 +675,7 @@ def test_a_file_that_may_not_be_read_is_no_copy_of_a_truncated_one_and_leaks_not
     """Each look left a descriptor open, and the truncated file was never read from its beginning."""
     app.with_name("app.log.1").write_bytes(b"older\n")
     closed.add(app.with_name("app.log.1"))
-    follower = Follower(app)
+    follower = FileFollower(app)
     os.truncate(app, 0)
     descriptors = len(os.listdir("/proc/self/fd"))
     if stopped:
@@ -705,7 +706,7 @@ def test_a_file_of_another_program_with_the_same_first_line_is_no_copy(
     path = tmp_path / own
     path.write_bytes(HEADER)
     path.with_name(other).write_bytes(HEADER + b"of another program\n")
-    follower = Follower(path, from_start=True)
+    follower = FileFollower(path, from_start=True)
     assert texts(follower) == [HEADER.strip()]
     os.truncate(path, 0)
     if stopped:
@@ -721,7 +722,7 @@ def test_a_file_of_another_program_that_got_the_inode_of_a_watched_one_is_not_re
     """It was enough that nothing had been seen of the watched file and that the name began alike, or that the first line was the same."""
     path, other = tmp_path / "app.log", tmp_path / "app.log.audit"
     path.write_bytes(seen)
-    follower = Follower(path)
+    follower = FileFollower(path)
     assert texts(follower) == []
     add(path, b"of another program\n")
     path.rename(other)
@@ -735,7 +736,7 @@ def test_a_file_of_another_program_that_got_the_inode_of_a_watched_one_is_not_re
 def test_a_long_copy_before_the_suffix_is_read(app: Path, name: str) -> None:
     """A short one may be of another program."""
     add(app, b"1" * 1024 + b"\n")
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"two\n")
     copytruncate(app, app.with_name(name))
     assert texts(follower) == [b"two"]
@@ -743,7 +744,7 @@ def test_a_long_copy_before_the_suffix_is_read(app: Path, name: str) -> None:
 
 
 def test_a_file_that_is_shorter_than_what_was_seen_is_no_copy(app: Path) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"2" * 2000 + b"\n")
     follower.look()
     app.with_name("app.log.1").write_bytes(b"before\n" + b"2" * 1500 + b"\n")
@@ -758,7 +759,7 @@ def test_a_rotated_file_with_a_read_error_keeps_no_other_from_being_read_and_lea
     app: Path, monkeypatch: pytest.MonkeyPatch, said: list[str], was_open: bool
 ) -> None:
     """Each look left a descriptor open, and the new file was not read."""
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     names = [app.with_name("app.log.2"), app.with_name("app.log.1")]
     inodes = []
@@ -791,7 +792,7 @@ def test_a_stored_position_of_a_file_that_may_not_be_read_is_kept_and_keeps_no_o
     app: Path, closed: set[Path], said: list[str], deep: bool
 ) -> None:
     """`watch` ended at the start with status 1, whatever else there was to be read."""
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     stored = follower.positions()
     rotated = app.with_name("app.log.2" if deep else "app.log.1")
@@ -814,7 +815,7 @@ def test_a_stored_position_of_a_file_that_may_not_be_read_is_kept_and_keeps_no_o
 def test_a_watched_file_that_may_not_be_read_at_the_start_is_read_on_from_its_position(
     app: Path, closed: set[Path], said: list[str]
 ) -> None:
-    follower = Follower(app)
+    follower = FileFollower(app)
     add(app, b"one\n")
     closed.add(app)
     follower = restart(app, follower)
@@ -832,7 +833,7 @@ def test_a_file_that_could_not_be_read_and_is_gone_then_brings_no_file_twice(
     app: Path, closed: set[Path], said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "LINGER_S", -1)
-    follower = Follower(app)
+    follower = FileFollower(app)
     app.rename(app.with_name("app.log.2"))
     app.with_name("app.log.1").write_bytes(b"two\n")
     app.write_bytes(b"three\n")
@@ -859,7 +860,7 @@ def test_an_old_file_with_a_time_in_the_future_is_not_read_at_each_rotation_of_a
         add(old, b"old %d\n" % number)
         os.utime(old, (old.stat().st_mtime + 3600,) * 2)
     link.symlink_to(real)
-    follower = Follower(link)
+    follower = FileFollower(link)
     found = []
     for rotation in range(3):
         add(real, b"new %d\n" % rotation)
@@ -881,7 +882,7 @@ def test_a_short_file_that_was_renamed_while_stopped_is_read_on(tmp_path: Path, 
     add(path, b"two\n")
     path.rename(tmp_path / name)
     add(path, b"three\n")
-    follower = Follower(path, start)
+    follower = FileFollower(path, start)
     assert texts(follower) == [b"two", b"three"]
     follower.close()
 
@@ -890,7 +891,7 @@ def test_a_copy_of_a_file_that_was_empty_at_the_stop_is_read(tmp_path: Path) -> 
     """The empty file had its inode still, and what was written and copied away meanwhile was lost without a word."""
     path = tmp_path / "app.log"
     path.touch()
-    first = Follower(path, from_start=True)
+    first = FileFollower(path, from_start=True)
     first.look(None)
     start = first.positions()
     first.close()
@@ -901,13 +902,13 @@ def test_a_copy_of_a_file_that_was_empty_at_the_stop_is_read(tmp_path: Path) -> 
     os.utime(copy, (path.stat().st_mtime + 1,) * 2)
     os.truncate(path, 0)
     add(path, b"two\n")
-    follower = Follower(path, start)
+    follower = FileFollower(path, start)
     assert texts(follower) == [b"one", b"two"]
     follower.close()
 
 
 def test_the_files_of_a_path_together_give_no_more_than_a_batch_of_bytes(
-    path: Path, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each file gave as much as was allowed for all."""
     monkeypatch.setattr(reading, "READ_BYTES", 1000)
@@ -940,7 +941,7 @@ def test_a_file_that_cannot_be_opened_has_no_other_read_again_and_again(
     unreadable.write_bytes(b"three\n")
     app.write_bytes(b"four\n")
     closed.add(unreadable)
-    follower = Follower(app, [start[0]._replace(changed_ns=1)])
+    follower = FileFollower(app, [start[0]._replace(changed_ns=1)])
     assert [text for _ in range(6) for text in texts(follower, [])] == [b"two", b"four"]
     closed.clear()
     assert [text for _ in range(6) for text in texts(follower, [])] == [b"three"]
@@ -953,9 +954,9 @@ def test_the_files_beside_a_link_are_not_looked_at_again_and_again(
     """A look at 2,000 files beside took 155 ms of CPU, twice a second and at each write."""
     add(tmp_path / "real", b"one\n")
     (tmp_path / "app.log").symlink_to("real")
-    follower = Follower(tmp_path / "app.log")
+    follower = FileFollower(tmp_path / "app.log")
     looks = []
-    monkeypatch.setattr(follower._beside, "stamps", lambda: looks.append(1) or {})
+    monkeypatch.setattr(follower._siblings, "write_times", lambda: looks.append(1) or {})
     for _ in range(20):
         add(tmp_path / "real", b"more\n")
         assert texts(follower) == [b"more"]

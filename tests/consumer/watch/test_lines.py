@@ -1,153 +1,43 @@
-"""One open file: lines, pieces of long ones, and the proof of a position."""
-
-import os
-from collections.abc import Iterator
-from pathlib import Path
-from time import process_time
+"""Bytes become lines, and long lines become pieces."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.watch import lines
-from consumer.watch.lines import Line, OpenFile, Position, holds
+from consumer.watch.lines import LineSplitter
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    (tmp_path / "log").touch()
-    return tmp_path / "log"
+@given(st.lists(st.binary(max_size=9)), st.integers(1, 5))
+def test_every_byte_is_returned_once_whatever_the_chunks_are(chunks: list[bytes], count: int) -> None:
+    splitter = LineSplitter("c", 100, 100, b"")
+    raw = b"".join(chunks)
+    found = []
+    for chunk in chunks:
+        splitter.feed(chunk)
+        found += splitter.lines(count)
+    while more := splitter.lines(count):
+        found += more
+    found += splitter.remainder()
+    assert [line.text for line in found] == raw.split(b"\n")[: len(found)]
+    assert splitter.offset == 100 + len(raw)
+    assert splitter.tail == raw[-lines.FINGERPRINT_BYTES :]
+    assert splitter.buffered == b""
 
 
-@pytest.fixture(autouse=True)
-def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "PIECE_BYTES", 10)
-    monkeypatch.setattr(lines, "READ_BYTES", 7)
+def test_each_line_has_its_own_offset_and_the_offset_after_it() -> None:
+    splitter = LineSplitter("c", 10, 10, b"before")
+    splitter.feed(b"one\ntwo\nthr")
+    assert [(line.text, line.start, line.offset) for line in splitter.lines(9)] == [(b"one", 10, 14), (b"two", 14, 18)]
+    assert splitter.lines(9) == []
+    assert splitter.tail == b"beforeone\ntwo\n"
 
 
-def opened(path: Path, position: Position | None = None) -> OpenFile:
-    return OpenFile(os.open(path, os.O_RDONLY), position)
-
-
-def read_all(file: OpenFile, count: int = 500, size: int = 1 << 20) -> Iterator[Line]:
-    while found := file.read(count, size):
-        yield from found
-
-
-def shape(found: list[Line]) -> list[tuple[bytes, int | None, bool]]:
-    return [(line.text, line.piece, line.last) for line in found]
-
-
-def test_a_long_line_comes_in_pieces_that_say_so(path: Path) -> None:
-    path.write_bytes(b"short\n" + b"x" * 25 + b"\n" + b"y" * 10 + b"\nshort\n")
-    file = opened(path)
-    assert shape(list(read_all(file))) == [
-        (b"short", None, True),
-        (b"x" * 10, 0, False),
-        (b"x" * 10, 1, False),
-        (b"x" * 5, 2, True),
-        (b"y" * 10, None, True),
-        (b"short", None, True),
-    ]
-    file.close()
-
-
-def test_pieces_that_end_with_their_line_are_the_last(path: Path) -> None:
-    path.write_bytes(b"x" * 20 + b"\nz\n")
-    file = opened(path)
-    assert shape(list(read_all(file))) == [(b"x" * 10, 0, False), (b"x" * 10, 1, True), (b"z", None, True)]
-    file.close()
-
-
-def test_a_long_line_without_an_end_is_given_out_while_it_grows(path: Path) -> None:
-    path.write_bytes(b"x" * 25)
-    file = opened(path)
-    assert shape(list(read_all(file))) == [(b"x" * 10, 0, False), (b"x" * 10, 1, False)]
-    assert shape(file.rest()) == [(b"x" * 5, 2, True)]
-    assert file.rest() == []
-    file.close()
-
-
-@given(st.lists(st.binary(max_size=40), max_size=6), st.data())
-def test_pieces_are_cut_at_the_same_places_in_every_life(
-    tmp_path_factory: pytest.TempPathFactory, texts: list[bytes], data: st.DataObject
-) -> None:
-    """Their message ids are made of those places."""
-    path = tmp_path_factory.mktemp("pieces") / "log"
-    raw = b"".join(text.replace(b"\n", b"") + b"\n" for text in texts)
-    path.write_bytes(raw)
-    file = opened(path)
-    whole = list(read_all(file))
-    file.close()
-    assert b"".join(line.text + b"\n" * line.last for line in whole) == raw
-    assert all(len(line.text) <= 10 for line in whole)
-    again: list[Line] = []
-    file = opened(path)
-    while found := file.read(data.draw(st.integers(1, 3)), data.draw(st.integers(1, 30))):
-        again += found
-        position = file.position
-        file.close()
-        file = opened(path, position)
-    file.close()
-    assert [line._replace(generation="") for line in again] == [line._replace(generation="") for line in whole]
-
-
-def test_a_read_gives_no_more_after_so_many_bytes(path: Path) -> None:
-    """A batch was bounded by lines only: 60 lines of 8 MiB were held at once."""
-    path.write_bytes((b"x" * 9 + b"\n") * 100)
-    file = opened(path)
-    assert len(file.read(500, 20)) <= 4
-    file.close()
-
-
-def test_a_position_is_proven_by_the_beginning_and_the_end(path: Path) -> None:
-    path.write_bytes(b"".join(b"%07d\n" % number for number in range(1000)))
-    file = opened(path)
-    list(read_all(file))
-    assert (file.position.offset, file.position.head) == (8000, 1024)
-    assert holds(file.fd, file.position)
-    for place in (0, 1023, 8000 - 1024, 7999):
-        raw = bytearray(path.read_bytes())
-        raw[place] ^= 1
-        (path.parent / "other").write_bytes(raw)
-        other = os.open(path.parent / "other", os.O_RDONLY)
-        assert not holds(other, file.position)
-        os.close(other)
-    assert not file.changed()
-    path.write_bytes(path.read_bytes().replace(b"0000001", b"1000001"))
-    assert file.changed()
-    file.close()
-
-
-def test_a_file_is_known_by_what_was_seen_of_it_before_it_is_read(path: Path) -> None:
-    file = opened(path)
-    assert not file.changed()
-    path.write_bytes(b"one\ntwo\n")
-    assert not file.changed()
-    assert (file.position.offset, file.position.head) == (0, 8)
-    path.write_bytes(b"other\nlines\n")
-    assert file.changed()
-    file.close()
-
-
-def test_the_time_to_read_grows_with_the_bytes_and_not_with_their_square(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each line copied all that was read ahead."""
-    monkeypatch.setattr(lines, "READ_BYTES", 8 << 20)
-
-    def seconds(count: int) -> float:
-        path.write_bytes(b"a line\n" * count)
-        best = 60.0
-        for _ in range(3):
-            file = opened(path)
-            began = process_time()
-            assert len(file.read(count, 8 << 20)) == count
-            best = min(best, process_time() - began)
-            file.close()
-        return best
-
-    assert seconds(160_000) < 80 * seconds(10_000)  # 16 times as long if linear, 256 times if not
+def test_a_piece_in_the_middle_of_a_line_keeps_the_offset_of_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "PIECE_BYTES", 4)
+    splitter = LineSplitter("c", 8, 0, b"")
+    splitter.feed(b"abcdef\n")
+    assert [(line.start, line.piece, line.last) for line in splitter.lines(9)] == [(0, 2, False), (0, 3, True)]
 
 
 def test_a_piece_of_a_long_line_and_its_headers_fit_into_what_a_broker_takes_by_default() -> None:

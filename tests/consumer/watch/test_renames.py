@@ -2,7 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from consumer.watch.renames import Rename, RenameHistory, inserted, is_compressed, is_numbered, is_rotated, successors
+from consumer.watch.renames import (
+    Rename,
+    RenameHistory,
+    inserted_part,
+    is_compressed,
+    is_numbered,
+    is_rotated,
+    same_pattern,
+)
 
 LOG = Path("/d/app.log")
 
@@ -52,7 +60,7 @@ def test_what_was_removed_or_replaced_is_forgotten() -> None:
     ],
 )
 def test_what_a_rotation_inserts(name: str, rotated: str, part: tuple[str, str] | None) -> None:
-    assert inserted(name, rotated) == part
+    assert inserted_part(name, rotated) == part
 
 
 def test_successors_differ_in_numbers_only() -> None:
@@ -66,12 +74,12 @@ def test_successors_differ_in_numbers_only() -> None:
         "app.log.x",
         "app.log-1",
     ]
-    assert successors("app.log", "app.log.2", names) == ["app.log.1", "app.log.12"]
-    assert successors("app1.log", "app1.log.1", ["app2.log.1", "app2.log.2", "app1.log.2"]) == ["app1.log.2"]
-    assert successors("app.log", "app.log.old", ["app.log.older", "app.log.1"]) == []
+    assert same_pattern("app.log", "app.log.2", names) == ["app.log.1", "app.log.12"]
+    assert same_pattern("app1.log", "app1.log.1", ["app2.log.1", "app2.log.2", "app1.log.2"]) == ["app1.log.2"]
+    assert same_pattern("app.log", "app.log.old", ["app.log.older", "app.log.1"]) == []
     dates = ["app.log.2026-11-21_10", "app.log.2026-11-21_11", "app.log.20261121"]
-    assert successors("app.log", dates[0], dates) == [dates[1]]
-    assert successors("app.log", "other", dates) == []
+    assert same_pattern("app.log", dates[0], dates) == [dates[1]]
+    assert same_pattern("app.log", "other", dates) == []
 
 
 def test_compressed_files_are_known_by_their_names() -> None:

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from consumer.watch.neighbours import Neighbours
+from consumer.watch.siblings import SiblingFiles
 
 
 def test_the_files_beside_a_link_and_beside_its_target_are_known(tmp_path: Path) -> None:
@@ -14,21 +14,21 @@ def test_the_files_beside_a_link_and_beside_its_target_are_known(tmp_path: Path)
     for number, name in enumerate(("service.log.2", "service.log.1", "app.log.3", "service.log"), 5):
         (real / name).write_bytes(b"x")
         os.utime(real / name, ns=(number, number))
-    beside = Neighbours(link, [])
+    beside = SiblingFiles(link, [])
     files = beside.files()
     inodes = {path.name: inode for inode, path in files.items()}
     assert files[inodes["app.log"]] == link
     assert sorted(inodes) == ["app.log", "app.log.3", "service.log.1", "service.log.2"]
-    assert beside.successors(inodes["service.log.2"], 6) == [inodes["service.log.1"]]
-    assert beside.successors(inodes["app.log"], 0) is None
-    assert beside.rotated(0) == [inodes["service.log.2"], inodes["service.log.1"]]
+    assert beside.rotated_after(inodes["service.log.2"], 6) == [inodes["service.log.1"]]
+    assert beside.rotated_after(inodes["app.log"], 0) is None
+    assert beside.rotated_since(0) == [inodes["service.log.2"], inodes["service.log.1"]]
 
 
 def test_a_file_that_is_opened_by_its_inode_is_that_file(tmp_path: Path) -> None:
     path, rotated, packed = (tmp_path / name for name in ("app.log", "app.log.1", "app.log.2.gz"))
     for file in (path, rotated, packed):
         file.write_bytes(b"x")
-    beside = Neighbours(path, [path])
+    beside = SiblingFiles(path, [path])
     assert [beside.open_inode(file.stat().st_ino) for file in (path, packed)] == [None, None]
     fd = beside.open_inode(rotated.stat().st_ino)
     assert fd is not None
