@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 from threading import Event as Flag
 
 from codec.event import Event
@@ -59,7 +58,7 @@ class TailSource:
     @property
     def faults(self) -> Sequence[ReadFault]:
         """What could not be read until now."""
-        return typed(self._tail.faults)
+        return self._tail.faults
 
     @property
     def hidden(self) -> int:
@@ -91,8 +90,3 @@ class TailSource:
 def events(found: Iterable[tuple[str, Event]]) -> Iterator[ArchivedEvent]:
     """Positions and events of readers, as events of the API."""
     return (ArchivedEvent(event, Position.parse(position)) for position, event in found)
-
-
-def typed(faults: Sequence[object]) -> list[ReadFault]:
-    """Faults of readers that still report them as texts."""
-    return [one if isinstance(one, ReadFault) else ReadFault(Path(), None, str(one)) for one in faults]

@@ -15,6 +15,7 @@ from consumer.archive.ledger import read as read_ledger
 from consumer.archive.listing import find_again
 from consumer.archive.naming import ArchiveId, parse_open, parse_sealed
 from consumer.archive.reading.catalog import all_batches
+from consumer.archive.reading.fault import ReadFault, batch_fault
 from consumer.archive.reading.reader import ArchiveFile, Seal, StoredBatch
 from consumer.archive.reading.tombstones import LiveTombstones, head_of
 from consumer.archive.watermark import durable_events
@@ -93,7 +94,7 @@ class Cursor:
             self._archive.close()
             self._archive = None
 
-    def read(self, faults: list[str], look: Callable[[bool], None]) -> Iterator[Events]:
+    def read(self, faults: list[ReadFault], look: Callable[[bool], None]) -> Iterator[Events]:
         """The events after the cursor, batch by batch, as far as they are durable.
 
         `look(everywhere)` looks for archives, for the case that this one has another name now. Raises OSError, and DeedboxError for
@@ -113,7 +114,7 @@ class Cursor:
             if isinstance(part, Gap):
                 if part.kind is GapKind.TORN or self.is_live():
                     return  # its last bytes are on their way, or were never whole
-                faults.append(_shown(self.path, part))
+                faults.append(ReadFault(self.path, part.offset, str(part)))
                 self._offset += part.size
                 continue
             self._find_again(look)
@@ -122,7 +123,7 @@ class Cursor:
             self._waits = not self._is_durable(part)
             if self._waits:
                 return
-            events = self._events(archive, part, faults)
+            events = self._events(part, faults)
             self._offset += part.size
             if events is not None:
                 yield events
@@ -156,7 +157,7 @@ class Cursor:
         state = None if durable else read_ledger(self.path.parent / f"{self.id.instance}.ledger")
         return state.committed_events(self.id.sequence) if state else durable
 
-    def _begin(self, archive: ArchiveFile, faults: list[str]) -> bool:
+    def _begin(self, archive: ArchiveFile, faults: list[ReadFault]) -> bool:
         """Go past the head; past a damaged one if no process writes the archive."""
         if archive.head_raw or archive.retry_head():
             self._offset = len(archive.head_raw)
@@ -164,15 +165,15 @@ class Cursor:
             self.created_us = archive.head.created_us if archive.head else 0
         elif not self.is_live():
             gap = archive.damaged_head()
-            faults.append(_shown(self.path, gap))
+            faults.append(ReadFault(self.path, gap.offset, str(gap)))
             self._offset = gap.size
         return self._offset > 0
 
-    def _events(self, archive: ArchiveFile, batch: StoredBatch, faults: list[str]) -> Events | None:
+    def _events(self, batch: StoredBatch, faults: list[ReadFault]) -> Events | None:
         try:
             events = batch.events()
         except CodecError as error:
-            faults.append(f"{archive.path}: at {batch.offset}: batch {batch.header.number}: {error}")
+            faults.append(batch_fault(self.path, batch, error))
             return None
         kept = self._tombstones.at(self.path).kept(batch.header, events)
         fresh = [one for one in kept if one[0] >= self.next_event]
@@ -182,7 +183,7 @@ class Cursor:
         self.next_event = end
         return Events((end - 1, events[-1]), fresh)
 
-    def end_if_finished(self, faults: list[str]) -> None:
+    def end_if_finished(self, faults: list[ReadFault]) -> None:
         """End if no event follows although there is no seal: the writer has ended, and all was read that is durable.
 
         Call only when the next archive of the instance has begun. An archive that its writer gave up may hold durable batches that
@@ -199,7 +200,8 @@ class Cursor:
         if archive.size != size:
             return
         if self._waits:
-            faults.append(f"{self.path}: gone before event {self.next_event} and the following were read")
+            reason = f"gone before event {self.next_event} and the following were read"
+            faults.append(ReadFault(self.path, None, reason))
         self.end()
 
     def is_live(self) -> bool:
@@ -208,7 +210,3 @@ class Cursor:
             return is_held(self.path)
         except OSError:
             return False
-
-
-def _shown(path: Path, gap: Gap) -> str:
-    return f"{path}: at {gap.offset}: {gap}"

@@ -17,12 +17,13 @@ from consumer.archive import naming
 from consumer.archive.naming import ArchiveId
 from consumer.archive.position import Position
 from consumer.archive.reading.catalog import Wanted, all_batches, look_up
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile, open_archive
 from consumer.archive.reading.tombstones import is_removed
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.follow.checkpoint import Confirmed, StreamName
 from consumer.follow.cursor import Cursor, Events, Numbered
-from consumer.follow.newest import Candidate, shown
+from consumer.follow.newest import Candidate
 from consumer.follow.streams import Key, Stream, Streams
 from consumer.watch.backend import Backend
 
@@ -35,6 +36,7 @@ class FollowedBatch:
 
     key: Key
     archive: ArchiveId
+    path: Path
     last: Numbered
     events: Sequence[Numbered]
 
@@ -60,7 +62,7 @@ class Follower:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self.faults: list[str] = []
+        self.faults: list[ReadFault] = []
         self.streams = Streams(paths)
 
     def start_at_end(self) -> list[Candidate]:
@@ -81,7 +83,7 @@ class Follower:
             candidates.append(self._enter_last(stream, stream.waiting[last], ArchiveId(instance, last)))
             stream.waiting.clear()
         except (OSError, DeedboxError) as error:
-            self._report_once(stream, shown(stream.waiting[last], error))
+            self._report_once(stream, ReadFault.of(stream.waiting[last], error))
             stream.waiting = {last: stream.waiting[last]}
             stream.reached = last - 1
         return candidates
@@ -114,7 +116,7 @@ class Follower:
         try:
             archive = open_archive(path)
         except OSError as error:
-            raise _not_there(at, shown(path, error)) from error
+            raise _not_there(at, str(ReadFault.of(path, error))) from error
         try:
             _check(archive, at)
         except BaseException:
@@ -146,7 +148,7 @@ class Follower:
         while stream.cursor is not None or self._advance(stream):
             assert stream.cursor is not None, "it stands in an archive"
             for events in self._read_archive(stream, stream.cursor):
-                yield FollowedBatch(stream.key, stream.cursor.id, events.last, events.kept)
+                yield FollowedBatch(stream.key, stream.cursor.id, stream.cursor.path, events.last, events.kept)
             if not stream.cursor.ended or not self._advance(stream):
                 return
 
@@ -155,7 +157,7 @@ class Follower:
         try:
             yield from cursor.read(self.faults, self._look)
         except (OSError, DeedboxError) as error:
-            self._report_once(stream, shown(cursor.path, error))
+            self._report_once(stream, ReadFault.of(cursor.path, error))
             if not _is_passed(stream, error):
                 return
             cursor.end()
@@ -172,9 +174,9 @@ class Follower:
                 self._go_to(stream, Cursor(self._open(stream, sequence), ArchiveId(stream.key.instance, sequence)))
                 return True
             except FileNotFoundError:
-                self.faults.append(f"{stream.waiting[sequence]}: gone before it was read")
+                self.faults.append(ReadFault(stream.waiting[sequence], None, "gone before it was read"))
             except OSError as error:
-                self._report_once(stream, shown(stream.waiting[sequence], error))
+                self._report_once(stream, ReadFault.of(stream.waiting[sequence], error))
                 if len(stream.waiting) == 1 or error.errno in _OF_THE_MACHINE:
                     return False
             stream.reached = sequence
@@ -200,12 +202,13 @@ class Follower:
         before = cursor.predecessor
         if stream.cursor is not None and before > stream.reached:
             what = f"archive {ArchiveId(cursor.id.instance, before)} is not there: it is not followed"
-            self.faults.append(f"{cursor.path}: {what}")
+            self.faults.append(ReadFault(cursor.path, None, what))
 
-    def _report_once(self, stream: Stream, fault: str) -> None:
-        """Report a fault once, and not at each look."""
-        if fault not in stream.reported:
-            stream.reported.add(fault)
+    def _report_once(self, stream: Stream, fault: ReadFault) -> None:
+        """Report a fault once, and not at each look; also if its archive was sealed, and with that renamed, in the meantime."""
+        archive = naming.parse_sealed(fault.path) or naming.parse_open(fault.path) or fault.path
+        if (archive, fault.reason) not in stream.reported:
+            stream.reported.add((archive, fault.reason))
             self.faults.append(fault)
 
     def wait(self, backend: Backend, timeout_s: float) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.reading.catalog import ArchiveMatch, Wanted, look_up
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import StoredBatch
 from consumer.errors import DeedboxError
 from consumer.query.query import Query
@@ -48,8 +49,8 @@ class Candidate:
 class Newest:
     """Up to `count` events. `accepts`: whether an event is wanted. `faults`: what could not be read."""
 
-    def __init__(self, count: int, wanted: Wanted, accepts: Callable[[Event, str], bool]) -> None:
-        self.faults: list[str] = []
+    def __init__(self, count: int, wanted: Wanted, accepts: Callable[[Path, int, Event], bool]) -> None:
+        self.faults: list[ReadFault] = []
         self._count, self._wanted, self._accepts = count, wanted, accepts
         self._heap: list[tuple[_Key, Found]] = []
         self._serial = 0
@@ -70,33 +71,29 @@ class Newest:
         try:
             entry = candidate.entry or look_up(candidate.path, self._wanted)
         except (OSError, DeedboxError) as error:
-            self.faults.append(shown(candidate.path, error))
+            self.faults.append(ReadFault.of(candidate.path, error))
             return
         if not entry.path.name.endswith(naming.OPEN_SUFFIX):
-            self.faults += map(str, entry.faults)  # the end of an open one is on its way, or was never whole
+            self.faults += entry.faults  # the end of an open one is on its way, or was never whole
         batches = [batch for batch in entry.batches if self._wanted.spans(batch.header)]
         for batch in sorted(batches, key=candidate.batch_bound, reverse=True):
             if not self._may_hold(candidate.batch_bound(batch)):
                 return
             read = read_events(entry.path, batch, entry.tombstones, Query())
-            self.faults += map(str, read.faults)
-            self._push(candidate.id, read.events)
+            self.faults += read.faults
+            self._push(candidate, read.events)
 
-    def _push(self, id: naming.ArchiveId, events: Sequence[tuple[int, Event]]) -> None:
-        for key, found in self._found(id, events):
+    def _push(self, candidate: Candidate, events: Sequence[tuple[int, Event]]) -> None:
+        for key, found in self._found(candidate, events):
             if len(self._heap) < self._count:
                 heapq.heappush(self._heap, (key, found))
             else:
                 heapq.heapreplace(self._heap, (key, found))
 
-    def _found(self, id: naming.ArchiveId, events: Sequence[tuple[int, Event]]) -> Iterator[tuple[_Key, Found]]:
+    def _found(self, candidate: Candidate, events: Sequence[tuple[int, Event]]) -> Iterator[tuple[_Key, Found]]:
+        id = candidate.id
         for number, event in reversed(events):
             key = (event.arrived_us, id.instance, id.sequence, number, self._serial + 1)
-            if self._may_hold(key) and self._accepts(event, f"{id}:{number}"):
+            if self._may_hold(key) and self._accepts(candidate.path, number, event):
                 self._serial += 1
                 yield key, Found(event, f"{id}:{number}")
-
-
-def shown(path: Path, error: Exception) -> str:
-    """One line that names the archive and the error."""
-    return f"{path}: {error.strerror or error}" if isinstance(error, OSError) else str(error)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from consumer.archive import naming
 from consumer.archive.naming import ArchiveId
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import head_of
 from consumer.disk.durable import is_held
@@ -42,7 +43,7 @@ class Stream:
     waiting: dict[int, Path] = field(default_factory=dict)
     cursor: Cursor | None = None
     reached: int = 0
-    reported: set[str] = field(default_factory=set)
+    reported: set[tuple[object, str]] = field(default_factory=set)
 
     def close(self) -> None:
         """Close the archive of the cursor."""
@@ -92,9 +93,9 @@ class Streams:
             try:
                 with ArchiveFile(path) as archive:
                     self._by_head[path] = archive.id
-                    fault = "" if archive.id else f"{path}: is no archive"
+                    fault = None if archive.id else ReadFault(path, None, "is no archive")
             except OSError as error:
-                fault = f"{path}: {error.strerror or error}"
+                fault = ReadFault.of(path, error)
             self.tree.faults += [fault] if fault else []
         return self._by_head[path]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from codec.event import Event
 from consumer.archive.reading.duplicates import Duplicates
+from consumer.archive.reading.fault import ReadFault
 from consumer.follow.checkpoint import Checkpoint, Confirmed, StreamName
 from consumer.follow.follower import FollowedBatch, Follower
 from consumer.follow.newest import Newest
@@ -33,14 +34,19 @@ class Tail:
         self.faults = self.follower.faults
         self._query = query or Query()
         self.duplicates = Duplicates(self._query.duplicates)
-        self._judge = Judge(self._query, self.faults.append)
+        self._judge = Judge(self._query, self._report)
+        self._path = Path()  # of the archive whose events are judged
         self._left: list[Found] = []  # of a batch in which the reader of `read` stopped
         self._checkpoint: Checkpoint | None = None
         self._directory = Path()
         self._confirmed: dict[StreamName, Confirmed] = {}
 
-    def _accepts(self, event: Event, position: str) -> bool:
-        return self._judge(event, position) and self.duplicates.shows(event)
+    def _accepts(self, path: Path, number: int, event: Event) -> bool:
+        self._path = path
+        return self._judge(event, "event ", number) and self.duplicates.shows(event)
+
+    def _report(self, reason: str) -> None:
+        self.faults.append(ReadFault(self._path, None, reason))
 
     def newest(self, count: int) -> list[Found]:
         """The events that arrived last, in the order of their arrival; `read` goes on exactly after the archives' ends."""
@@ -77,9 +83,8 @@ class Tail:
 
     def _wanted(self, followed: FollowedBatch) -> Iterator[Found]:
         for number, event in followed.events:
-            position = f"{followed.archive}:{number}"
-            if self._accepts(event, position):
-                yield Found(event, position)
+            if self._accepts(followed.path, number, event):
+                yield Found(event, f"{followed.archive}:{number}")
 
     def read(self) -> Iterator[Found]:
         """The events of these batches. If the iteration is stopped, the next one goes on with the next event."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 
 from consumer.archive import naming
+from consumer.archive.reading.fault import ReadFault
 
 SETTLE_S = 2.0  # file systems store modification times in steps of up to this
 _UNREAD = -1  # no modification time: the directory is read again
@@ -41,7 +42,7 @@ class Tree:
     """`look` again and again. `faults`: directories that cannot be read, each reported once until it changes."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        self.faults: list[str] = []
+        self.faults: list[ReadFault] = []
         self.roots = [root for root in roots if not any(other in root.parents for other in roots)]
         self._directories: dict[Path, Directory] = {}
         self._paths: dict[tuple[int, int], Path] = {}  # if a directory has several paths, it is read under this one
@@ -94,7 +95,7 @@ class Tree:
     def _note_unread(self, path: Path, known: Directory, error: OSError) -> None:
         """Report a directory that cannot be read. What is known about it stays: it may be away for a moment only."""
         if known.changed_ns != _UNREAD:
-            self.faults.append(f"{path}: {error.strerror or error}")
+            self.faults.append(ReadFault.of(path, error))
         known.changed_ns = _UNREAD
         self._directories[path] = known
 

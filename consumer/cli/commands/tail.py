@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consumer.archive.listing import find_archives
+from consumer.archive.reading.fault import ReadFault
 from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_no_archive
 from consumer.cli.printing import reader_gone
 from consumer.disk.durable import Disk
@@ -38,7 +39,7 @@ def print_tail(paths: Sequence[Path], query: Query, options: TailOptions, printe
     check_count("--newest", options.newest)
     tail = Tail(paths, query)
     if not options.follow:
-        tail.faults += [f"{path}: nothing is there" for path in paths if not path.exists()]
+        tail.faults += [ReadFault(path, None, "nothing is there") for path in paths if not path.exists()]
     with ExitStack() as stack:
         if options.checkpoint is not None:
             stack.callback(_resume(tail, paths, options, options.checkpoint).close)

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 import deedbox
-from consumer.api.sources import typed
-from consumer.archive.reading.fault import ReadFault
 from consumer.query.batches import Job, Read, read_batch
 from tests.support.archive_logs import archive_log, event, some
 
@@ -75,11 +73,6 @@ async def test_a_tail_follows_in_an_event_loop_and_ends_when_it_is_stopped(tmp_p
             else:
                 tail.stop()
     assert found == ["id-3", "id-4"]
-
-
-def test_faults_that_are_texts_become_values() -> None:
-    fault = ReadFault(Path("a"), 1, "damaged")
-    assert typed([fault, "b: gone"]) == [fault, ReadFault(Path(), None, "b: gone")]
 
 
 async def test_a_search_that_is_cancelled_stops_at_the_next_batch(

@@ -6,6 +6,7 @@ import pytest
 from consumer.archive.listing import find_again
 from consumer.archive.naming import ArchiveId, lock_path
 from consumer.archive.reading.catalog import all_batches
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.disk.durable import Disk, held
 from consumer.errors import StorageFault
@@ -26,7 +27,7 @@ def cursor_in(path: Path) -> Cursor:
     return Cursor(ArchiveFile(path), ArchiveId("one", 1))
 
 
-def numbers(cursor: Cursor, faults: list[str] | None = None) -> list[list[int]]:
+def numbers(cursor: Cursor, faults: list[ReadFault] | None = None) -> list[list[int]]:
     """The numbers of the events of each batch."""
     found = cursor.read([] if faults is None else faults, lambda _: None)
     return [[number for number, _ in events.kept] for events in found]
@@ -124,7 +125,7 @@ def test_a_cursor_waits_for_the_recovery_of_an_archive_that_its_writer_gave_up(t
 
 def test_an_archive_that_was_removed_is_sought_everywhere_once(path: Path) -> None:
     looks: list[bool] = []
-    faults: list[str] = []
+    faults: list[ReadFault] = []
     cursor = cursor_in(path)
     path.unlink()
     for _ in range(2):
@@ -133,7 +134,7 @@ def test_an_archive_that_was_removed_is_sought_everywhere_once(path: Path) -> No
     assert not cursor.is_live()
     cursor.end_if_finished(faults)
     assert cursor.ended
-    assert faults == [f"{path}: gone before event 0 and the following were read"]
+    assert [str(fault) for fault in faults] == [f"{path}: gone before event 0 and the following were read"]
 
 
 def test_an_archive_that_is_sealed_while_its_cursor_asks_is_not_live(

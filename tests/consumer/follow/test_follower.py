@@ -125,7 +125,7 @@ def test_an_archive_that_is_missing_in_between_is_reported_once(tmp_path: Path) 
     assert ids(list(follower.read())) == [["id-0"], ["id-2"]]
     assert list(follower.read()) == []
     assert len(follower.faults) == 1
-    assert "archive one-00000002 is not there" in follower.faults[0]
+    assert "archive one-00000002 is not there" in str(follower.faults[0])
     follower.close()
 
 

@@ -39,7 +39,7 @@ def test_the_newest_are_those_of_a_sort_by_arrival(
             writers[instance].roll("test")
             archive[instance] += 1
             number[instance] = 0
-    newest = Newest(count, Wanted(), lambda one, _: not even or (one.arrived_us - START_US) % 2 == 0)
+    newest = Newest(count, Wanted(), lambda _path, _number, one: not even or (one.arrived_us - START_US) % 2 == 0)
     found = newest.of([Candidate(path, id_of(path)) for path in find_archives([directory])])
     shown = [(one.event.arrived_us - START_US, one.position) for one in found]
     assert shown == [
@@ -67,7 +67,7 @@ def test_old_archives_are_not_opened(tmp_path: Path) -> None:
     for path in paths[:3]:
         path.unlink()
         path.mkdir()
-    newest = Newest(2, Wanted(), lambda _event, _position: True)
+    newest = Newest(2, Wanted(), lambda *_: True)
     assert [one.position for one in newest.of([Candidate(path, id_of(path)) for path in paths])] == [
         "one-00000004:0", "one-00000005:0",
     ]  # fmt: skip

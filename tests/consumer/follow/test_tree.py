@@ -67,7 +67,7 @@ def test_a_directory_that_cannot_be_read_is_named_once_and_stays_known(
         )
         (tmp_path / "x").touch()
         assert [tree.look(everywhere=True) for _ in range(3)] == [[], [], []]
-    assert tree.faults == [f"{tmp_path}: Permission denied"]
+    assert [str(fault) for fault in tree.faults] == [f"{tmp_path}: Permission denied"]
     assert tree.holds(tmp_path, "one")
     assert len(tree.look(everywhere=True)) == 1
 
