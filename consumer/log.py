@@ -71,9 +71,15 @@ LIBRARY = LogEvent(
 class LogWriter:
     """The bounded queue and its thread. `emit` never blocks. `stream` must have no buffer, because nothing flushes it."""
 
-    def __init__(self, stream: BinaryIO | FileIO, console: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO | FileIO,
+        console: bool,
+        clock: Callable[[], float] = time.monotonic,
+        colors: bool = False,
+    ) -> None:
         self._stream = stream
-        self._render = _console() if console else _json
+        self._render = _console(colors) if console else _json
         self._queue: queue.Queue[dict[str, object] | None] = queue.Queue(LINES_MAX)
         self._clock = clock
         self._seen: dict[tuple[object, ...], tuple[float, int]] = {}
@@ -162,26 +168,26 @@ def _json(line: dict[str, object]) -> bytes:
         return orjson.dumps(clean, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _console() -> Callable[[dict[str, object]], bytes]:
+def _console(colors: bool) -> Callable[[dict[str, object]], bytes]:
     import structlog  # its import is a third of the start time, and only a terminal needs it
 
-    renderer = structlog.dev.ConsoleRenderer(colors=True, timestamp_key="time", pad_event_to=18, sort_keys=False)
+    renderer = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", pad_event_to=18, sort_keys=False)
     return lambda line: (str(renderer(None, "", dict(line))) + "\n").encode("utf-8", "backslashreplace")
 
 
 _writer: LogWriter | None = None
 
 
-def start(stream: BinaryIO | FileIO | None = None, console: bool | None = None) -> LogWriter:
+def start(stream: BinaryIO | FileIO | None = None, console: bool | None = None, colors: bool = False) -> LogWriter:
     """Begin to write the log, by default to standard output. Earlier lines are lost.
 
-    `console`: text for a terminal, or JSON; by default text if standard output is a terminal.
+    `console`: text for a terminal, or JSON; by default text if standard output is a terminal. `colors`: whether the text has colors.
     """
     global _writer
     # A stream without a buffer. With the buffer of `sys.stdout`, the log thread would hold its lock while it waits for the
     # reader, and the interpreter waits for that lock when it ends.
     stream = stream or FileIO(sys.stdout.fileno(), "wb", closefd=False)
-    _writer = LogWriter(stream, sys.stdout.isatty() if console is None else console)
+    _writer = LogWriter(stream, sys.stdout.isatty() if console is None else console, colors=colors)
     atexit.register(_writer.close)
     root = logging.getLogger()
     root.handlers = [_LibraryLines()]

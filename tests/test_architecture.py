@@ -257,7 +257,7 @@ def has_code(path: Path) -> bool:
 
 def test_every_module_has_a_test_module_of_its_own() -> None:
     """The service is tested as a process, its parts where they are."""
-    through_others = {"consumer/cli/run.py": "tests/consumer/cli/test_app.py", "consumer/cli/convert.py": "tests/consumer/cli/commands/test_import_files.py", "consumer/cli/parameters.py": "tests/consumer/cli/test_app.py",
+    through_others = {"consumer/cli/convert.py": "tests/consumer/cli/commands/test_import_files.py",
                       "consumer/cli/commands/reports.py": "tests/consumer/cli/commands/test_search.py", "consumer/cli/commands/imported_events.py": "tests/consumer/cli/commands/test_import_files.py",
                       "consumer/amqp/session.py": "tests/consumer/amqp/test_connection.py",
                       "codec/profiles.py": "tests/codec/test_kvp.py", "consumer/archive/reading/found.py": "tests/consumer/archive/reading/test_reader.py",

@@ -29,7 +29,7 @@ def import_files(
     """Archive the events of other systems' files.
 
     Standard input is saved in a temporary file first, and archived when it ends. A part that is not an event is reported on
-    standard error and skipped, and the status is 1.
+    standard error and skipped, and the exit status is 1.
     """
     from consumer.cli.commands.import_files import import_files
     from consumer.convert.formats import FileFormat
@@ -55,7 +55,7 @@ def export(
 ) -> int:
     """Write events as files of other systems.
 
-    Everything that the format has no place for is named and counted on standard error. Status 1 if an event was left out or an
+    Everything that the format has no place for is named and counted on standard error. Exit status 1 if an event was left out or an
     archive could not be read.
     """
     from consumer.cli.commands.export_files import export_events

@@ -32,7 +32,7 @@ def verify(
     """Check that archives are complete and undamaged.
 
     Reads every byte, and reports each fault with file, offset and reason. Also finds batches and archives that are missing.
-    Status 1 if there is a fault.
+    Exit status 1 if there is a fault.
     """
     from consumer.cli.commands.verify import verify_archives
 
@@ -50,7 +50,7 @@ def repair(
 ) -> int:
     """Seal the archives of instances that have ended, and rebuild damaged archives.
 
-    The original of a rebuilt archive is kept, and so are the bytes of a torn end. Status 1 if not everything can be repaired.
+    The original of a rebuilt archive is kept, and so are the bytes of a torn end. Exit status 1 if not everything can be repaired.
     """
     from consumer.archive.checking.report import show_repairs
 
@@ -68,8 +68,8 @@ def delete(
 ) -> int:
     """Hide an event from all commands, for example for privacy.
 
-    `deedbox undelete` shows it again, until `deedbox compact` removes its content for good. Duplicates of the event at a position are
-    deleted too. If several events have the id, nothing is deleted without --yes. Status 3 if there is no such event.
+    `deedbox undelete` shows it again, until `deedbox compact` removes its content for good. If the event
+    is named by its position, its duplicates are deleted too. If several events have the id, nothing is deleted without --yes. Exit status 3 if there is no such event.
     """
     from consumer.cli.commands.named_events import delete_events
 
@@ -80,7 +80,7 @@ def delete(
 def undelete(name: EventName, paths: Paths, /) -> int:
     """Show a deleted event again.
 
-    Not possible after `deedbox compact`, which removes deleted events for good. Status 3 if there is no such deleted event.
+    Not possible after `deedbox compact`, which removes deleted events for good. Exit status 3 if there is no such deleted event.
     """
     from consumer.cli.commands.named_events import undelete_events
 
@@ -99,7 +99,7 @@ def compact(
     """Remove the content of deleted events from sealed archives for good.
 
     All other events keep their positions. With --repack it merges small batches instead: same events, same positions, smaller
-    files. The service repacks by itself. Status 1 if an archive could not be changed.
+    files. The service repacks by itself. Exit status 1 if an archive could not be changed.
     """
     if repack:
         from consumer.archive.rewriting.repacker import show_repacking

@@ -42,7 +42,7 @@ Columns = Annotated[
     ),
 ]
 Local = Annotated[
-    bool, Parameter(negative=(), group=OUTPUT, help="Show and read times in the time zone of this machine.")
+    bool, Parameter(negative=(), group=OUTPUT, help="Use the time zone of this machine for times. [default: UTC]")
 ]
 Limit = Annotated[int | None, Parameter(group=OUTPUT, help="Maximum number of events. [default: no limit]")]
 Workers = Annotated[

@@ -24,7 +24,7 @@ def ls(
     """List archives with their state, events, size, time span and types.
 
     Reads only the footer of a sealed archive, and only the batch headers of an open one. No event is read. The time span is that
-    of the event times. The types of an open archive are not known before it is sealed. Status 1 if an archive is damaged or
+    of the event times. The types of an open archive are not known before it is sealed. Exit status 1 if an archive is damaged or
     cannot be read.
     """
     from consumer.cli.commands.list_archives import list_archives
@@ -55,7 +55,7 @@ def cat(
     """Print events in the order in which they are archived.
 
     Reads sealed and open archives. An archive that cannot be read is reported on standard error, the others are printed, and
-    the status is 1.
+    the exit status is 1.
     """
     from consumer.cli.commands.cat import print_archives
     from consumer.query.show import OutputOptions
@@ -92,7 +92,7 @@ def search(
     """Find events, in the order of event time across all archives.
 
     Reads sealed and open archives. An event must pass all filters. If an archive cannot be read, the events of the others are
-    found, and the status is 1.
+    found, and the exit status is 1.
     """
     from consumer.cli.commands.search import SearchRequest, search_archives
     from consumer.query.show import OutputOptions
@@ -120,7 +120,7 @@ def get(
 ) -> int:
     """Print the events with an id, or the event at a position.
 
-    An event that is named by its position is printed even if it is marked as a duplicate. Status 3 if there is no such event.
+    An event that is named by its position is printed even if it is marked as a duplicate. Exit status 3 if there is no such event.
     """
     from consumer.cli.commands.named_events import get_events
     from consumer.query.show import OutputOptions

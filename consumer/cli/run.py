@@ -1,6 +1,7 @@
 """The commands of the service: run, watch, demo, health and config."""
 
 import asyncio
+import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -59,8 +60,10 @@ def run(
 def _logged(format: str, serve: Callable[[], Exit]) -> Exit:
     """Run a service with its log. A fatal error is a log event."""
     from consumer import log, log_events
+    from consumer.config.loader import environment
 
-    log.start(console={"json": False, "console": True}.get(format))
+    colors = sys.stdout.isatty() and not environment().get("NO_COLOR")  # no-color.org
+    log.start(console={"json": False, "console": True}.get(format), colors=colors)
     try:
         return serve()
     except Fatal as fatal:
@@ -157,7 +160,7 @@ def health(
 ) -> int:
     """Check that the service makes progress.
 
-    Prints the state of the service, and the reason if it makes no progress. Status 1 if it makes none. Use it as a probe
+    Prints the state of the service, and the reason if it makes no progress. Exit status 1 if it makes none. Use it as a probe
     of systemd, a container or Kubernetes, with the directory and the instance of `run`.
     """
     from consumer.config import loader

@@ -104,6 +104,14 @@ def test_on_a_terminal_a_line_is_text(sink: Sink) -> None:
     writer.close()
     assert b"resumed" in sink.raw
     assert b"{" not in sink.raw
+    assert b"\x1b" not in sink.raw
+
+
+def test_the_text_has_colors_only_on_request(sink: Sink) -> None:
+    writer = LogWriter(sink, console=True, colors=True)
+    writer.emit(CATALOGUE["resumed"], {"paused_s": 5.0})
+    writer.close()
+    assert b"\x1b" in sink.raw
 
 
 def test_a_field_that_is_not_declared_is_a_defect(sink: Sink) -> None:

@@ -32,6 +32,7 @@ def list_archives(paths: Sequence[Path], format: str, zone: tzinfo = UTC) -> Exi
     status, found = Exit.OK, find_archives(paths)
     if not found:
         report_no_archive(paths)
+        return status
     show = _table(zone) if format == "table" else _json(zone)
     for path in found:
         try:
