@@ -72,10 +72,10 @@ def test_the_python_of_the_readme_runs(
     )
 
 
-def test_the_searches_of_the_readme_are_commands(tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_that_read_archives_run(tmp_path: Path) -> None:
     archive_log(tmp_path / "DIR").append([event(1)])
-    commands = re.findall(r"^deedbox (search .*)$", README, re.MULTILINE)
-    assert len(commands) == 2
+    commands = re.findall(r"^deedbox ((?:search|ls) .*)$", README, re.MULTILINE)
+    assert len(commands) == 5
     for command in commands:
         done = subprocess.run(
             [sys.executable, "-m", "consumer", *shlex.split(command)], check=False, capture_output=True, cwd=tmp_path,
