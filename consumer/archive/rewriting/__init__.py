@@ -1,1 +1,1 @@
-"""Writing sealed archives again: without deleted events, with larger batches, or without damage."""
+"""Write sealed archives again: without deleted events, with larger batches, or without damage."""

@@ -1,11 +1,12 @@
-"""Merge the batches of sealed archives where that pays: at low rates each event is a batch, and as large as plain text.
+"""Merge the batches of sealed archives where that saves space: at low rates each event is a batch, which hardly compresses.
 
-Same events, same positions, same marks; fewer batches, and filters also where recovery has sealed without. An archive
-that has lost something stays as it is.
+Invariants: events, positions and marks stay the same. There are fewer batches, and there are filters, which an archive that
+recovery sealed did not have. An archive that has lost events stays as it is.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from codec.archive import TUNED_FOR_RECORDS
@@ -18,35 +19,44 @@ from consumer.archive.reading.tombstones import Tombstones
 from consumer.archive.rewriting.rewrite import IS_LINK, Change, NotRewritable, grouped, remove_leftovers, rewrite
 from consumer.disk.durable import Disk
 
-FRAME_RAW = 1000 * RECORD_BYTES  # larger frames are hardly smaller, and one event of them costs more to read
+FRAME_RAW = 1000 * RECORD_BYTES  # larger frames compress hardly better, and reading one event of them costs more
 LEVEL = 12
-FREE_BYTES_MIN = 64 << 20  # left to ingest, beside the copy
+FREE_BYTES_MIN = 64 << 20  # free space that ingest keeps while the copy is written
+
+
+class RepackOutcome(StrEnum):
+    """What was done with an archive. The values are those that `compact --repack` prints."""
+
+    REPACKED = "repacked"
+    UNFIT = "unfit"  # it stays as it is, for now or until it is repaired
+    REFUSED = "refused"  # a symbolic link
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
 class Repacked:
-    """What was done with an archive. `outcome`: repacked, unfit (it stays as it is, for now or until it is repaired), or unreadable; `saved`: bytes."""
+    """What was done with an archive. `saved`: bytes; `reason`: why it was not repacked."""
 
     path: Path
-    outcome: str
+    outcome: RepackOutcome
     saved: int = 0
     reason: str = ""
 
 
 def repack(disk: Disk, paths: Sequence[Path]) -> Iterator[Repacked]:
-    """Repack the archives below the paths that it pays for."""
+    """Repack the sealed archives below the paths for which it saves space."""
     for path in find_archives(list(paths)):
         if not path.name.endswith(naming.OPEN_SUFFIX):
             try:
                 remove_leftovers(disk, path)
                 if pays(path) and path.is_symlink():
-                    yield Repacked(path, "refused", reason=IS_LINK)
+                    yield Repacked(path, RepackOutcome.REFUSED, reason=IS_LINK)
                 elif pays(path):
-                    yield Repacked(path, "repacked", _repack(disk, path))
+                    yield Repacked(path, RepackOutcome.REPACKED, _repack(disk, path))
             except NotRewritable as error:
-                yield Repacked(path, "unfit", reason=str(error))
+                yield Repacked(path, RepackOutcome.UNFIT, reason=str(error))
             except OSError as error:
-                yield Repacked(path, "unreadable", reason=error.strerror or str(error))
+                yield Repacked(path, RepackOutcome.UNREADABLE, reason=error.strerror or str(error))
 
 
 def _repack(disk: Disk, path: Path) -> int:
@@ -56,7 +66,7 @@ def _repack(disk: Disk, path: Path) -> int:
 
 
 def pays(path: Path) -> bool:
-    """Whether an archive is whole, and half of its batches or more would go, or it has no filters yet. Raises OSError."""
+    """Whether repacking is worth its cost: the archive is whole, and at least half of its batches would go or it has no filters. Raises OSError."""
     with open_archive(path) as archive:
         batches, seal = _whole(archive)
     if seal is None or not batches:
@@ -67,7 +77,7 @@ def pays(path: Path) -> bool:
 
 
 def _whole(archive: ArchiveReader) -> tuple[list[StoredBatch], Seal | None]:
-    """The batches of an archive that has lost nothing, and its seal; otherwise no seal."""
+    """The batches of an archive, and its seal; no seal if the archive has lost events."""
     batches: list[StoredBatch] = []
     events = 0
     for part in archive.parts(frames=False):

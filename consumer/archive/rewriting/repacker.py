@@ -1,7 +1,7 @@
-"""Repack sealed archives beside ingest, one at a time, in a process of lowest priority.
+"""Repack sealed archives while the service runs, one at a time, in a process of lowest priority.
 
-A process and not a thread: encoding thousands of events would hold the interpreter's lock while deliveries wait. Invariant: the service
-loses nothing when the process fails, is killed or is stopped half way; an archive that was missed is repacked in a later life.
+It is a process and not a thread, because encoding thousands of events would hold the interpreter's lock while deliveries wait.
+Invariant: nothing is lost if the process fails or is killed; an archive that was missed is repacked in a later run.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from consumer.archive import log_events
 from consumer.archive.counted import outcome
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_sealed
-from consumer.archive.rewriting.repack import pays, repack
+from consumer.archive.rewriting.repack import RepackOutcome, pays, repack
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
 
 
 class Repacker:
-    """The archives that wait. `sealed` may be called from any thread."""
+    """The queue of archives to repack. `sealed` may be called from any thread."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -30,11 +30,11 @@ class Repacker:
         self._waiting: asyncio.Queue[Path] = asyncio.Queue()
 
     def sealed(self, path: Path) -> None:
-        """An archive has been sealed."""
+        """Add an archive that was sealed."""
         self._loop.call_soon_threadsafe(self._waiting.put_nowait, path)
 
     async def run(self) -> None:
-        """The archives of earlier lives, then those that are sealed in this one, until cancelled."""
+        """Repack the archives of earlier runs, then each archive that is sealed, until cancelled."""
         for path in await asyncio.to_thread(_sealed_below, self._directory):
             await self._repack(path)
         while True:
@@ -61,28 +61,28 @@ def _sealed_below(directory: Path) -> list[Path]:
 
 
 async def _run(path: Path) -> tuple[int, str]:
-    """Status of the command, and what it said."""
+    """Exit status and output of the command."""
     command = [sys.executable, "-m", "consumer", "compact", "--repack", os.fspath(path)]
     process = await asyncio.create_subprocess_exec(
         *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C on a terminal is for the service
+        start_new_session=True,  # so that Ctrl-C on a terminal reaches the service only
     )  # fmt: skip
     try:
-        said, _ = await process.communicate()
+        output, _ = await process.communicate()
     except asyncio.CancelledError:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
         raise
-    return process.returncode or 0, said.decode("utf-8", "replace").strip()[-500:]
+    return process.returncode or 0, output.decode("utf-8", "replace").strip()[-500:]
 
 
 def show_repacking(paths: Sequence[Path], say: Callable[[str], None]) -> Exit:
-    """Merge small batches, at the lowest priority, so that ingest is not slowed; DAMAGED if an archive could not be repacked."""
+    """Repack the archives below the paths, at the lowest priority so that ingest is not slowed. DAMAGED if one could not be repacked."""
     os.nice(19)
     status, count = Exit.OK, 0
     for count, done in enumerate(repack(Disk(), paths), 1):  # noqa: B007 -- used after the loop
         say(f"{done.outcome}: {done.path}: {done.saved} bytes saved{': ' + done.reason if done.reason else ''}")
-        status = status if done.outcome == "repacked" else Exit.DAMAGED
+        status = status if done.outcome is RepackOutcome.REPACKED else Exit.DAMAGED
     say(outcome(count, status != Exit.OK, "repacked"))
     return status

@@ -1,7 +1,7 @@
-"""Rebuild sealed archives that are damaged: what is whole stays, what is lost is named in the footer for ever.
+"""Rebuild sealed archives that are damaged: whole batches are kept, and the footer names the lost events permanently.
 
-Invariants: the archive is there under its name at every moment; the original is kept as `….damaged`; an archive that a newer
-Deedbox wrote is left alone; a gap that an earlier repair named stays named.
+Invariants: at every moment the archive exists under its name; the original is kept as `….damaged`; an archive that a newer
+Deedbox wrote is not changed; a gap that an earlier repair named stays in the footer.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,14 +26,14 @@ from consumer.disk.durable import Disk, held
 
 NOTHING_LEFT = (
     "holds no whole batch, so that nothing of it can be kept: look for a copy; if there is none, move the file out of the "
-    "directory, and sign the missing archive off with verify --acknowledge"
+    "directory, and acknowledge the missing archive with verify --acknowledge"
 )
 
 
 def repair_sealed(disk: Disk, path: Path) -> Finding:
-    """Rebuild a sealed archive that is not whole; the original is kept beside it. Raises OSError.
+    """Rebuild a sealed archive that is not whole. The original is kept. Raises OSError.
 
-    Under the lock with which `compact` rewrites archives: two processes would write one new file.
+    The repair holds the lock under which `compact` rewrites archives, because both would write the same new file.
     """
     found = survey(path)
     outcome, reason = judge_sealed(path, found)
@@ -52,7 +52,7 @@ def repair_sealed(disk: Disk, path: Path) -> Finding:
 
 
 def losses_of(found: Survey) -> list[Gap]:
-    """The events that a repair of a sealed archive cannot keep, as far as it can be known. `found`: `with_indexed`."""
+    """The events that a repair of a sealed archive cannot keep, as far as they are known. `found`: a survey from `with_indexed`."""
     return losses(found, _expected(found, _named(found)), sealed=True)
 
 
@@ -66,7 +66,7 @@ def _rebuild(disk: Disk, path: Path, found: Survey) -> list[Gap]:
 
 
 def judge_sealed(path: Path, found: Survey) -> tuple[Outcome, str]:
-    """The outcome of a repair of a sealed archive, and the reason if nothing is done: whole, repaired or deferred."""
+    """What a repair of a sealed archive would do (WHOLE, REPAIRED or DEFERRED), and the reason if it would do nothing."""
     if path.is_symlink():
         return Outcome.DEFERRED, "is a symbolic link: repair the file that it names"
     if newer := next((gap for gap in found.gaps if gap.kind is GapKind.NEWER), None):
@@ -81,7 +81,7 @@ def judge_sealed(path: Path, found: Survey) -> tuple[Outcome, str]:
 
 
 def _expected(found: Survey, named: Previous | None) -> Expected | None:
-    """How many events the archive held: by its footer, by the archive after it or the ledger, or by the watermark."""
+    """How many events the archive held, according to its footer, the archive after it, the ledger or the watermark."""
     if found.counted is not None:
         return Expected(found.counted, exact=True)
     if named and named.events:
@@ -92,9 +92,9 @@ def _expected(found: Survey, named: Previous | None) -> Expected | None:
 
 
 def _original(found: Survey, named: Previous | None, lost: Sequence[Gap]) -> str | None:
-    """The digest of the file as it was sealed; None if it is not known that this file is that one.
+    """The digest of the file as it was sealed; None if this may be another file.
 
-    A file whose footer is whole, with all the batches that the footer indexes, is the one that was sealed under its name.
+    If the footer is whole and all batches of the footer are there, it is the file that was sealed under its name.
     """
     if found.footer and found.footer.rewritten_from:
         return found.footer.rewritten_from
@@ -102,13 +102,13 @@ def _original(found: Survey, named: Previous | None, lost: Sequence[Gap]) -> str
 
 
 def _root(path: Path, instance: str) -> Path:
-    """The directory of the ledger; without one, that of the archive."""
+    """The directory of the ledger; if there is no ledger, that of the archive."""
     above = list(path.absolute().parents)[:LEVELS_MAX]
     return next((parent for parent in above if (parent / f"{instance}.ledger").exists()), path.parent)
 
 
 def _named(found: Survey) -> Previous | None:
-    """The archive as the ledger or the head of a later archive names it."""
+    """Name, digest and events of the archive as the ledger or the head of a later archive has them."""
     assert found.id is not None, "see judge_sealed"
     root = _root(found.path, found.id.instance)
     state = read(root / f"{found.id.instance}.ledger")

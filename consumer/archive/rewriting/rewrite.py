@@ -1,9 +1,9 @@
-"""Write a sealed archive anew: with events taken out, or with its batches merged.
+"""Write a sealed archive again: without its deleted events, or with its batches merged.
 
-Invariants: the archive is there under its name at every moment, whole, either as it was or rewritten; a crash leaves one of the two and
+Invariants: at every moment the archive exists under its name, whole, either as it was or rewritten. A crash leaves one of the two, and
 files that the next rewriting removes. Every event keeps its number. The footer names the SHA-256 of the original, so that
-the archive stays proven as the predecessor of the next one. The new file is locked while it is written: of two processes that
-would rewrite an archive, one does. A reader that has the old file open reads on in it.
+`verify` accepts the archive as the predecessor of the next one. The new file is locked while it is written, so that only one process
+rewrites an archive. A reader that has the old file open can read it to its end.
 """
 
 import errno
@@ -24,16 +24,16 @@ from consumer.archive.writing.index import ArchiveIndex
 from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk, is_held
 
-IS_LINK = "is a symbolic link, and would become a file of its own: name the file itself"
+IS_LINK = "is a symbolic link, and would become a file of its own: give the path of the file itself"
 _FRESH, _OLD = ".compacting", ".uncompacted"
 
 
 class NotRewritable(Exception):
-    """An archive that must not be rewritten, or cannot be now. The text is the reason."""
+    """The archive must not be rewritten, or cannot be rewritten now. The text is the reason."""
 
 
 class BeingRewritten(NotRewritable):
-    """Another process rewrites the archive."""
+    """Another process is rewriting the archive."""
 
     def __init__(self) -> None:
         super().__init__("another process rewrites it: try again when that has ended")
@@ -41,7 +41,10 @@ class BeingRewritten(NotRewritable):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a rewriting changes: deleted events go; batches are merged to frames of up to `frame_raw` bytes of records (0: none are)."""
+    """What is changed: deleted events are taken out, and batches are merged to frames of up to `frame_raw` bytes of records (0: none are merged).
+
+    `level` and `tuning`: the compression of new frames.
+    """
 
     tombstones: Tombstones
     frame_raw: int
@@ -50,7 +53,7 @@ class Change:
 
 
 def grouped(batches: Sequence[StoredBatch], frame_raw: int) -> Iterator[list[StoredBatch]]:
-    """Batches that become one, in order. Between two of a group no event is missing."""
+    """Groups of batches that become one batch each, in order. No event is missing between two batches of a group."""
     group: list[StoredBatch] = []
     raw = 0
     for batch in batches:
@@ -66,7 +69,7 @@ def grouped(batches: Sequence[StoredBatch], frame_raw: int) -> Iterator[list[Sto
 
 
 def rewrite(disk: Disk, path: Path, change: Change) -> int:
-    """Rewrite an archive durably; gives how many bytes that saved. Raises NotRewritable and OSError, and then the archive is as it was."""
+    """Rewrite an archive durably. Returns how many bytes that saved. Raises NotRewritable and OSError; the archive is then as it was."""
     if path.is_symlink():
         raise NotRewritable(IS_LINK)
     if other := _open_name_of(path):
@@ -74,7 +77,7 @@ def rewrite(disk: Disk, path: Path, change: Change) -> int:
             f"is also there as {other}, because its sealing did not end: run repair, or start its instance"
         )
     with _fresh_file(disk, path) as (fd, fresh), ArchiveFile(path) as archive:
-        parts = [_without_frame(part) for part in archive.parts()]  # every frame is compared with its checksum
+        parts = [_without_frame(part) for part in archive.parts()]  # checks every frame against its checksum
         if reason := damage(parts):
             raise NotRewritable(reason)
         seal = parts[-1]
@@ -82,7 +85,7 @@ def rewrite(disk: Disk, path: Path, change: Change) -> int:
         _write(disk, fd, archive, [part for part in parts if isinstance(part, StoredBatch)], seal, change)
         disk.sync(fd)
         disk.make_read_only(fd)
-        _prove_own(disk, fd, fresh)
+        _check_own(disk, fd, fresh)
         before, after = path.stat().st_size, fresh.stat().st_size
         aside = path.with_name(path.name + _OLD)
         disk.replace_keeping(path, fresh, aside)
@@ -91,7 +94,7 @@ def rewrite(disk: Disk, path: Path, change: Change) -> int:
 
 
 def _open_name_of(path: Path) -> Path | None:
-    """The open name of the same file, which a power cut may have left beside the sealed one. Rewritten, they would be two archives."""
+    """The open name of the same file, which a power cut may have left as well as the sealed name. Rewriting would make two archives of one."""
     if (id := naming.parse_sealed(path)) is None:
         return None
     names = [parent / naming.open_name(id) for parent in [*path.absolute().parents][:LEVELS_MAX]]
@@ -100,7 +103,7 @@ def _open_name_of(path: Path) -> Path | None:
 
 @contextmanager
 def _fresh_file(disk: Disk, path: Path) -> Iterator[tuple[int, Path]]:
-    """A new file beside the archive, locked. Raises NotRewritable if another process has it."""
+    """A new locked file in the directory of the archive. Raises NotRewritable if another process has it."""
     remove_leftovers(disk, path)
     fresh = path.with_name(path.name + _FRESH)
     try:
@@ -111,17 +114,19 @@ def _fresh_file(disk: Disk, path: Path) -> Iterator[tuple[int, Path]]:
         yield fd, fresh
     finally:
         try:
-            with suppress(NotRewritable):  # also after the archive was replaced: then the new file has its name
-                _prove_own(disk, fd, fresh)
+            with suppress(
+                NotRewritable
+            ):  # raised too when the archive was replaced: the new file then has the name of the archive
+                _check_own(disk, fd, fresh)
                 disk.remove(fresh)
         finally:
             disk.close(fd)
 
 
-def _prove_own(disk: Disk, fd: int, fresh: Path) -> None:
-    """Prove that the new file still has its name. Raises NotRewritable: between its creation and its lock another process takes it for a leftover.
+def _check_own(disk: Disk, fd: int, fresh: Path) -> None:
+    """Check that the new file still has its name. Raises BeingRewritten if another process took it for a leftover before it was locked.
 
-    The file of that name may then be one that is half written, and must not replace an archive.
+    The file of that name may then be half written, and must not replace an archive.
     """
     try:
         disk.check(fd, fresh, os.fstat(fd).st_size)
@@ -138,12 +143,12 @@ def remove_leftovers(disk: Disk, path: Path) -> None:
         return
     for leftover in (fresh, old):
         if os.path.lexists(leftover):
-            with suppress(FileNotFoundError):  # the process that was about to remove it did
+            with suppress(FileNotFoundError):  # another process removed it
                 disk.remove(leftover)
 
 
 def damage(parts: Sequence[Part]) -> str:
-    """Why an archive must not be rewritten: the new one would hide what this one lacks. Empty if it may be."""
+    """Why an archive must not be rewritten: the new file would hide its losses. Empty if it may be rewritten."""
     if newer := next((part for part in parts if isinstance(part, Gap) and part.kind is GapKind.NEWER), None):
         return newer.reason
     end = parts[-1] if parts else None
@@ -161,7 +166,7 @@ def _without_frame(part: Part) -> Part:
 def _write(
     disk: Disk, fd: int, archive: ArchiveFile, batches: Sequence[StoredBatch], seal: Seal, change: Change
 ) -> None:
-    """All of the archive, with the chain of its new batches."""
+    """Write the whole archive, with a new chain of checksums."""
     index = ArchiveIndex(checksum_of(archive.head_raw))
     disk.append(fd, archive.head_raw)
     gone = 0
@@ -178,14 +183,14 @@ def _write(
 def _write_group(
     disk: Disk, fd: int, archive: ArchiveFile, group: Sequence[StoredBatch], index: ArchiveIndex, change: Change
 ) -> int:
-    """Batches as one, or one as it is; gives how many removed events there are."""
+    """Write a group as one batch, or a single unchanged batch as it is. Returns how many removed events it holds."""
     header = group[0].header
     events = [event for batch in group for event in archive.with_frame(batch).events()]
     hidden = change.tombstones.events
     kept = [removed(event) if number in hidden else event for number, event in enumerate(events, header.first_event)]
     number = (
         len(index.rows) if change.frame_raw else header.number
-    )  # where batches are missing, the numbers keep the holes
+    )  # if batches are missing, the numbers keep the holes
     if len(group) == 1 and kept == events:
         raw = container.encode_batch_header(replace(header, number=number, previous=index.chain_checksum, check=0))
         disk.append(fd, raw)

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from consumer.archive.counted import counted, outcome
-from consumer.archive.rewriting.compact import compact
+from consumer.archive.rewriting.compact import CompactionOutcome, compact
 from consumer.cli.printing import print_line
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
-
-FAILED = ("busy", "damaged", "failed", "unreadable", "refused")
 
 
 def compact_archives(paths: Sequence[Path]) -> Exit:
@@ -18,9 +16,9 @@ def compact_archives(paths: Sequence[Path]) -> Exit:
     for count, done in enumerate(compact(Disk(), paths), 1):  # noqa: B007 -- used after the loop
         reason = f": {done.reason}" if done.reason else ""
         change = f": {counted(done.events, 'event')}" if done.events else ""
-        change += f", {_difference(done.saved)}" if done.outcome == "compacted" else ""
+        change += f", {_difference(done.saved)}" if done.outcome is CompactionOutcome.COMPACTED else ""
         print_line(f"{done.outcome}: {done.path}{change}{reason}")
-        status = Exit.DAMAGED if done.outcome in FAILED else status
+        status = Exit.DAMAGED if done.outcome.is_failure else status
     print_line(outcome(count, status != Exit.OK, "compacted"))
     return status
 

@@ -137,12 +137,12 @@ def test_a_search_that_was_planned_before_finds_the_archive_again(directory: Pat
     assert planned.faults == []
 
 
-def test_a_tail_goes_on_through_a_repacking(directory: Path) -> None:
+def test_a_tail_continues_after_a_repacking(directory: Path) -> None:
     tail = Tail([directory])
     assert [found.event for found in tail.newest(5)] == some(55, 5)
     repacked(directory)
     one_by_one(directory, some(60, 5))
-    tail._look(everywhere=True)
+    tail.follower.streams.look(everywhere=True)
     assert [found.event for found in tail.read()] == some(60, 5)
     assert tail.faults == []
     tail.close()
