@@ -1,34 +1,34 @@
-"""The verdicts on what goes wrong, and the exit status of each.
+"""Errors for people, and the exit status of each.
 
-Invariant: whoever raises one of these knows what the person in front of the screen should do, and says it.
+Invariant: an error says what happened and what to do about it.
 """
 
 from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit statuses of `deedbox`, one for each thing that an operator mends in a different way."""
+    """Exit statuses of `deedbox`: one for each kind of failure that has its own remedy."""
 
     OK = 0
-    DAMAGED = 1  # it ran, and what it looked at is not whole or not well, or could not be read or written
+    DAMAGED = 1  # it ran, and found damage, or something that could not be read or written
     SETTINGS = 2  # the command line or a setting
     NOT_FOUND = 3  # get, delete, undelete: everything was read, and no event has this id or position
-    ACCESS = 10  # the broker refuses user or password, or permissions lack
+    ACCESS = 10  # the broker refuses the user or the password, or a permission is missing
     VHOST = 11  # the broker has no such virtual host
     QUEUE = 12  # the queue exists with other arguments
     EXCHANGE = 13  # the exchange exists with another type or other arguments
-    MISSING = 14  # queue or exchange does not exist, and broker.declare does not include it
+    MISSING = 14  # the queue or the exchange does not exist, and broker.declare does not include it
     DIRECTORY = 15  # the archive directory cannot be written
-    INSTANCE = 16  # another process has this instance in this directory, or may have it; or this state of `watch`
-    STALLED = 17  # connected, messages waiting, nothing delivered, and a new connection did not help
-    DEADLINE = 18  # the drain after SIGTERM did not end in time; what was left has been given back
+    INSTANCE = 16  # another process has, or may have, this instance of the directory, or this state file of `watch`
+    STALLED = 17  # messages wait in the queue and none is delivered, also on a new connection
+    DEADLINE = 18  # the drain after SIGTERM took too long; deliveries that were not committed were returned
     NO_BROKER = 19  # `demo` found no broker and cannot install one
     INTERNAL = 70  # a defect of Deedbox
-    WRITER = 71  # a defect of Deedbox while a batch was written; what was held has been returned
+    WRITER = 71  # a defect of Deedbox while a batch was written; deliveries that were not committed were returned
 
 
 class DeedboxError(Exception):
-    """Something a person can mend: `what` happened and what to `do`, in one line."""
+    """A failure that a person can resolve. `what`: what happened. `do`: what to do. Its text is one line."""
 
     def __init__(self, what: str, do: str = "") -> None:
         super().__init__(f"{what}; {do}" if do else what)
@@ -37,7 +37,7 @@ class DeedboxError(Exception):
 
 
 class Fatal(DeedboxError):
-    """The service must end: `exit` says with what status."""
+    """The process must end, with the status `exit`."""
 
     def __init__(self, exit: Exit, what: str, do: str = "") -> None:
         super().__init__(what, do)
@@ -45,13 +45,13 @@ class Fatal(DeedboxError):
 
 
 class Retry(DeedboxError):
-    """The other side is not there or not ready; the same again later may do."""
+    """The broker is not there or not ready. The same request may succeed later."""
 
 
 class StorageFault(DeedboxError):
-    """The disk did not take an append; nothing of it counts as written.
+    """An append to an archive failed. Nothing of it counts as written.
 
-    `reason` is one word for the log, `size` the bytes that the disk did not take; 0 if it was not a write that failed.
+    `reason`: one word for the log. `size`: how many bytes were to be written; 0 if another step failed.
     """
 
     def __init__(self, reason: str, what: str, do: str = "", size: int = 0) -> None:

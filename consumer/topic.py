@@ -1,7 +1,7 @@
 """Patterns for routing keys, as a topic exchange matches them. Pure.
 
-A key is a list of words between dots. In a pattern, `*` is one word and `#` is any number of words, also none; everything else is the word
-itself. A broker takes a wildcard inside a word literally. Here it is an error, because the pattern would match only itself. An empty key has no words. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
+A key is a list of words between dots; an empty key has no words. In a pattern, `*` stands for one word and `#` for any number of words, including none. Any other
+word stands for itself. A broker takes a wildcard inside a word literally. `Topic.parse` refuses it, because such a pattern matches only itself. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from consumer.errors import Exit, Fatal
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A pattern, taken apart into words."""
+    """A pattern as a list of words."""
 
     words: tuple[str, ...]
 
     @classmethod
     def parse(cls, pattern: str) -> "Topic":
-        """The pattern of a text such as `compute.#`. Raises Fatal for a wildcard inside of a word, which would only match itself."""
+        """The pattern of a text such as `compute.#`. Raises Fatal for a wildcard inside a word."""
         words = _words(pattern)
         for word in words:
             if word not in ("*", "#") and ("*" in word or "#" in word):
@@ -30,14 +30,14 @@ class Topic:
 
     @classmethod
     def literally(cls, pattern: str) -> "Topic":
-        """The same as a broker takes it: a wildcard inside of a word is a part of the word."""
+        """The pattern as a broker reads it: a wildcard inside a word is part of the word."""
         return cls(tuple(_words(pattern)))
 
     def matches(self, key: str) -> bool:
-        """Whether a topic exchange would route the key by this pattern. The time grows with the product of both lengths at most."""
+        """Whether a topic exchange would route the key by this pattern. The time is at most proportional to the product of the lengths."""
         words, pattern = _words(key), self.words
         at = in_pattern = 0
-        hash_at, taken = -1, 0  # the last `#`, and how far the words are that it takes
+        hash_at, taken = -1, 0  # the last `#`, and the end of the words that it matches so far
         while at < len(words):
             if in_pattern < len(pattern) and pattern[in_pattern] == "#":
                 hash_at, taken = in_pattern, at

@@ -1,1 +1,1 @@
-"""The main job on one machine: a private broker, notifications from a seed, a crash, and what is left after it."""
+"""`deedbox demo`: a private broker, generated notifications, a crash, and a comparison of the archives with what was published."""

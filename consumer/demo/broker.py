@@ -1,4 +1,4 @@
-"""A broker for the demo: the one that was named, or a private node; RabbitMQ is installed if that is possible."""
+"""The broker of the demo: the one that the environment names, or a private node. RabbitMQ is installed if it is missing."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ RABBITMQ = Package("rabbitmq-server", str(SERVER))
 
 @contextmanager
 def broker(environ: Mapping[str, str], say: Say) -> Iterator[str]:
-    """The URL of a broker, for the time of the block. Raises Fatal with what to install."""
+    """The URL of a broker, for the duration of the block. Raises Fatal if there is none and RabbitMQ cannot be installed."""
     if url := environ.get(URL_VARIABLE):
         say(f"using the broker of {URL_VARIABLE}")
         yield url
@@ -25,7 +25,7 @@ def broker(environ: Mapping[str, str], say: Say) -> Iterator[str]:
 
 
 def ensure_server(say: Say) -> None:
-    """Install RabbitMQ from the system's packages if it is missing. Raises Fatal with what to do by hand."""
+    """Install RabbitMQ from the packages of the system if it is missing. Raises Fatal with the command to run by hand."""
     try:
         install_missing([RABBITMQ], say)
     except DeedboxError as error:

@@ -1,7 +1,6 @@
-"""A private RabbitMQ node: free ports, a directory and an epmd of its own, gone without a trace when it stops.
+"""A private RabbitMQ node with its own ports, directory and epmd. It leaves nothing when it is closed.
 
-Role: the real broker of `deedbox demo` and of the tests. Invariant: it never touches a node that the machine runs
-otherwise. Needs Debian's package `rabbitmq-server`, of the system or of a chroot; runs as any user, in a chroot as root.
+Role: the broker of `deedbox demo` and of the tests. Invariant: it does not touch any other node of the machine. Needs Debian's package `rabbitmq-server`, of the system or of a chroot; runs as any user, in a chroot as root.
 """
 
 import os
@@ -23,23 +22,23 @@ _GREETING = b"AMQP\x00\x00\x09\x01"
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on."""
+    """A port of the loopback interface on which no process listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 class Node:
-    """One node. `root` must not exist or be empty; it is removed by `close`.
+    """One node. `root` is empty or does not exist; `close` removes it.
 
-    `chroot`: where another system with RabbitMQ is; `root` must be found under the same name in it.
+    `chroot`: the root of another system that has RabbitMQ. `root` must have the same path inside it.
     """
 
     def __init__(
         self, root: Path | None = None, extra_conf: str = "", plugins: Sequence[str] = (), chroot: Path | None = None
     ) -> None:
         self.root = root or Path(tempfile.mkdtemp(prefix="deedbox-rabbit-"))
-        self.port, self._dist, self._epmd = free_port(), free_port(), free_port()
+        self.port, self._dist, self.epmd_port = free_port(), free_port(), free_port()
         self.name = f"deedbox-{self.port}@localhost"
         self._process: subprocess.Popen[bytes] | None = None
         self._enter = ["chroot", str(chroot)] if chroot else []
@@ -83,13 +82,13 @@ class Node:
             # On machines of few cores, RabbitMQ's default of never spinning makes the start three times as long.
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} +sbwt long +sbwtdio long",
             "RABBITMQ_CTL_ERL_ARGS": "+S 1:1",
-            "ERL_EPMD_PORT": str(self._epmd),
+            "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "ERL_CRASH_DUMP": "/dev/null",
         }
 
     def start(self) -> None:
-        """Start, and wait until it speaks AMQP. Raises Fatal with the end of its output."""
+        """Start, and wait until it answers on its AMQP port. Raises Fatal with the end of its output."""
         with (self.root / "output").open("ab") as output:
             self._process = subprocess.Popen(
                 [*self._enter, SERVER], env=self._environment(), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
@@ -111,12 +110,12 @@ class Node:
             return False
 
     def control(self, *arguments: str, tool: str = "rabbitmqctl") -> str:
-        """Run rabbitmqctl on this node, and give its output."""
+        """Run rabbitmqctl or another `tool` on this node and return its output."""
         command = [*self._enter, str(SERVER.with_name(tool)), "-q", "-n", self.name, *arguments]
         return subprocess.check_output(command, env=self._environment(), stderr=subprocess.STDOUT, text=True)
 
     def stop(self, sign: signal.Signals = signal.SIGTERM) -> None:
-        """Stop the node and everything that it started; it can be started again."""
+        """Stop the node and the processes that it started. It can be started again."""
         if self._process is None:
             return
         if sign == signal.SIGTERM:
@@ -124,15 +123,15 @@ class Node:
             try:
                 self._process.wait(30)
             except subprocess.TimeoutExpired:
-                pass  # the group is killed next, whatever it was waiting for
+                pass  # the whole process group is killed next
         _kill_group(self._process.pid)
         self._process.wait()
         self._process = None
 
     def close(self) -> None:
-        """Stop, take the private epmd along, and remove the directory."""
+        """Stop the node and its epmd, and remove the directory."""
         self.stop(signal.SIGKILL)
-        _kill_epmd(self._epmd)
+        _kill_epmd(self.epmd_port)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def __enter__(self) -> Self:
@@ -147,11 +146,11 @@ def _kill_group(group: int) -> None:
     try:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # all gone already
+        pass  # all have ended
 
 
 def _kill_epmd(port: int) -> None:
-    """epmd makes itself a daemon and outlives its node; it is known by its port in its environment."""
+    """epmd is a daemon that outlives its node. It is identified by the port in its environment."""
     mark = f"ERL_EPMD_PORT={port}\0".encode()
     for process in Path("/proc").glob("[0-9]*"):
         if _is_epmd(process, mark):
@@ -164,4 +163,4 @@ def _is_epmd(process: Path, mark: bytes) -> bool:
     try:
         return (process / "comm").read_text().strip() == "epmd" and mark in (process / "environ").read_bytes()
     except OSError:
-        return False  # it has ended, or is somebody else's
+        return False  # it has ended, or belongs to another user

@@ -1,6 +1,6 @@
-"""OpenStack-like notifications, made from a seed: what the demo, the tests and the benchmarks archive.
+"""Generated OpenStack-like notifications, for the demo, the tests and the benchmarks.
 
-Pure: the same seed gives the same bytes. The shape and size (2 to 3 KB) are those of a compute cloud's notifications.
+Pure: the same seed gives the same bytes. Their shape and size (2 to 3 KB) are those of the notifications of a compute cloud.
 """
 
 import uuid
@@ -30,7 +30,7 @@ _LIVES = [
 
 
 class Notification(NamedTuple):
-    """A notification as it is published."""
+    """One notification: its identity, its routing key and its body."""
 
     message_id: str
     event_type: str
@@ -39,7 +39,7 @@ class Notification(NamedTuple):
 
 
 def notifications(count: int, seed: int = 1) -> Iterator[Notification]:
-    """So many notifications, of instances that live side by side."""
+    """`count` notifications of instances that exist at the same time."""
     random = Random(seed)
     now, made = _BEGIN, 0
     lives: list[Iterator[tuple[str, dict[str, object]]]] = [_life(random) for _ in range(20)]

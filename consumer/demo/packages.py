@@ -1,6 +1,6 @@
-"""Packages of the system: what the demo and the tests need from Debian, installed if that is possible.
+"""Debian packages that the demo and the tests need, installed if they are missing.
 
-Role: the demo gets RabbitMQ here; the project's tests get the tools that they call. Invariants: an installation is announced
+Role: the demo needs RabbitMQ, and the tests need the tools that they call. Invariants: an installation is announced
 before it begins, and it starts no service.
 """
 
@@ -27,8 +27,8 @@ class Package(NamedTuple):
 
 
 def install_missing(packages: Sequence[Package], say: Say) -> None:
-    """Install those that are missing. Raises DeedboxError with the command that installs them by hand."""
-    names = _missing(packages)
+    """Install the packages that are missing. Raises DeedboxError with the command that installs them by hand."""
+    names = missing(packages)
     if not names:
         return
     by_hand = f"run `apt-get install {' '.join(names)}` as root"
@@ -40,33 +40,34 @@ def install_missing(packages: Sequence[Package], say: Say) -> None:
     say(f"installing {', '.join(names)} from the system's packages; no service is started")
     apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     with _services_forbidden(sudo, by_hand):
-        _run([*apt, "update"], by_hand)
-        _run([*apt, "install", "-y", "--no-install-recommends", *names], by_hand)
-    if names := _missing(packages):
+        run([*apt, "update"], by_hand)
+        run([*apt, "install", "-y", "--no-install-recommends", *names], by_hand)
+    if names := missing(packages):
         raise DeedboxError(f"still missing after the installation: {', '.join(names)}", by_hand)
 
 
-def _missing(packages: Sequence[Package]) -> list[str]:
-    # mkfs and others are in directories that are not on the path of a user who is not root.
+def missing(packages: Sequence[Package]) -> list[str]:
+    """The names of the packages of which neither the command nor the file is there."""
+    # Some commands, such as mkfs, are in directories that are not on the PATH of an ordinary user.
     path = os.pathsep.join([*os.get_exec_path(), "/usr/sbin", "/sbin"])
     return [package.name for package in packages if shutil.which(package.provides, os.F_OK, path) is None]
 
 
 @contextmanager
 def _services_forbidden(sudo: Sequence[str], by_hand: str) -> Iterator[None]:
-    """Debian starts services at their installation unless this file forbids it: 101 means forbidden by policy."""
+    """Debian starts a service when it is installed, unless this file forbids it: status 101 means that the policy forbids it."""
     if _POLICY.exists():
         yield
         return
-    _run([*sudo, "sh", "-c", f"printf '#!/bin/sh\\nexit 101\\n' > {_POLICY} && chmod 755 {_POLICY}"], by_hand)
+    run([*sudo, "sh", "-c", f"printf '#!/bin/sh\\nexit 101\\n' > {_POLICY} && chmod 755 {_POLICY}"], by_hand)
     try:
         yield
     finally:
-        _run([*sudo, "rm", "-f", str(_POLICY)], by_hand)
+        run([*sudo, "rm", "-f", str(_POLICY)], by_hand)
 
 
 def _sudo() -> list[str] | None:
-    """The words before a command that needs root; None if there is no way."""
+    """The prefix of a command that needs root; None if this user cannot run one."""
     if os.geteuid() == 0:
         return []
     sudo = shutil.which("sudo")
@@ -75,7 +76,8 @@ def _sudo() -> list[str] | None:
     return [sudo, "-n"]
 
 
-def _run(command: Sequence[str], by_hand: str) -> None:
+def run(command: Sequence[str], by_hand: str) -> None:
+    """Run a step of an installation. Raises DeedboxError with the end of its errors and what to do `by_hand`."""
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise DeedboxError(f"`{' '.join(command)}` failed: {done.stderr.strip()[-300:]}", by_hand)

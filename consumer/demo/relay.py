@@ -1,7 +1,7 @@
-"""A TCP relay to the broker that can lose what the client sends: a connection as it is just before it breaks.
+"""A TCP relay to the broker that can drop what the client sends, as a connection does that is about to fail.
 
-Role: the demo and the tests put it between the service and the broker, so that batches are archived whose acknowledgements do not
-arrive. Invariant: `cut` closes both sides, so that the broker delivers again what was not acknowledged.
+Role: the demo and the tests put it between the service and the broker. Then batches are archived and their acknowledgements do not
+arrive. Invariant: `cut` closes both sides, so the broker delivers again what was not acknowledged.
 """
 
 import selectors
@@ -15,7 +15,7 @@ CONNECT_S_MAX = 30.0
 
 
 class Relay:
-    """Listens on a port of its own and forwards to the broker of `url`. `self.url` leads through it; it cannot relay TLS."""
+    """Listens on its own port and forwards to the broker of `url`. Clients connect to `self.url`. It cannot relay TLS."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -29,11 +29,11 @@ class Relay:
         threading.Thread(target=self._accept, name="relay", daemon=True).start()
 
     def mute(self) -> None:
-        """From now on nothing that the client sends arrives at the broker; the client goes on receiving."""
+        """From now on the broker receives nothing from the client. The client still receives from the broker."""
         self._mute.set()
 
     def cut(self) -> None:
-        """Close the connections on both sides. New ones are forwarded both ways."""
+        """Close the connections on both sides. New connections are forwarded in both directions."""
         sockets, self._sockets = self._sockets, []
         for one in sockets:
             _shut_down(one)
@@ -58,7 +58,7 @@ class Relay:
             try:
                 broker = socket.create_connection(self._target, CONNECT_S_MAX)
             except OSError:
-                client.close()  # the client sees that the broker is not there
+                client.close()  # the client sees that the broker cannot be reached
                 continue
             self._sockets += [client, broker]
             threading.Thread(target=self._forward, args=(client, broker), name="relay", daemon=True).start()
@@ -67,7 +67,7 @@ class Relay:
         try:
             self._copy(client, broker)
         except OSError:
-            pass  # one side has closed, and with that the other one is closed too
+            pass  # one side has closed; the other one is closed below
         finally:
             client.close()
             broker.close()
@@ -90,4 +90,4 @@ def _shut_down(one: socket.socket) -> None:
     try:
         one.shutdown(socket.SHUT_RDWR)
     except OSError:
-        pass  # closed already, or never connected
+        pass  # it is closed, or was never connected

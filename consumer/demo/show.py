@@ -1,6 +1,6 @@
-"""`deedbox demo`: the main job in a minute, with a kill -9 in the middle.
+"""`deedbox demo`: notifications are archived while the service is killed with kill -9, and nothing is lost.
 
-Everything it shows is the real thing: a broker, `deedbox run` in a process of its own, signals, and the commands that anybody uses.
+Nothing is simulated: it uses a real broker, a `deedbox run` process, signals, and the functions of the ordinary commands.
 """
 
 import asyncio
@@ -32,16 +32,16 @@ from consumer.query.query import make_query
 from consumer.query.search import Search
 
 WAIT_S_MAX = 60.0
-EVENTS_MIN = 100  # of fewer ones, none would be durable, or none on its way, at the time of the kill
+EVENTS_MIN = 100  # with fewer, at the time of the kill none might be durable, or none still to come
 
 
 def show(count: int, keep: Path | None, environ: Mapping[str, str]) -> int:
-    """Run the demo and tell what happens. Exit status 0 only if nothing was lost or doubled.
+    """Run the demo and print each step. The exit status is 0 only if nothing was lost and nothing is there twice.
 
-    Raises Fatal for too few events and for a directory to keep that holds something, before anything is started.
+    Raises Fatal before anything is started if `count` is too small or if the directory `keep` is not empty.
     """
     if count < EVENTS_MIN:
-        raise Fatal(Exit.SETTINGS, f"--events {count}", f"name a number from {EVENTS_MIN} on")
+        raise Fatal(Exit.SETTINGS, f"--events {count}", f"use {EVENTS_MIN} or more")
     if keep is not None:
         _make_empty(keep)
     say(f"Deedbox demo: {count:,} OpenStack notifications, one kill -9, nothing lost.")
@@ -52,19 +52,19 @@ def show(count: int, keep: Path | None, environ: Mapping[str, str]) -> int:
 
 
 def _make_empty(keep: Path) -> None:
-    """Make the directory. Archives of another life in it would be counted as those of this demo."""
+    """Make the directory. Archives of an earlier run would be counted as those of this demo."""
     keep.mkdir(parents=True, exist_ok=True)
     if any(keep.iterdir()):
-        raise Fatal(Exit.SETTINGS, f"--keep {keep}: the directory is not empty", "name a new or an empty directory")
+        raise Fatal(Exit.SETTINGS, f"--keep {keep}: the directory is not empty", "use a new or an empty directory")
 
 
 def say(text: str) -> None:
-    """A line for the person who watches, at once."""
+    """Print a line at once."""
     print(text, flush=True)
 
 
 def step(title: str, text: str) -> None:
-    """A numbered thing that happened."""
+    """Print one step of the demo."""
     say(f"  {title:<11} {text}")
 
 
@@ -80,24 +80,24 @@ def _demo(directory: Path, count: int, environ: Mapping[str, str]) -> int:
     _show_sizes(directory, size)
     _show_search(directory)
     say(
-        "Nothing was lost. `deedbox run --help` says how to point it at your exchange."
+        "Nothing was lost. To archive your own exchange, see `deedbox run --help`."
         if well and whole
-        else "FAILED: see above."
+        else "FAILED: see the lines above."
     )
     return Exit.OK if well and whole else Exit.DAMAGED
 
 
 class Run:
-    """`deedbox run` in a process of its own, which ends with the block, however that ends."""
+    """A `deedbox run` process. It ends when the block ends, also by an exception."""
 
     def __init__(self, url: str, name: str, directory: Path) -> None:
         self.name, self._directory = name, directory
         self.url = url
         self._relay = (
             None if urlsplit(url).scheme == "amqps" else Relay(url)
-        )  # a relay cannot show the broker's certificate
+        )  # a relay does not have the certificate of the broker
         self._log = directory / "demo.log"
-        self._process = self._start()
+        self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "consumer", "run", "--dir", str(self._directory), "--queue", self.name, "--exchange", self.name,
@@ -113,73 +113,76 @@ class Run:
         self.kill()
 
     def kill(self) -> None:
-        """End the process if it still runs."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
+        """Kill the process if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def lines(self, event: str) -> list[dict[str, object]]:
-        """What the service has logged of one kind."""
+        """The lines of this event in the log of the service."""
         whole = [line for line in self._log.read_bytes().split(b"\n")[:-1] if line.startswith(b"{")]
         return [line for line in map(orjson.loads, whole) if line["event"] == event]
 
     def wait_for(self, event: str, count: int) -> dict[str, object]:
-        """Wait for the `count`th line of a kind."""
+        """Wait for the `count`th line of this event. Raises DeedboxError if it does not come."""
         deadline = time.monotonic() + WAIT_S_MAX
         while len(found := self.lines(event)) < count:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                what = f"no {event!r} from the service; its log ends: {self._log.read_text()[-800:]}"
-                raise DeedboxError(what, "look at the reason there")
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                what = f"the service did not log {event!r}; the end of its log: {self._log.read_text()[-800:]}"
+                raise DeedboxError(what, "the log gives the reason")
             time.sleep(0.02)
         return found[count - 1]
 
     def events(self) -> int:
-        """Events that are durable now."""
+        """How many events are durable now."""
         return sum(
             batch.header.events for path in find_archives([self._directory]) for batch in _batches(path, frames=False)
         )
 
     def unmarked(self) -> int:
-        """Events that are durable now and not marked as duplicates."""
+        """How many events are durable now and not marked as duplicates."""
         return sum(1 for _ in Archives([self._directory]).search())
 
     def lose_acks(self) -> None:
-        """As just before a connection breaks: what is archived from now on is acknowledged, and the broker does not learn of it."""
+        """From now on the broker receives no acknowledgement, as just before a connection fails."""
         if self._relay is not None:
             self._relay.mute()
-            step("no acks", "the connection is about to break: acknowledgements do not arrive any more")
+            step("lost acks", "the connection is about to fail: from now on the broker receives no acknowledgement")
 
     def wait_for_events(self, count: int, events: Callable[[], int] | None = None) -> None:
-        """Wait until so many events are durable, as `events` counts them."""
+        """Wait until `count` events are durable, as the function `events` counts them."""
         deadline = time.monotonic() + WAIT_S_MAX
-        while (events or self.events)() < count and self._process.poll() is None and time.monotonic() < deadline:
+        while (events or self.events)() < count and self.process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def kill_and_restart(self) -> None:
-        """What the out-of-memory killer does, and then what a container runtime does."""
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        """Kill the service, as the out-of-memory killer does, and start it again, as a container runtime does."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
         if self._relay is not None:
             self._relay.cut()
-        step("kill -9", f"the service is gone, with {self.events():,} events durable")
-        self._process = self._start()
+        step("kill -9", f"the service was killed; {self.events():,} events are durable")
+        self.process = self._start()
         found = self.wait_for("recovered", 1)
         step(
             "recovered",
-            f"{found['events']:,} events of the open archive sealed, {found['torn_bytes']} torn bytes set aside",
+            f"the service started again and sealed the open archive: {found['events']:,} events, {found['torn_bytes']} torn bytes",
         )
         again = self.wait_for("consuming", 2)
-        step("consuming", f"again, with {again['prefetch']} messages in flight until the first commit after the crash")
+        step(
+            "consuming",
+            f"deliveries come again; the prefetch is {again['prefetch']:,} until the first commit after the crash",
+        )
 
     def stop(self) -> None:
-        """SIGTERM: drain, seal, end."""
-        self._process.terminate()
-        status = self._process.wait(WAIT_S_MAX)
-        step("stopped", f"by SIGTERM, exit status {status}")
+        """Stop the service by SIGTERM: it drains and seals the open archive."""
+        self.process.terminate()
+        status = self.process.wait(WAIT_S_MAX)
+        step("stopped", f"the service ended after SIGTERM, with exit status {status}")
 
 
 async def _use(run: Run, messages: list[Notification]) -> None:
-    """The life of the service. When the demo is ended in the middle, the threads that wait for the service wait no longer."""
+    """Use the service. It is killed if the demo is interrupted, so that no thread waits for it."""
     try:
         await _publish_and_kill(run, messages)
     finally:
@@ -187,7 +190,7 @@ async def _use(run: Run, messages: list[Notification]) -> None:
 
 
 async def _publish_and_kill(run: Run, messages: list[Notification]) -> None:
-    """Publish, and kill the service when half of it is acknowledged, some more is durable, and the rest on its way."""
+    """Publish; kill the service when half of the messages are acknowledged, a few more are durable, and the rest are still to come."""
     await asyncio.to_thread(run.wait_for, "consuming", 1)
     step("service", f"`deedbox run` consumes queue {run.name}")
     async with Publisher(run.url) as publisher:
@@ -203,10 +206,10 @@ async def _publish_and_kill(run: Run, messages: list[Notification]) -> None:
         await asyncio.to_thread(run.wait_for_events, len(messages), run.unmarked)
         passed = time.monotonic() - started
         size = sum(len(message.body) for message in messages)
-        rate = f"{len(messages) / passed:,.0f} a second, crash included"
+        rate = f"{len(messages) / passed:,.0f} a second, with the crash"
         step(
             "published",
-            f"{len(messages):,} notifications, {size / 1e6:.0f} MB, confirmed by a quorum queue, and archived: {rate}",
+            f"{len(messages):,} notifications ({size / 1e6:.0f} MB) through a quorum queue, all archived: {rate}",
         )
         run.stop()
         await publisher.delete(run.name, run.name)
@@ -224,12 +227,12 @@ def _batches(path: Path, frames: bool = True) -> Iterator[StoredBatch]:
 
 
 def _compare(directory: Path, messages: list[Notification]) -> bool:
-    """Every notification is there once without a mark, to the byte."""
+    """Whether every notification is archived once, byte for byte; copies that are marked as duplicates do not count."""
     archived = [(event.id, event.body) for event in Archives([directory]).search()]
     missing = {(m.message_id, m.body) for m in messages} - set(archived)
     step(
         "compared",
-        f"{len(messages) - len(missing):,} of {len(messages):,} equal to the byte, {len(archived) - len(set(archived))} doubled",
+        f"{len(messages) - len(missing):,} of {len(messages):,} notifications are archived byte for byte, {len(archived) - len(set(archived))} of them twice",
     )
     return not missing and len(archived) == len(messages)
 
@@ -238,16 +241,16 @@ def _show_marked(directory: Path) -> None:
     marked = list(Archives([directory]).search(duplicates="only"))
     step(
         "marked",
-        f"{len(marked):,} events were archived and not acknowledged at the kill; they came again, and each names the first",
+        f"{len(marked):,} events were archived and not acknowledged when the service was killed; the broker delivered them again, and the copies are marked",
     )
     for event in marked[:1]:
-        step("", f"{event.id} at {event.position} equals the event at {event.duplicate}; readers hide it by default")
+        step("", f"for example {event.position} is a duplicate of {event.duplicate}; readers hide it by default")
 
 
 def _show_sizes(directory: Path, size: int) -> None:
     paths = find_archives([directory])
     stored = sum(path.stat().st_size for path in paths)
-    step("size", f"{stored / 1e6:.2f} MB in {len(paths)} archives, one {size / stored:.0f}th of the bodies")
+    step("size", f"{stored / 1e6:.2f} MB in {len(paths)} archives, 1/{size / stored:.0f} of the size of the bodies")
 
 
 def _show_search(directory: Path) -> None:

@@ -167,7 +167,7 @@ def test_a_directory_that_cannot_be_synced_from_any_step_on_loses_nothing(tmp_pa
     before = tmp_path / "before"
     before.mkdir()
     disk = ShadowDisk(before)
-    disk._step = lambda name: _no_directory_from(disk, name, step)
+    disk.step = lambda name: _no_directory_from(disk, name, step)
     durable = life(disk, before)
     found = recovered(disk.after_power_cut(tmp_path / "after"))
     assert set(durable) <= set(found)
@@ -202,7 +202,7 @@ def test_a_process_killed_at_any_step_and_a_power_cut_in_the_next_life_lose_noth
 @pytest.mark.parametrize("step", STEPS)
 def test_a_disk_that_stays_full_refuses_and_recovers_when_it_is_not(tmp_path: Path, step: int) -> None:
     disk = ShadowDisk(tmp_path, fail_at=step, error=errno.ENOSPC)
-    disk._step = lambda name: _full_from(disk, name, step)
+    disk.step = lambda name: _full_from(disk, name, step)
     durable = life(disk, tmp_path)
     disk.end_process()
     found = recovered(tmp_path)

@@ -127,7 +127,7 @@ class ShadowDisk(Disk):
         self.lasting: Collection[str] = ()
         self._fds: set[int] = set()
 
-    def _step(self, name: str) -> None:
+    def step(self, name: str) -> None:
         self.calls.append(name)
         late = self.fail_at and len(self.calls) > self.fail_at
         if len(self.calls) == self.fail_at or (late and (self.crash or name in self.lasting)):
@@ -158,14 +158,14 @@ class ShadowDisk(Disk):
         super().close(fd)
 
     def create(self, path):
-        self._step("create")
+        self.step("create")
         fd = self._opened(super().create(path))
         self.durable.pin(path)
         return fd
 
     def append(self, fd, raw):
         try:
-            self._step("append")
+            self.step("append")
         except (OSError, PowerCut):
             os.write(fd, raw[: len(raw) // 2])  # a torn write
             raise
@@ -173,7 +173,7 @@ class ShadowDisk(Disk):
 
     def sync(self, fd):
         try:
-            self._step("sync")
+            self.step("sync")
         except OSError:
             self.durable.drop(fd)
             raise
@@ -181,31 +181,31 @@ class ShadowDisk(Disk):
         self.durable.remember(fd)
 
     def fsync_directory(self, path):
-        self._step("sync_directory")
+        self.step("sync_directory")
         super().fsync_directory(path)
         self.durable.remember_directory(path)
 
     def overwrite(self, path, raw):
-        self._step("overwrite")
+        self.step("overwrite")
         super().overwrite(path, raw)
         self.durable.pin(path)
 
     def truncate(self, fd, size):
-        self._step("truncate")
+        self.step("truncate")
         super().truncate(fd, size)
         self.durable.cut(fd, size)
 
     def make_directory(self, path):
         if not path.is_dir():
-            self._step("make_directory")
+            self.step("make_directory")
         super().make_directory(path)
 
     def rename(self, source, target):
-        self._step("rename")
+        self.step("rename")
         super().rename(source, target)
 
     def replace_with(self, path, write):
-        self._step("replace")
+        self.step("replace")
         super().replace_with(path, partial(self._write_pinned, path, write))
         self.durable.contents[path.stat().st_ino] = path.read_bytes()
 
@@ -214,11 +214,11 @@ class ShadowDisk(Disk):
         write(fd)
 
     def replace_keeping(self, path, fresh, aside):
-        self._step("replace_keeping")
+        self.step("replace_keeping")
         super().replace_keeping(path, fresh, aside)
 
     def remove(self, path):
-        self._step("remove")
+        self.step("remove")
         super().remove(path)
 
     def after_power_cut(self, target: Path) -> Path:
@@ -238,4 +238,4 @@ def fail_on(disk: ShadowDisk, *names: str) -> None:
         if name in names:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    disk._step = step  # type: ignore[method-assign]
+    disk.step = step  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ def test_a_node_lives_in_its_directory_and_leaves_nothing(new_node: NewNode, tmp
         node.start()
         assert "test" in node.control("list_vhosts")
     assert not (tmp_path / "node").exists()
-    marks = [f"ERL_EPMD_PORT={node._epmd}\0".encode() in environ for environ in _environments()]
+    marks = [f"ERL_EPMD_PORT={node.epmd_port}\0".encode() in environ for environ in _environments()]
     assert not any(marks)
 
 

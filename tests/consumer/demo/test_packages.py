@@ -22,7 +22,7 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
 
     monkeypatch.setattr(packages, "_POLICY", tmp_path / "policy-rc.d")
     monkeypatch.setattr(packages, "_sudo", lambda: ["sudo", "-n"])
-    monkeypatch.setattr(packages, "_run", run)
+    monkeypatch.setattr(packages, "run", run)
     found: Callable = packages.shutil.which
     monkeypatch.setattr(packages.shutil, "which", lambda name, *how: name if name == "apt-get" else found(name, *how))
     return commands
@@ -62,7 +62,7 @@ def test_a_package_that_does_not_bring_what_it_should_is_an_error(ran: Ran) -> N
 def test_a_tool_outside_the_path_of_a_user_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """`mkfs.ext4` was taken for missing by a user who is not root."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    assert packages._missing([Package("init-system-helpers", "invoke-rc.d")]) == []
+    assert packages.missing([Package("init-system-helpers", "invoke-rc.d")]) == []
 
 
 def test_without_root_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,4 +73,4 @@ def test_without_root_the_error_names_the_command(monkeypatch: pytest.MonkeyPatc
 
 def test_a_failed_installation_gives_the_reason() -> None:
     with pytest.raises(DeedboxError, match=r"no such place.*run it by hand"):
-        packages._run(["sh", "-c", "echo no such place >&2; exit 3"], "run it by hand")
+        packages.run(["sh", "-c", "echo no such place >&2; exit 3"], "run it by hand")

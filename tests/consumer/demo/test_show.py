@@ -22,8 +22,8 @@ async def test_the_demo_loses_nothing_and_cleans_up(url: str, tmp_path: Path) ->
     for part in (
         "kill -9",
         "recovered",
-        "4,000 of 4,000 equal to the byte, 0 doubled",
-        "events were archived and not acknowledged at the kill; they came again",
+        "4,000 of 4,000 notifications are archived byte for byte, 0 of them twice",
+        "events were archived and not acknowledged when the service was killed; the broker delivered them again",
         "readers hide it by default",
         "complete: ",
         "Nothing was lost.",
@@ -56,7 +56,7 @@ def test_a_directory_that_holds_something_is_refused(tmp_path: Path) -> None:
     (tmp_path / "demo.log").write_text("of an earlier demo\n")
     done = demo("amqp://127.0.0.1:1/", "--keep", str(tmp_path))
     assert (done.returncode, done.stdout) == (Exit.SETTINGS, "")
-    assert done.stderr == f"deedbox: --keep {tmp_path}: the directory is not empty; name a new or an empty directory\n"
+    assert done.stderr == f"deedbox: --keep {tmp_path}: the directory is not empty; use a new or an empty directory\n"
 
 
 @pytest.mark.parametrize("count", ["99", "0", "-1"])
@@ -64,13 +64,13 @@ def test_too_few_events_are_refused(count: str) -> None:
     """With one event the demo waited in vain for something to recover."""
     done = demo("amqp://127.0.0.1:1/", "--events", count)
     assert (done.returncode, done.stdout) == (Exit.SETTINGS, "")
-    assert done.stderr == f"deedbox: --events {count}; name a number from 100 on\n"
+    assert done.stderr == f"deedbox: --events {count}; use 100 or more\n"
 
 
 def test_a_demo_that_fails_leaves_no_service(tmp_path: Path) -> None:
     """The service went on without the demo, for ever."""
     with Run("amqp://127.0.0.1:1/", "x", tmp_path) as run:
-        service = run._process
+        service = run.process
         assert service.poll() is None
     assert service.poll() is not None
 

@@ -32,7 +32,7 @@ async def test_appends_run_on_the_writer_thread_and_in_order(tmp_path: Path) -> 
 
 async def test_a_fault_of_the_disk_reaches_the_caller(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
-    disk._step = lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    disk.step = lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))
     appender = Appender(archive_log(tmp_path, disk))
     with pytest.raises(StorageFault):
         await appender.append(lambda: some(0, 1))

@@ -150,7 +150,7 @@ async def test_what_cannot_be_recovered_now_is_handed_on(tmp_path: Path) -> None
     assert one.writer is not None
     one.writer.abandon()
     disk = ShadowDisk(tmp_path)
-    disk._step = lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # type: ignore[method-assign]
+    disk.step = lambda name: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # type: ignore[method-assign]
     instance_lock = await take(tmp_path, disk)
     assert instance_lock.deferred == [one.writer.path]
     instance_lock.release()

@@ -135,14 +135,14 @@ def test_an_archive_left_read_only_by_the_crash_is_still_renamed(orphan: Path) -
 def test_a_full_disk_defers_and_the_next_attempt_succeeds(orphan: Path, call: str) -> None:
     orphan.write_bytes(orphan.read_bytes()[:-5])
     disk = ShadowDisk(orphan.parent)
-    step = disk._step
+    step = disk.step
 
     def fail(name: str) -> None:
         step(name)
         if name == call:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    disk._step = fail  # type: ignore[method-assign]
+    disk.step = fail  # type: ignore[method-assign]
     assert recover(orphan, disk).outcome == "deferred"
     assert recover(orphan).outcome == "sealed"
     assert ids(orphan.parent) == some(0, 4)
