@@ -1,4 +1,4 @@
-"""Against a real RabbitMQ."""
+"""Tests with a real RabbitMQ."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ from consumer.errors import Exit, Fatal, Retry
 
 
 class Taken(list[Delivery]):
-    """Deliveries, and a way to wait for them."""
+    """A list of deliveries that a test can wait for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,17 +81,17 @@ async def consumers(url: str, queue: str) -> int:
         return (await channel.queue_declare(queue, passive=True)).consumer_count or 0
 
 
-async def test_two_requests_for_a_window_at_once_leave_one_consumer_and_the_wider_window(
+async def test_concurrent_requests_leave_one_consumer_with_the_largest_prefetch(
     opened: Open, topology: Topology
 ) -> None:
     session = await opened(topology)
     await session.consume(1)
     await asyncio.gather(*(session.consume(prefetch) for prefetch in (2, 8, 4)))
-    await session.messages_ready()  # after its answer the broker has taken the cancels
+    await session.messages_ready()  # after this answer the broker has processed the cancels
     assert (await consumers(topology.url, topology.queue), session.prefetch) == (1, 8)
 
 
-async def test_a_stop_while_a_window_is_asked_for_leaves_no_consumer(opened: Open, topology: Topology) -> None:
+async def test_a_stop_during_a_consume_request_leaves_no_consumer(opened: Open, topology: Topology) -> None:
     left, steps, done = [], 0, False
     while not done:
         session = await opened(topology)
@@ -101,7 +101,7 @@ async def test_a_stop_while_a_window_is_asked_for_leaves_no_consumer(opened: Ope
         done = asking.done()
         await session.stop()
         await asking
-        await session._channel.basic_qos(prefetch_count=1)  # after its answer the broker has taken the cancel
+        await session._channel.basic_qos(prefetch_count=1)  # after this answer the broker has processed the cancel
         left.append(await consumers(topology.url, topology.queue))
         await session.release()
         steps += 1 + steps // 2
@@ -126,7 +126,7 @@ async def test_deliveries_of_every_exchange_and_queue_type_arrive_in_order(
     assert await session.ack(5)
 
 
-async def test_no_more_than_the_window_is_unacknowledged(opened: Open, taken: Taken, topology: Topology) -> None:
+async def test_no_more_than_the_prefetch_is_unacknowledged(opened: Open, taken: Taken, topology: Topology) -> None:
     session = await opened(topology)
     await publish(topology, 10)
     await session.consume(3)
@@ -137,7 +137,9 @@ async def test_no_more_than_the_window_is_unacknowledged(opened: Open, taken: Ta
     assert [found.body for found in taken] == [b"%d" % n for n in range(5)]
 
 
-async def test_a_wider_window_is_asked_for_on_the_same_channel(opened: Open, taken: Taken, topology: Topology) -> None:
+async def test_the_prefetch_can_be_increased_on_the_same_channel(
+    opened: Open, taken: Taken, topology: Topology
+) -> None:
     session = await opened(topology)
     await publish(topology, 10)
     await session.consume(2)
@@ -149,7 +151,7 @@ async def test_a_wider_window_is_asked_for_on_the_same_channel(opened: Open, tak
     assert session.prefetch == 10
 
 
-async def test_what_is_not_acknowledged_is_given_back(opened: Open, taken: Taken, topology: Topology) -> None:
+async def test_release_returns_unacknowledged_messages(opened: Open, taken: Taken, topology: Topology) -> None:
     session = await opened(topology)
     await publish(topology, 4)
     await session.consume(10)
@@ -159,10 +161,10 @@ async def test_what_is_not_acknowledged_is_given_back(opened: Open, taken: Taken
     assert await ready(topology.url, topology.queue) == 3
 
 
-async def test_a_release_says_whether_the_acknowledgements_have_arrived(
+async def test_after_a_release_it_is_known_whether_the_acks_arrived(
     taken: Taken, topology: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an answer of the broker it is unknown."""
+    """Without an answer of the broker it is not known."""
     monkeypatch.setattr(sessions, "CLOSE_S_MAX", 1.0)
     with Relay(topology.url) as relay:
         for muted in (True, False):
@@ -178,7 +180,7 @@ async def test_a_release_says_whether_the_acknowledgements_have_arrived(
             relay.cut()
 
 
-async def test_after_stop_nothing_comes_and_what_came_can_be_acknowledged(
+async def test_after_stop_no_message_arrives_and_earlier_ones_can_be_acknowledged(
     opened: Open, taken: Taken, topology: Topology
 ) -> None:
     session = await opened(topology)
@@ -192,8 +194,8 @@ async def test_after_stop_nothing_comes_and_what_came_can_be_acknowledged(
     assert (len(taken), await ready(topology.url, topology.queue)) == (2, 3)
 
 
-async def test_a_queue_that_is_deleted_ends_the_generation(opened: Open, topology: Topology) -> None:
-    """Other consumers fall silent here: the broker's basic.cancel only took them out of a dict."""
+async def test_deleting_the_queue_ends_the_session(opened: Open, topology: Topology) -> None:
+    """The library handles basic.cancel silently: it only removes the consumer from a dict."""
     session = await opened(topology)
     await session.consume(10)
     async with aiormq.connect(topology.url) as connection:
@@ -202,7 +204,7 @@ async def test_a_queue_that_is_deleted_ends_the_generation(opened: Open, topolog
     assert not await session.ack(1)
 
 
-async def test_an_ack_for_a_connection_that_is_gone_is_dropped(opened: Open, taken: Taken, topology: Topology) -> None:
+async def test_an_ack_for_a_closed_connection_is_dropped(opened: Open, taken: Taken, topology: Topology) -> None:
     session = await opened(topology)
     await publish(topology, 1)
     await session.consume(10)
@@ -216,7 +218,7 @@ async def test_an_ack_for_a_connection_that_is_gone_is_dropped(opened: Open, tak
     assert taken[1].redelivered
 
 
-async def test_generations_count_up(taken: Taken, topology: Topology) -> None:
+async def test_sessions_are_numbered_from_one(taken: Taken, topology: Topology) -> None:
     broker = Broker(topology)
     for number in (1, 2):
         session = await broker.open(taken.sink)
@@ -230,19 +232,19 @@ async def fatal(topology: Topology) -> Fatal:
     return caught.value
 
 
-async def test_a_wrong_password_says_so(topology: Topology) -> None:
+async def test_a_wrong_password_is_fatal(topology: Topology) -> None:
     found = await fatal(replace(topology, url=topology.url.replace("guest:guest", "guest:wrong")))
     assert found.exit is Exit.ACCESS
     assert "refuses user 'guest'" in found.what
     assert "wrong" not in str(found)
 
 
-async def test_an_unknown_virtual_host_says_so(topology: Topology) -> None:
+async def test_an_unknown_virtual_host_is_fatal(topology: Topology) -> None:
     found = await fatal(replace(topology, url=topology.url + "nowhere"))
     assert (found.exit, "'nowhere'" in found.what) == (Exit.VHOST, True)
 
 
-async def test_a_queue_with_other_arguments_says_so(opened: Open, topology: Topology) -> None:
+async def test_a_queue_with_other_arguments_is_fatal(opened: Open, topology: Topology) -> None:
     await opened(topology)
     found = await fatal(replace(topology, queue_type="classic"))
     assert found.exit is Exit.QUEUE
@@ -250,25 +252,27 @@ async def test_a_queue_with_other_arguments_says_so(opened: Open, topology: Topo
     assert "broker.declare: `none`" in found.do
 
 
-async def test_an_exchange_of_another_type_says_so(opened: Open, topology: Topology) -> None:
+async def test_an_exchange_of_another_type_is_fatal(opened: Open, topology: Topology) -> None:
     await opened(topology)
     found = await fatal(replace(topology, exchange_type="fanout"))
     assert found.exit is Exit.EXCHANGE
     assert "received 'fanout' but current is 'topic'" in found.what
 
 
-async def test_an_exchange_type_that_does_not_exist_says_so(topology: Topology) -> None:
+async def test_an_unknown_exchange_type_is_fatal(topology: Topology) -> None:
     found = await fatal(replace(topology, exchange_type="nonsense"))
     assert (found.exit, "nonsense" in found.what) == (Exit.EXCHANGE, True)
 
 
-async def test_a_passive_consumer_needs_what_it_consumes(topology: Topology) -> None:
+async def test_without_declarations_a_missing_queue_is_fatal(topology: Topology) -> None:
     found = await fatal(replace(topology, declare=Declare.NONE, exchange=""))
     assert (found.exit, "broker.declare = queue" in found.do) == (Exit.MISSING, True)
 
 
-async def test_a_passive_consumer_takes_what_there_is(opened: Open, taken: Taken, topology: Topology) -> None:
-    """Whatever arguments the queue was declared with."""
+async def test_without_declarations_the_queue_may_have_any_arguments(
+    opened: Open, taken: Taken, topology: Topology
+) -> None:
+    """The arguments of the queue are not compared."""
     await opened(replace(topology, queue_arguments={"x-max-length": 1000}))
     session = await opened(replace(topology, declare=Declare.NONE, queue_type="classic"))
     await session.consume(5)
@@ -281,12 +285,12 @@ async def test_a_reserved_name_is_refused(topology: Topology) -> None:
     assert found.exit is Exit.ACCESS
 
 
-async def test_a_broker_that_is_not_there_is_tried_again(topology: Topology) -> None:
+async def test_an_unreachable_broker_is_retried(topology: Topology) -> None:
     with pytest.raises(Retry, match="Connect call failed"):
         await Broker(replace(topology, url="amqp://guest:guest@127.0.0.1:1/")).open(lambda _: None)
 
 
-async def test_what_is_no_broker_is_tried_again() -> None:
+async def test_a_server_that_is_no_broker_is_retried() -> None:
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
@@ -299,17 +303,17 @@ async def test_what_is_no_broker_is_tried_again() -> None:
     await server.wait_closed()
 
 
-async def test_tls_files_that_are_not_there_are_a_setting(topology: Topology) -> None:
+async def test_a_missing_tls_file_is_a_settings_error(topology: Topology) -> None:
     found = await fatal(replace(topology, url="amqps://127.0.0.1/", ca_file="/nowhere"))
     assert (found.exit, "broker.ca_file" in found.do) == (Exit.SETTINGS, True)
 
 
-async def test_without_our_reader_the_library_delivers_the_same(
+async def test_the_fallback_through_the_library_gives_equal_deliveries(
     opened: Open, taken: Taken, topology: Topology, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A library that changed costs speed and nothing else."""
-    said: list[str] = []
-    monkeypatch.setattr(brokers.log, "emit", lambda event, **_: said.append(event.name))
+    """If the library changes its interface, Deedbox is slower and loses nothing."""
+    logged: list[str] = []
+    monkeypatch.setattr(brokers.log, "emit", lambda event, **_: logged.append(event.name))
     session = await opened(topology)
     await session.consume(10)
     properties = {"delivery_mode": 2, "message_id": "m", "headers": {"a": [1, "two", {"b": True}]}}
@@ -319,13 +323,13 @@ async def test_without_our_reader_the_library_delivers_the_same(
         )
     await taken.until(2)
     await session.release()
-    assert "receive_fallback" not in said
+    assert "receive_fallback" not in logged
     monkeypatch.setattr(brokers, "_accepts_transport", lambda: False)
     other = Taken()
     again = await Broker(topology).open(other.sink)
     await again.consume(10)
     await other.until(2)
-    assert "receive_fallback" in said
+    assert "receive_fallback" in logged
     for mine, theirs in zip(taken, other, strict=True):
         assert stable_header(mine.header) == stable_header(theirs.header)
         changes = {"header": b"", "arrived_us": 0, "redelivered": False}

@@ -1,4 +1,4 @@
-"""Against a real RabbitMQ."""
+"""Tests with a real RabbitMQ."""
 
 from dataclasses import replace
 from typing import Any
@@ -13,7 +13,7 @@ from tests.support.wire import WirePublisher
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append({"event": event.name, **fields}))
     return lines
@@ -24,27 +24,25 @@ async def open_and_release(topology: Topology) -> None:
     await session.release()
 
 
-async def test_what_is_made_the_first_time_is_found_the_second(url: str, name: str, said: list[dict[str, Any]]) -> None:
+async def test_the_second_declaration_creates_nothing(url: str, name: str, logged: list[dict[str, Any]]) -> None:
     topology = Topology(url, name, exchange=name, binding_keys=("a", "b"), declare=Declare.ALL)
     for created in (["exchange", "queue"], []):
         await open_and_release(topology)
-        assert said.pop() == {
+        assert logged.pop() == {
             "event": "declared", "queue": name, "exchange": name, "bindings": ["a", "b"], "created": created,
             "messages": 0, "consumers": 0,
         }  # fmt: skip
 
 
-async def test_a_new_queue_into_which_nothing_leads_is_a_warning(
-    url: str, name: str, said: list[dict[str, Any]]
-) -> None:
-    """The service consumed it without a word about it."""
+async def test_a_new_queue_without_a_binding_is_reported(url: str, name: str, logged: list[dict[str, Any]]) -> None:
+    """Earlier the service consumed such a queue without a warning."""
     await open_and_release(Topology(url, name))
-    assert said[-1] == {"event": "unbound", "queue": name}
+    assert logged[-1] == {"event": "unbound", "queue": name}
     await open_and_release(Topology(url, name))
-    assert said[-1]["event"] == "declared"  # of a queue that was there, others may have made the bindings
+    assert logged[-1]["event"] == "declared"  # others may have bound a queue that existed
 
 
-async def test_by_default_an_exchange_that_is_not_there_is_not_made(url: str, name: str) -> None:
+async def test_by_default_a_missing_exchange_is_fatal(url: str, name: str) -> None:
     topology = Topology(url, name, exchange=name)
     for _ in range(2):
         with pytest.raises(Fatal, match="check its name") as caught:
@@ -54,13 +52,13 @@ async def test_by_default_an_exchange_that_is_not_there_is_not_made(url: str, na
         await open_and_release(replace(topology, exchange="", declare=Declare.NONE))
 
 
-async def test_by_default_the_exchange_is_taken_as_it_is_and_the_queue_is_bound(
-    url: str, name: str, publisher: WirePublisher, said: list[dict[str, Any]]
+async def test_by_default_an_existing_exchange_is_used_and_the_queue_is_bound(
+    url: str, name: str, publisher: WirePublisher, logged: list[dict[str, Any]]
 ) -> None:
     publisher.declare_exchange(name, "fanout")
     await open_and_release(Topology(url, name, exchange=name))
-    assert said[-1]["created"] == ["queue"]
+    assert logged[-1]["created"] == ["queue"]
     publisher.publish(name.encode(), b"a", b"\0\0", b"x")
     publisher.wait_for_confirms()
     await open_and_release(Topology(url, name, exchange=name, declare=Declare.NONE))
-    assert (said[-1]["messages"], said[-1]["bindings"]) == (1, [])
+    assert (logged[-1]["messages"], logged[-1]["bindings"]) == (1, [])

@@ -1,4 +1,4 @@
-"""Against a real RabbitMQ."""
+"""Tests with a real RabbitMQ."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from consumer.errors import Exit, Fatal, Retry
 from tests.support.nodes import NewNode
 
 
-async def test_what_publish_returns_is_in_the_queue(url: str, name: str) -> None:
+async def test_published_messages_are_in_the_queue(url: str, name: str) -> None:
     count = IN_FLIGHT_MAX + 7
     async with aiormq.connect(url) as connection:
         channel = await connection.channel()
@@ -22,8 +22,8 @@ async def test_what_publish_returns_is_in_the_queue(url: str, name: str) -> None
             assert first.body == b"0"
 
 
-async def test_many_messages_are_few_writes(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write for each woke the broker for each: 500 messages took a second."""
+async def test_many_messages_take_few_writes(url: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One write for each message woke up the broker each time. 500 messages took a second."""
     writes: list[int] = []
     write = asyncio.StreamWriter.write
 
@@ -42,7 +42,7 @@ async def test_many_messages_are_few_writes(url: str, name: str, monkeypatch: py
     assert max(writes) < 1 << 20
 
 
-async def test_what_the_library_cancels_is_not_confirmed(url: str) -> None:
+async def test_a_cancelled_confirmation_does_not_count_as_confirmed(url: str) -> None:
     async with Publisher(url) as publisher:
         channel = publisher._channel
         assert channel is not None
@@ -55,23 +55,23 @@ async def test_what_the_library_cancels_is_not_confirmed(url: str) -> None:
             await publishing
 
 
-async def test_a_message_that_no_queue_takes_is_an_error_if_it_must_be_taken(url: str) -> None:
+async def test_an_unroutable_mandatory_message_is_an_error(url: str) -> None:
     async with Publisher(url) as publisher:
         assert await publisher.publish([Message("", "no such queue", b"x")]) == 1
         with pytest.raises(aiormq.AMQPError, match="NO_ROUTE"):
             await publisher.publish([Message("", "no such queue", b"x")], mandatory=True)
 
 
-async def test_the_reason_of_a_closed_channel_is_that_of_the_broker(url: str, name: str) -> None:
-    """It was `<Channel: "1" at 0x7f90fd03ecb0> closed` if the channel was closed between two writes."""
+async def test_the_error_of_a_closed_channel_has_the_reason_of_the_broker(url: str, name: str) -> None:
+    """If the channel closed between two writes, the text was `<Channel: "1" at 0x7f90fd03ecb0> closed`."""
     async with Publisher(url) as publisher:
         for _ in range(2):
             with pytest.raises(aiormq.AMQPError, match=f"NOT_FOUND - no exchange '{name}'"):
                 await publisher.publish([Message(name, "", b"x")])
 
 
-async def test_a_failed_publish_leaves_no_cancellation_to_come(url: str) -> None:
-    """On Python 3.11 a group of tasks left one, which ended the command instead of the attempt."""
+async def test_a_failed_publish_does_not_cancel_the_task(url: str) -> None:
+    """On Python 3.11 a task group left a pending cancellation, which ended the command instead of the attempt."""
     async with Publisher(url) as publisher:
         with pytest.raises(aiormq.AMQPError):
             await publisher.publish([Message("", "no such queue", b"x")] * (IN_FLIGHT_MAX + 7), mandatory=True)
@@ -81,7 +81,7 @@ async def test_a_failed_publish_leaves_no_cancellation_to_come(url: str) -> None
 
 
 @pytest.mark.parametrize(("wrong", "exit"), [("guest:wrong@", Exit.ACCESS), ("guest:guest@", Exit.VHOST)])
-async def test_what_a_person_must_repair_is_fatal_and_names_no_password(url: str, wrong: str, exit: Exit) -> None:
+async def test_a_failed_login_is_fatal_and_does_not_show_the_password(url: str, wrong: str, exit: Exit) -> None:
     target = url.replace("guest:guest@", wrong) + ("" if exit is Exit.ACCESS else "missing")
     with pytest.raises(Fatal) as caught:
         async with Publisher(target):
@@ -90,7 +90,7 @@ async def test_what_a_person_must_repair_is_fatal_and_names_no_password(url: str
     assert "wrong" not in str(caught.value)
 
 
-async def test_a_broker_that_is_not_there_may_be_tried_again() -> None:
+async def test_an_unreachable_broker_is_retried() -> None:
     with pytest.raises(Retry, match="amqp://me:"):
         async with Publisher("amqp://me:secret@127.0.0.1:1/"):
             pass
@@ -104,7 +104,7 @@ async def test_a_message_that_is_too_large_is_refused(new_node: NewNode) -> None
                 await publisher.publish([Message("", "any", b"x" * size) for size in (5, 1001, 5)])
 
 
-async def test_a_queue_of_another_connection_is_found_and_can_be_published_to(url: str, name: str) -> None:
+async def test_an_exclusive_queue_of_another_connection_is_found(url: str, name: str) -> None:
     async with aiormq.connect(url) as connection, Publisher(url) as publisher:
         channel = await connection.channel()
         with pytest.raises(Retry, match="no queue"):
@@ -115,7 +115,7 @@ async def test_a_queue_of_another_connection_is_found_and_can_be_published_to(ur
         assert (await channel.queue_delete(name)).message_count == 1
 
 
-async def test_what_was_made_is_removed(url: str, name: str) -> None:
+async def test_delete_removes_queue_and_exchange(url: str, name: str) -> None:
     async with aiormq.connect(url) as connection:
         channel = await connection.channel()
         await channel.queue_declare(name)

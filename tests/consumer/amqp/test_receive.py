@@ -31,7 +31,7 @@ OTHERS = [
 
 
 def cut(raw: bytes, random: Random) -> list[bytes]:
-    """The bytes in pieces of any size."""
+    """Cut the bytes into pieces of any size."""
     pieces, at = [], 0
     while at < len(raw):
         size = random.choice([1, 2, 7, 8, 100, 5000, 100_000])
@@ -61,8 +61,8 @@ def test_the_same_bytes_cut_anywhere_give_the_same_deliveries(sent: list[Deliver
     st.lists(st.tuples(deliveries, st.sampled_from([b"", b"c", b"ctag", b"another consumer"])), max_size=12),
     st.randoms(use_true_random=False),
 )
-def test_consumers_of_one_channel_may_take_turns(sent: list[tuple[Delivery, bytes]], random: Random) -> None:
-    """The short way expects the consumer tag of the last delivery, and must not be misled by another one."""
+def test_deliveries_of_two_consumers_may_alternate(sent: list[tuple[Delivery, bytes]], random: Random) -> None:
+    """The fast path expects a consumer tag of the same length as before. Another tag must not confuse it."""
     raw = b"".join(b"".join(frames(one, consumer=consumer)) for one, consumer in sent)
     assert split(cut(raw, random)) == ([one for one, _ in sent], b"")
 
@@ -79,8 +79,8 @@ def test_deliveries_of_several_channels_may_interleave(sent: list[Delivery], ran
 
 
 @given(st.lists(st.sampled_from(OTHERS) | st.binary(max_size=50), max_size=8), st.randoms(use_true_random=False))
-def test_no_byte_of_anything_else_is_lost(chunks: list[bytes], random: Random) -> None:
-    """What is no delivery reaches the library as it came, were it rubbish."""
+def test_every_other_byte_is_passed_on_unchanged(chunks: list[bytes], random: Random) -> None:
+    """Bytes that are not a delivery reach the library unchanged, even if they are not AMQP."""
     raw = b"".join(chunks)
     splitter, others = Splitter(), b""
     for piece in cut(raw, random):
@@ -91,8 +91,8 @@ def test_no_byte_of_anything_else_is_lost(chunks: list[bytes], random: Random) -
     assert splitter.passthrough or len(raw) - len(others) < 1 << 17
 
 
-def test_pamqp_reads_the_same_deliveries() -> None:
-    """Written by the library, read by us."""
+def test_frames_written_by_pamqp_are_read() -> None:
+    """The library encodes, Deedbox decodes."""
     properties = spec.Basic.Properties(content_type="text/plain", message_id="id", headers={"a": [1, {"b": True}]})
     body = b"x" * 5000
     raw = b"".join(
@@ -104,7 +104,7 @@ def test_pamqp_reads_the_same_deliveries() -> None:
     assert found == Delivery(77, True, "ex", "rk", properties.marshal(), body, 5)
 
 
-def test_content_of_basic_return_and_get_is_not_ours() -> None:
+def test_the_content_of_basic_return_is_passed_on() -> None:
     raw = b"".join(
         pamqp.frame.marshal(value, 3)
         for value in (
@@ -130,14 +130,16 @@ async def reader(taken: list[Delivery]) -> DeliveryReader:
     return DeliveryReader(lambda found, _: taken.extend(found), asyncio.get_running_loop())
 
 
-async def test_the_library_reads_what_is_not_a_delivery(reader: DeliveryReader, taken: list[Delivery]) -> None:
+async def test_the_library_gets_every_frame_that_is_not_a_delivery(
+    reader: DeliveryReader, taken: list[Delivery]
+) -> None:
     reader.feed_data(OTHERS[0] + b"".join(frames(delivery(1))) + OTHERS[1])
     assert await reader.readexactly(len(OTHERS[0] + OTHERS[1])) == OTHERS[0] + OTHERS[1]
     assert [found.tag for found in taken] == [1]
 
 
-async def test_deliveries_show_the_library_a_sign_of_life(reader: DeliveryReader, taken: list[Delivery]) -> None:
-    """While they flow, the broker sends no heartbeats; the library would call the connection stuck."""
+async def test_a_delivery_gives_the_library_a_heartbeat(reader: DeliveryReader, taken: list[Delivery]) -> None:
+    """While deliveries flow the broker sends no heartbeats. The library would close the connection."""
     reader._last_keepalive -= 2
     reader.feed_data(b"".join(frames(delivery(1))))
     assert await reader.readexactly(8) == HEARTBEAT
@@ -145,15 +147,15 @@ async def test_deliveries_show_the_library_a_sign_of_life(reader: DeliveryReader
     assert await reader.readexactly(len(OTHERS[0])) == OTHERS[0]
 
 
-async def test_a_broken_stream_gets_no_heartbeat_of_ours(reader: DeliveryReader) -> None:
+async def test_a_broken_stream_gets_no_heartbeat(reader: DeliveryReader) -> None:
     reader.feed_data(b"HTTP/1.1 400 Bad Request\r\n")
     reader._last_keepalive -= 2
     reader.keepalive()
     assert await reader.read(100) == b"HTTP/1.1 400 Bad Request\r\n"
 
 
-async def test_reading_stops_and_goes_on_at_the_socket(taken: list[Delivery]) -> None:
-    """Back-pressure: what is not read fills the broker's window and not our memory."""
+async def test_pause_and_resume_apply_to_the_socket(taken: list[Delivery]) -> None:
+    """Back-pressure: messages that are not read stay at the broker and use no memory."""
     served = asyncio.Event()
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -181,8 +183,8 @@ async def test_reading_stops_and_goes_on_at_the_socket(taken: list[Delivery]) ->
     await server.wait_closed()
 
 
-async def test_a_read_that_drained_the_socket_is_followed_by_a_rest() -> None:
-    """Being woken for each message costs more than archiving it; a full read says that more is waiting."""
+async def test_a_read_that_drained_the_socket_is_followed_by_a_pause() -> None:
+    """Waking up for each message costs more than archiving it. After a full read more bytes are waiting."""
     drained: list[bool] = []
     reader, transport = DeliveryReader(lambda _, last: drained.append(last), asyncio.get_running_loop()), Transport()
     reader.set_transport(transport)
@@ -198,24 +200,24 @@ async def test_a_read_that_drained_the_socket_is_followed_by_a_rest() -> None:
         await asyncio.sleep(0)
 
 
-async def test_the_end_of_a_rest_does_not_end_a_pause(reader: DeliveryReader) -> None:
+async def test_the_end_of_one_pause_does_not_end_another(reader: DeliveryReader) -> None:
     transport = Transport()
     reader.set_transport(transport)
     for tag in (1, 2):
         reader.feed_data(b"".join(frames(delivery(tag))))
     reader.pause()
     reader.resume()
-    assert not transport.reads, "the rest goes on"
+    assert not transport.reads, "the pause between reads goes on"
     reader.pause()
     await asyncio.sleep(2 * PAUSE_S_MIN)
-    assert not transport.reads, "the bound is still reached"
+    assert not transport.reads, "the bound on held bytes is still reached"
     reader.resume()
     while not transport.reads:
         await asyncio.sleep(0)
 
 
-async def test_the_library_reads_while_we_are_paused_and_the_socket_stays_paused(reader: DeliveryReader) -> None:
-    """The base class resumes its transport in its next read after its own pause; that must not end ours."""
+async def test_the_library_can_read_its_buffer_while_the_socket_stays_paused(reader: DeliveryReader) -> None:
+    """After its own pause, the base class resumes the transport in its next read. That must not end another pause."""
     transport = Transport()
     reader.set_transport(transport)
     reader.pause()
@@ -224,26 +226,26 @@ async def test_the_library_reads_while_we_are_paused_and_the_socket_stays_paused
     assert await reader.readexactly(8) == HEARTBEAT
     waiting = asyncio.create_task(reader.readexactly(8))
     await asyncio.sleep(0)
-    assert not transport.reads, "a read that waits has ended our pause"
+    assert not transport.reads, "a waiting read has ended the pause"
     reader.resume()
     assert transport.reads
     waiting.cancel()
 
 
-async def test_a_buffer_of_the_library_that_is_full_stops_the_socket_until_the_library_has_read() -> None:
+async def test_a_full_library_buffer_pauses_the_socket_until_it_is_read() -> None:
     reader, transport = DeliveryReader(lambda _found, _last: None, asyncio.get_running_loop()), Transport()
     reader.set_transport(transport)
     reader.feed_data(OTHERS[0] * (200_000 // len(OTHERS[0])))
     assert not transport.reads
     reader.pause()
     reader.resume()
-    assert not transport.reads, "our pause has ended, and the library's has not"
+    assert not transport.reads, "the pause of the library is still in force"
     await reader.read(200_000)
     assert transport.reads
 
 
-async def test_a_large_body_on_a_slow_link_shows_signs_of_life(reader: DeliveryReader) -> None:
-    """While one body streams in, the broker sends nothing else; the library would cut the connection after 33 s."""
+async def test_each_part_of_a_large_body_gives_the_library_a_heartbeat(reader: DeliveryReader) -> None:
+    """While one large body arrives the broker sends nothing else. The library would close the connection after 33 s."""
     pieces = frames(delivery(1, b"x" * 20_000))
     for piece in pieces[:-1]:
         reader._last_keepalive -= 2
@@ -252,7 +254,7 @@ async def test_a_large_body_on_a_slow_link_shows_signs_of_life(reader: DeliveryR
     assert reader.last_content > 0
 
 
-async def test_after_the_end_of_the_stream_nothing_is_fed(reader: DeliveryReader) -> None:
+async def test_after_the_end_of_the_stream_no_heartbeat_is_added(reader: DeliveryReader) -> None:
     reader.feed_data(OTHERS[0])
     reader.feed_eof()
     reader._last_keepalive -= 2
@@ -260,7 +262,7 @@ async def test_after_the_end_of_the_stream_nothing_is_fed(reader: DeliveryReader
     assert await reader.read(100) == OTHERS[0]
 
 
-async def test_a_message_that_comes_alone_is_followed_by_no_rest(reader: DeliveryReader) -> None:
+async def test_a_rare_message_is_followed_by_no_pause(reader: DeliveryReader) -> None:
     transport = Transport()
     reader.set_transport(transport)
     reader.feed_data(b"".join(frames(delivery(1))))

@@ -22,7 +22,7 @@ def test_the_type_of_a_queue_is_an_argument(kind: str, arguments: dict[str, obje
     ("arguments", "limit"),
     [({}, 3), ({"x-delivery-limit": 5}, 5), ({"x-delivery-limit": 0}, 0), ({"x-delivery-limit": -1}, None)],
 )
-def test_the_delivery_limit_is_the_one_that_is_declared_and_otherwise_assumed(
+def test_the_delivery_limit_is_the_declared_one_or_an_assumed_one(
     arguments: dict[str, object], limit: int | None
 ) -> None:
     assert Topology("amqp://host/", "q", queue_arguments=arguments).delivery_limit == limit
@@ -55,8 +55,8 @@ def test_binding_keys_match_as_a_topic_exchange_routes(binding: str, matching: l
     assert [key for key in matching + other if matches(binding, key)] == matching
 
 
-def test_the_time_to_match_a_key_does_not_explode() -> None:
-    """One message of 127 words held up the event loop for half a second."""
+def test_the_time_to_match_a_key_is_bounded() -> None:
+    """One message with 127 words blocked the event loop for half a second."""
     began = process_time()
     for serial in range(20):
         assert not matches("#.a.#.a.#.a.#.a.#.b", f"{serial}" + ".a" * 120)
@@ -76,6 +76,6 @@ def test_the_time_to_match_a_key_does_not_explode() -> None:
         ({"exchange": "other", "declare": Declare.NONE}, True),
     ],
 )
-def test_a_message_is_explained_by_the_bindings_that_we_made(changes: dict[str, Any], explained: bool) -> None:
+def test_a_message_is_explained_by_the_bindings_of_deedbox(changes: dict[str, Any], explained: bool) -> None:
     topology = replace(Topology("amqp://host/", "q", exchange="events", binding_keys=("a.#",)), **changes)
     assert topology.explains("events", "a.b") is explained

@@ -14,18 +14,18 @@ LIMITS = BatchLimits(count=4, bytes=10_000, linger_s=0.1)
 
 
 def batcher(*chunks: tuple[int, float], size: int = 0) -> Batcher:
-    """Chunks of so many deliveries at such a time."""
+    """Return a batcher with chunks of (number of deliveries, loop time)."""
     made, tag = Batcher(LIMITS), 0
     for count, now in chunks:
         made.add([delivery(tag := tag + 1, b"x" * size) for _ in range(count)], now)
     return made
 
 
-def test_nothing_is_never_due() -> None:
+def test_an_empty_batcher_is_never_due() -> None:
     assert batcher().due_at() is None
 
 
-def test_a_batch_is_due_when_nothing_more_comes() -> None:
+def test_a_batch_is_due_when_no_more_deliveries_arrive() -> None:
     assert batcher((1, 5.0)).due_at() == 5.0 + IDLE_S
 
 
@@ -37,7 +37,7 @@ def test_a_batch_is_due_at_once_when_the_socket_was_drained() -> None:
     assert made.due_at() == 5.02 + IDLE_S
 
 
-def test_a_batch_is_due_after_the_linger_while_more_comes() -> None:
+def test_a_batch_is_due_after_the_linger_time_while_more_deliveries_arrive() -> None:
     assert batcher((1, 5.0), (1, 5.09999)).due_at() == 5.1
 
 
@@ -46,12 +46,12 @@ def test_a_full_batch_is_due_at_once() -> None:
     assert batcher((2, 5.0), size=5000).due_at() == 0.0
 
 
-def test_one_delivery_larger_than_a_batch_is_a_batch_of_its_own() -> None:
+def test_a_delivery_larger_than_the_limit_is_a_batch_of_its_own() -> None:
     made = batcher((3, 5.0), size=50_000)
     assert [len(made.take().deliveries) for _ in range(3)] == [1, 1, 1]
 
 
-def test_a_batch_says_how_far_to_acknowledge_and_since_when_it_waits() -> None:
+def test_a_batch_has_its_last_tag_and_the_time_of_its_first_arrival() -> None:
     made = batcher((3, 5.0), (3, 6.0))
     first = made.take()
     assert (first.last_tag, first.since) == (4, 5.0)
@@ -60,7 +60,7 @@ def test_a_batch_says_how_far_to_acknowledge_and_since_when_it_waits() -> None:
 
 
 @given(st.lists(st.lists(st.integers(0, 6000), min_size=1, max_size=8), max_size=10))
-def test_batches_hold_everything_once_in_order_and_keep_their_limits(chunks: list[list[int]]) -> None:
+def test_batches_contain_every_delivery_once_in_order_and_within_the_limits(chunks: list[list[int]]) -> None:
     made, tag = Batcher(LIMITS), 0
     for chunk in chunks:
         made.add([delivery(tag := tag + 1, b"x" * size) for size in chunk], 1.0)
@@ -75,7 +75,7 @@ def test_batches_hold_everything_once_in_order_and_keep_their_limits(chunks: lis
     assert made.size == 0
 
 
-def test_what_is_forgotten_is_counted() -> None:
+def test_clear_returns_the_number_of_dropped_deliveries() -> None:
     made = batcher((3, 5.0))
     assert (made.clear(), made.count, made.size, made.due_at()) == (3, 0, 0, None)
 
@@ -90,9 +90,7 @@ def test_what_is_forgotten_is_counted() -> None:
         ([10, 10, 9000], [[1, 2], [3]]),
     ],
 )
-def test_a_batch_is_divide_around_the_delivery_that_is_most_of_it_or_in_halves(
-    sizes: list[int], parts: list[list[int]]
-) -> None:
+def test_a_batch_is_divided_at_a_very_large_delivery_or_in_halves(sizes: list[int], parts: list[list[int]]) -> None:
     deliveries = [delivery(tag, bytes(size)) for tag, size in enumerate(sizes, 1)]
     batch = DeliveryBatch(deliveries, size_of(deliveries), 3.0)
     batch.events_by(lambda found: [describe(one) for one in found])

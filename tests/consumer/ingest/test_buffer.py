@@ -1,4 +1,4 @@
-"""What is received, taken, divided, set aside and brought back."""
+"""Deliveries are received, taken, divided, postponed and retried."""
 
 import asyncio
 
@@ -20,25 +20,25 @@ def tags(batch) -> list[int]:
     return [found.tag for found in batch.deliveries]
 
 
-async def test_a_batch_is_taken_when_nothing_more_comes(buffer: DeliveryBuffer) -> None:
+async def test_a_batch_is_taken_when_no_more_deliveries_arrive(buffer: DeliveryBuffer) -> None:
     buffer.put([delivery(1)])
     assert [found.tag for found in (await buffer.take() or []).deliveries] == [1]
 
 
-async def test_waiting_ends_with_the_first_delivery(buffer: DeliveryBuffer) -> None:
+async def test_take_waits_for_the_first_delivery(buffer: DeliveryBuffer) -> None:
     task = asyncio.create_task(buffer.take())
     await asyncio.sleep(0)
     buffer.put([delivery(1)])
     assert (await task) is not None
 
 
-async def test_what_was_discarded_is_counted_and_ends_the_batches(buffer: DeliveryBuffer) -> None:
+async def test_discard_returns_the_number_of_dropped_deliveries_and_ends_the_buffer(buffer: DeliveryBuffer) -> None:
     buffer.put([delivery(1), delivery(2)])
     assert buffer.discard() == 2
     assert await buffer.take() is None
 
 
-async def test_held_bytes_stop_the_flow_and_a_commit_lets_it_go_on() -> None:
+async def test_reading_stops_above_the_bound_on_held_bytes_and_continues_after_commits() -> None:
     flow: list[bool] = []
     buffer = DeliveryBuffer(BatchLimits(1, 1 << 20, 0.01), 20_000)
     buffer.set_reading = flow.append
@@ -54,8 +54,8 @@ async def test_held_bytes_stop_the_flow_and_a_commit_lets_it_go_on() -> None:
     assert buffer.oldest is not None
 
 
-async def test_what_comes_after_the_end_is_left_to_be_given_back(buffer: DeliveryBuffer) -> None:
-    """A slow link still delivers the window after the cancel; it must not fill the memory."""
+async def test_deliveries_after_the_end_are_ignored(buffer: DeliveryBuffer) -> None:
+    """On a slow link the prefetch still arrives after the cancel. It must not fill the memory."""
     buffer.put([delivery(1)])
     buffer.finish()
     buffer.put([delivery(2)])
@@ -64,7 +64,7 @@ async def test_what_comes_after_the_end_is_left_to_be_given_back(buffer: Deliver
     assert await buffer.take() is None
 
 
-async def test_the_parts_of_a_batch_are_taken_before_what_came_later(buffer: DeliveryBuffer) -> None:
+async def test_the_parts_of_a_divided_batch_are_taken_before_newer_deliveries(buffer: DeliveryBuffer) -> None:
     buffer.put([delivery(tag) for tag in range(1, 5)], True)
     batch = await buffer.take()
     buffer.put([delivery(5)], True)
@@ -73,7 +73,7 @@ async def test_the_parts_of_a_batch_are_taken_before_what_came_later(buffer: Del
     assert [tags(await buffer.take()) for _ in range(3)] == [[1, 2], [3, 4], [5]]
 
 
-async def test_what_is_set_aside_is_held_and_does_not_stop_the_others(buffer: DeliveryBuffer) -> None:
+async def test_a_postponed_batch_is_held_and_does_not_stop_the_others(buffer: DeliveryBuffer) -> None:
     buffer.put([delivery(1)], True)
     buffer.postpone(await buffer.take(), 7)
     buffer.put([delivery(2)], True)
@@ -99,7 +99,7 @@ async def test_nothing_else_is_taken_while_blocked(buffer: DeliveryBuffer) -> No
     assert tags(await buffer.take()) == [1]
 
 
-async def test_what_is_set_aside_has_a_bound_after_which_nothing_else_is_taken() -> None:
+async def test_above_the_bound_on_postponed_bytes_nothing_else_is_taken() -> None:
     buffer = DeliveryBuffer(BatchLimits(1, 1 << 20, 0.01), 20_000)
     for tag in (1, 2, 3):
         buffer.put([delivery(tag, bytes(9_000))], True)
@@ -107,7 +107,7 @@ async def test_what_is_set_aside_has_a_bound_after_which_nothing_else_is_taken()
         assert buffer.blocked is (tag == 3)
 
 
-async def test_one_large_delivery_that_is_set_aside_blocks_nothing() -> None:
+async def test_one_large_postponed_delivery_does_not_block_the_others() -> None:
     buffer = DeliveryBuffer(BatchLimits(1, 1 << 20, 0.01), 20_000)
     flow: list[bool] = []
     buffer.set_reading = flow.append
@@ -119,7 +119,7 @@ async def test_one_large_delivery_that_is_set_aside_blocks_nothing() -> None:
     assert flow == [False, True]
 
 
-async def test_at_the_end_what_was_set_aside_is_tried_once_more(buffer: DeliveryBuffer) -> None:
+async def test_at_the_end_a_postponed_batch_is_taken_once_more(buffer: DeliveryBuffer) -> None:
     buffer.put([delivery(1)], True)
     buffer.postpone(await buffer.take(), 7, block=True)
     buffer.finish()
@@ -128,7 +128,7 @@ async def test_at_the_end_what_was_set_aside_is_tried_once_more(buffer: Delivery
     assert buffer.held == 1
 
 
-async def test_after_the_generation_has_ended_nothing_of_it_is_taken(buffer: DeliveryBuffer) -> None:
+async def test_after_the_end_of_the_generation_no_batch_is_taken(buffer: DeliveryBuffer) -> None:
     buffer.put([delivery(1), delivery(2)], True)
     batch = await buffer.take()
     buffer.discard()

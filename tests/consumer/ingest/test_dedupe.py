@@ -16,7 +16,7 @@ WITH_ID = encode_header({"message_id": "m"})
 
 
 def again(found: Delivery, count: int = 1) -> Delivery:
-    """The delivery as a quorum queue delivers it again."""
+    """Return the delivery as a quorum queue redelivers it."""
     headers = (("x-delivery-count", Field("l", count)),)
     known = {"message_id": "m"} if found.header == WITH_ID else {}
     return found._replace(
@@ -28,7 +28,7 @@ def again(found: Delivery, count: int = 1) -> Delivery:
 
 
 class Archives:
-    """What the archives hold: `ours` is recalled at the begin of a generation, `news` whenever it is asked for."""
+    """The archived events: `ours` are loaded when a generation begins, `news` on request."""
 
     def __init__(self, *ours: Event) -> None:
         self.ours = [(f"one-00000001:{number}", event) for number, event in enumerate(ours)]
@@ -75,39 +75,39 @@ def test_a_redelivery_of_an_unarchived_message_is_not_marked() -> None:
     assert event.redelivered
 
 
-def test_two_messages_with_one_id_are_two() -> None:
-    """Only equal content makes a duplicate."""
+def test_messages_with_the_same_id_and_different_bodies_are_not_duplicates() -> None:
+    """A duplicate has equal content."""
     first, second = delivery(1, b"one", header=WITH_ID), delivery(2, b"two", header=WITH_ID)
     assert marks(archived(first).events([again(first), again(second)])) == ["one-00000001:0", ""]
 
 
-def test_an_archived_event_stands_for_one_redelivery() -> None:
+def test_an_archived_event_matches_one_redelivery() -> None:
     first = delivery(1, header=WITH_ID)
     assert marks(archived(first).events([again(first), again(first, 2)])) == ["one-00000001:0", ""]
 
 
-def test_two_equal_messages_that_both_come_again_stay_two() -> None:
+def test_two_equal_messages_that_are_both_redelivered_stay_two() -> None:
     first = delivery(1, header=WITH_ID)
     found = archived(first, first).events([again(first), again(first), again(first)])
     assert marks(found) == ["one-00000001:0", "one-00000001:1", ""]
 
 
-def test_a_message_that_comes_a_third_time_names_the_first_and_counts_once() -> None:
-    """The second copy is archived too; together with the first it stands for one message."""
+def test_a_third_delivery_is_marked_with_the_position_of_the_first() -> None:
+    """The second delivery is archived too. Both archived events belong to one message."""
     first = delivery(1, header=WITH_ID)
     second = describe(again(first))._replace(duplicate="one-00000001:0")
     found = Archives(describe(first), second).deduplicator().events([again(first, 2), again(first, 2)])
     assert marks(found) == ["one-00000001:0", ""]
 
 
-def test_what_is_not_redelivered_is_never_compared() -> None:
+def test_a_message_that_is_not_redelivered_is_never_compared() -> None:
     first = delivery(1, header=WITH_ID)
     made = archived(first)
     assert marks(made.events([first, first])) == ["", ""]
     assert made.redelivered == 0
 
 
-def test_a_new_generation_forgets_the_old_window() -> None:
+def test_a_new_generation_loads_the_archived_events_again() -> None:
     first = delivery(1, header=WITH_ID)
     archives = Archives(describe(first))
     made = archives.deduplicator()
@@ -116,8 +116,8 @@ def test_a_new_generation_forgets_the_old_window() -> None:
     assert marks(made.events([again(first)])) == [""]
 
 
-def test_what_is_known_does_not_live_as_long_as_the_generation() -> None:
-    """An equal message that is published and returned hours later is another one."""
+def test_archived_events_are_forgotten_after_a_time() -> None:
+    """An equal message that is published hours later is another message."""
     first = delivery(1, header=WITH_ID)
     archives = Archives(describe(first))
     made = archives.deduplicator()
@@ -125,14 +125,14 @@ def test_what_is_known_does_not_live_as_long_as_the_generation() -> None:
     assert marks(made.events([again(first)])) == [""]
 
 
-def test_what_is_known_is_bounded_and_the_oldest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_known_events_is_bounded_and_the_oldest_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dedupe, "KNOWN_MAX", 3)
     sent = [delivery(number, b"%d" % number) for number in range(5)]
     found = archived(*sent).events([again(one) for one in sent])
     assert marks(found) == ["", "", *(f"one-00000001:{number}" for number in (2, 3, 4))]
 
 
-def test_a_batch_that_another_instance_archived_while_we_run_is_marked() -> None:
+def test_an_event_that_another_instance_has_just_archived_is_marked() -> None:
     first, second = delivery(1, header=WITH_ID), delivery(2, b"2", header=WITH_ID)
     archives = Archives()
     made = archives.deduplicator()
@@ -142,8 +142,8 @@ def test_a_batch_that_another_instance_archived_while_we_run_is_marked() -> None
     assert archives.asked == 1
 
 
-def test_after_an_answer_of_use_the_next_question_does_not_wait() -> None:
-    """Two instances that died within a second: the archives of the second one were not asked for."""
+def test_after_a_match_the_other_archives_are_read_again_without_a_wait() -> None:
+    """If two instances crashed within a second, the archives of the second were not read."""
     archives = Archives()
     archives.takes_s = 1.0
     made = archives.deduplicator()
@@ -154,7 +154,7 @@ def test_after_an_answer_of_use_the_next_question_does_not_wait() -> None:
     assert archives.asked == 2
 
 
-def test_asking_other_instances_in_vain_takes_a_tenth_of_the_time_at_most() -> None:
+def test_reading_other_archives_without_a_match_takes_at_most_a_tenth_of_the_time() -> None:
     archives = Archives()
     archives.takes_s = 0.25
     made = archives.deduplicator()
@@ -166,7 +166,7 @@ def test_asking_other_instances_in_vain_takes_a_tenth_of_the_time_at_most() -> N
     assert 0.9 * REFRESH_SHARE <= archives.asked * archives.takes_s / archives.now <= 1.1 * REFRESH_SHARE
 
 
-def test_new_messages_come_again_after_those_that_came_twice() -> None:
+def test_the_first_new_message_after_redeliveries_is_noticed() -> None:
     made = archived()
     made.events([again(delivery(1))])
     assert not made.new_messages
@@ -176,7 +176,7 @@ def test_new_messages_come_again_after_those_that_came_twice() -> None:
     assert not made.new_messages
 
 
-def test_the_highest_delivery_count_is_noticed() -> None:
+def test_the_highest_delivery_count_is_recorded() -> None:
     made = archived()
     made.events(
         [again(delivery(1), count=7), again(delivery(2), count=3), delivery(3, redelivered=True, header=b"\xff")]
@@ -184,7 +184,7 @@ def test_the_highest_delivery_count_is_noticed() -> None:
     assert made.delivery_count_max == 7
 
 
-def test_a_fingerprint_sees_every_part() -> None:
+def test_a_fingerprint_depends_on_every_part_of_the_message() -> None:
     base = delivery(1, header=WITH_ID)
     others = [base._replace(exchange="x"), base._replace(routing_key="x"), base._replace(body=b"x"), base._replace(header=b"\0\0"),
               base._replace(exchange="exchangek", routing_key="ey")]  # fmt: skip
@@ -192,8 +192,8 @@ def test_a_fingerprint_sees_every_part() -> None:
     assert fingerprint(base) == fingerprint(again(base)) == fingerprint(describe(base))
 
 
-def test_the_delivery_count_of_a_header_of_any_depth_is_noticed() -> None:
-    """A table nested 100 deep was not read: its message was returned until the queue dropped it, and it was never archived."""
+def test_the_delivery_count_is_found_in_a_header_of_any_depth() -> None:
+    """A table that was nested 100 levels deep was not read. Its message was returned until the queue dropped it."""
     deep = nested(150)
     first = delivery(1, header=encode_header({"headers": deep}))
     made = archived(first)

@@ -12,24 +12,24 @@ from tests.support.deliveries import delivery
 ARRIVED = delivery(1).arrived_us
 
 
-def test_the_properties_describe_it() -> None:
+def test_id_type_and_time_come_from_the_properties() -> None:
     event = describe(delivery(1, header=encode_header({"message_id": "m", "type": "t", "timestamp": 1_700_000_000})))
     assert (event.id, event.type, event.time_us, event.arrived_us) == ("m", "t", 1_700_000_000_000_000, ARRIVED)
 
 
-def test_without_properties_routing_key_and_arrival_do() -> None:
+def test_without_properties_the_routing_key_and_the_arrival_are_used() -> None:
     event = describe(delivery(1))
     assert (event.id, event.type, event.time_us) == ("", "key", ARRIVED)
 
 
 @pytest.mark.parametrize("timestamp", [1_763_741_700_000, (1 << 64) - 1])
-def test_a_timestamp_that_is_no_date_is_left_to_the_header(timestamp: int) -> None:
-    """Many publishers put milliseconds where seconds belong."""
+def test_a_timestamp_out_of_range_is_ignored(timestamp: int) -> None:
+    """Many publishers send milliseconds instead of seconds."""
     assert describe(delivery(1, header=encode_header({"timestamp": timestamp}))).time_us == ARRIVED
 
 
 @given(headers, st.binary(max_size=200))
-def test_nothing_of_the_delivery_is_changed(properties: dict[str, object], body: bytes) -> None:
+def test_describing_does_not_change_the_delivery(properties: dict[str, object], body: bytes) -> None:
     found = delivery(1, body, header=encode_header(properties), redelivered=True)
     for event in (describe(found), describe_openstack(found)):
         assert (event.exchange, event.routing_key, event.header, event.body, event.redelivered) == (
@@ -53,7 +53,7 @@ NOTIFICATION = {"event_type": "compute.create", "message_id": "n", "timestamp": 
     ],
     ids=["plain", "envelope", "zone"],
 )
-def test_a_notification_describes_itself(body: dict[str, str]) -> None:
+def test_id_type_and_time_come_from_the_notification(body: dict[str, str]) -> None:
     event = describe_openstack(delivery(1, orjson.dumps(body)))
     assert (event.id, event.type, format_time(event.time_us)) == ("n", "compute.create", "2026-11-19T23:11:00.060662Z")
 
@@ -63,12 +63,12 @@ def test_a_notification_describes_itself(body: dict[str, str]) -> None:
     [b"", b"\xff\x00", b'{"event_type": "not json', b"[]", b"5", b'{"oslo.message": 5}', b'{"event_type": 5, "timestamp": [], "message_id": {}}',
      b'{"timestamp": "never"}', b'{"message_id": "\\ud800"}', b'"oslo.message"', b"[" * 100_000],
 )  # fmt: skip
-def test_a_body_that_is_no_notification_falls_back(body: bytes) -> None:
-    """A message that says it is JSON and is not must not stop anything."""
+def test_without_a_notification_the_properties_are_used(body: bytes) -> None:
+    """A body that is not the JSON it claims to be must not stop ingest."""
     assert describe_openstack(delivery(1, body)) == describe(delivery(1, body))
 
 
-def test_an_instant_outside_of_the_calendar_falls_back() -> None:
-    """A zone moves the first hours of year 1 before the calendar."""
+def test_for_a_time_outside_of_the_calendar_the_arrival_is_used() -> None:
+    """With a time zone the first hours of year 1 are before the calendar."""
     body = orjson.dumps(NOTIFICATION | {"timestamp": "0001-01-01T00:00:00+10:00"})
     assert describe_openstack(delivery(1, body)).time_us == ARRIVED

@@ -1,4 +1,4 @@
-"""What is divided, held, returned and tried again, over a disk that is played."""
+"""Batches are divided, postponed, returned and retried. The disk is a fake."""
 
 import asyncio
 from typing import Any
@@ -17,8 +17,8 @@ from tests.support.deliveries import delivery
 FAULT = StorageFault("disk_full", "full", "free space", 900)
 
 
-class PlayedDisk:
-    """Takes writes of up to `takes` bytes; -1: not even a small one."""
+class FakeDisk:
+    """Accepts writes of up to `takes` bytes; with -1 it accepts none."""
 
     def __init__(self, takes: int) -> None:
         self.takes = takes
@@ -36,13 +36,13 @@ def returned(tag: int, count: int) -> Delivery:
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
     lines: list[tuple[str, dict[str, Any]]] = []
     monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event.name, fields)))
     return lines
 
 
-def failing(disk: PlayedDisk, limit: int | None = 20) -> tuple[FailedBatches, DeliveryBuffer]:
+def failing(disk: FakeDisk, limit: int | None = 20) -> tuple[FailedBatches, DeliveryBuffer]:
     buffer = DeliveryBuffer(BatchLimits(10, 1 << 20, 0.001), 1 << 20)
     return FailedBatches(buffer, disk, "q", limit, (0.001, 0.004)), buffer
 
@@ -54,45 +54,45 @@ async def failed(buffer: DeliveryBuffer, *deliveries: Delivery) -> DeliveryBatch
     return batch
 
 
-async def test_a_disk_that_takes_less_gets_the_batch_in_parts(said: list) -> None:
-    batches, buffer = failing(PlayedDisk(100))
+async def test_if_the_disk_accepts_small_writes_the_batch_is_divided(logged: list) -> None:
+    batches, buffer = failing(FakeDisk(100))
     await batches.on_fault(await failed(buffer, delivery(1), delivery(2)), FAULT)
-    assert (len(buffer.postponed), buffer.held, said) == (0, 2, [])
+    assert (len(buffer.postponed), buffer.held, logged) == (0, 2, [])
 
 
-async def test_a_disk_that_takes_nothing_has_everything_returned(said: list) -> None:
-    batches, buffer = failing(PlayedDisk(-1))
+async def test_if_the_disk_accepts_nothing_everything_is_returned(logged: list) -> None:
+    batches, buffer = failing(FakeDisk(-1))
     with pytest.raises(StorageFault):
         await batches.on_fault(await failed(buffer, delivery(1), returned(2, 9)), FAULT)
     assert batches.bytes_to_probe == 0
 
 
 @pytest.mark.parametrize(("limit", "count"), [(20, 10), (3, 1), (1, 0), (0, 0)])
-async def test_near_the_limit_nothing_is_returned(said: list, limit: int, count: int) -> None:
-    batches, buffer = failing(PlayedDisk(-1), limit)
+async def test_near_the_delivery_limit_nothing_is_returned(logged: list, limit: int, count: int) -> None:
+    batches, buffer = failing(FakeDisk(-1), limit)
     await batches.on_fault(await failed(buffer, delivery(1), returned(2, count)), FAULT)
-    assert [event for event, _ in said] == ["withheld", "paused"]
-    assert (said[0][1]["count"], said[0][1]["limit"], said[1][1]["returned"]) == (count, limit, 0)
+    assert [event for event, _ in logged] == ["withheld", "paused"]
+    assert (logged[0][1]["count"], logged[0][1]["limit"], logged[1][1]["returned"]) == (count, limit, 0)
     assert (buffer.blocked, batches.bytes_to_probe) == (True, 900)
 
 
-async def test_without_a_limit_everything_may_be_returned(said: list) -> None:
-    batches, buffer = failing(PlayedDisk(-1), None)
+async def test_without_a_delivery_limit_everything_is_returned(logged: list) -> None:
+    batches, buffer = failing(FakeDisk(-1), None)
     with pytest.raises(StorageFault):
         await batches.on_fault(await failed(buffer, returned(1, 1000)), FAULT)
 
 
-async def test_deliveries_that_fail_one_after_the_other_are_no_matter_of_size(said: list) -> None:
-    batches, buffer = failing(PlayedDisk(100))
+async def test_after_several_failed_deliveries_in_a_row_ingest_pauses(logged: list) -> None:
+    batches, buffer = failing(FakeDisk(100))
     for tag in range(1, FAULTS_MAX + 1):
         assert not buffer.blocked
         await batches.on_fault(await failed(buffer, delivery(tag)), FAULT)
     assert buffer.blocked
-    assert said[-1][0] == "paused"
+    assert logged[-1][0] == "paused"
 
 
-async def test_what_is_held_is_tried_with_its_size_and_after_waits_that_grow(said: list) -> None:
-    disk = PlayedDisk(100)
+async def test_a_postponed_batch_is_probed_with_its_size_and_after_growing_waits(logged: list) -> None:
+    disk = FakeDisk(100)
     batches, buffer = failing(disk)
     await batches.on_fault(await failed(buffer, delivery(1)), FAULT)
     task = asyncio.create_task(batches.run())
@@ -108,13 +108,13 @@ async def test_what_is_held_is_tried_with_its_size_and_after_waits_that_grow(sai
     assert sorted(set(waits)) == [0.001, 0.002, 0.004]
     assert waits == sorted(waits)
     assert disk.probed == [0, *[900] * (len(disk.probed) - 1)]
-    names = [event for event, _ in said]
+    names = [event for event, _ in logged]
     assert (names[0], set(names[1:-1]), names[-1]) == ("set_aside", {"still_aside"}, "taken_back")
     assert (len(buffer.postponed), batches.bytes_to_probe) == (0, 0)
 
 
-async def test_one_commit_of_what_was_held_lets_everything_go_on(said: list) -> None:
-    disk = PlayedDisk(-1)
+async def test_after_one_postponed_batch_is_committed_everything_continues(logged: list) -> None:
+    disk = FakeDisk(-1)
     batches, buffer = failing(disk, 0)
     await batches.on_fault(await failed(buffer, delivery(1)), FAULT)
     buffer.put([delivery(2)], True)
@@ -128,11 +128,11 @@ async def test_one_commit_of_what_was_held_lets_everything_go_on(said: list) -> 
     other = await buffer.take()
     task.cancel()
     assert (batch.last_tag, other.last_tag if other else 0, buffer.blocked) == (1, 2, False)
-    assert said[-1][0] == "resumed"
+    assert logged[-1][0] == "resumed"
 
 
-class WaitingDisk(PlayedDisk):
-    """Takes everything; a probe that has begun ends when `answer` is set."""
+class WaitingDisk(FakeDisk):
+    """Accepts everything. A probe returns when `answer` is set."""
 
     def __init__(self) -> None:
         super().__init__(1 << 30)
@@ -145,8 +145,8 @@ class WaitingDisk(PlayedDisk):
 
 
 @pytest.mark.parametrize("end", [False, True], ids=["a commit", "the end"])
-async def test_a_probe_survives_that_nothing_is_held_any_more_when_it_returns(said: list, end: bool) -> None:
-    """On a slow disk the commit of the first message that was held comes during the probe for the second one."""
+async def test_during_a_probe_the_postponed_batch_may_be_removed(logged: list, end: bool) -> None:
+    """On a slow disk the first postponed message is committed during the probe for the second one."""
     disk = WaitingDisk()
     batches, buffer = failing(disk)
     for tag in (1, 2):

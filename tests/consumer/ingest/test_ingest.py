@@ -1,4 +1,4 @@
-"""The life of ingest over a broker and an archive that are played."""
+"""Ingest with a fake broker and a fake archive."""
 
 import asyncio
 import time
@@ -40,10 +40,10 @@ class Reader:
         self.flow.append("keepalive")
 
 
-class PlayedSession:
-    """A session whose deliveries are those that `waiting` holds, within the window."""
+class FakeSession:
+    """Delivers the messages in `waiting`, limited by the prefetch."""
 
-    def __init__(self, broker: "PlayedBroker", sink: Callable[[list[Delivery], bool], None], number: int) -> None:
+    def __init__(self, broker: "FakeBroker", sink: Callable[[list[Delivery], bool], None], number: int) -> None:
         self.number, self.queue, self.messages_waiting = number, "q", len(broker.waiting) + broker.undelivered
         self.ended: asyncio.Future[SessionEnd] = asyncio.get_running_loop().create_future()
         self.acks_arrived = False
@@ -102,7 +102,7 @@ class PlayedSession:
             self.ended.set_result(SessionEnd(cause, reason))
 
 
-class PlayedBroker:
+class FakeBroker:
     shown = "amqp://played/"
 
     def __init__(self, bodies: Sequence[bytes] = ()) -> None:
@@ -113,22 +113,22 @@ class PlayedBroker:
         self.consume_fault: DeedboxError | None = None
         self.silent = self.gone_for_good = self.lost_in_release = False
         self.undelivered = 0
-        self.asked = 0  # how often the length of the queue was asked for
+        self.asked = 0  # how often the length of the queue was read
         self.opened = 0
         self.delivery_limit: int | None = 20
-        self.sessions: list[PlayedSession] = []
+        self.sessions: list[FakeSession] = []
 
-    async def open(self, sink: Callable[[list[Delivery], bool], None]) -> PlayedSession:
+    async def open(self, sink: Callable[[list[Delivery], bool], None]) -> FakeSession:
         if self.faults:
             raise self.faults.pop(0)
         if self.opened and self.gone_for_good:
             raise Retry("not there")
         self.opened += 1
-        self.sessions.append(PlayedSession(self, sink, self.opened))
+        self.sessions.append(FakeSession(self, sink, self.opened))
         return self.sessions[-1]
 
 
-class PlayedReceipt:
+class FakeReceipt:
     bytes = 1
     sync_s = 2.0
 
@@ -136,7 +136,7 @@ class PlayedReceipt:
         self.events = events
 
 
-class PlayedArchive:
+class FakeArchive:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.faults = 0
@@ -144,14 +144,14 @@ class PlayedArchive:
         self.probed: list[int] = []
         self.before: Callable[[], None] = lambda: None
 
-    async def append(self, make_events: Callable[[], Sequence[Event]]) -> PlayedReceipt:
+    async def append(self, make_events: Callable[[], Sequence[Event]]) -> FakeReceipt:
         self.before()
         events = make_events()
         if self.faults:
             self.faults -= 1
             raise StorageFault("disk_full", "full", "free space", 500)
         self.events += events
-        return PlayedReceipt(len(events))
+        return FakeReceipt(len(events))
 
     async def run(self, step: Callable[[], None]) -> None:
         step()
@@ -170,7 +170,7 @@ class PlayedArchive:
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
     monkeypatch.setattr(log, "emit", lambda event, **_: lines.append(event.name))
     monkeypatch.setattr(watchdog, "WATCH_S", 0.005)
@@ -178,8 +178,8 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def ingest(
-    broker: PlayedBroker,
-    archive: PlayedArchive,
+    broker: FakeBroker,
+    archive: FakeArchive,
     settings: IngestSettings = SETTINGS,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ingest:
@@ -192,8 +192,8 @@ async def until(met: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_everything_is_archived_and_acknowledged_and_stop_drains(said: list[str]) -> None:
-    broker, archive = PlayedBroker([b"%d" % n for n in range(100)]), PlayedArchive()
+async def test_everything_is_archived_and_acknowledged_and_stop_drains(logged: list[str]) -> None:
+    broker, archive = FakeBroker([b"%d" % n for n in range(100)]), FakeArchive()
     running = ingest(broker, archive)
     task = asyncio.create_task(running.run())
     await until(lambda: len(broker.acked) == 100)
@@ -202,11 +202,11 @@ async def test_everything_is_archived_and_acknowledged_and_stop_drains(said: lis
     assert [event.body for event in archive.events] == broker.acked
     assert broker.sessions[0].acks_arrived
     assert (running.counters.archived, running.counters.acked) == (100, 100)
-    assert "slow_sync" in said
+    assert "slow_sync" in logged
 
 
-async def test_a_disk_that_fails_pauses_gives_back_probes_and_resumes(said: list[str]) -> None:
-    broker, archive = PlayedBroker([b"%d" % n for n in range(30)]), PlayedArchive()
+async def test_a_disk_fault_pauses_returns_messages_probes_and_resumes(logged: list[str]) -> None:
+    broker, archive = FakeBroker([b"%d" % n for n in range(30)]), FakeArchive()
     archive.faults = 1
     running = ingest(broker, archive)
     task = asyncio.create_task(running.run())
@@ -214,7 +214,7 @@ async def test_a_disk_that_fails_pauses_gives_back_probes_and_resumes(said: list
     await running.stop()
     await task
     assert sorted(event.body for event in archive.events) == sorted(b"%d" % n for n in range(30))
-    assert [line for line in said if line in ("paused", "still_paused", "resumed")] == [
+    assert [line for line in logged if line in ("paused", "still_paused", "resumed")] == [
         "paused",
         "still_paused",
         "still_paused",
@@ -224,8 +224,8 @@ async def test_a_disk_that_fails_pauses_gives_back_probes_and_resumes(said: list
     assert broker.sessions[0].acks_arrived
 
 
-async def test_a_pause_and_a_broker_that_is_away_have_their_reasons(monkeypatch: pytest.MonkeyPatch) -> None:
-    broker, archive = PlayedBroker([b"1"]), PlayedArchive()
+async def test_the_reason_of_a_pause_and_of_a_failed_connection_is_available(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, archive = FakeBroker([b"1"]), FakeArchive()
     broker.faults, archive.faults = [Retry("not there", "start it")], 1
     running = ingest(broker, archive)
     reasons: dict[str, tuple[str, str]] = {}
@@ -240,27 +240,27 @@ async def test_a_pause_and_a_broker_that_is_away_have_their_reasons(monkeypatch:
     await task
 
 
-async def test_stop_while_paused_ends(said: list[str]) -> None:
-    broker, archive = PlayedBroker([b"x"]), PlayedArchive()
+async def test_stop_during_a_pause_ends_ingest(logged: list[str]) -> None:
+    broker, archive = FakeBroker([b"x"]), FakeArchive()
     archive.faults, archive.probes = 10**6, -(10**6)
     running = ingest(broker, archive)
     task = asyncio.create_task(running.run())
-    await until(lambda: "still_paused" in said)
+    await until(lambda: "still_paused" in logged)
     await running.stop()
     await task
     assert broker.waiting == [(b"x", True)]
 
 
-async def test_a_lost_connection_is_followed_by_another_and_what_comes_twice_is_marked(said: list[str]) -> None:
-    broker, archive = PlayedBroker([b"%d" % n for n in range(5)]), PlayedArchive()
+async def test_after_a_lost_connection_ingest_reconnects_and_marks_duplicates(logged: list[str]) -> None:
+    broker, archive = FakeBroker([b"%d" % n for n in range(5)]), FakeArchive()
     running = ingest(broker, archive)
     archive.before = lambda: broker.sessions[0].end(EndCause.LOST, "cut")
     task = asyncio.create_task(running.run())
     await until(lambda: len(broker.acked) == 5)
     await running.stop()
     await task
-    assert "stale_ack" in said
-    assert "connection_lost" in said
+    assert "stale_ack" in logged
+    assert "connection_lost" in logged
     unmarked = [event.body for event in archive.events if not event.duplicate]
     assert sorted(unmarked) == sorted(set(unmarked)) == sorted(b"%d" % n for n in range(5))
     assert {event.duplicate for event in archive.events if event.body == archive.events[0].body} == {
@@ -268,26 +268,26 @@ async def test_a_lost_connection_is_followed_by_another_and_what_comes_twice_is_
         "one-00000001:0",
     }
     assert not running.settled
-    assert "duplicates_marked" in said
+    assert "duplicates_marked" in logged
 
 
-async def test_a_stop_after_a_lost_connection_does_not_forget_what_comes_again(said: list[str]) -> None:
-    """A life that ends as it should, but whose last acknowledgement found no connection."""
-    broker, archive = PlayedBroker([b"1"]), PlayedArchive()
+async def test_a_stop_after_a_lost_connection_is_not_settled(logged: list[str]) -> None:
+    """The run ends cleanly, but its last ack was not sent."""
+    broker, archive = FakeBroker([b"1"]), FakeArchive()
     running = ingest(broker, archive)
     archive.before = lambda: broker.sessions[0].end(EndCause.LOST, "cut")
     broker.gone_for_good = True
     task = asyncio.create_task(running.run())
-    await until(lambda: len(archive.events) == 1 and "connect_failed" in said)
+    await until(lambda: len(archive.events) == 1 and "connect_failed" in logged)
     await running.stop()
     await task
     assert not running.settled
 
 
 @pytest.mark.parametrize("settled", [False, True])
-async def test_a_crash_is_not_settled_by_new_messages_but_by_time(settled: bool, said: list[str]) -> None:
+async def test_a_crash_is_not_settled_by_new_messages_but_by_time(settled: bool, logged: list[str]) -> None:
     """The broker may return the messages of a dead channel after it has delivered new ones."""
-    broker, archive = PlayedBroker([b"1", b"2"]), PlayedArchive()
+    broker, archive = FakeBroker([b"1", b"2"]), FakeArchive()
     broker.waiting[0] = (b"1", True)
     times = [0.0]
     running = ingest(broker, archive, replace(SETTINGS, unsettled=True), lambda: times[0])
@@ -300,8 +300,8 @@ async def test_a_crash_is_not_settled_by_new_messages_but_by_time(settled: bool,
 
 
 @pytest.mark.parametrize("lost", [False, True])
-async def test_acknowledgements_that_may_be_lost_during_the_release_settle_nothing(lost: bool, said: list[str]) -> None:
-    broker, archive = PlayedBroker([b"1"]), PlayedArchive()
+async def test_a_stop_without_an_answer_of_the_broker_is_not_settled(lost: bool, logged: list[str]) -> None:
+    broker, archive = FakeBroker([b"1"]), FakeArchive()
     broker.lost_in_release = lost
     running = ingest(broker, archive)
     task = asyncio.create_task(running.run())
@@ -311,17 +311,17 @@ async def test_acknowledgements_that_may_be_lost_during_the_release_settle_nothi
     assert running.settled == (not lost)
 
 
-async def test_what_a_person_must_mend_ends_the_first_start(said: list[str]) -> None:
-    broker = PlayedBroker()
+async def test_a_fatal_error_ends_the_service_at_the_first_start(logged: list[str]) -> None:
+    broker = FakeBroker()
     broker.faults = [Retry("not there"), Fatal(Exit.ACCESS, "refused")]
     with pytest.raises(Fatal, match="refused"):
-        await ingest(broker, PlayedArchive()).run()
-    assert "connect_failed" in said
+        await ingest(broker, FakeArchive()).run()
+    assert "connect_failed" in logged
 
 
 @pytest.mark.parametrize("place", ["open", "consume"])
-async def test_later_it_may_mend_itself(said: list[str], place: str) -> None:
-    broker, archive = PlayedBroker([b"1"]), PlayedArchive()
+async def test_after_the_first_consumer_a_fatal_error_is_retried(logged: list[str], place: str) -> None:
+    broker, archive = FakeBroker([b"1"]), FakeArchive()
     running = ingest(broker, archive)
     task = asyncio.create_task(running.run())
     await until(lambda: broker.acked == [b"1"])
@@ -337,19 +337,19 @@ async def test_later_it_may_mend_itself(said: list[str], place: str) -> None:
     await task
 
 
-async def test_after_an_unclean_end_the_window_is_small_until_a_commit(said: list[str]) -> None:
-    broker = PlayedBroker([b"x"] * 3)
-    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, prefetch_reductions=2, retry_s=0.001))
+async def test_after_an_unclean_end_the_prefetch_is_reduced_until_a_commit(logged: list[str]) -> None:
+    broker = FakeBroker([b"x"] * 3)
+    running = ingest(broker, FakeArchive(), IngestSettings(SETTINGS.limits, 64, prefetch_reductions=2, retry_s=0.001))
     task = asyncio.create_task(running.run())
-    await until(lambda: "widened" in said)
+    await until(lambda: "widened" in logged)
     await running.stop()
     await task
     assert broker.windows == [4, 64]
 
 
-async def test_generations_that_achieve_nothing_make_the_window_smaller(said: list[str]) -> None:
-    """A flapping connection costs each message of the window a delivery every time."""
-    broker, archive = PlayedBroker([b"x"] * 200), PlayedArchive()
+async def test_generations_without_a_commit_reduce_the_prefetch(logged: list[str]) -> None:
+    """Each lost connection costs every message of the prefetch a delivery."""
+    broker, archive = FakeBroker([b"x"] * 200), FakeArchive()
 
     def cut() -> None:
         if len(broker.sessions) < 4:
@@ -364,29 +364,29 @@ async def test_generations_that_achieve_nothing_make_the_window_smaller(said: li
     assert broker.windows == [64, 16, 4, 1, 64]
 
 
-async def test_messages_that_wait_undelivered_are_a_stall_and_the_second_time_the_end(said: list[str]) -> None:
-    broker = PlayedBroker([b"x"])
+async def test_a_second_stall_in_a_row_ends_the_service(logged: list[str]) -> None:
+    broker = FakeBroker([b"x"])
     broker.silent = True
     with pytest.raises(Fatal, match="1 messages wait and none is delivered") as caught:
-        await ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01, retry_s=0.001)).run()
+        await ingest(broker, FakeArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01, retry_s=0.001)).run()
     assert caught.value.exit is Exit.STALLED
-    assert said.count("stalled") == 2
+    assert logged.count("stalled") == 2
     assert len(broker.sessions) == 2
 
 
-async def test_an_empty_queue_is_no_stall(said: list[str]) -> None:
-    broker = PlayedBroker()
-    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01))
+async def test_an_empty_queue_is_no_stall(logged: list[str]) -> None:
+    broker = FakeBroker()
+    running = ingest(broker, FakeArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01))
     task = asyncio.create_task(running.run())
     await until(lambda: broker.asked >= 3)
     await running.stop()
     await task
-    assert "stalled" not in said
+    assert "stalled" not in logged
 
 
-async def test_a_watcher_that_fails_ends_the_generation_and_not_in_silence(said: list[str]) -> None:
-    broker = PlayedBroker()
-    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01, retry_s=0.001))
+async def test_a_watcher_that_fails_ends_the_generation_with_its_error(logged: list[str]) -> None:
+    broker = FakeBroker()
+    running = ingest(broker, FakeArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01, retry_s=0.001))
     task = asyncio.create_task(running.run())
     await until(lambda: bool(broker.sessions))
 
@@ -400,13 +400,13 @@ async def test_a_watcher_that_fails_ends_the_generation_and_not_in_silence(said:
     await task
 
 
-async def test_a_session_that_opens_while_told_to_stop_is_given_back(said: list[str]) -> None:
-    """`stop` sees no generation yet, and nobody would ever end this one."""
-    broker = PlayedBroker([b"1"])
-    running = ingest(broker, PlayedArchive())
+async def test_a_session_that_opens_during_stop_is_released(logged: list[str]) -> None:
+    """`stop` does not see the generation yet, so `run` must end it."""
+    broker = FakeBroker([b"1"])
+    running = ingest(broker, FakeArchive())
     opened = broker.open
 
-    async def open_and_stop(sink: Callable[[list[Delivery], bool], None]) -> PlayedSession:
+    async def open_and_stop(sink: Callable[[list[Delivery], bool], None]) -> FakeSession:
         session = await opened(sink)
         await running.stop()
         return session
@@ -417,8 +417,8 @@ async def test_a_session_that_opens_while_told_to_stop_is_given_back(said: list[
     assert (len(broker.sessions), broker.sessions[0].acks_arrived, len(broker.waiting)) == (1, True, 1)
 
 
-async def test_what_is_left_at_the_deadline_is_given_back(said: list[str]) -> None:
-    broker, archive = PlayedBroker([b"%d" % n for n in range(5)]), PlayedArchive()
+async def test_at_the_deadline_held_messages_are_returned(logged: list[str]) -> None:
+    broker, archive = FakeBroker([b"%d" % n for n in range(5)]), FakeArchive()
     begun = asyncio.Event()
 
     async def stuck(_: object) -> None:
@@ -436,9 +436,9 @@ async def test_what_is_left_at_the_deadline_is_given_back(said: list[str]) -> No
     assert len(broker.waiting) == 5
 
 
-async def test_the_waits_grow_from_one_pause_to_the_next_until_something_is_committed(said: list[str]) -> None:
-    """A probe that succeeds and a batch that fails: each cycle costs every message a return."""
-    broker, archive = PlayedBroker([b"x"]), PlayedArchive()
+async def test_the_wait_doubles_from_one_pause_to_the_next_until_a_commit(logged: list[str]) -> None:
+    """The probe succeeds and the batch fails. Each cycle costs every message a return."""
+    broker, archive = FakeBroker([b"x"]), FakeArchive()
     archive.faults = 4
     running = ingest(broker, archive, IngestSettings(SETTINGS.limits, 64, retry_s=0.001, retry_s_max=1.0))
     waits: list[float] = []
@@ -458,21 +458,21 @@ async def test_the_waits_grow_from_one_pause_to_the_next_until_something_is_comm
     assert running._pause_s == 0.001
 
 
-async def test_after_a_lost_connection_a_message_near_its_limit_is_not_asked_for_before_the_disk_takes_it(
-    said: list[str],
+async def test_with_a_message_near_its_limit_ingest_reconnects_only_after_a_successful_probe(
+    logged: list[str],
 ) -> None:
-    broker, archive = PlayedBroker([b"x"]), PlayedArchive()
+    broker, archive = FakeBroker([b"x"]), FakeArchive()
     broker.delivery_limit = 1
     archive.faults = 1
     archive.probes = -(10**6)
     running = ingest(broker, archive)
     task = asyncio.create_task(running.run())
-    await until(lambda: "withheld" in said)
+    await until(lambda: "withheld" in logged)
     assert running.state == "paused"
     broker.sessions[0].end(EndCause.LOST, "cut")
-    await until(lambda: "connection_lost" in said)
-    lost = said.index("connection_lost")
-    await until(lambda: "still_paused" in said[lost:])
+    await until(lambda: "connection_lost" in logged)
+    lost = logged.index("connection_lost")
+    await until(lambda: "still_paused" in logged[lost:])
     assert len(broker.sessions) == 1
     archive.probes = 3
     await until(lambda: broker.acked == [b"x"])
@@ -481,30 +481,30 @@ async def test_after_a_lost_connection_a_message_near_its_limit_is_not_asked_for
     await task
 
 
-async def test_a_queue_to_which_nothing_ever_comes_is_reported_once(said: list[str]) -> None:
-    broker = PlayedBroker()
-    running = ingest(broker, PlayedArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01))
+async def test_a_queue_without_any_delivery_is_reported_once(logged: list[str]) -> None:
+    broker = FakeBroker()
+    running = ingest(broker, FakeArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01))
     task = asyncio.create_task(running.run())
-    await until(lambda: "nothing_delivered" in said)
+    await until(lambda: "nothing_delivered" in logged)
     asked = broker.asked
     await until(lambda: broker.asked >= asked + 3)
     await running.stop()
     await task
-    assert said.count("nothing_delivered") == 1
+    assert logged.count("nothing_delivered") == 1
 
 
 @pytest.mark.parametrize(("exchange", "key", "count"), [("exchange", "key", 0), ("exchange", "b", 1), ("", "q", 1)])
-async def test_a_message_that_no_binding_of_ours_explains_is_reported_once(
-    said: list[str], monkeypatch: pytest.MonkeyPatch, exchange: str, key: str, count: int
+async def test_a_message_that_no_binding_explains_is_reported_once(
+    logged: list[str], monkeypatch: pytest.MonkeyPatch, exchange: str, key: str, count: int
 ) -> None:
-    broker = PlayedBroker([b"1", b"2", b"3"])
+    broker = FakeBroker([b"1", b"2", b"3"])
     made = delivery
     monkeypatch.setitem(
         globals(), "delivery", lambda *a, **k: made(*a, **k)._replace(exchange=exchange, routing_key=key)
     )
-    running = ingest(broker, PlayedArchive())
+    running = ingest(broker, FakeArchive())
     task = asyncio.create_task(running.run())
     await until(lambda: len(broker.acked) == 3)
     await running.stop()
     await task
-    assert said.count("unexpected_binding") == count
+    assert logged.count("unexpected_binding") == count

@@ -15,7 +15,7 @@ LIMITS = BatchLimits(count=10, bytes=1 << 20, linger_s=0.01)
 
 
 class Recorder:
-    """An archive and a broker that write down what happens, in order."""
+    """A fake archive and broker. It records the calls in order."""
 
     def __init__(self) -> None:
         self.steps: list[str] = []
@@ -68,7 +68,7 @@ async def test_nothing_is_acknowledged_before_it_is_durable(recorder: Recorder, 
     assert recorder.steps == ["append 2", "durable", "ack 2", "committed True"]
 
 
-async def test_what_was_not_written_is_not_acknowledged(recorder: Recorder, buffer: DeliveryBuffer) -> None:
+async def test_a_failed_batch_is_not_acknowledged(recorder: Recorder, buffer: DeliveryBuffer) -> None:
     recorder.fail = True
     buffer.put([delivery(1)])
     with pytest.raises(StorageFault):
@@ -92,7 +92,7 @@ async def test_while_one_batch_commits_the_next_one_grows(recorder: Recorder, bu
     assert buffer.held == 0
 
 
-async def test_a_generation_that_ended_while_its_batch_was_committed_is_told_so(
+async def test_the_commit_of_a_dead_session_is_reported_as_unacknowledged(
     recorder: Recorder, buffer: DeliveryBuffer
 ) -> None:
     recorder.acknowledge = False
@@ -102,10 +102,10 @@ async def test_a_generation_that_ended_while_its_batch_was_committed_is_told_so(
     assert recorder.steps[-1] == "committed False"
 
 
-async def test_a_delivery_that_is_set_aside_is_not_acknowledged_with_those_after_it(
+async def test_a_postponed_delivery_is_not_acknowledged_with_later_ones(
     recorder: Recorder, buffer: DeliveryBuffer
 ) -> None:
-    """An ack of everything up to a tag would take it along, and it is not durable."""
+    """An ack up to a later tag would acknowledge it, and it is not durable."""
 
     async def append(make_events: Callable[[], Sequence[Event]]) -> None:
         bodies = [event.body for event in make_events()]

@@ -8,7 +8,7 @@ from consumer.ingest.ingest import Ingest
 from consumer.ingest.stage import IngestStage
 
 
-class PlayedIngest:
+class FakeIngest:
     """Ingest that holds deliveries and commits them when it is stopped, unless the disk hangs."""
 
     def __init__(self, hangs: bool = False) -> None:
@@ -37,7 +37,7 @@ def soon(seconds: float) -> float:
 
 
 async def test_a_drain_commits_what_is_held_and_returns_nothing() -> None:
-    played = PlayedIngest()
+    played = FakeIngest()
     stage = IngestStage(cast("Ingest", played))
     running = asyncio.create_task(stage.run())
     assert await stage.drain(soon(10)) is None
@@ -48,7 +48,7 @@ async def test_a_drain_commits_what_is_held_and_returns_nothing() -> None:
 
 
 async def test_at_the_deadline_what_is_held_is_returned_to_the_broker() -> None:
-    played = PlayedIngest(hangs=True)
+    played = FakeIngest(hangs=True)
     stage = IngestStage(cast("Ingest", played))
     running = asyncio.create_task(stage.run())
     assert await stage.drain(soon(0.01)) == 5
@@ -59,7 +59,7 @@ async def test_at_the_deadline_what_is_held_is_returned_to_the_broker() -> None:
 
 
 async def test_stats_have_the_age_of_the_oldest_delivery() -> None:
-    played = PlayedIngest()
+    played = FakeIngest()
     stats = IngestStage(cast("Ingest", played)).stats()
     assert stats == {"state": "consuming", "archived": 3, "held": 5, "unacked_age_s": pytest.approx(2, abs=0.5)}
     played.generation.buffer.oldest = None
