@@ -21,7 +21,7 @@ from pamqp.commands import Basic
 from pamqp.frame import marshal
 from pamqp.header import ContentHeader
 
-from consumer.amqp.errors import LOST, connection_error, text_of
+from consumer.amqp.errors import LOST, connection_error, reason_of, text_of
 from consumer.errors import Exit, Fatal, Retry
 
 IN_FLIGHT_MAX = 500
@@ -83,7 +83,7 @@ class Publisher:
         `mandatory`: a message that reaches no queue is an error. Without it the broker confirms such a message and drops it.
         Message ids must differ, because the library finds a returned message by its id.
         Raises Refused if the broker will never accept one of the messages, Fatal if the user has no permission to publish,
-        and the errors of the library. After an error, `confirmed` lists the messages that the broker has, and the publisher
+        and Retry if a later attempt may succeed. After an error, `confirmed` lists the messages that the broker has, and the publisher
         cannot be used again.
 
         Messages are written in groups. One write for each message would wake up the broker each time, and cost both
@@ -119,11 +119,15 @@ class Publisher:
             case aiormq.exceptions.ChannelAccessRefused():
                 raise Fatal(Exit.ACCESS, text_of(reason), "grant the user write permission") from reason
             case aiormq.AMQPError():
-                raise reason
+                raise Retry(reason_of(reason)) from reason
         # When a channel closes, the library cancels the calls that wait.
         ends = (asyncio.CancelledError, aiormq.exceptions.ChannelInvalidStateError)
         known = [error for error in errors if not isinstance(error, ends)]
-        raise known[0] if known else ConnectionError("the channel was closed before everything was confirmed")
+        if not known:
+            raise Retry("the channel was closed before everything was confirmed")
+        if isinstance(known[0], LOST):
+            raise Retry(reason_of(known[0])) from known[0]
+        raise known[0]
 
     async def find(self, exchange: str, routing_key: str) -> None:
         """Check that the exchange exists, or for the default exchange the queue named by `routing_key`.

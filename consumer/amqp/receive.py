@@ -118,8 +118,8 @@ class Splitter:
                 break
             raw = data[at + fixed : content - 1]
             exchange, routing_key = names.get(raw) or self._name(raw)
-            header, text = data[content + 19 : body - 1], data[body + 7 : after - 1]
-            fields = (tag, redelivered & 1 == 1, exchange, routing_key, header, text, arrived_us)
+            header, content_body = data[content + 19 : body - 1], data[body + 7 : after - 1]
+            fields = (tag, redelivered & 1 == 1, exchange, routing_key, header, content_body, arrived_us)
             out.append(_new_delivery(Delivery, fields))
             at = after
         return at
