@@ -103,5 +103,8 @@ def text_of(error: BaseException) -> str:
 
 def reason_of(error: BaseException) -> str:
     """Return the most specific text of the error."""
+    if isinstance(error, aiormq.exceptions.PublishError):
+        reply, routing_key = error.args[:2]
+        return f"{reply}: no queue accepts routing key {routing_key!r}"
     texts = [argument for argument in error.args if isinstance(argument, str) and argument]
     return texts[-1] if texts else type(error).__name__

@@ -58,7 +58,7 @@ async def test_a_cancelled_confirmation_does_not_count_as_confirmed(url: str) ->
 async def test_an_unroutable_mandatory_message_is_an_error(url: str) -> None:
     async with Publisher(url) as publisher:
         assert await publisher.publish([Message("", "no such queue", b"x")]) == 1
-        with pytest.raises(Retry, match="NO_ROUTE"):
+        with pytest.raises(Retry, match="NO_ROUTE: no queue accepts routing key 'no such queue'"):
             await publisher.publish([Message("", "no such queue", b"x")], mandatory=True)
 
 
