@@ -12,7 +12,7 @@ from consumer.errors import DeedboxError, Exit, Fatal, Retry
 LOST = (aiormq.AMQPError, OSError, asyncio.TimeoutError, RuntimeError)
 
 
-class translate_errors:  # noqa: N801 -- used as a statement: `async with translate_errors(...)`
+class translate_errors:  # noqa: N801 -- used like a function: `async with translate_errors(...)`
     """Raise Fatal or Retry instead of an exception of the library. `what` names the object of the call."""
 
     def __init__(self, exit: Exit, what: str) -> None:
@@ -27,13 +27,13 @@ class translate_errors:  # noqa: N801 -- used as a statement: `async with transl
                 raise Fatal(
                     self._exit,
                     f"{self._what} exists with other settings: {text_of(error)}",
-                    "change the settings to what exists, or set broker.declare: `none` takes queue and exchange as they are and makes no binding, `queue` takes the exchange as it is",
+                    "change the settings to match it, or set broker.declare: `none` declares nothing and makes no binding, `queue` does not declare the exchange",
                 ) from error
             case aiormq.exceptions.ChannelNotFoundEntity():
                 raise Fatal(
                     Exit.MISSING,
                     f"{self._what} does not exist: {text_of(error)}",
-                    "check its name, create it, or let Deedbox make it: broker.declare = queue for the queue, all for the exchange too",
+                    "check its name, create it, or let Deedbox create it: broker.declare = queue creates the queue, all also the exchange",
                 ) from error
             case aiormq.exceptions.ChannelAccessRefused():
                 raise Fatal(
@@ -65,7 +65,9 @@ def connection_error(error: BaseException, url: str) -> DeedboxError:
     shown = without_password(url)
     match error:
         case aiormq.exceptions.AuthenticationError():
-            return Fatal(Exit.ACCESS, f"{shown} offers no login that Deedbox knows", "allow PLAIN for this user")
+            return Fatal(
+                Exit.ACCESS, f"{shown} offers no login mechanism that Deedbox supports", "enable PLAIN at the broker"
+            )
         case aiormq.exceptions.ProbableAuthenticationError():
             return Fatal(
                 Exit.ACCESS,
@@ -78,13 +80,13 @@ def connection_error(error: BaseException, url: str) -> DeedboxError:
             return Fatal(
                 Exit.VHOST,
                 f"{shown} has no virtual host {vhost!r}, or the user may not use it",
-                "create it or grant access, or change the path of broker.url",
+                "create it, grant access to it, or change the path of broker.url",
             )
         case ssl.SSLCertVerificationError():
             return Fatal(
                 Exit.ACCESS,
                 f"{shown}: certificate: {error.verify_message}",
-                "set broker.ca_file to the authority that signed it",
+                "set broker.ca_file to the certificate of the authority that signed it",
             )
     return Retry(f"{shown}: {reason_of(error)}")
 

@@ -6,7 +6,7 @@ from consumer.ingest.ingest import Ingest
 
 
 class IngestStage:
-    """From a broker to an archive, until it is drained."""
+    """Moves messages from a broker to an archive until it is drained."""
 
     name = "ingest"
 
@@ -22,7 +22,7 @@ class IngestStage:
             self._ended.set()
 
     async def drain(self, deadline: float) -> int | None:
-        """Take no new deliveries; commit and acknowledge the held ones. At the deadline, return the others to the broker."""
+        """Accept no more deliveries, and commit and acknowledge the held ones. At the deadline, return the others to the broker."""
         if self._ended.is_set():
             return None
         loop = asyncio.get_running_loop()
