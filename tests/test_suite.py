@@ -1,9 +1,11 @@
-"""The tests' own rules: skips are visible and can be forbidden, and every test that uses a broker is found by its marker."""
+"""The rules of the tests: skips are visible and can be forbidden, private names stay private, and tests with a broker have its marker."""
 
 import ast
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 TESTS = Path(__file__).parent
 
@@ -38,6 +40,47 @@ def test_a_skip_fails_where_skips_are_forbidden(tmp_path: Path) -> None:
     forbidden = run_pytest(tmp_path, SKIPPING, "--forbid-skips", "--continue-on-collection-errors")
     assert (forbidden.returncode, "skipped" in forbidden.stdout.splitlines()[-1]) == (1, False)
     assert forbidden.stdout.count("no tool") >= 4
+
+
+# Private names of other objects that tests still use, by file. Do not add to this table: test what the public names show.
+PRIVATE_USES = {
+    "codec/test_filter.py": {"_PATTERNS"},
+    "consumer/amqp/test_connection.py": {"_channel", "_connection"},
+    "consumer/amqp/test_publish.py": {"_channel"},
+    "consumer/amqp/test_receive.py": {"_clock", "_last_drained", "_last_keepalive"},
+    "consumer/archive/writing/test_archive_log.py": {"_abandoned"},
+    "consumer/disk/test_locks.py": {"_attempt"},
+    "consumer/forward/test_forward.py": {"_path"},
+    "consumer/ingest/test_failed_batches.py": {"_any_postponed", "_wait_s"},
+    "consumer/ingest/test_ingest.py": {"_pause_s"},
+    "consumer/watch/test_follower.py": {"_siblings"},
+    "faults/test_bombs.py": {"_BATCH"},
+    "support/altered.py": {"_cancel"},
+}
+DOCUMENTED = {
+    "_replace",
+    "_asdict",
+    "_make",
+    "_fields",
+    "_exit",
+}  # of the standard library, and public in spite of the underscore
+
+
+def private_uses(path: Path) -> set[str]:
+    """Private attributes that a test uses of an object that is not its own."""
+    found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+    private = [node for node in found if node.attr.startswith("_") and not node.attr.startswith("__")]
+    own = {node.attr for node in private if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")}
+    inherited = {node.attr for node in private if isinstance(node.value, ast.Call)}  # super()._name
+    return {node.attr for node in private} - own - inherited - DOCUMENTED
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in sorted(TESTS.rglob("*.py")) if path.parts[len(TESTS.parts)] != "bench"],
+    ids=lambda path: str(path.relative_to(TESTS)),
+)  # fmt: skip
+def test_tests_use_public_names(path: Path) -> None:
+    assert private_uses(path) <= PRIVATE_USES.get(str(path.relative_to(TESTS)), set())
 
 
 def test_no_test_starts_a_node_except_through_the_fixture() -> None:

@@ -68,12 +68,12 @@ class Run:
 
 
 class Merge:
-    """The events that wait. `reread` gives the events of jobs that were added before."""
+    """The events that wait. `reread` gives the events of jobs that were added before. `held`: the bytes of the bodies in memory."""
 
     def __init__(self, descending: bool, reread: Reread) -> None:
         self._sign, self._reread = -1 if descending else 1, reread
         self._heap: list[tuple[Key, int, Run]] = []
-        self._held = self._serial = 0
+        self.held = self._serial = 0
         self._horizon: Key | None = None  # nothing from this key on is held
 
     def add(self, job: Job, events: Iterable[Numbered]) -> None:
@@ -83,10 +83,10 @@ class Merge:
             return
         if self._horizon is not None:
             run.cut(self._horizon)
-        self._held += sum(run.sizes[: len(run.events)])
+        self.held += sum(run.sizes[: len(run.events)])
         self._serial += 1
         heapq.heappush(self._heap, (run.key(0), self._serial, run))
-        if self._held > HELD_BYTES_MAX:
+        if self.held > HELD_BYTES_MAX:
             self._trim()
 
     def until(self, bound: Key | None = None) -> Iterator[tuple[Run, int, Event]]:
@@ -100,7 +100,7 @@ class Merge:
                     return  # stopped
             number, size = run.number(run.next), run.sizes[run.next]
             event = run.take()
-            self._held -= size
+            self.held -= size
             if run.next < len(run):
                 heapq.heapreplace(heap, (run.key(run.next), serial, run))
             else:
@@ -119,7 +119,7 @@ class Merge:
         self._horizon = horizon
         for _, _, run in self._heap:
             run.cut(horizon)
-        self._held = sum(sum(run.sizes[run.next : len(run.events)]) for _, _, run in self._heap)
+        self.held = sum(sum(run.sizes[run.next : len(run.events)]) for _, _, run in self._heap)
 
     def _refill(self) -> None:
         """Read again what comes next, as much as may be held."""
@@ -131,7 +131,7 @@ class Merge:
                 waiting[place_of(run.job)] = run, until
         for job, found in self._reread([run.job for run, _ in waiting.values()]):
             run, until = waiting[place_of(job)]
-            self._held += sum(run.sizes[len(run.events) : until])
+            self.held += sum(run.sizes[len(run.events) : until])
             run.fill(until, found)
 
     def _beyond(self, bound: int, places: Iterable[tuple[Key, int]]) -> Key | None:

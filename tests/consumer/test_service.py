@@ -208,7 +208,7 @@ async def test_a_look_at_the_disk_at_the_end_does_not_miss_the_deadline(
     running = service.Service(load(None, {}, flags, ["service.stats_s=0.1", "broker.declare=all"]))
     ending = asyncio.create_task(running.run())
     await asyncio.wait_for(looking.wait(), 30)
-    running._on_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     assert await ending is Exit.OK
 
 

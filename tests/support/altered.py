@@ -8,15 +8,15 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from codec import kvp
 from codec.event import Event
 from consumer.amqp.session import Session
+from consumer.archive.writing import orphans
 from consumer.archive.writing.appender import Appender
 from consumer.archive.writing.archive_log import ArchiveLog
-from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.cli.app import main
 from consumer.disk.durable import Disk
 
@@ -51,13 +51,13 @@ def defect() -> None:
 
 def slow_recovery() -> None:
     """The recovery at the start takes seconds, as that of a large archive does."""
-    recover = InstanceLock._recover
+    recover_own = orphans.recover_own
 
-    def slowly(self: InstanceLock) -> None:
+    def slowly(*arguments: Any) -> Iterator[Any]:
         time.sleep(2 * SYNC_S)
-        recover(self)
+        yield from recover_own(*arguments)
 
-    InstanceLock._recover = slowly  # type: ignore[method-assign]
+    orphans.recover_own = slowly
 
 
 def cancel_that_hangs() -> None:
@@ -76,7 +76,7 @@ def cancel_that_hangs() -> None:
 
 
 def archive_log_of_one_thread() -> None:
-    """Once a archive_log has a writer thread, the process ends if another thread touches what changes in it."""
+    """Once an archive log has a writer thread, the process ends if another thread touches what changes in it."""
     owned: set[int] = set()
     begin, get = Appender.__init__, ArchiveLog.__getattribute__
 

@@ -79,10 +79,10 @@ def test_the_order_is_the_same_however_little_is_held(monkeypatch: pytest.Monkey
         for job in batches.jobs:
             take(batches.edge(job))
             merged.add(job, batches.of(job))
-            assert merged._held <= merge.HELD_BYTES_MAX + 9 * (BODY + EVENT_BYTES + 2), "the batch in hand comes on top"
+            assert merged.held <= merge.HELD_BYTES_MAX + 9 * (BODY + EVENT_BYTES + 2), "the batch in hand comes on top"
         take(None)
         assert found == batches.expected(), seed
-        assert merged._held == 0
+        assert merged.held == 0
         reads += batches.reads
     assert reads > 1000, "bodies are read again"
 
