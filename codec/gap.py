@@ -34,7 +34,7 @@ class Gap(msgspec.Struct, frozen=True, rename={"size": "bytes"}):
 
     def __str__(self) -> str:
         """Kind, size and reason; without a size if nothing was left of the missing events."""
-        return f"{self.kind}, {self.size} bytes: {self.reason}" if self.size else f"{self.kind}: {self.reason}"
+        return f"{self.kind}, {_bytes(self.size)}: {self.reason}" if self.size else f"{self.kind}: {self.reason}"
 
     @property
     def end(self) -> int:
@@ -47,5 +47,9 @@ class Gap(msgspec.Struct, frozen=True, rename={"size": "bytes"}):
         lost = "an unknown number of events" if self.events is None else f"{self.events} events"
         lost = "1 event" if self.events == 1 else lost
         place = "" if self.first_event is None else f" from event {self.first_event} on"
-        size = f", {self.size} bytes" if self.size else ""
+        size = f", {_bytes(self.size)}" if self.size else ""
         return f"{lost} lost{place}: {self.kind}{size}: {self.reason}"
+
+
+def _bytes(size: int) -> str:
+    return "1 byte" if size == 1 else f"{size} bytes"

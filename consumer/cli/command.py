@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import TypeVar
 
 import cyclopts
@@ -17,11 +16,18 @@ OPTIONS, FILTERS, OUTPUT = (
 EXAMPLES: dict[str, tuple[str, ...]] = {}  # command lines, by the name of the command
 C = TypeVar("C", bound=Callable[..., int])
 
+
+def _version() -> str:
+    from importlib.metadata import version  # its import takes a tenth of the start
+
+    return version("deedbox")
+
+
 app = cyclopts.App(
     name="deedbox",
     help="Archive every event of an AMQP exchange durably, and read the archives.",
     help_epilogue="`deedbox COMMAND --help` shows the options of a command, and examples.",
-    version=version("deedbox"),
+    version=_version,
     version_flags=["--version"],
     help_format="plaintext",
     group_parameters=OPTIONS,

@@ -1,6 +1,5 @@
 """The commands of the service: run, watch, demo, health and config."""
 
-import asyncio
 import sys
 import traceback
 from collections.abc import Callable
@@ -49,6 +48,8 @@ def run(
         "broker.binding_keys": binding_key or None, "archive.dir": dir, "archive.instance": instance,
     }  # fmt: skip
     loaded = loader.load(config, loader.environment(), flags, list(set))
+    import asyncio
+
     from consumer.service import Service  # imports the AMQP library, which takes a second
 
     async def serve() -> Exit:

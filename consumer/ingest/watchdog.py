@@ -56,7 +56,7 @@ class Watchdog:
         queue = self._session.queue
         log.emit(log_events.STALLED, queue=queue, messages=messages, idle_s=round(idle_s, 1))
         if self._stalled_before and not self._buffer.received:
-            what = f"queue {queue!r}: {messages} messages wait and none is delivered"
+            what = f"queue {queue!r}: no message is delivered, although the queue has {messages}"
             raise Fatal(Exit.STALLED, what, "restart; is another consumer exclusive, or single and active?")
         self._session.end(EndCause.STALLED, "stalled")
 

@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from consumer.archive.counted import counted
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reading.catalog import Wanted, look_at
 from consumer.archive.reading.fault import ReadFault
@@ -79,7 +80,7 @@ class Planned:
         missing = len(set(numbers_of(job.batch)) - held)
         faults = [fault for read in reads for fault in read.faults]  # of single events: the others are given out
         if missing:
-            reason = f"{missing} events from number {job.batch.header.first_event} on are gone"
+            reason = f"{counted(missing, 'event')} missing from event {job.batch.header.first_event} on"
             faults.append(ReadFault(self.path, None, reason))
         wanted = numbers_of(job.batch)
         yield job, Read([pair for pair in events if pair[0] in wanted], tuple(faults))

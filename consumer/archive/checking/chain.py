@@ -12,6 +12,7 @@ from pathlib import Path
 from codec.archive import Previous
 from consumer.archive import naming
 from consumer.archive.checking.verdict import ArchiveState, Verdict
+from consumer.archive.counted import counted
 from consumer.archive.instances import Instance
 from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.writing.sealing import digest
@@ -89,7 +90,7 @@ def _check_instance(verdict: Verdict, found: _Seen, instance: Instance) -> None:
     committed = instance.committed_events(verdict.id)
     if found.events < committed:
         lost = committed - found.events
-        verdict.fault(verdict.size, f"{lost} events are missing at the end: {committed} were committed")
+        verdict.fault(verdict.size, f"{counted(lost, 'event')} missing at the end: {committed} committed")
 
 
 def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None:
@@ -98,7 +99,8 @@ def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None
         verdict.fault(0, f"{found.path.name} is not the archive that was {when}: its SHA-256 differs")
     if found.events < named.events:
         verdict.fault(
-            0, f"{found.path.name} holds {found.events} events; the archive that was {when} held {named.events}"
+            0,
+            f"{found.path.name} holds {counted(found.events, 'event')}; the archive that was {when} held {named.events}",
         )
 
 

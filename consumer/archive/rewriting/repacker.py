@@ -13,7 +13,7 @@ from pathlib import Path
 
 from consumer import log
 from consumer.archive import log_events
-from consumer.archive.counted import outcome
+from consumer.archive.counted import counted, outcome
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_sealed
 from consumer.archive.rewriting.repack import RepackOutcome, pays, repack
@@ -82,7 +82,9 @@ def show_repacking(paths: Sequence[Path], say: Callable[[str], None]) -> Exit:
     os.nice(19)
     status, count = Exit.OK, 0
     for count, done in enumerate(repack(Disk(), paths), 1):  # noqa: B007 -- used after the loop
-        say(f"{done.outcome}: {done.path}: {done.saved} bytes saved{': ' + done.reason if done.reason else ''}")
+        say(
+            f"{done.outcome}: {done.path}: {counted(done.saved, 'byte')} saved{': ' + done.reason if done.reason else ''}"
+        )
         status = status if done.outcome is RepackOutcome.REPACKED else Exit.DAMAGED
     say(outcome(count, status != Exit.OK, "repacked"))
     return status

@@ -117,3 +117,23 @@ def test_an_interrupt_while_a_command_starts_shows_no_traceback(tmp_path: Path, 
         starting.send_signal(signal.SIGINT)
         assert "Traceback" not in starting.stderr.read()
     assert starting.returncode in (0, -signal.SIGINT, 128 + signal.SIGINT)
+
+
+def test_a_command_starts_without_the_modules_of_other_commands() -> None:
+    """Start-up time: cyclopts is the largest import, and the AMQP library or rich would double it."""
+    script = "import sys, consumer.cli.app; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    heavy = {
+        "aio_pika",
+        "aiormq",
+        "asyncio",
+        "importlib.metadata",
+        "orjson",
+        "msgspec",
+        "rich",
+        "structlog",
+        "zstandard",
+    }
+    assert heavy & set(done.stdout.split()) == set()
+    ours = {name for name in done.stdout.split() if name.startswith(("consumer.", "codec."))}
+    assert {name for name in ours if not name.startswith("consumer.cli")} == {"consumer.errors"}

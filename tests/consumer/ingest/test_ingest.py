@@ -367,7 +367,7 @@ async def test_generations_without_a_commit_reduce_the_prefetch(logged: list[str
 async def test_a_second_stall_in_a_row_ends_the_service(logged: list[str]) -> None:
     broker = FakeBroker([b"x"])
     broker.silent = True
-    with pytest.raises(Fatal, match="1 messages wait and none is delivered") as caught:
+    with pytest.raises(Fatal, match="no message is delivered, although the queue has 1") as caught:
         await ingest(broker, FakeArchive(), IngestSettings(SETTINGS.limits, 64, watchdog_s=0.01, retry_s=0.001)).run()
     assert caught.value.exit is Exit.STALLED
     assert logged.count("stalled") == 2
