@@ -5,19 +5,46 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor
+from pathlib import Path
 from types import FrameType
+from typing import Annotated, Literal
 
 import cyclopts
+from cyclopts import Parameter
 
 from consumer.cli import convert, maintain, read, run
-from consumer.cli.command import app
+from consumer.cli.command import OPTIONS, app
 from consumer.cli.parameters import STDIN
-from consumer.cli.printing import OutputLost, discard_output, open_streams, report_error
+from consumer.cli.printing import OutputLost, discard_output, open_streams, print_line, report_error
 from consumer.errors import DeedboxError, Exit, Fatal
 
 __all__ = ["COMMANDS", "app", "main", "with_stdin"]
 
 COMMANDS = (run, read, maintain, convert)  # the modules that define the commands
+
+
+@app.command(name="--install-completion", group=OPTIONS, help_epilogue="")
+def install_completion(
+    *,
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"] | None, Parameter(help="Shell. [default: the shell that runs the command]")
+    ] = None,
+    output: Annotated[
+        Path | None, Parameter(help="File for the completion script. [default: the directory of the shell]")
+    ] = None,
+) -> int:
+    """Install completion of commands, options and paths for your shell.
+
+    For bash and zsh, a line of the startup file of the shell loads it.
+    """
+    from cyclopts.completion.detect import ShellDetectionError
+
+    try:
+        installed = app.install_completion(shell=shell, output=output)
+    except ShellDetectionError as error:
+        raise Fatal(Exit.SETTINGS, "the shell is not known", "use --shell bash, zsh or fish") from error
+    print_line(f"{installed}: installed; start a new shell to use it")
+    return Exit.OK
 
 
 def main() -> None:

@@ -1,3 +1,4 @@
+import os
 import signal
 import subprocess
 import sys
@@ -137,3 +138,32 @@ def test_a_command_starts_without_the_modules_of_other_commands() -> None:
     assert heavy & set(done.stdout.split()) == set()
     ours = {name for name in done.stdout.split() if name.startswith(("consumer.", "codec."))}
     assert {name for name in ours if not name.startswith("consumer.cli")} == {"consumer.errors"}
+
+
+COMPLETION = """
+source {script}
+complete_words() {{ COMP_WORDS=(deedbox "$@"); COMP_CWORD=$#; _deedbox deedbox "${{@: -1}}" "${{@: -2:1}}"; echo "${{COMPREPLY[*]}}"; }}
+complete_words sea
+complete_words search DIR --form
+complete_words search DIR --format ""
+complete_words ls {directory}/arch
+"""
+
+
+def test_completion_knows_commands_options_choices_and_paths(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+    install = [
+        sys.executable,
+        "-m",
+        "consumer",
+        "--install-completion",
+        "--shell",
+        "bash",
+        "--output",
+        tmp_path / "script",
+    ]
+    subprocess.run(install, check=True, capture_output=True, env=environment)
+    script = COMPLETION.format(script=tmp_path / "script", directory=tmp_path)
+    done = subprocess.run(["bash", "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["search", "--format", "jsonl table raw", f"{tmp_path}/archive"]
