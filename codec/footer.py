@@ -1,7 +1,8 @@
-"""The footer of a sealed archive: totals, one row a batch, and the filters that say which batches to skip.
+"""The footer of a sealed archive: totals, one row per batch, and filters that show which batches need not be read.
 
-Invariants: the words of equal rank of all filters of one size stand side by side, so that a look-up of one key reads one
-stretch however many batches there are; the footer ends with its own size, so that it is found from the end of the file.
+Invariants: the words of one index of all filters of one size are stored together, so that looking up a key reads one
+range of words, whatever the number of batches. The footer ends with its own size, so that a reader finds it from the end of the file.
+Source: FORMAT.md.
 """
 
 import struct
@@ -23,7 +24,7 @@ from codec.parts import CHECK, PREFIX, PartKind, encode_part, parse_json, part_b
 
 @dataclass(frozen=True, slots=True)
 class IndexRow:
-    """A batch as the footer knows it; its offset is the sum of the sizes before it."""
+    """A batch in the index of the footer. Its offset is the sum of the sizes before it. `words`: its filter."""
 
     header: BatchHeader
     words: Sequence[int]
@@ -31,7 +32,7 @@ class IndexRow:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """Totals of a sealed archive. `types` and `tags` are counts by name, complete unless `names_complete` is false."""
+    """Totals of a sealed archive. `types` and `tags` count events by name; they are complete if `names_complete` is true."""
 
     batches: int
     events: int
@@ -52,7 +53,7 @@ _FOOTER_END = struct.Struct("<I")
 
 
 def encode_row(header: BatchHeader, words: bytes) -> bytes:
-    """A batch in the footer's index: 88 bytes."""
+    """The row of a batch in the index: 88 bytes. `words`: the words of its filter."""
     return _ROW.pack(
         header.number, header.records, header.events, header.compressed, header.raw, len(words) // 8,
         header.first_event, 0,
@@ -62,13 +63,13 @@ def encode_row(header: BatchHeader, words: bytes) -> bytes:
 
 
 def row_sizes(row: bytes) -> tuple[int, int]:
-    """Compressed and decompressed size of the frame that a row speaks of."""
+    """Compressed and decompressed size of the frame of a row."""
     _number, _records, _events, compressed, raw = struct.unpack_from("<5I", row)
     return compressed, raw
 
 
 def frame_sizes(head: int, batches: Iterable[tuple[int, int]], footer: int) -> list[tuple[int, int]]:
-    """Compressed and decompressed size of every frame of an archive, for its seek table; only records decompress to something."""
+    """Compressed and decompressed size of every frame of an archive, for its seek table. Only record frames decompress to bytes."""
     frames = [(head, 0)]
     for sizes in batches:
         frames += [(BATCH_HEADER_BYTES, 0), sizes]
@@ -76,23 +77,23 @@ def frame_sizes(head: int, batches: Iterable[tuple[int, int]], footer: int) -> l
 
 
 def encode_footer(footer: Footer, rows: Sequence[bytes], words: Sequence[bytes]) -> bytes:
-    """JSON totals, one row a batch, then the filter words: filters of one size together, rank by rank.
+    """JSON totals, one row per batch, then the filter words: the filters of one size together, word index by word index.
 
     Raises TooLarge for a footer that `decode_footer` refuses.
     """
     members = asdict(footer)
     if not footer.removed:
-        del members["removed"]  # only where something was
+        del members["removed"]  # stored only if events were removed
     members["gaps"] = list(map(_stored, footer.gaps))
     totals = orjson.dumps(members)
     _check_counts(len(totals), len(rows))
     parts = [_FOOTER_COUNTS.pack(len(totals), len(rows)), totals, *rows]
     for size in sorted(set(map(len, words))):
         matrix = _words(b"".join(one for one in words if len(one) == size))
-        parts += [_words(matrix[rank :: size // 8].tobytes()).tobytes() for rank in range(size // 8)]
+        parts += [_words(matrix[index :: size // 8].tobytes()).tobytes() for index in range(size // 8)]
     size = sum(map(len, parts)) + PREFIX.size + _FOOTER_END.size + CHECK.size
     check_footer_size(size)
-    # Its own size again at its end: a reader that comes from the end of the file finds its beginning.
+    # The size is repeated at the end, so that a reader that starts at the end of the file finds the beginning of the footer.
     return encode_part(PartKind.FOOTER, b"".join([*parts, _FOOTER_END.pack(size)]))
 
 
@@ -104,7 +105,7 @@ def footer_size(start: bytes) -> int:
 
 
 def check_footer_size(size: int) -> None:
-    """Raises TooLarge for a footer that nobody reads."""
+    """Raises TooLarge for a footer that is larger than readers accept."""
     if size > FOOTER_BYTES_MAX:
         raise TooLarge(f"footer of {size} bytes, {FOOTER_BYTES_MAX} at most")
 
@@ -117,7 +118,7 @@ def _check_counts(totals: int, rows: int) -> None:
 
 
 def bounded(gaps: Sequence[Gap]) -> list[Gap]:
-    """As many gaps as a footer takes. The last of them stands for all others."""
+    """As many gaps as a footer takes. If there are more, the last one covers all the others."""
     if len(gaps) <= GAPS_MAX:
         return list(gaps)
     rest = gaps[GAPS_MAX - 1 :]
@@ -133,7 +134,7 @@ def _stored(gap: Gap) -> dict[str, object]:
 
 
 def _words(raw: bytes) -> "array[int]":
-    """Little-endian words as an array, or the other way round: on big-endian machines they are swapped."""
+    """Convert between little-endian bytes and words of this machine: on a big-endian machine, the bytes are swapped."""
     words = array("Q", raw)
     if sys.byteorder == "big":
         words.byteswap()
@@ -161,14 +162,14 @@ def _header_of(row: tuple[int, ...]) -> BatchHeader:
     return BatchHeader(number, records, events, compressed, raw, first_event, *rest)
 
 
-def _decode_words(raw: bytes, ranks: list[int]) -> list[Sequence[int]]:
-    if sum(ranks) * 8 != len(raw):
-        raise Corrupt(f"footer with {len(raw)} bytes of filter words, {sum(ranks) * 8} expected")
-    _check_ranks(ranks)
-    words: list[Sequence[int]] = [()] * len(ranks)
+def _decode_words(raw: bytes, sizes: list[int]) -> list[Sequence[int]]:
+    if sum(sizes) * 8 != len(raw):
+        raise Corrupt(f"footer with {len(raw)} bytes of filter words, {sum(sizes) * 8} expected")
+    _check_filter_sizes(sizes)
+    words: list[Sequence[int]] = [()] * len(sizes)
     at = 0
-    for size in sorted(set(ranks)):
-        members = [index for index, rank in enumerate(ranks) if rank == size]
+    for size in sorted(set(sizes)):
+        members = [index for index, one in enumerate(sizes) if one == size]
         matrix = _words(raw[at : at + 8 * size * len(members)])
         at += 8 * size * len(members)
         for place, index in enumerate(members):
@@ -176,15 +177,15 @@ def _decode_words(raw: bytes, ranks: list[int]) -> list[Sequence[int]]:
     return words
 
 
-def _check_ranks(ranks: list[int]) -> None:
-    """Few different sizes: each costs a pass over all rows."""
-    for size in set(ranks):
+def _check_filter_sizes(sizes: list[int]) -> None:
+    """Check the sizes of the filters. Only powers of two are valid, because each different size costs a pass over all rows."""
+    for size in set(sizes):
         if size & (size - 1) or size > FILTER_WORDS_MAX:
             raise Corrupt(f"filter of {size} words, a power of two up to {FILTER_WORDS_MAX} expected")
 
 
 def footer_bytes(end: bytes) -> int:
-    """The size of the footer whose last 12 bytes these are."""
+    """The size of the footer that ends with these 12 bytes."""
     return int(_FOOTER_END.unpack_from(end)[0])
 
 
@@ -194,7 +195,7 @@ INDEX_START_BYTES = PREFIX.size + _FOOTER_COUNTS.size
 
 
 def index_bytes(start: bytes) -> int:
-    """How many bytes the totals and rows take of a footer that begins with these 24; the filter words follow them.
+    """The size of prefix, totals and rows of the footer that begins with these 24 bytes. The filter words follow.
 
     Raises CodecError.
     """
@@ -211,20 +212,20 @@ def index_bytes(start: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class FooterIndex:
-    """A footer without its filter words: enough to skip by time, and to know where the words of a key stand.
+    """A footer without its filter words: enough to select batches by time, and to find the words of a key.
 
     No checksum covers it alone; each header's own does its row.
     """
 
     footer: Footer
     headers: list[BatchHeader]
-    ranks: list[int]  # words in the filter of each batch; 0 where there is none
+    filter_sizes: list[int]  # words in the filter of each batch; 0 if it has no filter
 
     def ranges(self, key: int) -> Iterator[tuple[list[int], int]]:
-        """Batches, and how far behind the index the first of their words for this key stands; eight bytes each."""
+        """Batches, and the offset of the first of their words for this key, counted from the end of the index; 8 bytes per batch."""
         at = 0
-        for size in sorted(set(self.ranks) - {0}):
-            members = [number for number, ranks in enumerate(self.ranks) if ranks == size]
+        for size in sorted(set(self.filter_sizes) - {0}):
+            members = [number for number, words in enumerate(self.filter_sizes) if words == size]
             yield members, at + 8 * len(members) * word_index(key, size)
             at += 8 * len(members) * size
 
@@ -238,6 +239,6 @@ def decode_index(raw: bytes) -> FooterIndex:
     return FooterIndex(footer, [_header_of(row) for row in rows], [row[5] for row in rows])
 
 
-def words_of(stretch: bytes) -> Sequence[int]:
+def words_of(raw: bytes) -> Sequence[int]:
     """Filter words, as `FooterIndex.ranges` finds them."""
-    return _words(stretch)
+    return _words(raw)

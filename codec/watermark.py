@@ -1,7 +1,7 @@
 """The watermark of an instance: up to which event its newest archive is committed.
 
 Role: the bytes of `<instance>.committed`. Invariant: a record that was read while it was written, or that is cut short, is
-an error and never another watermark. Source: FORMAT.md.
+an error and is never taken for another watermark. Source: FORMAT.md.
 """
 
 import struct
@@ -20,7 +20,7 @@ WATERMARK_BYTES = _RECORD.size + _CHECK.size
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """`events` and `bytes`: how much of archive `sequence` is committed, from its beginning."""
+    """How much of archive `sequence` is committed: its first `events` events, its first `bytes` bytes."""
 
     sequence: int
     events: int

@@ -1,4 +1,4 @@
-"""Numbers of things, as reports show them. Pure."""
+"""Counts and last lines of reports. Pure."""
 
 
 def counted(count: int, thing: str) -> str:
@@ -7,7 +7,7 @@ def counted(count: int, thing: str) -> str:
 
 
 def outcome(count: int, failed: bool, done: str) -> str:
-    """The last line of a command that looks for archives and changes them: whether it had something to do, and could do it."""
+    """The last line of a command that changes archives: whether it had something to do, and whether it could do it."""
     if failed:
         return f"not everything could be {done}"
     return "done" if count else "nothing to do"

@@ -1,6 +1,6 @@
-"""The instances of a directory, as their ledgers and watermarks name them: what must be there, whatever was removed.
+"""The instances of a directory, by their ledgers and watermarks: which archives must exist.
 
-Invariant: ledgers and watermarks are read before the archives are listed, and name less than the archives hold, never more.
+Invariant: ledgers and watermarks are read before the archives are listed, so that they never name more than the archives hold.
 """
 
 import os
@@ -27,7 +27,7 @@ class Instance:
 
     @property
     def named(self) -> list[naming.ArchiveId]:
-        """The archives that are known to hold committed batches: the newest, the newest sealed one, and all that were not sealed."""
+        """The archives that are known to hold committed batches: the newest one, the newest sealed one, and all that are not sealed."""
         sealed = naming.parse_sealed(Path(self.state.previous.archive)) if self.state.previous else None
         newest = max(self.state.committed, self.mark.sequence if self.mark else 0)
         sequences = {newest, sealed.sequence if sealed else 0, *self.state.unsealed} - {0}

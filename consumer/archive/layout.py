@@ -1,4 +1,4 @@
-"""Where the archives of a directory go. A value; nothing here looks at a disk."""
+"""Where archives are written. A value; it reads no disk."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from consumer.archive import naming
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where archives go: the directory, the template of sealed names, the compression level."""
+    """Where and how archives are written: the directory, the template of sealed names, the compression level of zstd."""
 
     directory: Path
     template: str = naming.TEMPLATE

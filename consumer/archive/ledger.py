@@ -1,8 +1,8 @@
-"""What an instance must keep from one life to the next: its last sequence, its last archives, and how it ended.
+"""The ledger: what an instance must remember from one run to the next: its last sequence, its last archives, and how it ended.
 
-Invariants: a sequence that was used is never used again, even when archives were shipped and deleted; the newest archive with
+Invariants: a sequence is never used twice, even after archives were shipped and deleted. The newest archive with
 a committed batch is named before that batch is acknowledged, if the disk allows. The ledger is one small file that is replaced
-durably; if it is lost, the directory and the watermark show what they can.
+durably. If it is lost, most of it is restored from the directory and the watermark.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from consumer.errors import Exit, Fatal
 
 UNSEALED_MAX = 1000
 ABANDONED_MAX = 100
-LEDGER_BYTES_MAX = 64 * 1024  # a longer one is none of ours, and cut off it cannot be read
+LEDGER_BYTES_MAX = 64 * 1024  # Deedbox writes no longer one
 
 
 Archives = dict[str, list[tuple[naming.ArchiveId, Path]]]
@@ -29,13 +29,13 @@ Sequence = Annotated[int, msgspec.Meta(ge=0, le=naming.SEQUENCE_MAX)]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """`unclean`: how many lives in a row ended without a clean stop and without a commit.
+    """The content of the ledger. `unclean`: how many runs in a row ended without a clean stop and without a commit.
 
     `committed`: the sequence of the newest archive that holds a committed batch; 0 if there was none yet.
-    `unsettled`: an acknowledgement of an earlier life may not have reached the broker, which then delivers the message again.
+    `unsettled`: an acknowledgement of an earlier run may not have reached the broker, which then delivers the message again.
     `unsealed`: sequences of archives with a committed batch that are not known as sealed; the newest UNSEALED_MAX of them.
-    `begins`: the places (sequence, event) at which generations of the consumer began, as far as events from before them may come again.
-    `abandoned`: archives that a failing disk ended, with the number of their committed events (sequence, events), until they are
+    `begins`: the places (sequence, event) at which generations of the consumer began, as far as events before them may be delivered again.
+    `abandoned`: archives whose writer failed, with the number of their committed events (sequence, events), until they are
     sealed; the newest ABANDONED_MAX of them.
     """
 
@@ -50,12 +50,12 @@ class State:
     abandoned: tuple[tuple[Sequence, Sequence], ...] = ()
 
     def committed_events(self, sequence: int) -> int:
-        """How many events of an abandoned archive were committed; 0 for any other."""
+        """How many events of an abandoned archive were committed; 0 for any other archive."""
         return dict(self.abandoned).get(sequence, 0)
 
 
 class Ledger:
-    """The ledger of one instance in one directory. Its owner holds the instance's lock. `below`: what `archives_below` gave."""
+    """The ledger of one instance in one directory. The caller holds the lock of the instance. `below`: the result of `archives_below`."""
 
     def __init__(self, disk: Disk, directory: Path, instance: str, below: Archives | None = None) -> None:
         self._disk = disk
@@ -63,26 +63,26 @@ class Ledger:
         self._instance = instance
         self._below = below
         self.path = directory / f"{instance}.ledger"
-        self.behind = False
+        self.unwritten = False
         self.not_noted: list[tuple[naming.ArchiveId, Path]] = []
         found = read(self.path)
-        self.lost = found is None  # there is none, or it cannot be read
+        self.lost = found is None  # there was no ledger, or it could not be read
         self.state = self._load(found or State())
 
     def update(self, **changes: object) -> None:
-        """Change and keep. Raises OSError; then the change holds in memory only, and the ledger is `behind`."""
+        """Change the state and write it. Raises OSError; then the change is in memory only, and `unwritten` is True."""
         self.state = replace(self.state, **changes)  # type: ignore[arg-type]  # the fields are checked where they are named
-        self.behind = True
+        self.unwritten = True
         self._disk.replace(self.path, orjson.dumps(self.state, option=orjson.OPT_APPEND_NEWLINE))
-        self.behind = False
+        self.unwritten = False
 
     def note_committed(self, sequence: int) -> None:
-        """An archive holds its first committed batch. Raises OSError, as `update` does."""
+        """Note that an archive holds its first committed batch. Raises OSError, as `update` does."""
         unsealed = sorted({*self.state.unsealed, sequence})[-UNSEALED_MAX:]
         self.update(committed=max(self.state.committed, sequence), unclean=0, unsealed=tuple(unsealed))
 
     def note_sealed(self, archive: naming.ArchiveId, name: str, sha256: str, events: int) -> None:
-        """An archive is sealed: the next one names the last of them. Raises OSError, as `update` does."""
+        """Note that an archive is sealed, so that the head of the next one names it. Raises OSError, as `update` does."""
         last = naming.parse_sealed(Path(self.state.previous.archive)) if self.state.previous else None
         newest = last is None or archive.sequence >= last.sequence
         previous = Previous(name, sha256, events) if newest else self.state.previous
@@ -94,12 +94,12 @@ class Ledger:
         )  # fmt: skip
 
     def note_abandoned(self, sequence: int, events: int) -> None:
-        """An archive with this number of committed events waits for recovery. Raises OSError, as `update` does."""
+        """Note that an archive with this number of committed events waits for recovery. Raises OSError, as `update` does."""
         abandoned = dict(self.state.abandoned) | {sequence: events}
         self.update(abandoned=tuple(sorted(abandoned.items()))[-ABANDONED_MAX:])
 
     def next_sequence(self) -> int:
-        """Take the next sequence. In memory: its archive on the disk says to later lives that it is used. Raises Fatal if there is none."""
+        """Use the next sequence. It is not written to the ledger: later runs see it by its archive. Raises Fatal if no sequence is left."""
         self.check_sequence()
         self.state = replace(self.state, sequence=self.state.sequence + 1)
         return self.state.sequence
@@ -112,7 +112,7 @@ class Ledger:
             raise Fatal(Exit.DIRECTORY, what, do)
 
     def _load(self, state: State) -> State:
-        """The state of the ledger, with what the directory shows."""
+        """The state of the ledger, completed from the directory and the watermark."""
         found = self._archives()
         sealed = [(archive, path) for archive, path in found if naming.parse_sealed(path) and _is_text(path.name)]
         self.not_noted = _not_noted(state, sealed)
@@ -121,18 +121,18 @@ class Ledger:
         sequence = max([state.sequence, committed, *(archive.sequence for archive, _ in found)])
         known = {archive.sequence for archive, _ in sealed}
         unsealed = tuple(one for one in state.unsealed if one not in known)
-        # The directory knows of a life that the ledger does not know, or not to its end: nothing says how that life ended.
+        # The directory has archives of a run that the ledger does not know: it is unknown how that run ended.
         unsettled = state.unsettled or sequence > state.sequence
         return replace(state, sequence=sequence, committed=committed, unsealed=unsealed, unsettled=unsettled)
 
     def _archives(self) -> list[tuple[naming.ArchiveId, Path]]:
-        """All archives of the instance that the directory shows, oldest first."""
+        """All archives of the instance in the directory, oldest first."""
         below = archives_below(self._directory) if self._below is None else self._below
         return below.get(self._instance, [])
 
 
 def archives_below(directory: Path) -> Archives:
-    """All archives of a directory by instance, oldest first. The walk takes long, and one serves the ledgers of all instances."""
+    """All archives of a directory by instance, oldest first. The walk takes long; its result serves the ledgers of all instances."""
     found: Archives = {}
     for path in directory.rglob("*.kvp.zst*"):
         if archive := naming.parse_sealed(path) or naming.parse_open(path):
@@ -141,7 +141,7 @@ def archives_below(directory: Path) -> Archives:
 
 
 def _not_noted(state: State, sealed: list[tuple[naming.ArchiveId, Path]]) -> list[tuple[naming.ArchiveId, Path]]:
-    """Sealed archives that are newer than the last one in the ledger: a life ended between their seal and the note."""
+    """Sealed archives that are newer than the last one in the ledger: a run ended after it had sealed them and before it noted them."""
     last = naming.parse_sealed(Path(state.previous.archive)) if state.previous else None
     return sealed[-1:] if last is None else [one for one in sealed if one[0].sequence > last.sequence]
 
@@ -152,8 +152,8 @@ def _is_text(name: str) -> bool:
 
 
 def read(path: Path) -> State | None:
-    """The state that a ledger holds; None if there is no ledger that can be read."""
+    """The state in a ledger; None if there is no ledger, or if it cannot be read."""
     try:
         return msgspec.json.decode(read_regular(path, LEDGER_BYTES_MAX), type=State)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-        return None  # a ledger that cannot be read is no reason not to start: the directory knows the sequences
+        return None  # the service starts without it: the directory shows the sequences

@@ -1,7 +1,7 @@
-"""Names of archives. Pure: names come in and go out; nothing looks at a disk.
+"""Names of archives. Pure; it reads no disk.
 
-Invariant: every name that `sealed_name` makes, `parse_sealed` reads; sequences are zero-padded, so that names of one
-instance sort in the order of their writing.
+Invariants: `parse_sealed` reads every name that `sealed_name` makes. Sequences are zero-padded, so that the names of one
+instance sort in the order in which the archives were written.
 """
 
 import re
@@ -18,9 +18,11 @@ TORN_SUFFIX = ".torn"
 DAMAGED_SUFFIX = ".damaged"
 TAIL = "{first}-{last}-{instance}-{sequence}" + SUFFIX
 TEMPLATE = "%Y%m%d/" + TAIL
-DIRECTORIES_MAX = 5  # between the archive directory and a sealed archive: tombstones are looked for so far above it
+DIRECTORIES_MAX = (
+    5  # between the archive directory and a sealed archive: readers look for tombstones so many levels above it
+)
 
-SEQUENCE_MAX = 10**18 - 1  # fits into every field that holds one; a longer number is no sequence of ours
+SEQUENCE_MAX = 10**18 - 1  # fits into every field that holds a sequence
 
 _INSTANCE = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _TIME = r"\d{8}T\d{6}\.\d{6}Z"
@@ -33,7 +35,7 @@ _OPEN = re.compile(rf"(?P<instance>{_INSTANCE})-(?P<sequence>\d{{8,18}})\.kvp\.z
 
 @dataclass(frozen=True, slots=True, order=True)
 class ArchiveId:
-    """Which archive: unique for ever within a directory."""
+    """An archive. The id is unique within a directory, permanently."""
 
     instance: str
     sequence: int
@@ -46,18 +48,18 @@ INSTANCE_RULE = "letters, digits, '.', '_' and '-', at most 64, beginning with a
 
 
 def is_instance(name: str) -> bool:
-    """Whether a name can be an instance: a file name of its own, without room for surprises."""
+    """Whether a name is valid for an instance: it must be safe as a part of a file name."""
     return re.fullmatch(_INSTANCE, name) is not None
 
 
 def instance_from(host: str) -> str:
-    """The host's name as an instance."""
+    """A valid name of an instance, made from the host name."""
     name = re.sub(r"[^A-Za-z0-9._-]", "-", host).lstrip("._-")[:64]
     return name or "deedbox"
 
 
 def lock_path(directory: Path, instance: str) -> Path:
-    """The file that a live instance holds by flock."""
+    """The file that a running instance locks."""
     return directory / f"{instance}.lock"
 
 
@@ -67,17 +69,17 @@ def open_name(archive: ArchiveId) -> str:
 
 
 def parse_open(path: Path) -> ArchiveId | None:
-    """Which open archive this name means."""
+    """The id in the name of an open archive; None for another name."""
     return _archive_id(_OPEN.fullmatch(path.name))
 
 
 def parse_sealed(path: Path) -> ArchiveId | None:
-    """Which sealed archive this name means."""
+    """The id in the name of a sealed archive; None for another name."""
     return _archive_id(_SEALED.search(path.name)) if path.name.endswith(SUFFIX) else None
 
 
 def last_arrival_us(path: Path) -> int | None:
-    """When the last event of a sealed archive arrived, by its name; None for another name."""
+    """When the last event of a sealed archive arrived, by its name, in microseconds; None for another name."""
     match = _SEALED.search(path.name)
     try:
         return parse_time(match["last"]) if match else None
@@ -90,7 +92,7 @@ def _archive_id(match: re.Match[str] | None) -> ArchiveId | None:
 
 
 def _instant(time_us: int) -> datetime:
-    # A damaged head may say anything.
+    # A damaged head may hold any number.
     return EPOCH + timedelta(microseconds=min(max(time_us, TIME_US_MIN), TIME_US_MAX))
 
 
@@ -99,9 +101,9 @@ def _stamp(time_us: int) -> str:
 
 
 def template_fault(template: str) -> str | None:
-    """Why a template for names of sealed archives is not one; None if it is.
+    """Why a template for the names of sealed archives is invalid; None if it is valid.
 
-    It may put directories (strftime, by the first arrival) and text before the fixed part.
+    A template may have directories (strftime, by the first arrival) and text before the fixed part.
     """
     if not template.endswith(TAIL):
         return f"must end in {TAIL!r}"
@@ -111,7 +113,7 @@ def template_fault(template: str) -> str | None:
         return f"takes no fields before {TAIL!r}"
     levels = len(sealed_name(template, ArchiveId("one", 1), 0, 0).parts) - 1  # a directive may hold a slash: %D
     if levels > DIRECTORIES_MAX:
-        return f"makes {levels} directories, {DIRECTORIES_MAX} at most: deletions are looked for no further above an archive"
+        return f"makes {levels} directories, {DIRECTORIES_MAX} at most: readers look for deletions no further above an archive"
     return None
 
 

@@ -1,4 +1,4 @@
-"""Position: where an event is, as one value with one text form.
+"""Position: the place of an event, as a value with one text form.
 
 Pure. Invariant: a position never changes. `compact`, repacking and `repair` keep the number of every event, so a position that
 was printed, stored or published once finds the same event for as long as the archive exists.

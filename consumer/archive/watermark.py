@@ -1,8 +1,8 @@
-"""How far an instance has committed, for other processes: one small file, written in place after each sync.
+"""How much an instance has committed, for other processes: one small file, written in place after each sync.
 
 Invariants: the watermark is written after the sync of the batch that it counts, and before the batch is acknowledged.
-So what it counts is durable, and while the machine has not lost power, what it does not count was not acknowledged. It is
-not synced: after a power cut it may be older than the archive (a lower bound), and never newer.
+Therefore the events that it counts are durable, and, unless the machine lost power, other events were not acknowledged. It is
+not synced: after a power cut it may be older than the archive, and never newer.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from codec.watermark import WATERMARK_BYTES, Watermark, decode_watermark, encode
 from consumer.archive import naming
 from consumer.disk.durable import Disk, is_held, read_regular
 
-READ_ATTEMPTS = 5  # the record may be read while it is written; a write takes a microsecond
+READ_ATTEMPTS = 5  # the record may be read while it is written; a write takes about a microsecond
 
 
 def watermark_path(directory: Path, instance: str) -> Path:
@@ -21,12 +21,12 @@ def watermark_path(directory: Path, instance: str) -> Path:
 
 
 def publish_watermark(disk: Disk, directory: Path, instance: str, mark: Watermark) -> None:
-    """Tell other processes how far the instance has committed. Raises OSError; the old watermark then still holds."""
+    """Write the watermark. Raises OSError; the old watermark then stays valid."""
     disk.overwrite(watermark_path(directory, instance), encode_watermark(mark))
 
 
 def read_watermark(directory: Path, instance: str) -> Watermark | None:
-    """How far the instance has committed; None if it has not written a watermark, or if it cannot be read."""
+    """The watermark of an instance; None if there is none, or if it cannot be read."""
     for _ in range(READ_ATTEMPTS):
         try:
             return decode_watermark(read_regular(watermark_path(directory, instance), WATERMARK_BYTES))
@@ -38,12 +38,12 @@ def read_watermark(directory: Path, instance: str) -> Watermark | None:
 
 
 def durable_events(disk: Disk, path: Path) -> int | None:
-    """How many events of an open archive are durable, counted from its beginning; None: all of its whole batches.
+    """How many events of an open archive are durable, counted from its beginning; None for all of its whole batches.
 
-    Bytes that can be read need not be on the disk: a live writer may not have synced them yet, or its sync may have
-    failed. So an archive of a live instance counts up to the watermark of the instance, and not at all if the watermark
-    is missing or names another archive. Only when the instance is dead, the archive is synced here and counts as a whole.
-    Raises OSError if that sync fails; FileNotFoundError if the archive was sealed in the meantime.
+    Bytes that can be read need not be on the disk: the writer may not have synced them yet, or its sync may have
+    failed. Therefore an archive of a running instance counts up to the watermark of the instance, and has no durable event if the
+    watermark is missing or names another archive. If no process holds the instance, the archive is synced here and counts as a whole.
+    Raises OSError if that sync fails, and FileNotFoundError if the archive was sealed in the meantime.
     """
     archive = naming.parse_open(path)
     assert archive is not None, "only open archives need this"

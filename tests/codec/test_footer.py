@@ -54,7 +54,7 @@ def test_the_index_alone_finds_the_words_of_a_key(footer: Footer, batches: list[
     size = index_bytes(raw[:INDEX_START_BYTES])
     index = decode_index(raw[:size])
     assert (index.footer, index.headers) == (footer, [header for header, _ in batches])
-    assert [ranks * 8 for ranks in index.ranks] == [len(one) for one in words]
+    assert [words * 8 for words in index.filter_sizes] == [len(one) for one in words]
     for number, (_, keys) in enumerate(batches):
         for key in keys:
             found = {

@@ -1,1 +1,1 @@
-"""Reading archives: batches where they are whole, gaps where they are not, and what their footers say."""
+"""Read archives: whole batches, the gaps between them, and the indexes in their footers."""

@@ -1,6 +1,6 @@
-"""Events as batches: the header and the frame, as they stand in an archive.
+"""Encode events as batches: header and frame, as an archive holds them.
 
-Pure. Invariant: a batch is within the limits of FORMAT.md. Events that do not fit into one batch become several, in order.
+Pure. Invariant: a batch is within the limits of FORMAT.md. Events that do not fit into one batch become several batches, in order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,16 +15,16 @@ from codec.event import Event
 
 
 class Slot(NamedTuple):
-    """Where a batch goes: in which archive, its number, the number of its first event, and the check of the part before."""
+    """The place of a batch: its archive, its number, the number of its first event, and the checksum of the part before it."""
 
     archive: str
     number: int
     first_event: int
-    link: int
+    chain_checksum: int
 
 
-class Encoded(NamedTuple):
-    """A batch. `raw`: header and frame."""
+class EncodedBatch(NamedTuple):
+    """A batch as bytes. `raw`: header and frame."""
 
     header: BatchHeader
     raw: bytes
@@ -33,8 +33,8 @@ class Encoded(NamedTuple):
 
 def encode_batches(
     events: Sequence[Event], slot: Slot, level: int, tuning: Mapping[int, int] | None = None
-) -> Iterator[Encoded]:
-    """One batch, or as many as the limits demand. Raises TooLarge for an event that no archive takes."""
+) -> Iterator[EncodedBatch]:
+    """One batch, or several if the limits require it. `level` and `tuning`: of the compression. Raises TooLarge for an event that no archive takes."""
     records = b"".join(kvp.encode_batch(events, slot.archive, slot.first_event))
     if len(records) <= container.raw_max(len(events)) or len(events) == 1:
         yield _encode(events, slot, container.compress(records, level, tuning), len(records))
@@ -47,12 +47,12 @@ def encode_batches(
             slot = Slot(slot.archive, slot.number + 1, slot.first_event + encoded.header.events, encoded.header.check)
 
 
-def _encode(events: Sequence[Event], slot: Slot, frame: bytes, raw: int) -> Encoded:
+def _encode(events: Sequence[Event], slot: Slot, frame: bytes, raw: int) -> EncodedBatch:
     times = [event.time_us for event in events]
     arrivals = [event.arrived_us for event in events]
     header = BatchHeader(
         slot.number, raw // kvp.RECORD_BYTES, len(events), len(frame), raw, slot.first_event,
-        min(times), max(times), min(arrivals), max(arrivals), xxh3_64_intdigest(frame), slot.link, check=0,
+        min(times), max(times), min(arrivals), max(arrivals), xxh3_64_intdigest(frame), slot.chain_checksum, check=0,
     )  # fmt: skip
     header_raw = container.encode_batch_header(header)
-    return Encoded(container.decode_batch_header(header_raw), header_raw + frame, events)
+    return EncodedBatch(container.decode_batch_header(header_raw), header_raw + frame, events)

@@ -1,4 +1,7 @@
-"""Print archives: JSON lines, bodies, or the KVP records as they are."""
+"""Print archives in their own order: as JSON lines, bodies, or unchanged KVP records.
+
+Invariant: what cannot be read is reported as a ReadFault, and the next batch or archive is printed.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +19,7 @@ from consumer.archive.reading.fault import ReadFault, batch_fault
 from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_archive
 from consumer.archive.reading.tombstones import Tombstones
 
-Encode = Callable[[Event, str], bytes]  # an event and its position, as it is printed
+Encode = Callable[[Event, str], bytes]  # from an event and its position to the printed bytes
 
 
 def _bodies(event: Event, _position: str) -> bytes:
@@ -24,18 +27,18 @@ def _bodies(event: Event, _position: str) -> bytes:
 
 
 def _records(event: Event, position: str) -> bytes:
-    """The records of an event, as the archive holds them: for batches that also hold events that are not printed."""
+    """The records of one event, as the archive holds them, for a batch of which not all events are printed."""
     archive, _, number = position.rpartition(":")
     return b"".join(kvp.encode(event, f"{archive}.{number}"))
 
 
-_MARK = b',"duplicate":"'  # in the records of a marked event and in no others: within a text, quotes are escaped
+_MARK = b',"duplicate":"'  # only the records of a marked event hold it: within a text, quotes are escaped
 FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _records}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Which events are printed: those in batches that may hold them, and that `accepts` takes, by event and position."""
+    """Which events are printed. `wanted` selects the batches; `accepts` gets an event and its position."""
 
     wanted: Wanted
     accepts: Callable[[Event, str], bool]
@@ -50,9 +53,10 @@ def cat_archives(
     duplicates: Duplicates | None = None,
     limit: int | None = None,
 ) -> bool:
-    """Print the chosen events, or all, up to `limit`, in one of FORMATS or as `format` encodes them; whether something could not be read.
+    """Print the chosen events, or all of them. Returns whether something could not be read.
 
-    `duplicates` counts the events that are hidden because they are marked; without it they are hidden, and nothing is counted.
+    `format`: one of FORMATS, or a function that encodes an event; `report` is called for each fault; `limit`: the maximum number of
+    events; `duplicates` decides about marked events and counts the hidden ones (without it, they are hidden).
     """
     damaged = False
     printing = _Printing(format, out, chosen, duplicates or Duplicates(), limit)
@@ -96,7 +100,7 @@ def _cat(
 
 @dataclass
 class _Printing:
-    """How events are printed, and which; `left`: how many more, None for no limit."""
+    """How events are printed, and which. `left`: how many more may be printed; None for no limit."""
 
     format: str | Encode
     out: BinaryIO
@@ -126,6 +130,6 @@ class _Printing:
         self.out.writelines(lines)
 
     def _hides(self, batch: StoredBatch) -> bool:
-        """Whether an event of the batch is not to be printed because of its mark, or the absence of one. Raises CodecError."""
+        """Whether an event of the batch may be hidden because it is marked, or because it is not. Raises CodecError."""
         mode = self.duplicates.mode
         return mode == "only" or (mode == "hide" and any(_MARK in piece for piece in batch.records()))

@@ -1,8 +1,8 @@
-"""Which archives exist and what each of them may hold, from names and footers; no event is read to know it.
+"""Which archives exist, and which of their batches may hold wanted events, from names and footers. No event is read.
 
-Role: search asks here which batches are worth reading. Invariants: a batch that may hold what is asked for is never left
-out; of a sealed archive only the index of its footer is read, and one stretch of filter words a key; an open one, or
-one whose end cannot be read, is walked by its batch headers.
+Role: search asks the catalog which batches it must read. Invariants: a batch that may hold a wanted event is never left
+out. Of a sealed archive, only the index of the footer and one range of filter words per key are read. An open archive, and
+one whose footer cannot be read, is read from batch header to batch header.
 """
 
 from collections.abc import Iterator, Sequence
@@ -36,9 +36,10 @@ from consumer.errors import DeedboxError
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the events must be like, as far as footers know: event times and arrivals in microseconds, all inclusive; keys by kind.
+    """Which events are wanted, as far as an index can tell. Event times and arrivals are in microseconds, and inclusive.
 
-    `types` are globs of which one must fit, and none of `types_not`; of `ids` one; `tags` all. `archive`: events of this one only.
+    `types` and `types_not` are globs: one of `types` must match, and none of `types_not`. The id must be one of `ids`, and all `tags`
+    must be there. `archive`: events of this archive only.
     """
 
     since_us: int | None = None
@@ -52,19 +53,19 @@ class Wanted:
     archive: naming.ArchiveId | None = None
 
     def spans(self, header: container.BatchHeader) -> bool:
-        """Whether a batch may hold events of the wanted times and arrivals."""
+        """Whether a batch may hold events with a wanted time and arrival."""
         return self.within(header.first_us, header.last_us) and self.arrived(
             header.first_arrived_us, header.last_arrived_us
         )
 
     def arrived(self, first_us: int, last_us: int) -> bool:
-        """Whether the span of arrivals and the wanted one have an instant in common."""
+        """Whether the span of arrivals overlaps the wanted arrivals."""
         return (self.arrived_since_us is None or last_us >= self.arrived_since_us) and (
             self.arrived_until_us is None or first_us <= self.arrived_until_us
         )
 
     def within(self, first_us: int, last_us: int) -> bool:
-        """Whether the span and the wanted time have an instant in common."""
+        """Whether the span of event times overlaps the wanted times."""
         return (self.since_us is None or last_us >= self.since_us) and (
             self.until_us is None or first_us <= self.until_us
         )
@@ -77,9 +78,9 @@ class Wanted:
 
 @dataclass
 class ArchiveMatch:
-    """An archive: its batches that may hold what is wanted, and what is wrong with it.
+    """An archive, its batches that may hold wanted events, and its faults.
 
-    `identity` is None if it could not be opened. `events`: how many are in whole batches, wanted or not.
+    `identity` is None if the archive could not be opened. `events`: how many events its whole batches hold, wanted or not.
     """
 
     path: Path
@@ -94,11 +95,11 @@ class ArchiveMatch:
 
 
 def entries(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = False) -> Iterator[ArchiveMatch]:
-    """The archives below the paths, in order of instance and sequence. What cannot be opened is an entry with a fault.
+    """The archives below the paths, in order of instance and sequence. An archive that cannot be opened is a match with a fault.
 
-    Of several copies of one archive the one with the most events is taken, and an event is deleted if it is deleted in one of
-    them. Different archives of one name are all taken.
-    `verify_filters`: read each footer whole and believe it only if its checksum holds; for those who must not miss anything.
+    Of several copies of one archive, the copy with the most events is used; an event is deleted if it is deleted in one of the copies.
+    Different archives with the same name are all used.
+    `verify_filters`: read each footer whole and use it only if its checksum is right, so that a damaged filter hides no event.
     """
     for copies in copies_of(paths, wanted, verify_filters):
         best = max(copies, key=lambda entry: entry.events)  # the first of the best: sealed names come before open ones
@@ -107,7 +108,7 @@ def entries(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = False)
 
 
 def copies_of(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = False) -> Iterator[list[ArchiveMatch]]:
-    """The same with all copies of each archive, at least one."""
+    """As `entries`, with all copies of each archive, at least one."""
     for name, places in _by_name(find_archives(paths)):
         if wanted.archive is not None and name not in (wanted.archive, *places):
             continue
@@ -118,7 +119,7 @@ def copies_of(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = Fals
 
 
 def _by_name(paths: Sequence[Path]) -> list[tuple[object, list[Path]]]:
-    """Paths that may be copies of one archive, with its id, or the path of a file without one. A file that was named itself may have any name: its head says what it is."""
+    """Paths by the id of their archive, or by the path for a file without one. A file that was named itself may have any name; then its head has the id."""
     found: dict[object, list[Path]] = {}
     for path in paths:
         found.setdefault(id_of(path) or _id_by_head(path) or path, []).append(path)
@@ -130,13 +131,13 @@ def _id_by_head(path: Path) -> naming.ArchiveId | None:
         with open_archive(path) as archive:
             return archive.id
     except OSError:
-        return None  # the look-up says why
+        return None  # `look_up` reports the reason
 
 
 def _look_up_all(
     places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, verify_filters: bool
 ) -> Iterator[ArchiveMatch]:
-    """An entry for each path that can be opened; for one that is gone, those of the paths where its archive may be now."""
+    """A match for each path. If a path is gone, the paths where its archive may be now are tried."""
     waiting, seen = list(places), set(places)
     for path in waiting:
         try:
@@ -152,7 +153,7 @@ def _look_up_all(
 
 
 def _was_sealed(path: Path) -> bool:
-    """Whether an open archive is gone because it is sealed now; of others that are gone, a copy elsewhere says nothing."""
+    """Whether an open archive is gone because it was sealed. If a sealed archive is gone, a copy elsewhere proves nothing."""
     return naming.parse_open(path) is not None and any(naming.parse_sealed(other) for other in find_again(path))
 
 
@@ -161,13 +162,13 @@ def _unread(path: Path, error: Exception) -> ArchiveMatch:
 
 
 def look_up(path: Path, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
-    """What one archive may hold. Raises OSError, and DeedboxError for tombstones that cannot be read."""
+    """The match of one archive. Raises OSError, and DeedboxError if the tombstones cannot be read."""
     with open_archive(path) as archive:
         return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
 
 
 def look_at(path: Path, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
-    """The same of the file at this path only, also if it is an open archive that was sealed since."""
+    """As `look_up`, of the file at this path only, also if it is an open archive that was sealed since."""
     with ArchiveFile(path) as archive:
         return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
 
@@ -175,7 +176,7 @@ def look_at(path: Path, wanted: Wanted, verify_filters: bool = False) -> Archive
 def match_of(
     archive: ArchiveReader, wanted: Wanted, tombstones: Tombstones, verify_filters: bool = False
 ) -> ArchiveMatch:
-    """What an archive may hold that is open already, and that need not be a file. `tombstones`: its deleted events. Raises OSError."""
+    """The match of an archive that is open for reading, whatever its source is. `tombstones`: its deleted events. Raises OSError."""
     name = str(archive.id or archive.path.name)
     entry = ArchiveMatch(archive.path, name, archive.size, [], tombstones, identity=archive.identity)
     _take(entry, archive, wanted, verify_filters)
@@ -191,7 +192,7 @@ def all_batches(archive: ArchiveReader) -> list[StoredBatch]:
 
 
 def _take(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
-    """Batches by the footer if there is one, else from header to header."""
+    """Find the batches by the footer if there is one, otherwise from header to header."""
     try:
         if naming.parse_open(archive.path):
             raise Corrupt("an open archive has no footer")
@@ -214,13 +215,13 @@ def _take_walked(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted) ->
 
 
 def _take_indexed(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
-    """Batches by the footer. Raises CodecError."""
+    """Find the batches by the footer. Raises CodecError."""
     index, words_at = read_index(archive, verify_filters)
     numbers = {number for number, header in enumerate(index.headers) if wanted.spans(header)}
     for keys in _any_of(index, wanted):
         if numbers:
             held = set[int]().union(*(_holding(archive, index, words_at, key) for key in keys))
-            numbers &= held | {number for number, ranks in enumerate(index.ranks) if not ranks}
+            numbers &= held | {number for number, words in enumerate(index.filter_sizes) if not words}
     at = len(archive.head_raw)
     for number, header in enumerate(index.headers):
         if number in numbers:
@@ -262,13 +263,13 @@ def _any_of(index: FooterIndex, wanted: Wanted) -> Iterator[list[int]]:
 
 
 def _types(index: FooterIndex, wanted: Wanted) -> list[str] | None:
-    """The types that are wanted by name, if they are known; None if every batch must be looked at."""
+    """The names of the wanted types, if they are known; None if every batch must be read."""
     if wanted.types and not any(set(glob) & set("*?[") for glob in wanted.types):
         return [kind for kind in wanted.types if wanted.is_type(kind)]
     if not (wanted.types or wanted.types_not) or not index.footer.names_complete:
         return None
     if any("\\" in kind for kind in index.footer.types):
-        return None  # it may stand for a byte that is no UTF-8, and is then not the name itself
+        return None  # it may be the escape of a byte that is not UTF-8, so that the name is not known
     return [kind for kind in index.footer.types if wanted.is_type(kind)]
 
 

@@ -1,7 +1,7 @@
-"""Which of marked and unmarked events a reader shows: one definition for all of them.
+"""Which marked events a reader shows: one rule for all readers.
 
-An event is marked when the broker delivered its message again and it equals an archived one. The mark hides it from readers by default
-and deletes nothing. Invariant: what was hidden is counted, so that a reader can say so.
+An event is marked as a duplicate if the broker delivered its message again and it equals an archived event. By default, readers hide
+marked events; nothing is deleted. Invariant: every hidden event is counted, so that a reader can report it.
 """
 
 from typing import Literal
@@ -12,14 +12,14 @@ Mode = Literal["hide", "show", "only"]
 
 
 class Duplicates:
-    """A filter of one reader. `hidden`: how many marked events it has hidden so far."""
+    """The filter of one reader. `hidden`: how many marked events it has hidden so far."""
 
     def __init__(self, mode: Mode = "hide") -> None:
         self.mode: Mode = mode
         self.hidden = 0
 
     def shows(self, event: Event) -> bool:
-        """Whether the reader shows this event, which it would show but for the mark."""
+        """Whether the reader shows this event. Ask only for an event that matches in every other respect."""
         if self.mode == "show":
             return True
         marked = bool(event.duplicate)
@@ -27,7 +27,7 @@ class Duplicates:
         return marked == (self.mode == "only")
 
     def report(self) -> str:
-        """One line on what was hidden; empty if there is nothing to say."""
+        """One line about the hidden events; empty if there are none."""
         if not self.hidden:
             return ""
         if self.hidden == 1:

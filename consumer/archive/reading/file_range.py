@@ -1,4 +1,4 @@
-"""A stretch of a file that is read in pieces, each time it is iterated, so that memory holds one piece of it."""
+"""A range of a file that is read in pieces each time it is iterated, so that memory holds one piece."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ _ZEROS = bytes(PIECE_BYTES)
 
 
 def is_zeros(piece: bytes) -> bool:
-    """Whether there is nothing but zeros: compared as a whole, because this is asked of files full of holes."""
+    """Whether all bytes are zero. Compared as a whole, because sparse files hold many such pieces."""
     return piece == (_ZEROS if len(piece) == PIECE_BYTES else bytes(len(piece)))
 
 

@@ -1,4 +1,4 @@
-"""What a reader finds in an archive: batches, gaps between them, and the seal at the end."""
+"""The parts of an archive as a reader finds them: batches, gaps, and the seal at the end."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from codec.gap import Gap
 
 @dataclass(frozen=True, slots=True)
 class StoredBatch:
-    """A batch whose header is whole. `frame`: its bytes in pieces, for as long as the archive is open; None without them."""
+    """A batch whose header is whole. `frame`: the bytes of the frame in pieces, readable while the archive is open; None if they were not read."""
 
     offset: int
     header: BatchHeader
@@ -27,11 +27,11 @@ class StoredBatch:
         return container.BATCH_HEADER_BYTES + self.header.compressed
 
     def events(self) -> list[Event]:
-        """The events, checked: as many as the header says. Raises CodecError."""
+        """The events, checked. There are exactly as many as the header says. Raises CodecError."""
         expected = self.header.events
         events = list(
             islice(kvp.decode_pieces(self.records()), expected + 1)
-        )  # the next one after the last ends the check
+        )  # one more than expected shows that there are too many
         if len(events) != expected:
             raise Corrupt(f"{'more' if len(events) > expected else len(events)} events found, {expected} expected")
         return events
@@ -45,7 +45,7 @@ class StoredBatch:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """The end of a sealed archive."""
+    """The footer of a sealed archive, with its index."""
 
     offset: int
     footer: Footer

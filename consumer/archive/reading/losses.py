@@ -1,7 +1,7 @@
-"""Which events a damaged archive has lost, as far as it can be known: for the footer, where a gap stays for ever.
+"""Which events a damaged archive has lost, as far as that is known. The footer keeps these gaps permanently.
 
-Pure. The number of the first event in each batch header shows what is missing in the middle. What is missing at the end is
-known only from outside: from the footer, the head of the next archive, the ledger or the watermark.
+Pure. In the middle, the number of the first event in each batch header shows which events are missing. At the end, the missing events
+are known only from elsewhere: from the footer, the head of the next archive, the ledger or the watermark.
 """
 
 from collections.abc import Sequence
@@ -21,15 +21,17 @@ class Expected:
 
 
 def losses(found: Survey, expected: Expected | None, sealed: bool) -> list[Gap]:
-    """The gaps of an archive that must be rebuilt, with those that its footer names already.
+    """The gaps of an archive that must be rebuilt, with the gaps that its footer names already.
 
-    `sealed`: whether the file was a sealed archive, so that a part that is cut short was whole before. In an open archive such a
+    `sealed`: the file was a sealed archive, so that a part that is cut short was whole before. In an open archive, such a
     part was never acknowledged, unless `expected` counts it.
     """
     known = list(found.footer.gaps) if found.footer else []
-    told = {gap.first_event for gap in known}
+    named = {gap.first_event for gap in known}
     lost, after = _in_the_middle(found)
-    return known + [gap for gap in [*lost, *_at_the_end(found, after, expected, sealed)] if gap.first_event not in told]
+    return known + [
+        gap for gap in [*lost, *_at_the_end(found, after, expected, sealed)] if gap.first_event not in named
+    ]
 
 
 def _in_the_middle(found: Survey) -> tuple[list[Gap], Sequence[Gap]]:

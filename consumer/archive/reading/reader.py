@@ -1,6 +1,6 @@
-"""Read archives, sealed or open, whole or not: batches where they are whole, gaps where they are not.
+"""Read archives, sealed or open, whole or damaged: batches where they are whole, and gaps elsewhere.
 
-Invariant: reading never raises for what a file holds. Every byte of it belongs to the head, a batch, a gap or the end.
+Invariants: reading raises no error because of the content of an archive; every byte belongs to the head, a batch, a gap or the footer.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ __all__ = ["ArchiveFile", "ArchiveReader", "Part", "Seal", "StoredBatch", "event
 
 
 def _missing(after: int, header: BatchHeader) -> str:
-    """The reason of a gap without bytes: `after` is the number that the first event of the batch should have."""
+    """The reason of a gap without bytes. `after`: the number that the first event of the batch should have."""
     count = header.first_event - after
     if count <= 0:
         return f"the batch before event {header.first_event} is not the one that was written there"
@@ -68,12 +68,12 @@ class ArchiveReader:
         return self.source.size
 
     def damaged_head(self) -> Gap:
-        """What stands before the first batch of an archive whose head cannot be read."""
+        """The bytes before the first batch of an archive whose head cannot be read."""
         assert self.head_fault is not None, "the head is whole"
         return self._gap(0, self.head_fault, 0)
 
     def retry_head(self) -> bool:
-        """Read the head again, which was not whole when the archive was opened; whether it is now."""
+        """Read the head again if it was not whole before. Returns whether it is whole now."""
         try:
             self._read_head()
         except CodecError as error:
@@ -97,7 +97,7 @@ class ArchiveReader:
 
     @property
     def head_id(self) -> naming.ArchiveId | None:
-        """Instance and sequence by the head, if it is whole and says something sensible."""
+        """Instance and sequence by the head, if it is whole and they are valid."""
         head = self.head
         if head is None or not naming.is_instance(head.instance) or head.sequence < 1:
             return None
@@ -105,7 +105,7 @@ class ArchiveReader:
 
     @property
     def identity(self) -> tuple[str, str]:
-        """What all copies of an archive have in common, and no two archives: its id and the checksum of its head.
+        """The same for all copies of an archive, and different for different archives: its id and the checksum of its head.
 
         An archive without a whole head is identified by the name of its source. Device and inode do not serve: a file system gives
         the inode of a removed file to the next one.
@@ -142,7 +142,7 @@ class ArchiveReader:
             link = link if isinstance(part, StoredBatch) else None
 
     def part(self, at: int, frames: bool = True) -> Part:
-        """What stands at this place, which is the end of another part."""
+        """The part at this offset, at which another part ends."""
         try:
             raw = self.read(at, container.BATCH_HEADER_BYTES)
             if raw[:16] != container.BATCH_PREFIX:
@@ -177,11 +177,11 @@ class ArchiveReader:
         return Seal(at, footer, rows)
 
     def with_frame(self, batch: StoredBatch) -> StoredBatch:
-        """The batch with its frame, if it was read without."""
+        """The batch with its frame, for a batch that was read without it."""
         return replace(batch, frame=self._frame(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed))
 
     def _gap(self, at: int, fault: CodecError, search_from: int) -> Gap:
-        """What lies between `at` and the next part that can be read; without one, the rest of the file is torn."""
+        """The bytes between `at` and the next part that can be read. If there is no such part, the rest of the file is torn."""
         after = self._next_part(search_from)
         if isinstance(fault, UnsupportedVersion):
             return Gap(at, (after or self.size) - at, GapKind.NEWER, fault.reason)
@@ -199,7 +199,7 @@ class ArchiveReader:
         return all(map(is_zeros, FileRange(self.read, at, self.size - at)))
 
     def _next_part(self, at: int) -> int | None:
-        """Where the next batch header or the footer begins that is whole, from `at` on."""
+        """The offset of the next whole batch header or footer, from `at` on."""
         while at < self.size:
             block = self.read(at, _SEARCH_BYTES + container.BATCH_HEADER_BYTES)
             found = block.find(container.BATCH_PREFIX[:4])
@@ -242,7 +242,7 @@ class ArchiveFile(ArchiveReader):
 
 
 def events_or_none(archive: ArchiveReader, batch: StoredBatch) -> list[Event]:
-    """The events of a batch that was read without its frame; none if it cannot be read."""
+    """The events of a batch that was read without its frame; no events if it cannot be read."""
     try:
         return archive.with_frame(batch).events()
     except CodecError:
@@ -250,7 +250,7 @@ def events_or_none(archive: ArchiveReader, batch: StoredBatch) -> list[Event]:
 
 
 def open_archive(path: Path) -> ArchiveFile:
-    """Open an archive that may have been sealed, and with that renamed, since it was found. Raises OSError."""
+    """Open an archive file. If it was sealed since it was found, it is opened under its new name. Raises OSError."""
     try:
         return ArchiveFile(path)
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""What one archive file holds, read from its beginning to its end: the ground on which recovery and repair decide.
+"""A survey: all parts of one archive file, read from its beginning to its end. Recovery and repair decide by it.
 
-Invariant: a survey changes nothing, and never raises for the content of a file.
+Invariant: a survey changes nothing, and raises no error because of the content of a file.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,10 @@ from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Seal, St
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a file holds. `footer`: also if only the seek table after it is damaged; `counted`: how many events it indexes.
+    """What a file holds. `footer`: the footer, also if the seek table after it is damaged; `counted`: how many events it indexes.
 
-    `rows`: the index of the footer, and `footer_at` where the footer begins.
+    `rows`: the index of the footer; `footer_at`: the offset of the footer; `footer_begun`: a footer, whole or not, follows the batches.
+    `file`: device and inode.
     """
 
     path: Path
@@ -44,12 +45,12 @@ class Survey:
 
     @property
     def end(self) -> int:
-        """The number after that of the last event: how many events the archive held, unless some are missing at its end."""
+        """The number after that of the last event. The archive held so many events, unless some are missing at its end."""
         return max((batch.header.first_event + batch.header.events for batch in self.batches), default=0)
 
     @property
     def whole(self) -> bool:
-        """Whether it is a sealed archive that has everything that its footer indexes."""
+        """Whether it is a sealed archive with all batches that its footer indexes."""
         if self.seal is None or self.damaged or any(gap.size for gap in self.gaps):
             return False
         return [row.header for row in self.seal.rows] == [batch.header for batch in self.batches]
@@ -61,12 +62,12 @@ class Survey:
 
     @property
     def damaged(self) -> bool:
-        """Whether bytes in the middle are no batch, so that the file must be written anew to be one again."""
+        """Whether the head or bytes in the middle are damaged, so that the file must be rebuilt."""
         return any(gap.kind is GapKind.DAMAGED for gap in self.gaps) or not self.head_raw
 
 
 def survey(path: Path, committed: int | None = None) -> Survey:
-    """Read a file to its end, or as if it ended after `committed` bytes, of which the disk has said that it has them."""
+    """Read a file to its end. `committed`: read as if it ended after so many bytes, because a sync has covered only these. Raises OSError."""
     batches: list[StoredBatch] = []
     gaps: list[Gap] = []
     seal = None
@@ -100,9 +101,9 @@ def survey(path: Path, committed: int | None = None) -> Survey:
 
 
 def with_indexed(found: Survey) -> Survey:
-    """The same with the batches whose header is damaged and whose frame is not: the index of the footer has a copy of each header.
+    """The survey with the batches whose header is damaged and whose frame is whole: the index of the footer has a copy of each header.
 
-    Gaps that consist of such batches are left out.
+    Gaps that consist of such batches are left out. Raises OSError.
     """
     known = {batch.offset for batch in found.batches}
     at = found.footer_at - sum(container.BATCH_HEADER_BYTES + row.header.compressed for row in found.rows)
@@ -134,7 +135,7 @@ def _is_within(batch: StoredBatch, gap: Gap) -> bool:
 
 
 def _end_of(archive: ArchiveReader, at: int) -> tuple[Footer, list[IndexRow]] | None:
-    """The footer at this place, if it is whole, whatever follows it."""
+    """The footer at this offset, if it is whole, whatever follows it."""
     try:
         return decode_footer(archive.read(at, part_size(archive.read(at, PREFIX.size))))
     except CodecError:

@@ -1,9 +1,9 @@
-"""Deleted events: hidden at once by a line in a file beside the archive, shown again by `undelete`, removed by `compact`.
+"""Deleted events: a tombstone hides an event at once, `undelete` shows it again, `compact` takes its content out.
 
-Role: an archive never changes, so deleted events are named in a file of its own: `<instance>-<sequence>.deleted`, one JSON line
-an event, in the directory of the archive or, after the archive was sealed, in a directory above it. Invariants: a tombstone is
-durable before it is reported, and it stays until `undelete`, so that no reader and no copy of the archive shows the event; a
-tombstone applies only to archives with the head that it names; every reader of events asks here; no other event changes its position.
+Role: an archive never changes, so its tombstones are in a separate file, `<instance>-<sequence>.deleted`, with one JSON line
+per event. The file is in the directory of the archive or, after the archive was sealed, in a directory above it. Invariants: a tombstone is
+durable before it is reported, and it stays until `undelete`, so that no reader and no copy of the archive shows the event. A
+tombstone applies only to archives with the head that it names. Every reader of events checks the tombstones. Positions do not change.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ REMOVED_TAGS = ("deedbox:removed",)
 
 
 class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """One deleted event. `head`: the checksum of its archive's head, in hexadecimal; `event`: its number there; `id` is for people."""
+    """One deleted event. `head`: the checksum of the head of its archive, in hexadecimal; `event`: its number there; `id`: as it was named."""
 
     head: str
     event: int
@@ -47,9 +47,9 @@ class Tombstones:
 
     @classmethod
     def of(cls, archive: ArchiveFile, path: Path | None = None) -> "Tombstones":
-        """Those of an archive, which may be at another `path` by now.
+        """The tombstones of an archive. `path`: where the archive is now, if it was moved.
 
-        Raises DeedboxError for a file that cannot be read: what is deleted must not be shown.
+        Raises DeedboxError if a file cannot be read, because a deleted event must not be shown.
         """
         if archive.id is None:
             return cls()
@@ -59,7 +59,7 @@ class Tombstones:
 
     @classmethod
     def union(cls, copies: Iterable["Tombstones"]) -> "Tombstones":
-        """What is deleted in one of several copies of an archive."""
+        """The events that are deleted in at least one of several copies of an archive."""
         known = [one for copy in copies for one in copy.known]
         return cls(frozenset(one.event for one in known), known)
 
@@ -76,7 +76,7 @@ class Tombstones:
 
 
 class LiveTombstones:
-    """The deleted events of an archive that stays open for a long time: read again when one of the files has changed."""
+    """The tombstones of an archive that stays open for a long time. They are read again when one of the files has changed."""
 
     def __init__(self, archive: ArchiveFile) -> None:
         self._archive = archive
@@ -84,7 +84,7 @@ class LiveTombstones:
         self._found = Tombstones()
 
     def at(self, path: Path) -> Tombstones:
-        """Those of now, if the archive is at this path. Raises DeedboxError, as `Tombstones.of` does."""
+        """The present tombstones of the archive, which is at this path now. Raises DeedboxError, as `Tombstones.of` does."""
         stamps: list[object] = [head_of(self._archive), *map(_stamp, files_of(self._archive, path))]
         if stamps != self._stamps:
             self._found = Tombstones.of(self._archive, path)
@@ -93,7 +93,7 @@ class LiveTombstones:
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes whenever a file is replaced; None if there is none."""
+    """Values that change when a file is replaced; None if there is no file."""
     try:
         found = path.stat()
     except OSError:
@@ -102,7 +102,7 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 
 def files_of(archive: ArchiveFile, path: Path | None = None) -> list[Path]:
-    """Where tombstones of an archive may be, which may be at another `path` by now."""
+    """The files that may hold tombstones of an archive. `path`: where the archive is now, if it was moved."""
     if archive.id is None:
         return []
     directories = [*(path or archive.path).absolute().parents][:LEVELS_MAX]
@@ -110,17 +110,17 @@ def files_of(archive: ArchiveFile, path: Path | None = None) -> list[Path]:
 
 
 def is_removed(event: Event) -> bool:
-    """Whether the event only holds the place of one that was taken out."""
+    """Whether the event only keeps the place of an event that `compact` took out."""
     return event.type == REMOVED_TYPE and event.tags == REMOVED_TAGS
 
 
 def removed(event: Event) -> Event:
-    """What stays of an event that is taken out: its place, and when it arrived."""
+    """The event that keeps the place of a removed event: only its time of arrival stays."""
     return Event("", REMOVED_TYPE, event.arrived_us, event.arrived_us, "", "", b"\0\0", b"", tags=REMOVED_TAGS)
 
 
 def head_of(archive: ArchiveReader) -> str | None:
-    """What tells an archive from others of its name; None if its head is damaged."""
+    """The checksum of the head, which distinguishes archives with the same name; None if the head is damaged."""
     return f"{checksum_of(archive.head_raw):016x}" if archive.head_raw else None
 
 
@@ -132,11 +132,11 @@ def _read(path: Path) -> list[Tombstone]:
     try:
         return [msgspec.json.decode(line, type=Tombstone) for line in lines]
     except msgspec.MsgspecError as error:
-        raise DeedboxError(f"{path}: {error}", "repair it: without it a deleted event would be shown") from error
+        raise DeedboxError(f"{path}: {error}", "repair it: without it, a deleted event would be shown") from error
 
 
 def add_tombstones(disk: Disk, archive: ArchiveFile, events: Iterable[int], id: str, deleted: str) -> int:
-    """Hide events of an archive durably. Gives how many were not hidden before. Raises DeedboxError and OSError."""
+    """Hide events of an archive durably. Returns how many were not hidden before. Raises DeedboxError and OSError."""
     head = _known_head(archive)
     path = files_of(archive)[0]
     shown = id.encode("utf-8", "backslashreplace").decode()
@@ -152,9 +152,9 @@ def add_tombstones(disk: Disk, archive: ArchiveFile, events: Iterable[int], id: 
 
 
 def remove_tombstones(disk: Disk, archive: ArchiveFile, choose: Callable[[], Collection[int]]) -> int:
-    """Show hidden events of an archive again, durably. Gives how many. Raises DeedboxError and OSError.
+    """Show hidden events of an archive again, durably. Returns how many. Raises DeedboxError and OSError.
 
-    `choose` gives the numbers of the events that are still there. It is called when nothing can compact the archive any more.
+    `choose` returns the numbers of the events that are still there. It is called under the lock, so that no process compacts the archive meanwhile.
     """
     head = _known_head(archive)
     own, *above = files_of(archive)
@@ -181,7 +181,7 @@ def _encode(tombstones: Iterable[Tombstone]) -> bytes:
 
 
 def _known_head(archive: ArchiveFile) -> str:
-    """The checksum that tombstones name. Raises DeedboxError."""
+    """The checksum of the head, which tombstones name. Raises DeedboxError if the head is damaged."""
     head = head_of(archive)
     if archive.id is None or head is None:
         raise DeedboxError(f"{archive.path}: its head is damaged", "repair it first")
@@ -190,7 +190,7 @@ def _known_head(archive: ArchiveFile) -> str:
 
 @contextmanager
 def _locked(disk: Disk, path: Path) -> Iterator[None]:
-    """Hold the lock of a file of tombstones. Raises DeedboxError if another process deletes, undeletes or compacts there."""
+    """Hold the lock of a file of tombstones. Raises DeedboxError if another process has it."""
     with held(disk, path.with_name(path.name + ".lock")) as free:
         if not free:
             raise DeedboxError(f"{path}: another process deletes or compacts", "try again when it has ended")

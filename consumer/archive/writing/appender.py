@@ -1,7 +1,7 @@
-"""The async face of the archive_log: appends, rolls and probes on one writer thread, never on the loop.
+"""The asynchronous interface of the archive log: appends, rolls and probes run on one writer thread, never on the event loop.
 
-Invariant: what changes in the archive_log is touched by its thread alone; the loop reads `snapshot`, which is frozen. An append that has begun is never cancelled half way: cancelling the
-caller leaves the thread to finish, and the next append waits for it.
+Invariants: only the writer thread uses the archive log; the event loop reads `snapshot`, which is frozen. An append that has
+begun always ends: if its caller is cancelled, the thread finishes it, and the next append waits for that.
 """
 
 import asyncio
@@ -19,26 +19,26 @@ from consumer.errors import DeedboxError, Exit, Fatal
 
 T = TypeVar("T")
 
-LOOK_S_MAX = 1.0  # how late a roll by age or clock may be
+LOOK_S_MAX = 1.0  # a roll by age or clock is late by at most so many seconds
 
 
 class Appender:
     """Append from the event loop."""
 
     def __init__(self, archive_log: ArchiveLog) -> None:
-        self.snapshot = archive_log.snapshot()  # as of the last step; replaced as a whole by the writer thread
+        self.snapshot = archive_log.snapshot()  # after the last step; the writer thread replaces it
         self._archive_log = archive_log
         self._thread = StepThread("writer")
 
     async def append(self, make_events: Callable[[], Sequence[Event]]) -> Receipt:
-        """Make what `make_events` gives durable. Both run on the writer thread.
+        """Make the events that `make_events` returns durable. Both run on the writer thread.
 
-        Raises StorageFault; then nothing of it counts as written.
+        Raises StorageFault; then none of the events counts as written.
         """
         return await self.run(lambda: self._archive_log.append(make_events()))
 
     async def roll_if_due(self) -> None:
-        """Seal the open archive if it is full or old enough."""
+        """Seal the open archive if it has reached a limit."""
         await self.run(self._roll_if_due)
 
     def _roll_if_due(self) -> None:
@@ -61,16 +61,16 @@ class Appender:
                 await self.roll_if_due()
 
     async def probe(self, size: int = 0) -> None:
-        """Prove that the disk takes this number of bytes, and at least a small write. Raises StorageFault."""
+        """Check that the disk takes this number of bytes, or at least a small write. Raises StorageFault."""
         await self.run(lambda: self._archive_log.probe(size))
 
     async def close(self) -> None:
-        """Seal what is open and end the thread."""
+        """Seal the open archive and end the thread."""
         await self.roll(RollReason.STOP)
         self._thread.end()
 
     async def run(self, step: Callable[[], T]) -> T:
-        """Run a step on the writer thread. Raises DeedboxError as the step does; any other exception is a defect, and Fatal."""
+        """Run a step on the writer thread. Raises DeedboxError as the step does; any other exception is a defect and raises Fatal."""
         try:
             return await self._thread.run(lambda: self._step(step))
         except DeedboxError:

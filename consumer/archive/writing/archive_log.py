@@ -113,7 +113,7 @@ class ArchiveLog:
                 self._abandon(writer, StorageFault(StorageReason.DEFECT, repr(error)))
             raise
         self._publish(writer)
-        if writer.fill.batches == 1 or self.ledger.behind:
+        if writer.fill.batches == 1 or self.ledger.unwritten:
             # Before the acknowledgement: otherwise the loss of this whole archive would not be noticed.
             self._note(lambda: self.ledger.note_committed(writer.id.sequence))
         return receipt
@@ -226,7 +226,7 @@ class ArchiveLog:
             self._note(lambda: self.ledger.update(begins=begins))
 
     def probe(self, size: int = 0) -> None:
-        """Prove that the disk takes this number of bytes, and at least a small write. Raises StorageFault."""
+        """Check that the disk takes this number of bytes, or at least a small write. Raises StorageFault."""
         size = max(size, PROBE_BYTES)
         self._check_space(size)
         path = self.settings.layout.directory / f"{self.settings.instance}.probe"

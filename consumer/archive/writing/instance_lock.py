@@ -1,7 +1,7 @@
-"""Take possession of a directory for an instance: make it, lock it, recover what earlier lives left, count this life.
+"""Acquire an instance: create its directory, lock it, recover the archives of earlier runs, note this run in the ledger.
 
-Invariant: while a instance_lock is held, no other process writes, recovers or numbers archives of the instance. A disk that is
-full or failing does not keep a instance_lock from being taken: what could not be mended is handed on as `deferred`.
+Invariants: while the lock is held, no other process writes, recovers or numbers archives of the instance. A disk that is
+full or failing does not prevent the lock: archives that cannot be recovered now are listed in `deferred`.
 """
 
 import asyncio
@@ -22,14 +22,15 @@ from consumer.disk.durable import PURPOSE_BYTES, Disk, read_regular
 from consumer.disk.filesystem import complaint
 from consumer.errors import Exit, Fatal
 
-LOCK_S_MAX = 5.0  # the process before this one may be about to end
+LOCK_S_MAX = 5.0  # seconds; the process before this one may be ending
 
 
 class InstanceLock:
-    """The lock of an instance, held by this process. `unclean`: how many lives before this one ended without a stop or a commit.
+    """The lock of an instance, held by this process. `unclean`: how many runs in a row ended without a stop and without a commit.
 
-    `unsettled`: an acknowledgement of an earlier life may not have reached the broker, so that messages in our archives come again.
-    `settled_sequence`: that of our newest archive if nothing of those before this life comes again, else 0.
+    `unsettled`: an acknowledgement of an earlier run may not have reached the broker, so that archived messages may be delivered again.
+    `settled_sequence`: the sequence of the newest archive if no message of an earlier run is delivered again, otherwise 0.
+    `deferred`: open archives that could not be recovered at the start.
     """
 
     def __init__(self, disk: Disk, layout: Layout, instance: str, lock: int) -> None:
@@ -42,7 +43,7 @@ class InstanceLock:
 
     @classmethod
     async def acquire(cls, disk: Disk, layout: Layout, instance: str) -> Self:
-        """Make the directory, wait for the lock, recover. Raises Fatal, also for a name that no reader would take for an instance."""
+        """Create the directory, wait for the lock, recover. Raises Fatal, also for an invalid name of an instance."""
         if not naming.is_instance(instance):
             raise Fatal(Exit.SETTINGS, f"{instance!r} is no name of an instance", f"use {naming.INSTANCE_RULE}")
         await asyncio.to_thread(_make_directory, disk, layout.directory)
@@ -66,9 +67,9 @@ class InstanceLock:
         self.settled_sequence = 0 if self.unsettled else self.ledger.state.sequence
 
     def recover_others(self, disk: Disk) -> None:
-        """Recover the archives of instances that are dead. A directory that cannot be read is tried again later.
+        """Recover the archives of instances that no process holds. A directory that cannot be read is tried again later.
 
-        `disk`: one of the calling thread, because its list of directories that wait for their sync is of one thread.
+        `disk`: a Disk of the calling thread, because `Disk.unsynced` belongs to one thread.
         """
         try:
             for finding in orphans.recover_others(disk, self._layout, self._instance):
@@ -77,11 +78,13 @@ class InstanceLock:
             log.emit(log_events.RECOVERY_DEFERRED, path=str(self._layout.directory), reason=str(error))
 
     def end(self, consumed: bool, settled: bool = False) -> None:
-        """Note that this life ended as it should. A life that never consumed says nothing about those before it.
+        """Note in the ledger that this run ended cleanly. A run that never consumed changes nothing about the runs before it.
 
-        `settled`: everything that was archived is acknowledged, so that nothing of it comes again.
+        `settled`: every archived event is acknowledged, so that none is delivered again.
         """
-        with suppress(Fatal):  # else the ledger belongs to another process, which knows better
+        with suppress(
+            Fatal
+        ):  # raised if another process has the instance: the ledger is then that of the other process
             self.check()
             self._end(consumed, settled)
 
@@ -93,21 +96,21 @@ class InstanceLock:
         )
 
     def check(self) -> None:
-        """Prove that this process still has the instance. Raises Fatal if the lock file was removed or replaced.
+        """Check that this process still has the instance. Raises Fatal if the lock file was removed or replaced.
 
-        Another process may have the instance then, and the next archives of both would have the same number.
+        Another process may then have the instance, and the next archives of both would have the same number.
         """
         path = naming.lock_path(self._layout.directory, self._instance)
         try:
             self._disk.check(self._lock, path, os.fstat(self._lock).st_size)
         except OSError as error:
             if error.errno not in (errno.ENOENT, errno.ESTALE) or not self._layout.directory.exists():
-                return  # the disk does not answer, or the directory is gone: the next step on the disk reports it
+                return  # the disk fails, or the directory is gone: the next access to the disk reports it
             what = f"{path}: {error.strerror}: another process may have instance {self._instance!r} now"
             raise Fatal(Exit.INSTANCE, what, "never remove or replace a lock file; start again") from error
 
     def release(self) -> None:
-        """Give up the lock."""
+        """Release the lock."""
         self._disk.close(self._lock)
 
     def _note(self, **changes: object) -> None:
@@ -131,7 +134,7 @@ def _make_directory(disk: Disk, directory: Path) -> None:
 
 
 def _check_file_system(disk: Disk, directory: Path) -> None:
-    """Warn of a file system that may break the promise. One that does not answer fails at the lock."""
+    """Warn about a file system that may lose acknowledged events. An error of the disk is reported when the lock is acquired."""
     with suppress(OSError):
         if found := complaint(disk.file_system(directory)):
             log.emit(log_events.UNSUPPORTED_FILE_SYSTEM, directory=str(directory), type=found[0], reason=found[1])
@@ -142,7 +145,7 @@ async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
     deadline = time.monotonic() + LOCK_S_MAX
     try:
         while (fd := disk.acquire(path, "running")) is None:
-            if purpose_of(path) == orphans.RECOVERING:  # of large archives, which takes as long as it takes
+            if purpose_of(path) == orphans.RECOVERING:  # the recovery of large archives may take long
                 deadline = time.monotonic() + LOCK_S_MAX
                 log.emit(log_events.RECOVERY_AWAITED, path=str(path))
             if time.monotonic() > deadline:
@@ -156,5 +159,5 @@ async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
 
 
 def purpose_of(path: Path) -> str:
-    """For what purpose the lock file was locked last. Raises OSError."""
+    """The purpose for which the lock file was locked last. Raises OSError."""
     return read_regular(path, PURPOSE_BYTES).decode("utf-8", "replace").strip()

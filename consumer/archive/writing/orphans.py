@@ -1,7 +1,7 @@
-"""Open archives of lives that have ended: find them, recover them, and note them in the ledger of their instance.
+"""Open archives of runs that have ended: find them, recover them, and note them in the ledger of their instance.
 
-Invariants: the caller holds the lock of the instance, or takes it; archives are recovered oldest first. The ledger helps and decides nothing:
-on a disk that refuses it, recovery goes on without it.
+Invariants: the lock of the instance is held; archives are recovered oldest first. The ledger is optional: if the disk
+refuses to write it, recovery continues without it.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from consumer.archive.writing.recovery import recover
 from consumer.archive.writing.sealing import Sealed, digest
 from consumer.disk.durable import Disk, held
 
-RECOVERING = "recovering"  # the purpose for which another instance holds the lock of a dead one
+RECOVERING = "recovering"  # the purpose of a lock that another instance holds to recover the archives
 
 
 def recover_own(disk: Disk, layout: Layout, ledger: Ledger, instance: str) -> Iterator[Finding]:
@@ -26,7 +26,9 @@ def recover_own(disk: Disk, layout: Layout, ledger: Ledger, instance: str) -> It
     _finish_seals(disk, layout, ledger)
     paths = orphans(layout.directory, instance)
     if paths:
-        _note(ledger.update)  # the sequences that the directory shows: an empty archive takes its own along
+        _note(
+            ledger.update
+        )  # notes the sequences in the directory, because recovery removes an empty archive and its sequence with it
     for path in paths:
         finding = recover(disk, layout, path, known_from_ledger(path, ledger))
         if finding.sealed is not None:
@@ -35,14 +37,16 @@ def recover_own(disk: Disk, layout: Layout, ledger: Ledger, instance: str) -> It
 
 
 def known_from_ledger(path: Path, ledger: Ledger) -> Abandoned:
-    """What the ledger knows of an open archive."""
+    """An open archive with the number of its committed events in the ledger."""
     archive = naming.parse_open(path)
     return Abandoned(path, events=ledger.state.committed_events(archive.sequence) if archive else 0)
 
 
 def _finish_seals(disk: Disk, layout: Layout, ledger: Ledger) -> None:
-    """Archives that a dead life renamed and did not note: their directories are synced before anything else is, and the
-    newest is noted in the ledger. A disk that refuses keeps them on its list of directories that wait."""
+    """Finish seals that a run did not note in the ledger: sync the directories of the archives first, then note the newest archive.
+
+    If the disk refuses, the directories stay in `Disk.unsynced`.
+    """
     for _, path in ledger.not_noted:
         above = [parent for parent in path.parents if layout.directory in (parent, *parent.parents)]
         disk.unsynced |= dict.fromkeys(above)
@@ -50,7 +54,7 @@ def _finish_seals(disk: Disk, layout: Layout, ledger: Ledger) -> None:
         disk.sync_waiting()
         for archive, path in ledger.not_noted[-1:]:
             found = survey(path)
-            original = found.footer.rewritten_from if found.footer else None  # it may have been repacked since
+            original = found.footer.rewritten_from if found.footer else None  # it may have been repacked meanwhile
             ledger.note_sealed(archive, path.name, original or digest(path), found.end)
 
 
@@ -65,7 +69,7 @@ def _note(step: Callable[[], None]) -> None:
 
 
 def recover_others(disk: Disk, layout: Layout, own: str) -> Iterator[Finding]:
-    """Recover the open archives of all other instances of the directory that are dead."""
+    """Recover the open archives of all other instances of the directory that no process holds."""
     instances = {archive.instance for path in orphans(layout.directory) if (archive := naming.parse_open(path))} - {own}
     below = archives_below(layout.directory) if instances else {}
     for instance in sorted(instances):
@@ -75,7 +79,7 @@ def recover_others(disk: Disk, layout: Layout, own: str) -> Iterator[Finding]:
 
 
 def orphans(directory: Path, instance: str | None = None) -> list[Path]:
-    """Open archives, of one instance or of all, oldest first."""
+    """The open archives of one instance or of all instances, oldest first."""
     paths = directory.glob("*" + naming.OPEN_SUFFIX)
     found = [(archive, path) for path in paths if (archive := naming.parse_open(path))]
     return [path for archive, path in sorted(found) if instance in (None, archive.instance)]

@@ -1,10 +1,10 @@
-"""RecentEvents: the archived events that the broker may deliver again, read back from the archives.
+"""Recent events: the archived events that the broker may deliver again, read back from the archives.
 
-A message comes again when it was archived and its acknowledgement did not reach the broker. Only the newest events of a generation
-can be in that state (`unsettled` says which). What is read is bounded, so that a start and a reconnect cost the same after a year: in
-events, by EVENTS_MAX, of which our own are taken first; in instances, by INSTANCES_MAX; in time, by IDLE_S.
-Invariants: what is given is durable, by a seal, by a watermark or by a sync of ours; an instance whose ledger says that nothing
-of it comes again is skipped without opening an archive. Used by the writer thread alone.
+A message is delivered again if it was archived and its acknowledgement did not reach the broker. Only the newest events of a
+generation can be in that state (`unsettled` tells which). The amount that is read has fixed limits, so that a start and a reconnect
+take no longer after a year: EVENTS_MAX events, of which those of this instance come first, INSTANCES_MAX instances, and IDLE_S seconds.
+Invariants: the returned events are durable, by a seal, by a watermark or by a sync made here. If the ledger of an instance says that
+none of its events is delivered again, none of its archives is opened. Used by the writer thread alone.
 """
 
 import errno
@@ -25,15 +25,15 @@ from consumer.archive.watermark import durable_events, is_alive
 from consumer.archive.writing.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST, EventPlace, Plan, end_of, plan
 from consumer.disk.durable import Disk
 
-INSTANCES_MAX = 32  # other instances, those that were active last
-IDLE_S = 7 * 86_400.0  # another instance that was active before that is not read
+INSTANCES_MAX = 32  # other instances that are read: those that were active last
+IDLE_S = 7 * 86_400.0  # another instance that was not active for so long is not read
 
 Archived = tuple[str, Event]  # the text form of a position, and the event there
 
 
 @dataclass(frozen=True, slots=True)
 class OwnArchives:
-    """What our archive_log says of the archives that it writes.
+    """What the archive log of this instance knows about its archives.
 
     `committed`: path of the open archive, and how many events of it are durable. `waiting`: archives that wait for recovery, and are not to be trusted.
     `begins`: the places at which generations began, oldest first; the last one is that of the next event.
@@ -46,7 +46,7 @@ class OwnArchives:
 
 @dataclass
 class _Instance:
-    """What the directory itself says of an instance, without opening an archive."""
+    """What the entries of the directory show about an instance. No archive is opened for it."""
 
     touched_s: float = 0.0
     files: set[tuple[str, int, int, int]] = field(default_factory=set)  # name, inode, size and time of change
@@ -54,7 +54,7 @@ class _Instance:
 
 @dataclass
 class _Seen:
-    """Up to where an instance was read. `pending`: it was alive, so that its open archive was read up to its watermark only."""
+    """Up to which event an instance was read. `pending`: it was running, so that its open archive was read up to the watermark only."""
 
     files: set[tuple[str, int, int, int]]
     upto: EventPlace
@@ -77,7 +77,7 @@ class RecentEvents:
         self._seen: dict[str, _Seen] = {}
 
     def window(self) -> Iterator[Archived]:
-        """All that may come again, oldest first within an instance. For the begin of a generation, before it archives anything."""
+        """All events that may be delivered again, oldest first within an instance. Call it when a generation begins, before it archives an event."""
         self._seen.clear()
         others = self._others()
         paths = _archives_of(self._directory, {self._instance, *others})
@@ -92,7 +92,7 @@ class RecentEvents:
             yield from _events(planned, since)
 
     def changed(self) -> Iterator[Archived]:
-        """The same of other instances that archived something, or ended, since the last call; only what is new."""
+        """The new events of other instances that archived events, or ended, since the last call."""
         changed = {name: found for name, found in self._others().items() if self._has_changed(name, found)}
         if changed:
             paths = _archives_of(self._directory, set(changed))
@@ -122,12 +122,12 @@ class RecentEvents:
         try:
             return is_alive(self._directory, name)
         except OSError:
-            return True  # unknown, and then its open archive is trusted up to the watermark only
+            return True  # unknown: its open archive counts up to the watermark only
 
     def _plan_other(
         self, name: str, found: _Instance, paths: dict[int, Path], events_max: int
     ) -> tuple[Plan, EventPlace]:
-        """What is new of another instance, and the last event that is not; nothing of one whose last life ended with everything acknowledged."""
+        """The new batches of another instance, and the last event that was read before. None if its last run ended with everything acknowledged."""
         after = self._seen[name].upto if name in self._seen else FIRST
         state = ledgers.read(self._directory / f"{name}.ledger")
         if state is not None and not (state.running or state.unsettled):
@@ -143,7 +143,7 @@ class RecentEvents:
         try:
             return durable_events(self._disk, path)
         except FileNotFoundError:
-            return None  # sealed this moment
+            return None  # it was just sealed
 
     def _durable_own(self, path: Path) -> int | None:
         own = self._own()
@@ -155,20 +155,20 @@ class RecentEvents:
 
 
 def _events(planned: Plan, after: EventPlace) -> Iterator[Archived]:
-    """The events of planned stretches that come later than `after`, oldest first, with their positions.
+    """The events of the planned ranges that are later than `after`, oldest first, with their positions.
 
     By their numbers, and not where the plan has found them: an archive may have been repacked since.
     """
-    for stretch in reversed(planned.ranges):
+    for event_range in reversed(planned.ranges):
         try:
-            with open_archive(stretch.path) as archive:
+            with open_archive(event_range.path) as archive:
                 for number, event in _between(
-                    archive, stretch.batches[0].header.first_event, end_of(stretch.batches[-1])
+                    archive, event_range.batches[0].header.first_event, end_of(event_range.batches[-1])
                 ):
-                    if (stretch.sequence, number) > after:
+                    if (event_range.sequence, number) > after:
                         yield f"{archive.id}:{number}", event
         except OSError as error:
-            log.emit(log_events.RECOVERY_DEFERRED, path=str(stretch.path), reason=str(error))
+            log.emit(log_events.RECOVERY_DEFERRED, path=str(event_range.path), reason=str(error))
 
 
 def _between(archive: ArchiveReader, first: int, end: int) -> Iterator[tuple[int, Event]]:
@@ -180,7 +180,7 @@ def _between(archive: ArchiveReader, first: int, end: int) -> Iterator[tuple[int
 
 
 def _instance_of(name: str) -> str | None:
-    """The instance that a file beside the archives belongs to, if it tells something of its state."""
+    """The instance of a ledger, a watermark or an open archive; None for other files."""
     instance, _, kind = name.rpartition(".")
     if kind in ("ledger", "committed"):
         return instance if naming.is_instance(instance) else None
@@ -192,7 +192,7 @@ def _note(instance: _Instance, entry: "os.DirEntry[str]") -> None:
     try:
         found = entry.stat(follow_symlinks=False)
     except OSError:
-        return  # sealed or replaced this moment
+        return  # it was just sealed or replaced
     instance.touched_s = max(instance.touched_s, found.st_mtime)
     instance.files.add((entry.name, found.st_ino, found.st_size, found.st_mtime_ns))
 

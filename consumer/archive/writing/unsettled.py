@@ -1,11 +1,11 @@
-"""Unsettled: which archived events of one instance the broker may deliver again.
+"""Unsettled events: which archived events of one instance the broker may deliver again.
 
 When a generation of the consumer (one channel) ends without a clean stop, up to a window of its newest events is unacknowledged.
-The broker returns them when it notices that the channel is dead. That may be late: the next generations may have
-archived more than a window by then, and may have ended too. So the last window of each generation counts, and not the last window of the
-instance. `begins` are the places at which generations began to archive, in order; they are kept in the ledger.
-Invariants: only heads, headers and footers are read. What is taken is bounded: by a window for each of BEGINS_MAX generations, by a
-number of events, and by AGE_US of consuming since the generation ended. The time of arrival bounds nothing within a generation, because the
+The broker delivers them again when it notices that the channel is gone. That may be late: by then, later generations may have
+archived more than a window, and may have ended too. Therefore the last window of each generation counts, and not the last window of
+the instance. `begins` are the places at which generations began to archive, in order; the ledger keeps them.
+Invariants: only heads, headers and footers are read. The result has fixed limits: a window for each of BEGINS_MAX generations, a
+number of events, and AGE_US of consuming since the generation ended. Within a generation, times of arrival limit nothing, because the
 clock may be set while it consumes.
 """
 
@@ -46,7 +46,7 @@ class EventRange:
 
 @dataclass
 class Plan:
-    """What is to be read, newest first; and the begins that still separate generations whose events may come again."""
+    """The ranges to read, newest first, and the begins that still separate generations whose events may be delivered again."""
 
     ranges: list[EventRange] = field(default_factory=list)
     events: int = 0
@@ -57,7 +57,7 @@ def plan(
     paths: dict[int, Path], begins: tuple[EventPlace, ...], durable: Callable[[Path], int | None],
     after: EventPlace = FIRST, events_max: int = EVENTS_MAX,
 ) -> Plan:  # fmt: skip
-    """The batches that hold what may come again, from the newest generation back.
+    """The batches whose events may be delivered again, from the newest generation back.
 
     `paths`: the archives by sequence. `durable`: how many events of an open archive are durable, None for all of them. `after`: the last
     event that is known already. An archive that cannot be read is left out: a redelivery of what it holds is then archived without a mark.
@@ -70,7 +70,7 @@ def plan(
         sequences = [one for one in paths if (one, END_OF_ARCHIVE) > begin and (one, 0) < upper]
         if sequences and (consumed_us > AGE_US or found.events >= events_max):
             break
-        if sequences:  # else the generation archived nothing, or it is gone, or known already
+        if sequences:  # otherwise the generation archived no event, or its archives are gone or known already
             if upper != _LAST:
                 found.begins = (upper, *found.begins)
             generation = _Generation(begin, upper, {one: paths[one] for one in sequences}, batches_of)
@@ -81,7 +81,7 @@ def plan(
 
 
 class _LastArchive:
-    """The batches of an archive; those of the last one are kept, because several generations may have written to it."""
+    """The batches of an archive. Those of the last archive are cached, because several generations may have written to it."""
 
     def __init__(self, durable: Callable[[Path], int | None]) -> None:
         self._durable = durable
@@ -111,7 +111,7 @@ class _Generation:
     last_us: int | None = None
 
     def add_last_window(self, found: Plan, events_max: int) -> None:
-        """Add the newest batches of the generation, as many as hold the window."""
+        """Add the newest batches of the generation, as many as the window covers."""
         window = taken = 0
         for sequence in sorted(self.paths, reverse=True):
             read = self._batches(sequence)
@@ -120,7 +120,7 @@ class _Generation:
             batches, head_window = read
             window = max(window, min(head_window, WINDOW_MAX))
             if batches and self.last_us is None:
-                # Of the last batch and not the latest time: the clock may have been set back.
+                # The arrival of the last batch, and not the latest arrival, because the clock may have been set back.
                 self.last_us = batches[-1].header.last_arrived_us
             recent = self._newest(batches, sequence, min(window - taken, events_max - found.events))
             taken += (count := sum(self._count(batch, sequence) for batch in recent))
@@ -139,7 +139,7 @@ class _Generation:
         return batches[at:]
 
     def consumed_us(self) -> int:
-        """The time from the first arrival of the generation to its last one: the broker delivered to it at least this long."""
+        """The time from the first to the last arrival of the generation. The broker delivered to it for at least this time."""
         for sequence in sorted(self.paths):
             read = self._batches(sequence)
             if read and read[0] and self.last_us is not None:
@@ -151,7 +151,7 @@ class _Generation:
         return read and ([batch for batch in read[0] if self._count(batch, sequence) > 0], read[1])
 
     def _count(self, batch: StoredBatch, sequence: int) -> int:
-        """How many events of a batch belong to the generation: not all of a batch that was made of several when it was repacked."""
+        """How many events of a batch belong to the generation. A batch that repacking merged may belong to several generations."""
         first = self.begin[1] if sequence == self.begin[0] else 0
         end = self.upper[1] if sequence == self.upper[0] else END_OF_ARCHIVE
         return min(end_of(batch), end) - max(batch.header.first_event, first)

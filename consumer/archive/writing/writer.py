@@ -18,7 +18,7 @@ from codec.event import Event
 from codec.parts import checksum_of
 from consumer.archive import naming
 from consumer.archive.layout import Layout
-from consumer.archive.reading.batches import Encoded, Slot, encode_batches
+from consumer.archive.reading.batches import EncodedBatch, Slot, encode_batches
 from consumer.archive.writing.index import ArchiveIndex
 from consumer.archive.writing.rolling import Fill
 from consumer.archive.writing.sealing import Sealed, publish
@@ -102,7 +102,7 @@ class ArchiveWriter:
         self._attempt(lambda: self._disk.check(self._fd, self.path, self.committed + len(raw)))
         self._unsynced = b""
 
-    def _count(self, batches: Sequence[Encoded], size: int) -> None:
+    def _count(self, batches: Sequence[EncodedBatch], size: int) -> None:
         for batch in batches:
             self.index.add(batch.header, batch.events)
         self.fill = replace(
