@@ -93,7 +93,8 @@ def _report(error: Exception) -> Exit:
     """Report an error in one line. A defect of Deedbox has a traceback too, which the report of the defect needs."""
     match error:
         case cyclopts.CycloptsError():
-            report_error(" ".join(str(error).split()) + " See `deedbox --help`.")
+            command = " ".join(["deedbox", *(error.command_chain or ())])
+            report_error(f"{' '.join(str(error).split())} See `{command} --help`.")
             return Exit.SETTINGS
         case DeedboxError():
             report_error(error)

@@ -102,7 +102,7 @@ def _check_format(source: _Source, format: FileFormat) -> None:
         what = f"{source.name}: is an archive of Deedbox; nothing of it was imported"
         raise DeedboxError(what, "`deedbox export --format jsonl` writes files that can be imported")
     if found not in (None, format):
-        what = f"{source.name}: begins as a {found} file, --format says {format}; nothing of it was imported"
+        what = f"{source.name}: begins as a {found} file, but --format is {format}; nothing of it was imported"
         raise DeedboxError(what, f"use --format {found}")
 
 

@@ -18,7 +18,7 @@ def directory(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def doubled(tmp_path: Path) -> Path:
-    """Three events; the last two of five came twice and are marked."""
+    """Five deliveries: three events, of which two were redelivered and are marked as duplicates."""
     one = archive_log(tmp_path / "doubled")
     one.append(some(0, 3))
     one.append(

@@ -25,7 +25,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         (["frob"], 'Unknown command "frob"'),
         (["run", "--quee", "x"], "Did you mean --queue?"),
@@ -39,11 +39,11 @@ def directory(tmp_path: Path) -> Path:
         (["watch", "x"], "neither an exchange nor a routing key is named"),  # it waited for a queue without a name
     ],
 )
-def test_a_wrong_command_line_is_one_line(arguments: list[str], says: str) -> None:
+def test_a_wrong_command_line_is_one_error_line(arguments: list[str], message: str) -> None:
     done = deedbox(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
-    assert says in done.stderr
+    assert message in done.stderr
 
 
 def test_cat_verify_and_repair_of_whole_archives(directory: Path) -> None:
@@ -54,7 +54,7 @@ def test_cat_verify_and_repair_of_whole_archives(directory: Path) -> None:
     assert deedbox("repair", str(directory)).stdout == f"nothing to do; {KNOWS_MORE}\n"
 
 
-def test_damage_is_status_one(tmp_path: Path) -> None:
+def test_damage_is_exit_status_1(tmp_path: Path) -> None:
     (tmp_path / "foreign").write_bytes(b"foreign")
     for command in ("cat", "verify", "repair"):
         done = deedbox(command, str(tmp_path / "foreign"))
@@ -62,7 +62,7 @@ def test_damage_is_status_one(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-def test_a_reader_that_has_seen_enough_ends_cat_quietly(directory: Path) -> None:
+def test_a_closed_pipe_ends_cat_without_an_error(directory: Path) -> None:
     command = f"{sys.executable} -m consumer cat {directory} | head -n 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr, len(done.stdout.splitlines())) == (0, "", 1)
@@ -90,7 +90,7 @@ def test_config_shows_no_password(tmp_path: Path) -> None:
     assert "hidden" not in done.stdout
 
 
-def test_health_without_a_service_is_status_one(tmp_path: Path) -> None:
+def test_health_without_a_service_is_exit_status_1(tmp_path: Path) -> None:
     done = deedbox("health", "--dir", str(tmp_path))
     assert (done.returncode, "no service of this instance has run in" in done.stdout) == (1, True)
 
@@ -99,8 +99,8 @@ def test_the_version_is_shown() -> None:
     assert deedbox("--version").stdout.strip() == "0.1.0"
 
 
-def test_a_state_that_cannot_be_used_is_no_defect_of_deedbox(tmp_path: Path) -> None:
-    """It had the status of a defect."""
+def test_a_state_file_that_cannot_be_written_is_not_reported_as_a_defect(tmp_path: Path) -> None:
+    """Regression: it had the exit status of a defect."""
     log = tmp_path / "log"
     log.write_bytes(b"")
     done = deedbox("watch", str(log), "--exchange", "x", "--state", str(tmp_path / "missing" / "state"))
@@ -109,7 +109,7 @@ def test_a_state_that_cannot_be_used_is_no_defect_of_deedbox(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("module", ["attrs", "cyclopts", "msgspec", "consumer.errors"])
 def test_an_interrupt_while_a_command_starts_shows_no_traceback(tmp_path: Path, module: str) -> None:
-    """An interrupt in the first half second was a traceback of an import."""
+    """Regression: an interrupt in the first half second printed a traceback."""
     command = [sys.executable, "-X", "importtime", "-m", "consumer", "tail", "-f", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as starting:
         assert starting.stderr is not None

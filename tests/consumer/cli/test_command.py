@@ -76,6 +76,6 @@ def test_every_option_has_a_default_or_needs_none(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_shows_no_default_that_means_nothing(name: str) -> None:
+def test_help_shows_no_empty_default(name: str) -> None:
     shown = help_of(400, name)
     assert re.findall(r"\[default: *(?:\(\)|None|False|)\]", shown) == []

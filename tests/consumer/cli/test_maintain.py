@@ -8,7 +8,7 @@ from tests.support.command_line import deedbox, ids
 
 
 def test_an_event_is_deleted_together_with_its_marked_copies(doubled: Path) -> None:
-    """What is deleted for privacy must not come back by --duplicates show."""
+    """An event that is deleted for privacy must not be shown by --duplicates show."""
     assert deedbox("delete", "id-1", doubled, "--yes").stdout.startswith("2 events deleted")
     assert ids(deedbox("cat", doubled, "--duplicates", "show").stdout) == ["id-0", "id-2", "id-2"]
 

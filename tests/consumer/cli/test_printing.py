@@ -1,4 +1,4 @@
-"""The standard streams, through the command line. Every case is a shell's redirection."""
+"""The standard streams of the command line, with the redirections of a shell."""
 
 import os
 import signal
@@ -30,13 +30,13 @@ def shell(command: str) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("command", ["cat", "verify", "search", "tail", "get id-1"])
-def test_a_full_device_is_one_complaint_and_no_archive_is_blamed(directory: Path, command: str) -> None:
+def test_a_full_device_is_one_error_line_and_not_an_error_of_an_archive(directory: Path, command: str) -> None:
     expected = (1, "", "deedbox: standard output: No space left on device\n")
     assert shell(f"{DEEDBOX} {command} {directory} >/dev/full") == expected
 
 
 @pytest.mark.parametrize("command", ["cat", "verify", "search", "--help", "--version", "config"])
-def test_a_closed_standard_output_is_one_complaint(directory: Path, command: str) -> None:
+def test_a_closed_standard_output_is_one_error_line(directory: Path, command: str) -> None:
     paths = directory if command in ("cat", "verify", "search") else ""
     expected = (1, "", "deedbox: standard output: Bad file descriptor\n")
     assert shell(f"{DEEDBOX} {command} {paths} >&-") == expected
@@ -44,19 +44,17 @@ def test_a_closed_standard_output_is_one_complaint(directory: Path, command: str
 
 @pytest.mark.parametrize(("command", "status"), [("cat /nowhere", 1), ("frob", 2)])
 @pytest.mark.parametrize("stderr", ["&-", "/dev/full"])
-def test_complaints_that_cannot_be_written_are_not_mixed_into_the_output(
-    command: str, status: int, stderr: str
-) -> None:
+def test_errors_that_cannot_be_written_do_not_go_to_the_output(command: str, status: int, stderr: str) -> None:
     assert shell(f"{DEEDBOX} {command} 2>{stderr}") == (status, "", "")
 
 
 def test_no_archive_is_opened_as_standard_error(directory: Path) -> None:
-    """A descriptor that the caller has closed is the next one to be given out."""
+    """The kernel assigns the lowest free descriptor: a closed standard error could become an archive."""
     code, out, _ = shell(f"{DEEDBOX} cat {directory} <&- 2>&-")
     assert (code, out.count("\n")) == (0, 2000)
 
 
-def test_a_path_that_is_no_text_is_shown(tmp_path: Path) -> None:
+def test_a_path_that_is_not_utf_8_is_shown(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
     one = archive_log(path)
     one.append(some(0, 5))
@@ -66,7 +64,7 @@ def test_a_path_that_is_no_text_is_shown(tmp_path: Path) -> None:
     assert "udcff" in out
 
 
-def test_an_idle_tail_ends_when_its_reader_has_seen_enough(directory: Path) -> None:
+def test_an_idle_tail_ends_when_its_pipe_is_closed(directory: Path) -> None:
     began = time.monotonic()
     code, out, err = shell(f"set -o pipefail; timeout 30 {DEEDBOX} tail -f {directory} | head -n 1")
     assert (code, err, out.count("\n")) == (0, "", 1)
@@ -74,11 +72,11 @@ def test_an_idle_tail_ends_when_its_reader_has_seen_enough(directory: Path) -> N
 
 
 def slow(serial: int) -> Event:
-    """An event on which `(a|a)*b` takes the second after which matching gives up."""
+    """An event on which the expression `(a|a)*b` reaches the time limit of one second."""
     return event(serial)._replace(body=b"a" * 5000)
 
 
-def test_a_killed_worker_is_one_complaint(tmp_path: Path) -> None:
+def test_a_killed_worker_is_one_error_line(tmp_path: Path) -> None:
     archive_log(tmp_path).append([slow(0)])
     command = [*DEEDBOX.split(), "search", "--workers", "1", "--match", "(a|a)*b", str(tmp_path)]
     search = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -6,13 +6,13 @@ import pytest
 from consumer.cli.progress import progress
 
 
-def test_a_pipe_gets_not_one_byte(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_gets_no_progress_bar(capfd: pytest.CaptureFixture[str]) -> None:
     with progress("reading", 100) as advance:
         advance(100)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_terminal_gets_a_bar_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_a_progress_bar_that_disappears(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True

@@ -8,7 +8,7 @@ from consumer.errors import Exit
 from tests.support.command_line import deedbox, ids
 
 
-def test_get_prints_one_event_or_says_that_there_is_none(directory: Path) -> None:
+def test_get_prints_one_event_or_reports_that_there_is_none(directory: Path) -> None:
     assert ids(deedbox("get", "id-77", directory).stdout) == ["id-77"]
     assert deedbox("get", "id-7", directory, "--format", "raw").stdout.startswith('{"serial":7,')
     missing = deedbox("get", "id-100", directory)

@@ -23,7 +23,7 @@ def test_cat_prints_a_table_and_local_times(directory: Path) -> None:
     assert orjson.loads(local.stdout.splitlines()[0])["time"] == "2025-11-22T01:15:00.000000+09:00"
 
 
-def test_cat_names_an_event_on_which_an_expression_times_out(directory: Path) -> None:
+def test_cat_reports_the_event_on_which_an_expression_times_out(directory: Path) -> None:
     slow = archive_log(directory, instance="slow")
     slow.append([event._replace(body=b"x" * 5000) for event in some(200, 1)])
     done = deedbox("cat", directory, "--match", r"(x+x+)+(?=y)\1z|serial", "--type", "*")
@@ -33,7 +33,7 @@ def test_cat_names_an_event_on_which_an_expression_times_out(directory: Path) ->
 
 
 @pytest.mark.parametrize("command", [("cat",), ("search",), ("tail", "-n", 99), ("cat", "--format", "kvp")])
-def test_readers_hide_marked_events_and_say_how_many(doubled: Path, command: tuple[object, ...]) -> None:
+def test_readers_hide_duplicates_and_report_their_number(doubled: Path, command: tuple[object, ...]) -> None:
     def shown(*options: str) -> tuple[int, str]:
         done = deedbox(*command, doubled, *options)
         assert done.returncode == Exit.OK
@@ -44,7 +44,7 @@ def test_readers_hide_marked_events_and_say_how_many(doubled: Path, command: tup
     assert shown("--duplicates", "only") == (2, "")
 
 
-def test_cat_prints_the_records_of_unmarked_events_as_the_archive_holds_them(doubled: Path) -> None:
+def test_cat_prints_kvp_records_without_changes(doubled: Path) -> None:
     shown = [
         deedbox("cat", doubled, "--format", "kvp", "--duplicates", mode).stdout for mode in ("show", "hide", "only")
     ]

@@ -8,8 +8,8 @@ from tests.support.archive_logs import archive_log, some
 from tests.support.command_line import deedbox
 
 
-def test_a_deleted_event_is_hidden_from_everybody_and_then_gone(directory: Path) -> None:
-    """Theia could neither get nor delete."""
+def test_a_deleted_event_is_hidden_from_all_commands_until_compact_removes_it(directory: Path) -> None:
+    """Theia cannot get or delete an event."""
     for id in ("id-7", "id-77"):
         assert deedbox("delete", id, directory).stdout.startswith("1 event deleted")
     assert deedbox("delete", "id-7", directory).returncode == Exit.NOT_FOUND
@@ -26,7 +26,7 @@ def test_a_deleted_event_is_hidden_from_everybody_and_then_gone(directory: Path)
     assert deedbox("search", directory, "--count").stdout == "98\n"
 
 
-def test_an_event_of_another_directory_with_the_same_names_is_left_alone(directory: Path, tmp_path: Path) -> None:
+def test_compact_does_not_change_another_directory_with_the_same_names(directory: Path, tmp_path: Path) -> None:
     other = archive_log(tmp_path / "archive" / "other")
     other.append(some(100, 50))
     other.roll("test")
@@ -38,8 +38,8 @@ def test_an_event_of_another_directory_with_the_same_names_is_left_alone(directo
     assert deedbox("get", "id-7", tmp_path).returncode == Exit.NOT_FOUND
 
 
-def test_compaction_of_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
-    """It said that there is nothing to do."""
+def test_compact_of_a_file_that_is_not_an_archive_is_an_error(tmp_path: Path) -> None:
+    """Regression: compact reported that there was nothing to do."""
     (tmp_path / "events.jsonl").write_text("{}\n")
     done = deedbox("compact", tmp_path / "events.jsonl")
     assert done.returncode == Exit.DAMAGED

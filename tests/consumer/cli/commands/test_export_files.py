@@ -15,7 +15,7 @@ from tests.support.archive_logs import archive_log, event, some
 from tests.support.command_line import deedbox
 
 
-def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> None:
+def test_an_export_reports_its_files_and_what_the_format_cannot_hold(tmp_path: Path) -> None:
     one = archive_log(tmp_path / "archive")
     one.append([*some(0, 5), event(5)._replace(body=b"\xff")])
     done = deedbox("export", tmp_path / "archive", "--format", "theia", "--out", tmp_path / "out", "--type", "type.?")
@@ -35,8 +35,8 @@ def test_an_export_says_what_it_wrote_and_what_it_could_not(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_an_export_that_is_ended_leaves_no_file(tmp_path: Path, sign: signal.Signals) -> None:
-    """SIGTERM left its unfinished file."""
+def test_an_interrupted_export_leaves_no_file(tmp_path: Path, sign: signal.Signals) -> None:
+    """Regression: SIGTERM left an unfinished file."""
     one = archive_log(tmp_path / "archive")
     one.append([event(serial)._replace(body=b"x" * 5000) for serial in range(50)])
     out = tmp_path / "out"
@@ -53,7 +53,7 @@ def test_an_export_that_is_ended_leaves_no_file(tmp_path: Path, sign: signal.Sig
 
 
 def test_a_second_export_of_lines_names_the_file_that_exists(tmp_path: Path) -> None:
-    """The error named a file that was only made for the moment."""
+    """Regression: the error named a temporary file."""
     archive_log(tmp_path / "archive").append(some(0, 3))
     arguments = ("export", tmp_path / "archive", "--format", "shoebox-json", "--out", tmp_path / "out")
     assert deedbox(*arguments).returncode == Exit.OK

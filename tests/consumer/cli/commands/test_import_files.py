@@ -16,13 +16,13 @@ FOREIGN = Path(__file__).parents[3] / "data" / "foreign"
     ("name", "format", "count"),
     [("shoebox-v1.bin", "shoebox", 3), ("theia.stream", "theia", 2), ("cloudinit-22.4.pool", "cloudinit", 4)],
 )
-def test_files_are_archived_and_whole(tmp_path: Path, name: str, format: str, count: int) -> None:
+def test_imported_files_verify_as_complete(tmp_path: Path, name: str, format: str, count: int) -> None:
     done = deedbox("import", FOREIGN / name, "--format", format, "--dir", tmp_path)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (Exit.OK, f"{FOREIGN / name}: {count} events")
     assert f"complete: 1 archive, {count} events" in deedbox("verify", tmp_path).stdout
 
 
-def test_a_damaged_file_gives_what_is_whole_and_a_line_for_each_gap(tmp_path: Path) -> None:
+def test_a_damaged_file_gives_its_whole_events_and_a_line_for_each_gap(tmp_path: Path) -> None:
     raw = (FOREIGN / "shoebox-v1.bin").read_bytes()
     (tmp_path / "damaged").write_bytes(raw + b"noise" + raw[:-3])
     done = deedbox("import", tmp_path / "damaged", "--format", "shoebox", "--dir", tmp_path / "archive")
@@ -32,13 +32,13 @@ def test_a_damaged_file_gives_what_is_whole_and_a_line_for_each_gap(tmp_path: Pa
     assert deedbox("search", tmp_path / "archive", "--count").stdout == "5\n"
 
 
-def test_an_import_goes_on_where_the_last_one_ended(tmp_path: Path) -> None:
+def test_a_second_import_continues_the_sequence_of_archives(tmp_path: Path) -> None:
     for _ in range(2):
         deedbox("import", FOREIGN / "theia.stream", "--format", "theia", "--dir", tmp_path)
     assert "complete: 2 archives, 4 events" in deedbox("verify", tmp_path).stdout
 
 
-def test_a_file_that_cannot_be_read_keeps_no_other_from_being_archived(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_does_not_stop_the_import_of_others(tmp_path: Path) -> None:
     done = deedbox(
         "import", tmp_path / "nothere", FOREIGN / "theia.stream", "--format", "theia", "--dir", tmp_path / "archive"
     )
@@ -77,8 +77,8 @@ def test_a_file_of_another_format_is_not_reported_as_damage(tmp_path: Path, name
     if wrong == format:
         assert (done.returncode, done.stderr) == (Exit.OK, "")
     else:
-        said = f"deedbox: {path}: begins as a {format} file, --format says {wrong}; nothing of it was imported; use --format {format}\n"
-        assert (done.returncode, done.stderr) == (Exit.DAMAGED, said)
+        reported = f"deedbox: {path}: begins as a {format} file, but --format is {wrong}; nothing of it was imported; use --format {format}\n"
+        assert (done.returncode, done.stderr) == (Exit.DAMAGED, reported)
 
 
 def test_a_line_that_is_not_json_is_not_imported_as_an_event(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_a_line_that_is_not_json_is_not_imported_as_an_event(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("instance", ["../elsewhere", "a b", "", "é"])
-def test_an_import_under_a_name_that_no_reader_finds_is_refused(tmp_path: Path, instance: str) -> None:
-    """The events went to archives that no listing knew, with status 0."""
+def test_an_import_with_a_wrong_instance_name_is_refused(tmp_path: Path, instance: str) -> None:
+    """Regression: the events went to archives that no reader finds, with exit status 0."""
     arguments = ("--format", "theia", "--dir", tmp_path / "archive", "--instance", instance)
     done = deedbox("import", FOREIGN / "theia.stream", *arguments)
     assert (done.returncode, done.stdout) == (Exit.SETTINGS, "")
@@ -103,7 +103,7 @@ def test_an_import_under_a_name_that_no_reader_finds_is_refused(tmp_path: Path, 
 
 @pytest.mark.parametrize("format", ["jsonl", "theia"])
 def test_an_import_of_an_archive_is_one_error_and_archives_nothing(tmp_path: Path, format: str) -> None:
-    """Each line feed in the compressed bytes began another line that was not JSON."""
+    """Regression: each line of the compressed bytes was reported as a line that is not JSON."""
     one = archive_log(tmp_path / "archive")
     one.append(some(0, 500))
     one.roll("test")
@@ -116,8 +116,8 @@ def test_an_import_of_an_archive_is_one_error_and_archives_nothing(tmp_path: Pat
     )
 
 
-def test_a_file_that_is_no_text_is_one_error_and_archives_nothing(tmp_path: Path) -> None:
-    """Each of its 81,000 lines was an error, and those that were JSON by chance became events."""
+def test_a_binary_file_is_one_error_and_archives_nothing(tmp_path: Path) -> None:
+    """Regression: each of its 81,000 lines was an error, and lines that were JSON by chance became events."""
     path = tmp_path / "other"
     path.write_bytes(b"PAR1\0\xff\n" * 40 + b"7\n" + b"\xfe\0\n" * 50_000)
     done = deedbox("import", path, "--format", "jsonl", "--dir", tmp_path / "archive")

@@ -30,7 +30,7 @@ def count(directory: Path) -> int:
 
 @pytest.mark.parametrize("command", ["get", "delete", "undelete"])
 def test_an_empty_id_is_refused(directory: Path, command: str) -> None:
-    """`delete ''` deleted every event without an id."""
+    """Regression: `delete ''` deleted every event without an id."""
     done = deedbox(command, "", directory)
     assert (done.returncode, done.stdout) == (Exit.SETTINGS, "")
     assert "names every event without an id" in done.stderr
@@ -59,7 +59,7 @@ def test_a_dry_run_deletes_nothing(directory: Path) -> None:
     assert list(directory.rglob("*.deleted*")) == []
 
 
-def test_several_events_are_deleted_only_when_that_is_confirmed(directory: Path) -> None:
+def test_several_events_are_deleted_only_with_yes(directory: Path) -> None:
     asked = deedbox("delete", "twice", directory)
     assert (asked.returncode, asked.stdout) == (Exit.SETTINGS, "")
     assert "one-00000001:5: id 'twice'" in asked.stderr
@@ -107,15 +107,15 @@ def test_a_copy_is_deleted_and_shown_again_with_its_original(directory: Path, tm
     assert (count(directory), count(tmp_path / "copy")) == (20, 20)
 
 
-def test_an_archive_that_cannot_be_read_is_named_beside_what_is_found(directory: Path) -> None:
+def test_an_archive_that_cannot_be_read_is_reported_and_the_others_are_searched(directory: Path) -> None:
     (directory / "two-00000001.kvp.zst.open").write_bytes(b"no archive")
     done = deedbox("get", "id-2", directory)
     assert (done.returncode, ids(done.stdout), "two-00000001" in done.stderr) == (Exit.DAMAGED, ["id-2"], True)
     assert len(find_archives([directory])) == 3
 
 
-def test_a_second_deletion_and_a_needless_undeletion_say_how_things_are(directory: Path) -> None:
-    """Both said that there is no such event."""
+def test_a_second_delete_and_a_needless_undelete_report_the_state_of_the_event(directory: Path) -> None:
+    """Regression: both reported that there is no such event."""
     assert deedbox("delete", "id-7", directory).returncode == Exit.OK
     again = deedbox("delete", "id-7", directory)
     assert again.returncode == Exit.NOT_FOUND
@@ -130,8 +130,8 @@ def test_a_second_deletion_and_a_needless_undeletion_say_how_things_are(director
 
 
 @pytest.mark.parametrize("command", ["get", "delete", "undelete"])
-def test_what_could_not_be_read_may_hold_the_event(directory: Path, command: str) -> None:
-    """Status 3 said that there is no such event, also if an archive could not be read."""
+def test_an_unreadable_archive_may_hold_the_event_so_the_status_is_damaged(directory: Path, command: str) -> None:
+    """Regression: exit status 3 (no such event) was returned even if an archive could not be read."""
     done = deedbox(command, "elsewhere", directory, directory / "missing")
     assert (done.returncode, done.stdout) == (Exit.DAMAGED, "")
     assert done.stderr.splitlines()[0] == f"deedbox: {directory / 'missing'}: No such file or directory"
@@ -140,7 +140,7 @@ def test_what_could_not_be_read_may_hold_the_event(directory: Path, command: str
 
 @pytest.fixture
 def doubled(tmp_path: Path) -> Path:
-    """Event 1 came twice: the second is in another archive, and marked. Neither has an id."""
+    """Event 1 was delivered twice. The second delivery is in another archive and marked as a duplicate. Both have no id."""
     one = archive_log(tmp_path / "archive")
     first = some(1, 1)[0]._replace(id="")
     one.append([*some(0, 1), first])
@@ -150,8 +150,8 @@ def doubled(tmp_path: Path) -> Path:
     return tmp_path / "archive"
 
 
-def test_what_is_marked_as_a_duplicate_goes_with_the_first_that_a_position_names(doubled: Path) -> None:
-    """The first was deleted and the marked one stayed, hidden by its mark only, and its bytes stayed after `compact`."""
+def test_delete_of_a_position_deletes_its_duplicates_too(doubled: Path) -> None:
+    """Regression: the duplicate was not deleted. It was hidden only by its mark, and its bytes stayed after `compact`."""
     dry = deedbox("delete", "one-00000001:1", doubled, "--dry-run").stdout
     assert re.findall(r"would be deleted: (\S+):", dry) == ["one-00000001:1", "one-00000002:0"]
     done = deedbox("delete", "one-00000001:1", doubled)
@@ -165,7 +165,7 @@ def test_what_is_marked_as_a_duplicate_goes_with_the_first_that_a_position_names
     assert ids(deedbox("cat", doubled, "--duplicates", "show").stdout) == ["id-0", "id-2"]
 
 
-def test_the_deletion_of_a_marked_event_says_that_the_first_stays(doubled: Path) -> None:
+def test_delete_of_a_duplicate_reports_that_the_first_event_stays(doubled: Path) -> None:
     done = deedbox("delete", "one-00000002:0", doubled)
     assert (done.returncode, done.stdout.startswith("1 event deleted")) == (Exit.OK, True)
     assert "not deleted: one-00000001:1, the first" in done.stdout
@@ -173,14 +173,14 @@ def test_the_deletion_of_a_marked_event_says_that_the_first_stays(doubled: Path)
     assert (again.returncode, again.stdout.startswith("1 event deleted")) == (Exit.OK, True)
 
 
-def test_a_duplicate_that_came_after_the_deletion_of_the_first_is_deleted_by_a_second_one(doubled: Path) -> None:
+def test_a_duplicate_that_arrives_after_a_delete_is_deleted_by_a_second_delete(doubled: Path) -> None:
     assert deedbox("delete", "one-00000001:1", doubled).returncode == Exit.OK
     assert deedbox("undelete", "one-00000002:0", doubled).returncode == Exit.OK
     again = deedbox("delete", "one-00000001:1", doubled)
     assert (again.returncode, again.stdout.startswith("1 event deleted")) == (Exit.OK, True)
 
 
-def test_a_duplicate_in_an_archive_that_cannot_be_read_is_not_passed_over(doubled: Path) -> None:
+def test_an_unreadable_archive_may_hold_a_duplicate_so_the_status_is_damaged(doubled: Path) -> None:
     (doubled / "two-00000001.kvp.zst.open").write_bytes(b"no archive")
     done = deedbox("delete", "one-00000001:1", doubled)
     assert (done.returncode, "two-00000001" in done.stderr) == (Exit.DAMAGED, True)

@@ -11,7 +11,7 @@ from consumer.errors import Exit
 from tests.support.command_line import deedbox, ids
 
 
-def test_search_prints_what_it_finds_and_what_that_cost(directory: Path) -> None:
+def test_search_explains_how_much_was_read(directory: Path) -> None:
     done = deedbox(
         "search", "--type", "type.1", "--type", "!x", directory, "--order", "desc", "--limit", 2, "--explain"
     )
@@ -20,7 +20,7 @@ def test_search_prints_what_it_finds_and_what_that_cost(directory: Path) -> None
     assert deedbox("search", directory, "--count", "--where", "serial>=90").stdout == "10\n"
 
 
-def test_search_names_what_it_cannot_read(directory: Path) -> None:
+def test_search_reports_an_archive_that_cannot_be_read(directory: Path) -> None:
     first = find_archives([directory])[0]
     first.chmod(0o600)
     first.write_bytes(first.read_bytes()[:700])
@@ -31,7 +31,7 @@ def test_search_names_what_it_cannot_read(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "says"),
+    ("arguments", "status", "message"),
     [
         (["search", "--limit", "-1", "DIR"], Exit.SETTINGS, "--limit -1"),
         (["tail", "-n", "-1", "DIR"], Exit.SETTINGS, "--newest -1"),
@@ -45,14 +45,16 @@ def test_search_names_what_it_cannot_read(directory: Path) -> None:
         (["search", "--where", "headers=3", "DIR"], Exit.SETTINGS, "write headers.NAME"),
     ],
 )
-def test_odd_arguments_are_said_in_a_line(directory: Path, arguments: list[str], status: Exit, says: str) -> None:
+def test_wrong_arguments_are_reported_without_a_traceback(
+    directory: Path, arguments: list[str], status: Exit, message: str
+) -> None:
     done = deedbox(*(directory if argument == "DIR" else argument for argument in arguments))
     assert done.returncode == status
-    assert says in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_pipe_that_closes_ends_it_quietly(directory: Path) -> None:
+def test_a_closed_pipe_ends_search_without_an_error(directory: Path) -> None:
     done = subprocess.run(
         f"{sys.executable} -m consumer search {directory} {directory} {directory} | head -1", shell=True, check=True,
         capture_output=True, text=True,
@@ -60,7 +62,7 @@ def test_a_pipe_that_closes_ends_it_quietly(directory: Path) -> None:
     assert (len(done.stdout.splitlines()), done.stderr) == (1, "")
 
 
-def test_nothing_is_said_of_duplicates_where_there_are_none(directory: Path) -> None:
+def test_nothing_is_reported_if_no_event_is_a_duplicate(directory: Path) -> None:
     for command in ("cat", "search", "tail"):
         assert deedbox(command, directory).stderr == ""
 
@@ -70,7 +72,7 @@ def test_counting_leaves_marked_events_out(doubled: Path) -> None:
     assert deedbox("search", doubled, "--count", "--duplicates", "show").stdout == "5\n"
 
 
-def test_a_path_that_is_not_there_is_a_fault_also_with_a_limit_of_none(directory: Path) -> None:
+def test_a_missing_path_is_an_error_also_with_limit_0(directory: Path) -> None:
     assert deedbox("search", directory, directory / "missing", "--limit", 0).returncode == Exit.DAMAGED
 
 
@@ -81,12 +83,12 @@ def test_a_negative_number_of_workers_is_refused(directory: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["search"], ["search", "--count"], ["cat"], ["tail"]])
-def test_a_directory_without_archives_is_said(tmp_path: Path, command: list[str]) -> None:
-    """The answer was the same as of a search that finds nothing, and the directory may be the wrong one."""
+def test_a_directory_without_archives_is_reported_by_each_reader(tmp_path: Path, command: list[str]) -> None:
+    """Regression: the output was that of a search without results. The user may have named the wrong directory."""
     done = deedbox(*command, tmp_path)
     assert (done.returncode, done.stderr) == (Exit.OK, f"deedbox: {tmp_path}: no archive is there\n")
 
 
-def test_what_a_search_cost_is_counted_in_words_that_fit(directory: Path) -> None:
+def test_explain_uses_the_right_plurals(directory: Path) -> None:
     (sealed,) = directory.rglob("2*/*.zst")
     assert ": the index of 1 archive, and 1 batch\n" in deedbox("search", sealed, "--count", "--explain").stderr

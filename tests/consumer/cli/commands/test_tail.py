@@ -8,8 +8,8 @@ from pathlib import Path
 from tests.support.archive_logs import archive_log, some
 
 
-def test_a_reader_that_waits_keeps_no_writer_from_writing(directory: Path, tmp_path: Path) -> None:
-    """Cloud-init's reader held the lock of the file for as long as its caller took."""
+def test_a_reader_that_waits_does_not_block_the_writer(directory: Path, tmp_path: Path) -> None:
+    """The reader of cloud-init held the lock of the file while its caller worked."""
     searching = subprocess.Popen(
         [sys.executable, "-m", "consumer", "tail", "-f", str(directory)], stdout=subprocess.PIPE
     )
@@ -22,12 +22,12 @@ def test_a_reader_that_waits_keeps_no_writer_from_writing(directory: Path, tmp_p
     searching.communicate()
 
 
-def test_a_tail_that_is_interrupted_says_what_it_hid(doubled: Path) -> None:
+def test_an_interrupted_tail_reports_hidden_events(doubled: Path) -> None:
     command = [sys.executable, "-m", "consumer", "tail", "-f", str(doubled)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
         for _ in range(3):
             following.stdout.readline()
         following.send_signal(signal.SIGINT)
-        _, said = following.communicate(timeout=60)
-    assert said == "deedbox: 2 events hidden, which are marked as duplicates; --duplicates show prints them\n"
+        _, reported = following.communicate(timeout=60)
+    assert reported == "deedbox: 2 events hidden, which are marked as duplicates; --duplicates show prints them\n"

@@ -7,7 +7,7 @@ import orjson
 from tests.support.command_line import deedbox
 
 
-def test_verify_speaks_json_to_scripts(directory: Path) -> None:
+def test_verify_prints_json_lines(directory: Path) -> None:
     lines = [
         orjson.loads(line)
         for line in deedbox("verify", directory, "--format", "jsonl", "--workers", 2).stdout.splitlines()
