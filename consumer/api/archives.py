@@ -88,14 +88,16 @@ class Archives:
         hold such an event could not be read, and ValueError for an empty id.
         """
         from consumer.api.sources import events
-        from consumer.query.named import Name, find_named
+        from consumer.query.named import EventName, Visibility, find_named
 
         try:
-            wanted = Name.parse(str(name))
+            wanted = EventName.parse(str(name))
         except DeedboxError as error:
             raise ValueError(str(error)) from error
         faults: list[ReadFault] = []
-        found = [one for hits in find_named(self.paths, wanted, "shown", faults) for one in events(hits.positions())]
+        found = [
+            one for hits in find_named(self.paths, wanted, Visibility.SHOWN, faults) for one in events(hits.positions())
+        ]
         if faults:
             raise ReadError(faults)
         return found

@@ -13,7 +13,7 @@ from consumer.archive.reading.fault import ReadFault
 from consumer.follow.checkpoint import Checkpoint, Confirmed, StreamName
 from consumer.follow.follower import FollowedBatch, Follower
 from consumer.follow.newest import Newest
-from consumer.query.query import Judge, Query
+from consumer.query.query import EventFilter, Query
 from consumer.query.search import Found
 from consumer.watch.backend import Backend
 
@@ -34,7 +34,7 @@ class Tail:
         self.faults = self.follower.faults
         self._query = query or Query()
         self.duplicates = Duplicates(self._query.duplicates)
-        self._judge = Judge(self._query, self._report)
+        self._judge = EventFilter(self._query, self._report)
         self._path = Path()  # of the archive whose events are judged
         self._left: list[Found] = []  # of a batch in which the reader of `read` stopped
         self._checkpoint: Checkpoint | None = None

@@ -1,7 +1,7 @@
-"""Read the events of one batch that a query accepts. Runs where the search runs, or in a worker.
+"""Read the events of one batch that a query accepts. Runs in the process of the search, or in a worker process.
 
-Invariant: a batch that is not where it was planned is told apart from one that is damaged: the first may be found again, and the second
-is a fault.
+Invariant: a batch that is no longer at its offset is distinguished from a damaged one. The first can be found again; the second is a
+fault.
 """
 
 from pathlib import Path
@@ -13,57 +13,60 @@ from codec.event import Event
 from consumer.archive.reading.fault import ReadFault, batch_fault
 from consumer.archive.reading.reader import ArchiveFile, StoredBatch
 from consumer.archive.reading.tombstones import Tombstones
-from consumer.query.query import Judge, Query
+from consumer.query.query import EventFilter, Query
 
 
-class Job(NamedTuple):
-    """A batch to read. `rank`: of its archive, in the order of instance and sequence."""
+class BatchRequest(NamedTuple):
+    """A batch to read. `archive_index`: index of its archive in the search, ordered by instance and sequence."""
 
     path: Path
-    rank: int
+    archive_index: int
     batch: StoredBatch
     tombstones: Tombstones
     query: Query
 
 
-class Read(NamedTuple):
-    """The accepted events of a batch, with their numbers in the archive, and what could not be read."""
+class BatchEvents(NamedTuple):
+    """The accepted events of a batch, each with its number in the archive, and the faults."""
 
     events: list[tuple[int, Event]]
     faults: tuple[ReadFault, ...] = ()
 
 
-class Moved(Read):
-    """The batch is not where it was: the file is not there any more, or another batch is at the place."""
+class MovedBatch(BatchEvents):
+    """The batch is no longer at its offset: the file is gone, or it holds another batch there."""
 
     __slots__ = ()
 
 
-def read_batch(job: Job) -> Read:
-    """Read one batch. An event on which the query's expression takes too long is a fault of the batch, and ends nothing."""
-    path, batch = job.path, job.batch
+def read_batch(request: BatchRequest) -> BatchEvents:
+    """Read one batch. If the query's expression times out on an event, the event becomes a fault, and the other events are returned."""
+    path, batch = request.path, request.batch
     try:
         with ArchiveFile(path) as archive:
             try:
                 events = archive.with_frame(batch).events()
             except CodecError as error:
-                kind = Moved if _is_other(archive, batch) else Read
-                return kind([], (batch_fault(path, batch, error),))
+                result = MovedBatch if _is_other(archive, batch) else BatchEvents
+                return result([], (batch_fault(path, batch, error),))
     except FileNotFoundError as error:
-        return Moved([], (ReadFault.of(path, error),))
+        return MovedBatch([], (ReadFault.of(path, error),))
     except OSError as error:
-        return Read([], (ReadFault(path, batch.offset, f"batch {batch.header.number}: {error.strerror or error}"),))
+        return BatchEvents(
+            [], (ReadFault(path, batch.offset, f"batch {batch.header.number}: {error.strerror or error}"),)
+        )
     faults: list[ReadFault] = []
-    accepts = Judge(job.query, lambda reason: faults.append(ReadFault(path, None, reason)))
-    kept = [pair for pair in job.tombstones.kept(batch.header, events) if accepts(pair[1], "event ", pair[0])]
-    return Read(kept, tuple(faults))
+    accepts = EventFilter(request.query, lambda reason: faults.append(ReadFault(path, None, reason)))
+    kept = [pair for pair in request.tombstones.kept(batch.header, events) if accepts(pair[1], "event ", pair[0])]
+    return BatchEvents(kept, tuple(faults))
 
 
 def _is_other(archive: ArchiveFile, batch: StoredBatch) -> bool:
+    """Whether the file holds other bytes than the header of this batch at its offset."""
     found = archive.read(batch.offset, container.BATCH_HEADER_BYTES)
     return found != container.encode_batch_header(batch.header)
 
 
-def numbers_of(batch: StoredBatch) -> range:
-    """The numbers of the events of a batch in its archive."""
+def event_numbers(batch: StoredBatch) -> range:
+    """The numbers of the events of a batch within its archive."""
     return range(batch.header.first_event, batch.header.first_event + batch.header.events)

@@ -1,14 +1,14 @@
-"""Events that a person names, by id or by position: what `get` prints, `delete` hides and `undelete` shows again.
+"""Find events by the ID or position that a user names, for `get`, `delete` and `undelete`.
 
-A text of the form `a1-00000007:41` is a position and never an id. Every event has a position, also one without an id. Invariant: an
-index is believed only if its checksum holds, so that no event seems to be missing.
+A text of the form `a1-00000007:41` is always a position and never an ID. Every event has a position, also an event without an ID.
+Invariant: the checksum of each index is verified before the index is used, so no event is missed.
 """
 
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from codec.errors import Corrupt
 from codec.event import Event
@@ -22,19 +22,25 @@ from consumer.errors import Exit, Fatal
 from consumer.query.query import Query
 from consumer.query.search import read_events
 
-Which = Literal["shown", "kept", "deleted"]
+
+class Visibility(Enum):
+    """Which of the named events are wanted."""
+
+    SHOWN = auto()  # events that readers show: deleted in no copy of the archive
+    KEPT = auto()  # events that at least one copy holds without deletion
+    DELETED = auto()  # events that are deleted in at least one copy, and not compacted
 
 
 @dataclass(frozen=True)
-class Name:
-    """What a person named."""
+class EventName:
+    """The ID or the position that a user named."""
 
     text: str
     position: Position | None
 
     @classmethod
-    def parse(cls, text: str) -> "Name":
-        """Raises Fatal for an empty text: many events may have no id."""
+    def parse(cls, text: str) -> "EventName":
+        """Raises Fatal for an empty text: it would name all events without an ID."""
         if not text:
             what = "an empty id names every event without an id"
             raise Fatal(Exit.SETTINGS, what, "name one by its position, which `search --id ''` prints")
@@ -48,64 +54,63 @@ class Name:
 
     @property
     def wanted(self) -> Wanted:
-        """Where such events may be."""
+        """What the catalog looks up to find the events."""
         return Wanted(ids=frozenset({self.text})) if self.position is None else Wanted(archive=self.position.archive)
 
     def may_be_in(self, numbers: Container[int]) -> bool:
-        """Whether an event with one of these numbers may be meant."""
+        """Whether the name can mean an event with one of these numbers."""
         return self.position is None or self.position.event in numbers
 
 
 @dataclass(frozen=True)
-class Hits:
-    """Events of one archive by their numbers, the entries of its copies that hold them, and the name that found them."""
+class NamedEvents:
+    """The named events of one archive by their numbers, and the copies of the archive that hold them."""
 
-    name: Name
+    name: EventName
     archive: str
     events: dict[int, Event]
     copies: list[ArchiveMatch]
 
     def positions(self) -> Iterator[tuple[str, Event]]:
-        """Position and event of each."""
+        """Text form of the position, and event, in the order of the archive."""
         return ((f"{self.archive}:{number}", event) for number, event in sorted(self.events.items()))
 
 
 def find_named(
-    paths: Sequence[Path], name: Name, which: Which, faults: list[ReadFault], verify_filters: bool = True
-) -> Iterator[Hits]:
-    """The named events of each archive below the paths.
-
-    `which`: those that readers show; those of which a copy is not deleted; or those of which a copy is deleted and not compacted.
-    """
+    paths: Sequence[Path], name: EventName, visibility: Visibility, faults: list[ReadFault], verify_filters: bool = True
+) -> Iterator[NamedEvents]:
+    """The named events of each archive below the paths. What cannot be read is added to `faults`."""
     for copies in copies_of(paths, name.wanted, verify_filters):
         everywhere = Tombstones.union(entry.tombstones for entry in copies)
-        hits = Hits(name, copies[0].id, {}, [])
+        named = NamedEvents(name, copies[0].id, {}, [])
         for entry in copies:
             faults += entry.faults
-            hidden = everywhere if which == "shown" else entry.tombstones
-            if found := _events(entry, hidden, name, which == "deleted", faults):
-                hits.events.update(found)
-                hits.copies.append(entry)
-        if hits.events:
-            yield hits
+            hidden = everywhere if visibility is Visibility.SHOWN else entry.tombstones
+            if found := _events(entry, hidden, name, visibility is Visibility.DELETED, faults):
+                named.events.update(found)
+                named.copies.append(entry)
+        if named.events:
+            yield named
 
 
-def with_marked(paths: Sequence[Path], name: Name, which: Which, faults: list[ReadFault]) -> list[Hits]:
-    """The same; if a position names the first of equal events, also those that are marked with it, because they hold the same bytes."""
-    found = list(find_named(paths, name, which, faults))
+def find_named_with_duplicates(
+    paths: Sequence[Path], name: EventName, visibility: Visibility, faults: list[ReadFault]
+) -> list[NamedEvents]:
+    """Like `find_named`. If a position names the first of equal events, also its duplicates, because they hold the same bytes."""
+    found = list(find_named(paths, name, visibility, faults))
     if name.position is None:
-        return found  # marked events have the id of the first
-    places: tuple[Which, ...] = ("kept", "deleted")  # a marked event may have come after the first was deleted
-    firsts = [one for place in places for hits in find_named(paths, name, place, []) for one in hits.events.values()]
+        return found  # duplicates have the ID of the first event
+    both = (Visibility.KEPT, Visibility.DELETED)  # a duplicate may have arrived after the first event was deleted
+    firsts = [one for kind in both for named in find_named(paths, name, kind, []) for one in named.events.values()]
     ids = {first.id for first in firsts if not first.duplicate}
-    for position in sorted({position for id in ids for position in _marked_with(paths, id, name.text, faults)}):
-        found += find_named(paths, Name.parse(position), which, faults)
+    for position in sorted({position for id in ids for position in _duplicates_of(paths, id, name.text, faults)}):
+        found += find_named(paths, EventName.parse(position), visibility, faults)
     faults[:] = dict.fromkeys(faults)
     return found
 
 
-def _marked_with(paths: Sequence[Path], id: str, first: str, faults: list[ReadFault]) -> Iterator[str]:
-    """The positions of the events with this id that are marked with the position of the first."""
+def _duplicates_of(paths: Sequence[Path], id: str, first: str, faults: list[ReadFault]) -> Iterator[str]:
+    """The positions of the events with this ID that are duplicates of the event at the position `first`."""
     wanted = Wanted(ids=frozenset({id}))
     for copies in copies_of(paths, wanted, verify_filters=True):
         for entry in copies:
@@ -117,9 +122,9 @@ def _marked_with(paths: Sequence[Path], id: str, first: str, faults: list[ReadFa
 
 
 def _events(
-    entry: ArchiveMatch, hidden: Tombstones, name: Name, deleted: bool, faults: list[ReadFault]
+    entry: ArchiveMatch, hidden: Tombstones, name: EventName, deleted: bool, faults: list[ReadFault]
 ) -> dict[int, Event]:
-    """The named events of one file, by their numbers."""
+    """The named events of one file, by their numbers. `deleted`: only those that `hidden` holds."""
     found: dict[int, Event] = {}
     for batch in entry.batches:
         numbers = range(batch.header.first_event, batch.header.first_event + batch.header.events)
@@ -135,24 +140,27 @@ def _events(
     return found
 
 
-def hide(disk: Disk, hits: Hits, now: str) -> int:
-    """Hide the events in every copy, because each has its own tombstones. Gives how many. Raises DeedboxError and OSError."""
-    for entry in hits.copies:
+def delete(disk: Disk, named: NamedEvents, now: str) -> int:
+    """Delete events in every copy, because each copy has its own tombstones. `now`: time of the deletion, as text.
+
+    Returns the number of events. Raises DeedboxError and OSError.
+    """
+    for entry in named.copies:
         with open_archive(entry.path) as archive:
-            add_tombstones(disk, archive, sorted(hits.events), hits.name.text, now)
-    return len(hits.events)
+            add_tombstones(disk, archive, sorted(named.events), named.name.text, now)
+    return len(named.events)
 
 
-def show_again(disk: Disk, hits: Hits) -> int:
-    """Show deleted events again, in every copy. Gives how many. Raises DeedboxError and OSError."""
+def undelete(disk: Disk, named: NamedEvents) -> int:
+    """Show deleted events again, in every copy. Returns the number of events. Raises DeedboxError and OSError."""
     shown = [0]
-    for entry in hits.copies:
+    for entry in named.copies:
         with open_archive(entry.path) as archive:
-            shown.append(remove_tombstones(disk, archive, partial(_still_there, archive.path, hits.name)))
+            shown.append(remove_tombstones(disk, archive, partial(_not_compacted, archive.path, named.name)))
     return max(shown)
 
 
-def _still_there(path: Path, name: Name) -> list[int]:
-    """The deleted events of a file that no compaction has taken out."""
+def _not_compacted(path: Path, name: EventName) -> list[int]:
+    """The numbers of the deleted events of a file that `compact` has not removed."""
     entry = look_at(path, name.wanted, verify_filters=True)
     return list(_events(entry, entry.tombstones, name, True, []))

@@ -1,7 +1,7 @@
-"""Archives that a search has planned to read, which may be moved, rewritten or removed before they are read.
+"""The archives that a search reads. Each may be moved, rewritten or removed between planning and reading.
 
-Invariants: an archive is looked for again when it is not as it was planned, and not for each of its batches; the directories are walked
-again only if an archive has vanished since the last walk; an archive that is gone is one fault.
+Invariants: an archive that has changed is looked up again once, and not for each of its batches. The directories are listed again
+only if an archive has disappeared since the last listing. An archive that is gone is one fault.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,14 +15,14 @@ from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import StoredBatch
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
-from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
+from consumer.query.batches import BatchEvents, BatchRequest, MovedBatch, event_numbers, read_batch
 from consumer.query.query import Query
 
-RENEWALS_MAX = 3  # an archive is sealed, compacted and repacked; more changes during one search are a fault
+RENEWALS_MAX = 3  # an archive can be sealed, compacted and repacked; more changes during one search are a fault
 
 
-class Places:
-    """Where archives are now, below the paths of a search."""
+class ArchiveLocations:
+    """Finds the present paths of archives below the paths of a search."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
         self._roots = roots
@@ -38,66 +38,74 @@ class Places:
         )
 
 
-class Planned:
-    """One archive of a plan. `jobs`: its batches that were not read yet, by the number of their first event."""
+class PlannedArchive:
+    """One archive of a search. `requests`: its unread batches by the number of their first event.
 
-    def __init__(self, path: Path, rank: int, identity: tuple[str, str] | None, places: Places) -> None:
-        self.path, self.rank = path, rank
-        self.jobs: dict[int, Job] = {}
+    `identity`: tells the archive from another one of the same name; None if it is unknown.
+    """
+
+    def __init__(
+        self, path: Path, archive_index: int, identity: tuple[str, str] | None, places: ArchiveLocations
+    ) -> None:
+        self.path, self.archive_index = path, archive_index
+        self.requests: dict[int, BatchRequest] = {}
         self._identity, self._places = identity, places
-        self._batches: list[StoredBatch] | None = None  # all batches as they are now, if the archive was found again
+        self._batches: list[StoredBatch] | None = None  # its present batches, if the archive was looked up again
         self._renewals, self._gone = 0, False
         self._firsts: list[int] = []
 
-    def read_again(self, job: Job) -> list[tuple[Job, Read]]:
-        """A job that could not be read at its place, and others of `jobs` whose events are in the same batches now."""
+    def read_again(self, request: BatchRequest) -> list[tuple[BatchRequest, BatchEvents]]:
+        """The events of a batch that has moved, and of other requests whose events are now in the same batches."""
         while not self._gone:
-            batches = self._now(job.batch)
-            reads = [read_batch(job._replace(path=self.path, batch=batch)) for batch in batches]
-            moved = next((read for read in reads if isinstance(read, Moved)), None)
+            batches = self._now(request.batch)
+            reads = [read_batch(request._replace(path=self.path, batch=batch)) for batch in batches]
+            moved = next((read for read in reads if isinstance(read, MovedBatch)), None)
             if moved is None:
-                return list(self._shared(job, batches, reads))
+                return list(self._shared(request, batches, reads))
             if not self._renew():
                 self._gone = True
-                return [(job, moved)]
-        return [(job, Read([]))]
+                return [(request, moved)]
+        return [(request, BatchEvents([]))]
 
     def _now(self, planned: StoredBatch) -> list[StoredBatch]:
-        """The batches that hold the events of a planned one now."""
+        """The batches that hold the events of a planned batch now."""
         if self._batches is None:
             return [planned]
-        numbers = numbers_of(planned)
-        at = bisect_right(self._batches, numbers.start, key=lambda batch: numbers_of(batch).stop)
-        until = bisect_left(self._batches, numbers.stop, key=lambda batch: numbers_of(batch).start)
+        numbers = event_numbers(planned)
+        at = bisect_right(self._batches, numbers.start, key=lambda batch: event_numbers(batch).stop)
+        until = bisect_left(self._batches, numbers.stop, key=lambda batch: event_numbers(batch).start)
         return self._batches[at:until]
 
-    def _shared(self, job: Job, batches: Sequence[StoredBatch], reads: Sequence[Read]) -> Iterator[tuple[Job, Read]]:
+    def _shared(
+        self, request: BatchRequest, batches: Sequence[StoredBatch], reads: Sequence[BatchEvents]
+    ) -> Iterator[tuple[BatchRequest, BatchEvents]]:
+        """The events of the request, then of the other requests whose events are all in `batches`."""
         if damaged := next((read for read in reads if read.faults and not read.events), None):
-            yield job, Read([], damaged.faults)
+            yield request, BatchEvents([], damaged.faults)
             return
-        held = {number for batch in batches for number in numbers_of(batch)}
+        held = {number for batch in batches for number in event_numbers(batch)}
         events = [pair for read in reads for pair in read.events]
-        missing = len(set(numbers_of(job.batch)) - held)
-        faults = [fault for read in reads for fault in read.faults]  # of single events: the others are given out
+        missing = len(set(event_numbers(request.batch)) - held)
+        faults = [fault for read in reads for fault in read.faults]  # faults of single events
         if missing:
-            reason = f"{counted(missing, 'event')} missing from event {job.batch.header.first_event} on"
+            reason = f"{counted(missing, 'event')} missing from event {request.batch.header.first_event} on"
             faults.append(ReadFault(self.path, None, reason))
-        wanted = numbers_of(job.batch)
-        yield job, Read([pair for pair in events if pair[0] in wanted], tuple(faults))
-        for other in self._others(job, held):
-            wanted = numbers_of(other.batch)
-            yield other, Read([pair for pair in events if pair[0] in wanted])
+        wanted = event_numbers(request.batch)
+        yield request, BatchEvents([pair for pair in events if pair[0] in wanted], tuple(faults))
+        for other in self._others(request, held):
+            wanted = event_numbers(other.batch)
+            yield other, BatchEvents([pair for pair in events if pair[0] in wanted])
 
-    def _others(self, job: Job, held: set[int]) -> list[Job]:
-        """Jobs all of whose events are held."""
-        self._firsts = self._firsts or sorted(self.jobs)
+    def _others(self, request: BatchRequest, held: set[int]) -> list[BatchRequest]:
+        """The other requests whose events are all among the numbers `held`."""
+        self._firsts = self._firsts or sorted(self.requests)
         at = bisect_left(self._firsts, min(held, default=0))
         until = bisect_right(self._firsts, max(held, default=-1))
-        near = [self.jobs[first] for first in self._firsts[at:until] if first in self.jobs]
-        return [other for other in near if other.batch != job.batch and held.issuperset(numbers_of(other.batch))]
+        near = [self.requests[first] for first in self._firsts[at:until] if first in self.requests]
+        return [other for other in near if other.batch != request.batch and held.issuperset(event_numbers(other.batch))]
 
     def _renew(self) -> bool:
-        """Look for the archive again; whether it is there."""
+        """Look the archive up again. Returns whether it was found."""
         if self._renewals == RENEWALS_MAX:
             return False
         self._renewals += 1
@@ -114,8 +122,12 @@ class Planned:
         return True
 
 
-def read_events(path: Path, batch: StoredBatch, tombstones: Tombstones, query: Query) -> Read:
-    """The events of a batch that a query accepts, also if its archive was moved or rewritten since the batch was looked up."""
-    job = Job(path, 0, batch, tombstones, query)
-    read = read_batch(job)
-    return Planned(path, 0, None, Places([path.parent])).read_again(job)[0][1] if isinstance(read, Moved) else read
+def read_events(path: Path, batch: StoredBatch, tombstones: Tombstones, query: Query) -> BatchEvents:
+    """The events of a batch that a query accepts, also if its archive was moved or rewritten after the batch was looked up."""
+    request = BatchRequest(path, 0, batch, tombstones, query)
+    read = read_batch(request)
+    return (
+        PlannedArchive(path, 0, None, ArchiveLocations([path.parent])).read_again(request)[0][1]
+        if isinstance(read, MovedBatch)
+        else read
+    )

@@ -93,7 +93,7 @@ class Query:
         return all(condition.holds(body, delivery) for condition in self.where)
 
 
-class Judge:
+class EventFilter:
     """Whether events are wanted. A time-out of the expression is a fault of one event, which is reported, and ends nothing."""
 
     def __init__(self, query: Query, report: Callable[[str], None]) -> None:

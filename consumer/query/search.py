@@ -1,9 +1,9 @@
-"""Find events in archives, sealed and open, merged by time across files and instances.
+"""Find events in sealed and open archives, ordered by time across files and instances.
 
-Role: the catalog says which batches may hold what is looked for; they are read in the order of their spans, and an event is
-given out when no batch that is left can hold an earlier one. Invariants: the bodies that wait are bounded (`merge`); damage in one
-archive costs its own events, is named once, and ends nothing; an archive that is moved or rewritten meanwhile is found again (`plan`);
-ingest is never locked out; a search that is stopped reads no other batch.
+Role: the catalog gives the batches that may hold a wanted event. They are read in the order of their first times, and an event
+is yielded as soon as no unread batch can hold an earlier one. Invariants: memory for waiting bodies is bounded (`merge`). Damage makes only
+the events of its batch unreadable; it is reported once, and the search continues. An archive that is moved or rewritten during the
+search is found again (`plan`). A search takes no lock that ingest needs. A stopped search reads no further batch.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -17,15 +17,15 @@ from consumer.archive.counted import counted
 from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault
-from consumer.query.batches import Job, Moved, Read, numbers_of, read_batch
-from consumer.query.merge import Key, Merge, Numbered, Run
-from consumer.query.plan import Places, Planned, read_events
+from consumer.query.batches import BatchEvents, BatchRequest, MovedBatch, event_numbers, read_batch
+from consumer.query.merge import Key, Merge, Numbered, SortedBatch
+from consumer.query.plan import ArchiveLocations, PlannedArchive, read_events
 from consumer.query.prefetch import scan
 from consumer.query.query import Query
 
 __all__ = ["Found", "Search", "read_events"]
 
-READ_AHEAD = 8  # batches that are decoded ahead of the reader, with an executor
+READ_AHEAD = 8  # batches that are read ahead if there is an executor
 
 
 class Found(NamedTuple):
@@ -36,9 +36,11 @@ class Found(NamedTuple):
 
 
 class Search:
-    """One search. Iterate once; afterwards `faults` names what could not be read, and the counts say what it cost.
+    """One search. Iterate over it once.
 
-    `duplicates` counts the marked events that were hidden.
+    Afterwards: `faults` holds what could not be read, `duplicates` counts the hidden duplicates, and `archives`, `batches_read`,
+    `bytes_read` and `bytes` hold its cost. `descending`: the newest event comes first. `executor`: reads batches ahead in its workers.
+    `verify_filters`: verify the checksum of each footer before its filters are used, so that no event can be missed.
     """
 
     def __init__(
@@ -55,28 +57,28 @@ class Search:
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
         self.executor = executor
         self._paths, self._query, self._descending, self._verify_filters = paths, query, descending, verify_filters
-        self._jobs: list[Job] | None = None
-        self._planned: list[Planned] = []
+        self._requests: list[BatchRequest] | None = None
+        self._archives: list[PlannedArchive] = []
         self._names: list[str] = []
         self._stopped = False
 
     def plan(self) -> int:
-        """Look into the indexes; says how many bytes of batches are to be read. The iteration does it otherwise."""
+        """Read the indexes of the archives. Returns the bytes of the batches that the search will read. Iterating does this too."""
         for _ in self._plan():
             pass
-        return sum(job.batch.size for job in self._jobs or [])
+        return sum(request.batch.size for request in self._requests or [])
 
     def _plan(self) -> Iterator[None]:
-        """Plan, and pause after each archive."""
-        if self._jobs is None:
-            jobs: list[Job] = []
+        """Read the indexes, and yield after each archive."""
+        if self._requests is None:
+            requests: list[BatchRequest] = []
             for found in self._look_up():
-                jobs += found
+                requests += found
                 yield
-            self._jobs = sorted(jobs, key=self._edge)
+            self._requests = sorted(requests, key=self._edge)
 
     def stop(self) -> None:
-        """Read no other batch: the iteration ends. May be called from another thread."""
+        """End the iteration before the next batch is read. May be called from another thread."""
         self._stopped = True
 
     def __iter__(self) -> Iterator[Found]:
@@ -84,9 +86,9 @@ class Search:
             yield from (found for found in steps if found is not None)
 
     def steps(self) -> Generator[Found | None, None, None]:
-        """The events, and a None after each archive that was looked up and each batch that was read.
+        """The events, and None after each archive whose index was read and after each batch that was read.
 
-        The next step always comes soon, also if a search reads many batches and finds nothing in them.
+        So the caller gets control regularly, also if the search reads many batches without finding an event.
         """
         with closing(self._in_order()) as steps:
             yield from (found for found in steps if found is None or self.duplicates.shows(found.event))
@@ -94,70 +96,79 @@ class Search:
     def _in_order(self) -> Generator[Found | None, None, None]:
         yield from self._plan()
         merge = Merge(self._descending, self._reread)
-        with closing(self._read(self._jobs or [])) as reads:
-            for job, read in reads:
-                yield from map(self._found, merge.until(self._edge(job)))
-                for same, its in self._whole(job, read):
+        with closing(self._read(self._requests or [])) as reads:
+            for request, read in reads:
+                yield from map(self._found, merge.pop_until(self._edge(request)))
+                for same, its in self._whole(request, read):
                     self.faults += its.faults
                     merge.add(same, its.events)
                 yield None
         if not self._stopped:
-            yield from map(self._found, merge.until())
+            yield from map(self._found, merge.pop_until())
 
-    def _found(self, taken: tuple[Run, int, Event]) -> Found:
+    def _found(self, taken: tuple[SortedBatch, int, Event]) -> Found:
         run, number, event = taken
-        return Found(event, f"{self._names[run.job.rank]}:{number}")
+        return Found(event, f"{self._names[run.request.archive_index]}:{number}")
 
-    def _look_up(self) -> Iterator[list[Job]]:
-        """The batches that may hold an event, archive by archive."""
-        places = Places(self._paths)
-        for rank, entry in enumerate(entries(self._paths, self._query.wanted, self._verify_filters)):
+    def _look_up(self) -> Iterator[list[BatchRequest]]:
+        """The batches that may hold a wanted event, one list for each archive."""
+        places = ArchiveLocations(self._paths)
+        for archive_index, entry in enumerate(entries(self._paths, self._query.wanted, self._verify_filters)):
             if self._stopped:
                 return
             self._take(entry)
-            planned = Planned(entry.path, rank, entry.identity, places)
-            self._planned.append(planned)
+            planned = PlannedArchive(entry.path, archive_index, entry.identity, places)
+            self._archives.append(planned)
             self._names.append(entry.id)
-            jobs = [Job(entry.path, rank, batch, entry.tombstones, self._query) for batch in entry.batches]
-            planned.jobs.update((job.batch.header.first_event, job) for job in jobs)
-            yield jobs
+            requests = [
+                BatchRequest(entry.path, archive_index, batch, entry.tombstones, self._query) for batch in entry.batches
+            ]
+            planned.requests.update((request.batch.header.first_event, request) for request in requests)
+            yield requests
 
-    def _edge(self, job: Job) -> Key:
-        """The lowest key that an event of the batch can have, seen from the side from which the search comes."""
-        header, numbers = job.batch.header, numbers_of(job.batch)
+    def _edge(self, request: BatchRequest) -> Key:
+        """The lowest key that an event of the batch can have, in the order of the search."""
+        header, numbers = request.batch.header, event_numbers(request.batch)
         if self._descending:
-            return -header.last_us, -job.rank, 1 - numbers.stop
-        return header.first_us, job.rank, numbers.start
+            return -header.last_us, -request.archive_index, 1 - numbers.stop
+        return header.first_us, request.archive_index, numbers.start
 
-    def _read(self, jobs: Sequence[Job]) -> Generator[tuple[Job, Read], None, None]:
-        """Each job with what it gave, in their order, until the search is stopped. Paths are those that are known when it begins."""
-        current = (job._replace(path=self._planned[job.rank].path) for job in jobs)
+    def _read(self, requests: Sequence[BatchRequest]) -> Generator[tuple[BatchRequest, BatchEvents], None, None]:
+        """Each request and its events, in the order of the requests, until the search is stopped.
+
+        A request is sent with the latest known path of its archive.
+        """
+        current = (request._replace(path=self._archives[request.archive_index].path) for request in requests)
         with closing(scan(self.executor, read_batch, current, READ_AHEAD)) as reads:
-            for job in jobs:
+            for request in requests:
                 if self._stopped:
                     return
                 read = next(reads)
                 self.batches_read += 1
-                self.bytes_read += job.batch.size
-                yield job, read
+                self.bytes_read += request.batch.size
+                yield request, read
 
-    def _whole(self, job: Job, read: Read) -> Iterable[tuple[Job, Read]]:
-        """What a job gave, each job once; of an archive that was rewritten, one batch may hold the events of several jobs."""
-        planned = self._planned[job.rank]
-        if planned.jobs.get(job.batch.header.first_event) is not job:
-            return []  # came with another one
-        found = planned.read_again(job) if isinstance(read, Moved) else [(job, read)]
+    def _whole(self, request: BatchRequest, read: BatchEvents) -> Iterable[tuple[BatchRequest, BatchEvents]]:
+        """The request and its events. After a rewrite, one batch may hold the events of several requests: then all of them."""
+        planned = self._archives[request.archive_index]
+        if planned.requests.get(request.batch.header.first_event) is not request:
+            return []  # its events were returned with another request
+        found = planned.read_again(request) if isinstance(read, MovedBatch) else [(request, read)]
         for same, _ in found:
-            del planned.jobs[same.batch.header.first_event]
+            del planned.requests[same.batch.header.first_event]
         return found
 
-    def _reread(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, Sequence[Numbered]]]:
-        """The events of jobs that were read before."""
-        with closing(self._read(list(jobs))) as reads:
-            for job, first in reads:
-                read = self._planned[job.rank].read_again(job)[0][1] if isinstance(first, Moved) else first
+    def _reread(self, requests: Iterable[BatchRequest]) -> Iterator[tuple[BatchRequest, Sequence[Numbered]]]:
+        """The events of requests that were read before and whose bodies were dropped from memory."""
+        with closing(self._read(list(requests))) as reads:
+            for request, first in reads:
+                read = (
+                    self._archives[request.archive_index].read_again(request)[0][1]
+                    if isinstance(first, MovedBatch)
+                    else first
+                )
                 self.faults += read.faults
-                yield job, read.events
+                yield request, read.events
 
     def _take(self, entry: ArchiveMatch) -> None:
         self.archives += 1
@@ -166,7 +177,7 @@ class Search:
         self.faults += entry.faults
 
     def explain(self) -> str:
-        """What the search cost, in a line."""
+        """The cost of the search, as one line."""
         share = 100 * self.bytes_read / self.bytes if self.bytes else 0.0
         return (
             f"read {self.bytes_read:,} of {self.bytes:,} bytes ({share:.3f} %): "

@@ -37,7 +37,7 @@ FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _rec
 
 
 @dataclass(frozen=True)
-class Choice:
+class EventSelection:
     """Which events are printed. `wanted` selects the batches; `accepts` gets an event and its position."""
 
     wanted: Wanted
@@ -49,7 +49,7 @@ def cat_archives(
     format: str | Encode,
     out: BinaryIO,
     report: Callable[[ReadFault], None],
-    chosen: Choice | None = None,
+    chosen: EventSelection | None = None,
     duplicates: Duplicates | None = None,
     limit: int | None = None,
 ) -> bool:
@@ -104,7 +104,7 @@ class _Printing:
 
     format: str | Encode
     out: BinaryIO
-    chosen: Choice | None
+    chosen: EventSelection | None
     duplicates: Duplicates
     left: int | None = None
 

@@ -6,12 +6,12 @@ from datetime import UTC
 from pathlib import Path
 
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.cat import Choice, cat_archives
+from consumer.archive.reading.cat import EventSelection, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_no_archive
 from consumer.cli.printing import report_error
 from consumer.errors import Exit
-from consumer.query.query import Judge, Query
+from consumer.query.query import EventFilter, Query
 from consumer.query.show import OutputOptions, Printer
 
 
@@ -30,7 +30,7 @@ def print_archives(paths: Sequence[Path], query: Query, output: OutputOptions, l
     faults: list[str] = []
     duplicates = Duplicates(query.duplicates)
     everything = query == Query(duplicates=query.duplicates)
-    chosen = None if everything else Choice(query.wanted, Judge(query, faults.append))
+    chosen = None if everything else EventSelection(query.wanted, EventFilter(query, faults.append))
     damaged = cat_archives(list(paths), shown, out, report_error, chosen, duplicates, limit)
     if not find_archives(paths):
         report_no_archive(paths)

@@ -14,7 +14,15 @@ from consumer.cli.commands.reports import report_faults, report_hidden
 from consumer.cli.printing import print_line, report_error
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
-from consumer.query.named import Hits, Name, find_named, hide, show_again, with_marked
+from consumer.query.named import (
+    EventName,
+    NamedEvents,
+    Visibility,
+    delete,
+    find_named,
+    find_named_with_duplicates,
+    undelete,
+)
 from consumer.query.show import OutputOptions, Printer
 
 LISTED_MAX = 10  # positions that the request for --yes lists
@@ -25,15 +33,15 @@ def get_events(paths: Sequence[Path], text: str, output: OutputOptions, mode: Mo
 
     Raises Fatal for an empty id.
     """
-    name = Name.parse(text)
+    name = EventName.parse(text)
     duplicates = Duplicates(mode if name.position is None else "show")
     printer = Printer(sys.stdout.buffer, output)
-    found: list[Hits] = []
+    found: list[NamedEvents] = []
     faults: list[ReadFault] = []
     for proven in (False, True):  # the second time, no filter is trusted: a damaged one could hide the event
         if not found:
             faults.clear()
-            found = list(find_named(paths, name, "shown", faults, proven))
+            found = list(find_named(paths, name, Visibility.SHOWN, faults, proven))
     shown = [(position, event) for position, event in _positions(found) if duplicates.shows(event)]
     for position, event in shown:
         printer.print(event, position)
@@ -48,9 +56,9 @@ def delete_events(paths: Sequence[Path], text: str, *, dry_run: bool = False, ye
     Duplicates of an event are deleted with it, because they hold the same bytes.
     Raises Fatal for an empty id, DeedboxError and OSError.
     """
-    name = Name.parse(text)
+    name = EventName.parse(text)
     faults: list[ReadFault] = []
-    hits = with_marked(paths, name, "kept", faults)
+    hits = find_named_with_duplicates(paths, name, Visibility.KEPT, faults)
     count = sum(len(one.events) for one in hits)
     if dry_run:
         for position, event in _positions(hits):
@@ -60,14 +68,14 @@ def delete_events(paths: Sequence[Path], text: str, *, dry_run: bool = False, ye
     elif count:
         _hide(name, hits)
     missing = f"no event has the {name}"
-    if not count and any(find_named(paths, name, "deleted", [])):
+    if not count and any(find_named(paths, name, Visibility.DELETED, [])):
         missing = f"the event with the {name} is already deleted; `deedbox undelete` shows it again"
     return _status(faults, count > 0, missing)
 
 
-def _hide(name: Name, hits: Sequence[Hits]) -> None:
+def _hide(name: EventName, hits: Sequence[NamedEvents]) -> None:
     now = format_time(time.time_ns() // 1000)
-    hidden = sum(hide(Disk(), one, now) for one in hits)
+    hidden = sum(delete(Disk(), one, now) for one in hits)
     print_line(
         f"{counted(hidden, 'event')} deleted: hidden from now on; `deedbox undelete` shows deleted events again, until "
         "`deedbox compact` removes them from sealed archives for good"
@@ -83,19 +91,19 @@ def _hide(name: Name, hits: Sequence[Hits]) -> None:
 
 def undelete_events(paths: Sequence[Path], text: str) -> Exit:
     """Show deleted events again. NOT_FOUND if none is deleted. Raises Fatal for an empty id, DeedboxError and OSError."""
-    name = Name.parse(text)
+    name = EventName.parse(text)
     faults: list[ReadFault] = []
-    hidden = with_marked(paths, name, "deleted", faults)
-    shown = sum(show_again(Disk(), hits) for hits in hidden)
+    hidden = find_named_with_duplicates(paths, name, Visibility.DELETED, faults)
+    shown = sum(undelete(Disk(), hits) for hits in hidden)
     if shown:
         print_line(f"{counted(shown, 'event')} undeleted: shown again")
     missing = f"no deleted event has the {name}; events that `deedbox compact` has removed cannot be restored"
-    if not shown and any(find_named(paths, name, "shown", [])):
+    if not shown and any(find_named(paths, name, Visibility.SHOWN, [])):
         missing = f"the event with the {name} is not deleted"
     return _status(faults, shown > 0, missing)
 
 
-def _ask_for_yes(name: Name, count: int, hits: Sequence[Hits]) -> Exit:
+def _ask_for_yes(name: EventName, count: int, hits: Sequence[NamedEvents]) -> Exit:
     for position, event in islice(_positions(hits), LISTED_MAX):
         report_error(_described(position, event))
     report_error(
@@ -104,7 +112,7 @@ def _ask_for_yes(name: Name, count: int, hits: Sequence[Hits]) -> Exit:
     return Exit.SETTINGS
 
 
-def _positions(hits: Sequence[Hits]) -> list[tuple[str, Event]]:
+def _positions(hits: Sequence[NamedEvents]) -> list[tuple[str, Event]]:
     return [pair for one in hits for pair in one.positions()]
 
 

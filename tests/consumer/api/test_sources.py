@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import deedbox
-from consumer.query.batches import Job, Read, read_batch
+from consumer.query.batches import BatchEvents, BatchRequest, read_batch
 from tests.support.archive_logs import archive_log, event, some
 
 
@@ -85,7 +85,7 @@ async def test_a_search_that_is_cancelled_stops_at_the_next_batch(
     begun, release, reads = asyncio.Event(), threading.Event(), []
     loop = asyncio.get_running_loop()
 
-    def read(job: Job) -> Read:
+    def read(job: BatchRequest) -> BatchEvents:
         reads.append(job)
         loop.call_soon_threadsafe(begun.set)
         release.wait(30)

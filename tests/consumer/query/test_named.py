@@ -5,15 +5,15 @@ import pytest
 from consumer.archive.rewriting.compact import compact
 from consumer.disk.durable import Disk
 from consumer.errors import Fatal
-from consumer.query.named import Hits, Name, Which, find_named, hide, show_again
+from consumer.query.named import EventName, NamedEvents, Visibility, delete, find_named, undelete
 from tests.support.archive_logs import archive_log, event, some
 
 NOW = "2026-11-21T16:15:00.000000Z"
 
 
-def named(directory: Path, text: str, which: Which = "shown") -> list[Hits]:
+def named(directory: Path, text: str, which: Visibility = Visibility.SHOWN) -> list[NamedEvents]:
     faults: list[str] = []
-    found = list(find_named([directory], Name.parse(text), which, faults))
+    found = list(find_named([directory], EventName.parse(text), which, faults))
     assert faults == []
     return found
 
@@ -36,7 +36,7 @@ def test_a_text_that_has_the_form_of_a_position_is_no_id(tmp_path: Path) -> None
 
 def test_an_empty_name_is_refused() -> None:
     with pytest.raises(Fatal, match="empty id"):
-        Name.parse("")
+        EventName.parse("")
 
 
 def test_a_position_leads_to_its_event_in_every_batch(directory: Path) -> None:
@@ -47,9 +47,9 @@ def test_a_position_leads_to_its_event_in_every_batch(directory: Path) -> None:
 
 
 def test_what_is_compacted_between_two_looks_is_not_shown_again(directory: Path) -> None:
-    (hits,) = named(directory, "id-3", "kept")
-    assert hide(Disk(), hits, NOW) == 1
-    (deleted,) = named(directory, "id-3", "deleted")
+    (hits,) = named(directory, "id-3", Visibility.KEPT)
+    assert delete(Disk(), hits, NOW) == 1
+    (deleted,) = named(directory, "id-3", Visibility.DELETED)
     assert [done.outcome for done in compact(Disk(), [directory])] == ["compacted"]
-    assert show_again(Disk(), deleted) == 0
+    assert undelete(Disk(), deleted) == 0
     assert next(iter(directory.rglob("*.deleted"))).read_bytes() != b""
