@@ -1,8 +1,8 @@
-"""Work over many items, done ahead of its reader in threads, processes or machines: whatever is a `concurrent.futures.Executor`.
+"""Call a function for many items, ahead of the reader of the results, in any `concurrent.futures.Executor`.
 
-Invariants: every item is worked on exactly once a pass, and results come in the order of the items; at most `ahead` results
-wait, so memory is bounded; an error of a worker is raised where the reader stands; a reader that stops early leaves
-nothing running that had not begun.
+Invariants: the function is called exactly once per item and pass, and results come in the order of the items. At most `ahead` results
+wait, so memory is bounded. An error of the function is raised at the reader when its result is next. If the reader stops early, calls
+that have not begun are cancelled.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from consumer.errors import Exit, Fatal
 
-PAYS_BYTES = 32 << 20  # compressed; below, to start processes costs more than they save
+PAYS_BYTES = 32 << 20  # compressed; for less, starting processes takes longer than they save
 WORKERS_MAX = 8
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,8 +25,8 @@ R = TypeVar("R")
 def scan(
     executor: Executor | None, work: Callable[[T], R], items: Iterable[T], ahead: int = 8
 ) -> Generator[R, None, None]:
-    """`work` of each item, in order. Without an executor it is done when the reader asks for it."""
-    assert ahead > 0, "nothing would be done"
+    """The result of `work` for each item, in order. Without an executor, `work` runs when the reader asks for the result."""
+    assert ahead > 0, "ahead must be 1 or more"
     if executor is None:
         yield from map(work, items)
         return
@@ -45,13 +45,16 @@ def scan(
 def epochs(
     executor: Executor | None, work: Callable[[T], R], items: Callable[[], Iterable[T]], passes: int, ahead: int = 8
 ) -> Iterator[tuple[int, R]]:
-    """Several passes over the items, each with its number from 0 on; the next pass begins while this one is read."""
+    """The results of several passes over the items, each with the number of its pass, from 0.
+
+    `items`: gives the items of a pass. The next pass begins while the results of the previous one are read.
+    """
     every = ((epoch, item) for epoch in range(passes) for item in items())
     yield from scan(executor, _Numbered(work), every, ahead)
 
 
 class _Numbered(Generic[T, R]):
-    """Work on the item of a pair; a class, because processes cannot be handed a closure."""
+    """Calls a function for the item of a pair. It is a class, because a closure cannot be sent to another process."""
 
     def __init__(self, work: Callable[[T], R]) -> None:
         self._work = work
@@ -62,9 +65,12 @@ class _Numbered(Generic[T, R]):
 
 @contextmanager
 def workers(amount_bytes: int, wanted: int | None = None) -> Iterator[Executor | None]:
-    """As many processes as were `wanted`, or as pay for so much to read: none, or one a core."""
+    """An executor with `wanted` processes; None for 0, which means: work in this process.
+
+    Without `wanted`: one process per core if there are several cores and at least PAYS_BYTES to read. Raises Fatal for a negative number.
+    """
     if wanted is not None and wanted < 0:
-        raise Fatal(Exit.SETTINGS, f"--workers {wanted}", "name a number from 0 on; 0 reads in this process alone")
+        raise Fatal(Exit.SETTINGS, f"--workers {wanted}", "give 0 or more; 0 reads in this process alone")
     cores = len(os.sched_getaffinity(0))
     pays = min(cores, WORKERS_MAX) if cores > 1 and amount_bytes >= PAYS_BYTES else 0
     count = pays if wanted is None else min(wanted, 8 * cores)
@@ -76,12 +82,12 @@ def workers(amount_bytes: int, wanted: int | None = None) -> Iterator[Executor |
 
 
 def _die_quietly() -> None:
-    """Ctrl-C reaches all processes of a terminal: the reader says what there is to say."""
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 -- for the life of the process
+    """Ctrl-C interrupts all processes of a terminal. Only the main process reports it."""
+    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 -- stays open until the process ends
 
 
 def _end(waiting: "deque[Future[R]]") -> None:
-    """Cancel what has not begun, and wait for what has: nothing goes on behind the reader's back."""
+    """Cancel the calls that have not begun, and wait for the others."""
     for future in waiting:
         future.cancel()
     for future in waiting:

@@ -1,4 +1,4 @@
-"""What a search looks for: what footers can tell (`Wanted`), and what only the event itself can."""
+"""The conditions of a search: those that footers can answer (`Wanted`), and those that need the event itself."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,15 +16,15 @@ from consumer.query.where import Condition, loads, parse_condition
 from consumer.topic import Topic
 
 Check = Callable[[Event], bool]
-MATCH_S_MAX = 1.0  # for one body: an expression that takes longer is of the kind that never ends
+MATCH_S_MAX = 1.0  # per body; an expression with nested repetitions may take practically for ever
 
 
 @dataclass(frozen=True)
 class Query:
-    """All of it must hold. `exchange` is a glob, `routing_key` a topic pattern; `match` is searched for anywhere in the body.
+    """An event must fulfil all conditions. `exchange`: a glob. `routing_key`: a topic pattern. `match`: searched anywhere in the body.
 
-    `duplicates`: whether readers hide marked events, show them too, or show them only. `accepts` does not ask for it: readers count
-    what they hide, and `delete` deletes marked events too.
+    `duplicates`: whether readers hide duplicates, show them too, or show only them. `accepts` ignores it, because readers count the
+    duplicates that they hide, and `delete` deletes duplicates too.
     """
 
     wanted: Wanted = field(default_factory=Wanted)
@@ -35,20 +35,20 @@ class Query:
     duplicates: Mode = "hide"
 
     def arriving(self, since_us: int | None, until_us: int | None) -> "Query":
-        """The same of events that arrived in this time: microseconds since 1970, both inclusive. Raises Fatal for an empty range."""
+        """The same query for events that arrived in this range: microseconds since 1970, both inclusive. Raises Fatal for an empty range."""
         _check_range("arrived since", since_us, until_us)
         return replace(self, wanted=replace(self.wanted, arrived_since_us=since_us, arrived_until_us=until_us))
 
     def showing(self, duplicates: Mode) -> "Query":
-        """The same with marked events hidden, shown too, or shown only."""
+        """The same query with another handling of duplicates."""
         return replace(self, duplicates=duplicates)
 
     def accepts(self, event: Event) -> bool:
-        """Whether an event is what is looked for. Raises DeedboxError when the expression takes too long."""
+        """Whether an event fulfils all conditions. Raises DeedboxError if the expression takes more than MATCH_S_MAX."""
         return all(check(event) for check in self.checks())
 
     def checks(self) -> Iterator[Check]:
-        """What an event must fulfil, the cheapest first. A search asks them of every event, so only those that matter are given."""
+        """One function for each condition that is set, the fastest first. A search calls them for every event."""
         wanted, exchange, key, match = self.wanted, self.exchange, self.routing_key, self.match
         if (wanted.since_us, wanted.until_us) != (None, None):
             yield lambda event: wanted.within(event.time_us, event.time_us)
@@ -94,14 +94,14 @@ class Query:
 
 
 class EventFilter:
-    """Whether events are wanted. A time-out of the expression is a fault of one event, which is reported, and ends nothing."""
+    """Tells whether events fulfil a query. If the expression times out, the event is rejected, and `report` is called with the reason."""
 
     def __init__(self, query: Query, report: Callable[[str], None]) -> None:
         self._checks = tuple(query.checks())
         self._report = report
 
     def __call__(self, event: Event, *position: object) -> bool:
-        """Whether the event at this position is wanted. `position`: parts of its text, which are joined only if it is needed."""
+        """Whether the event fulfils the query. `position`: parts of the event's name in a report; joined only for a report."""
         try:
             for check in self._checks:
                 if not check(event):
@@ -117,10 +117,11 @@ def make_query(
     tags: Sequence[str] = (), source: tuple[str | None, str | None] = (None, None), match: str | None = None,
     where: Sequence[str | Condition] = (),
 ) -> Query:  # fmt: skip
-    """A query from what a person wrote: type globs with `!` in front exclude; `source` is a glob for the exchange and a topic
-    pattern for the routing key.
+    """A query from a user's options.
 
-    Raises Fatal for an expression or a condition that is none, and for a range that ends before it begins.
+    Times in microseconds since 1970, both inclusive. `types`: globs; those that begin with `!` exclude types. `source`: a glob for the
+    exchange, and a topic pattern for the routing key. `match`: a regular expression. Raises Fatal for an invalid expression or
+    condition, and for a range that ends before it begins.
     """
     _check_range("since", since_us, until_us)
     wanted = Wanted(
@@ -137,7 +138,7 @@ def make_query(
 
 
 def _check_range(name: str, since_us: int | None, until_us: int | None) -> None:
-    """Raise Fatal for a range without an instant: every answer would be empty."""
+    """Raise Fatal if the range ends before it begins."""
     if since_us is not None and until_us is not None and since_us > until_us:
         until = name.replace("since", "until")
         what = f"{name} {format_time(since_us)} is after {until} {format_time(until_us)}: no event can be between them"

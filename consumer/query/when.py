@@ -1,4 +1,4 @@
-"""Instants as people write them. Pure: the present and the zone come in as arguments."""
+"""Parse and format times as users write them. Pure: the present time and the time zone are arguments."""
 
 import re
 import time
@@ -18,10 +18,10 @@ _DAY = timedelta(days=1)
 
 
 def parse_when(text: str, now_us: int, zone: tzinfo = UTC, end: bool = False) -> int:
-    """Microseconds since 1970 of an ISO 8601 date or instant (`zone` where it names none), or of `15m`: that long before now.
+    """Microseconds since 1970 of an ISO 8601 date or time, or of a duration before now such as `15m`.
 
-    `end`: the last microsecond of what was named, for the end of a range: of a day, a minute, a second, or a part of one.
-    Raises Fatal for what is neither.
+    `zone`: the time zone if the text has none. `end`: for the end of a range: the last microsecond of the named day, minute, second or
+    fraction of a second. Raises Fatal for any other text.
     """
     text = text.strip()
     if ago := _AGO.fullmatch(text):
@@ -44,21 +44,21 @@ def parse_when(text: str, now_us: int, zone: tzinfo = UTC, end: bool = False) ->
 
 
 def _end_of_day(day: datetime, zone: tzinfo) -> int:
-    """The last microsecond of a day, which may have 23 or 25 hours."""
+    """The last microsecond of a day. The day may have 23 or 25 hours."""
     if day.date() == date.max:
         return TIME_US_MAX
     return parse_time((day + _DAY).replace(tzinfo=zone).isoformat()) - 1
 
 
 def _width_us(named: re.Match[str]) -> int:
-    """How long the instant is that was named: a minute, a second, or what its fraction says."""
+    """The length of the named time: a minute, a second, or the last digit of its fraction."""
     if named["fraction"]:
         return int(10 ** max(0, 7 - len(named["fraction"])))
     return 1_000_000 if named["second"] else 60_000_000
 
 
 def show_when(time_us: int, zone: tzinfo) -> str:
-    """An instant in a zone, to the microsecond, with the zone's offset; in UTC where the zone leaves the calendar."""
+    """A time in a zone, with microseconds and the zone's offset. In UTC if the local time would be outside the calendar."""
     if zone is UTC:
         return format_time(time_us)
     try:
@@ -68,23 +68,23 @@ def show_when(time_us: int, zone: tzinfo) -> str:
 
 
 class LocalZone(tzinfo):
-    """The zone of this machine, by the rules of each day and not of today."""
+    """The time zone of this machine, with the offset that is valid at each time and not the present one."""
 
     def utcoffset(self, instant: datetime | None) -> timedelta:
-        """How far the clocks here were from UTC."""
+        """The offset from UTC at this local time."""
         if instant is None:
             return timedelta(seconds=time.localtime().tm_gmtoff)
         return timedelta(seconds=time.localtime(time.mktime(instant.timetuple())).tm_gmtoff)
 
     def dst(self, _instant: datetime | None) -> None:
-        """Not told apart."""
+        """None: daylight saving time is part of the offset."""
 
     def tzname(self, _instant: datetime | None) -> str:
-        """What it is called."""
+        """The name of the zone."""
         return "local"
 
     def fromutc(self, instant: datetime) -> datetime:
-        """The same instant on the clocks here."""
+        """The local time of an instant in UTC."""
         seconds = (instant.replace(tzinfo=UTC) - EPOCH) // timedelta(seconds=1)
         offset = timedelta(seconds=time.localtime(seconds).tm_gmtoff)
         return (instant + offset).replace(tzinfo=timezone(offset))

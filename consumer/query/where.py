@@ -1,9 +1,9 @@
 """Conditions on fields of an event: `payload.tenant_id=123`, `headers.retries>=3`, `properties.app_id=nova`. Pure.
 
-A field is looked for in the JSON body; one that begins with `headers.` or `properties.` in the delivery first, and one that begins with
-`body.` also without that word. A body that is not a JSON object has no fields, and a field that is not there fulfils `!=` only.
-A notification in the oslo envelope is looked into. `<`, `<=`, `>` and `>=` take a number or a time. Numbers are compared
-as numbers and times as times; everything else as text.
+A field is searched in the JSON body. A field that begins with `headers.` or `properties.` is searched in the delivery first, and one that
+begins with `body.` also without that prefix. If the body is an oslo envelope, the notification in it is searched too. A missing field fulfils
+only `!=`; a body that is not a JSON object has no fields. `<`, `<=`, `>` and `>=` need a number or a time as their value. Numbers are
+compared as numbers, times as times, and everything else as text.
 """
 
 import json
@@ -26,7 +26,7 @@ from consumer.query.when import parse_when
 Source = tuple[str, tuple[str, ...]]  # `body`, `headers` or `properties`, and the path of a field there
 
 _CONDITION = re.compile(r"(?P<path>[^=!<>]*?[^=!<>~\s])\s*(?P<sign>[=!<>~]*[=!<>][=!<>~]*)(?P<value>.*)", re.DOTALL)
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")  # may have more than 64 bits, and is then a float for orjson
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")  # may have more than 64 bits; orjson reads such a number as a float
 _LONG = 1 << 63
 _DIGITS_MAX = 4300
 _INDEX = re.compile(r"[0-9]{1,9}")
@@ -45,7 +45,7 @@ T = TypeVar("T", Decimal | int, int, str)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A field, by the places where it may be, a sign and a value. The first place that has the field decides."""
+    """A field, an operator (`sign`) and a value. `sources`: where the field may be; the first source that has it counts."""
 
     sources: tuple[Source, ...]
     sign: str
@@ -53,17 +53,17 @@ class Condition:
 
     @property
     def reads_delivery(self) -> bool:
-        """Whether headers or properties are needed."""
+        """Whether the condition needs the headers or properties of an event."""
         return any(place != "body" for place, _ in self.sources)
 
     @property
     def reads_long_numbers(self) -> bool:
-        """Whether an integer of more than 64 bits must be exact. A shorter value compares with a rounded one in the same way."""
+        """Whether integers of more than 64 bits must be exact. For a shorter value, a rounded integer gives the same result."""
         number = _number(self.value)
         return number is not None and not number.is_nan() and number.copy_abs() >= _LONG
 
     def holds(self, body: object, delivery: Mapping[str, object] | None = None) -> bool:
-        """Whether an event fulfils it: its decoded body, and its headers and properties under these names."""
+        """Whether an event fulfils the condition. `body`: its decoded body. `delivery`: its `headers` and `properties`."""
         found = self.find(body, delivery)
         if found is MISSING:
             return self.sign == "!="
@@ -85,19 +85,19 @@ class Condition:
 
 
 def parse_condition(text: str) -> Condition:
-    """`payload.tenant_id=123` as a condition. Raises Fatal."""
+    """Parse a condition such as `payload.tenant_id=123`. Raises Fatal."""
     path, sign, value = _split(text, "payload.size>=10")
     return Condition(_sources(path, text), sign, value)
 
 
 def parse_header(text: str) -> Condition:
-    """`retries>=3` as a condition on a header. Raises Fatal."""
+    """Parse a condition on a header such as `retries>=3`. Raises Fatal."""
     path, sign, value = _split(text, "retries>=3")
     return Condition((("headers", path),), sign, value)
 
 
 def _split(text: str, example: str) -> tuple[tuple[str, ...], str, str]:
-    """Path, sign and value of a condition."""
+    """Path, operator and value of a condition. `example`: a valid condition for the error text. Raises Fatal."""
     match = _CONDITION.fullmatch(text.strip())
     if match is None:
         raise Fatal(
@@ -139,7 +139,7 @@ def _has_order(value: str) -> bool:
 
 
 def _sources(path: tuple[str, ...], text: str) -> tuple[Source, ...]:
-    """Where the field of a condition may be. Raises Fatal for headers and properties that name none."""
+    """The sources of a condition's field. Raises Fatal if it names no header, or no property of AMQP."""
     place, inner = path[0], path[1:]
     if place == "body" and inner:
         return ("body", path), ("body", inner)
@@ -158,9 +158,9 @@ def _sources(path: tuple[str, ...], text: str) -> tuple[Source, ...]:
 
 
 def loads(body: bytes | str, exact: bool = True) -> object:
-    """A JSON value; None for what is none. What Python writes as JSON is read too: NaN and lone surrogates.
+    """A JSON value; None if the body is not JSON. NaN and lone surrogates, which Python writes, are read too.
 
-    `exact`: integers of more than 64 bits are not rounded, which takes as long as all the rest.
+    `exact`: integers of more than 64 bits are not rounded, which doubles the time.
     """
     try:
         if not exact or not _LONG_NUMBER.search(
@@ -168,7 +168,7 @@ def loads(body: bytes | str, exact: bool = True) -> object:
         ):
             return orjson.loads(body)
     except (orjson.JSONDecodeError, UnicodeEncodeError):
-        pass  # the parser of the standard library reads more
+        pass  # the parser of the standard library accepts more
     try:
         return json.loads(body, parse_int=_integer)
     except (ValueError, RecursionError):
@@ -176,12 +176,12 @@ def loads(body: bytes | str, exact: bool = True) -> object:
 
 
 def _integer(digits: str) -> int | Decimal:
-    """An integer of any length; `int` refuses very long ones."""
+    """An integer of any length. `int` refuses very long ones."""
     return int(digits) if len(digits) < _DIGITS_MAX else Decimal(digits)
 
 
 def _field(value: object, path: tuple[str, ...]) -> object:
-    """The value at a path; names may hold dots themselves, and the longest name that is there counts."""
+    """The value at a path, or _MISSING. A name may contain dots: the longest existing name is used."""
     if not path:
         return value
     if isinstance(value, dict):
@@ -194,7 +194,7 @@ def _field(value: object, path: tuple[str, ...]) -> object:
 
 
 def _as_time(found: object) -> object:
-    """A number of seconds as a time; what is none, or is outside of the calendar, as it is."""
+    """A number of seconds since 1970 as a time. Any other value, and a time outside the calendar, is returned unchanged."""
     try:
         return format_time(found * 1_000_000) if isinstance(found, int) else found
     except CodecError:
@@ -202,7 +202,7 @@ def _as_time(found: object) -> object:
 
 
 def compare(found: object, wanted: str) -> int | None:
-    """Less, equal or greater as -1, 0, 1; None for what cannot be compared."""
+    """-1, 0 or 1 if the found value is less than, equal to or greater than the wanted one; None if they cannot be compared."""
     if isinstance(found, bool) or found is None:
         return 0 if {True: "true", False: "false", None: "null"}[found] == wanted.lower() else None
     if isinstance(found, int | float | Decimal):
@@ -213,12 +213,12 @@ def compare(found: object, wanted: str) -> int | None:
         try:
             return _sign(parse_when(found, 0, UTC), parse_when(wanted, 0, UTC))
         except DeedboxError:
-            pass  # a text that only looks like a time
+            pass  # text that is not a valid time
     return _sign(found, wanted)
 
 
 def _compare_numbers(found: int | float | Decimal, wanted: str) -> int | None:
-    """The same for numbers. NaN is equal to NaN, as a person means it, and cannot be compared with anything else."""
+    """`compare` for numbers. NaN equals NaN, and cannot be compared with other numbers."""
     number = _number(wanted)
     if number is None:
         return None
@@ -229,7 +229,7 @@ def _compare_numbers(found: int | float | Decimal, wanted: str) -> int | None:
     return _sign(exact, number)
 
 
-@lru_cache(maxsize=64)  # the few values of a query, compared with a field of every event
+@lru_cache(maxsize=64)  # a query has few values, and each is compared with a field of every event
 def _number(text: str) -> Decimal | None:
     try:
         return Decimal(text)

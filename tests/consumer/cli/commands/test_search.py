@@ -79,7 +79,7 @@ def test_a_missing_path_is_an_error_also_with_limit_0(directory: Path) -> None:
 def test_a_negative_number_of_workers_is_refused(directory: Path) -> None:
     done = deedbox("search", directory, "--workers", -1)
     assert (done.returncode, done.stdout) == (Exit.SETTINGS, "")
-    assert done.stderr == "deedbox: --workers -1; name a number from 0 on; 0 reads in this process alone\n"
+    assert done.stderr == "deedbox: --workers -1; give 0 or more; 0 reads in this process alone\n"
 
 
 @pytest.mark.parametrize("command", [["search"], ["search", "--count"], ["cat"], ["tail"]])
