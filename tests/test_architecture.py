@@ -264,6 +264,7 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
                       "consumer/amqp/errors.py": "tests/consumer/amqp/test_connection.py", "consumer/amqp/tls.py": "tests/integration/test_tls.py",
                       "consumer/ingest/generation.py": "tests/consumer/ingest/test_ingest.py", "consumer/ingest/watchdog.py": "tests/consumer/ingest/test_ingest.py", "consumer/ingest/interfaces.py": "tests/consumer/ingest/test_loop.py", "consumer/ingest/counters.py": "tests/consumer/ingest/test_ingest.py", "consumer/amqp/delivery.py": "tests/consumer/ingest/test_batcher.py", "consumer/stats.py": "tests/consumer/test_service.py",
                       "consumer/watch/backend.py": "tests/consumer/watch/test_backends.py",
+                      "consumer/forward/line_publisher.py": "tests/consumer/forward/test_forward.py",
                       "consumer/section.py": "tests/consumer/config/test_sections.py", "consumer/log_catalogue.py": "tests/consumer/test_log.py", "consumer/archive/settings.py": "tests/consumer/config/test_sections.py",
                       "consumer/forward/settings.py": "tests/consumer/config/test_sections.py", "consumer/ingest/settings.py": "tests/consumer/config/test_sections.py"}  # fmt: skip
     missing = []

@@ -17,7 +17,8 @@ import pytest
 from consumer import log
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError
-from consumer.forward.forward import Target, Watching
+from consumer.forward.forward import LineForwarder
+from consumer.forward.line_publisher import Target
 from consumer.forward.state import WatchState
 from consumer.watch.backends import choose
 from tests.support.nodes import NewNode
@@ -51,7 +52,7 @@ async def watching(
     path: Path, target: Target, state: Path | None, from_start: bool = True
 ) -> AsyncIterator[WatchState]:
     remembered = WatchState(Disk(), state)
-    made = Watching([path], target, remembered, choose(every_write=True), from_start)
+    made = LineForwarder([path], target, remembered, choose(every_write=True), from_start)
     task = asyncio.create_task(made.run())
     try:
         yield remembered
@@ -387,7 +388,7 @@ async def test_a_state_that_cannot_be_written_ends_it(
     path = tmp_path / "log"
     path.touch()
     state = WatchState(Disk(), tmp_path / "state")
-    made = Watching([path], Target(url, "", name), state, choose(every_write=True))
+    made = LineForwarder([path], Target(url, "", name), state, choose(every_write=True))
     state._path = tmp_path / "missing" / "state"
     path.write_bytes(b"one\n")
     with pytest.raises(DeedboxError, match="make the state file writable"):
@@ -416,7 +417,7 @@ async def test_a_state_that_cannot_be_stored_for_a_while_ends_nothing(
     path, disk = tmp_path / "log", FullDisk()
     path.touch()
     state = WatchState(disk, tmp_path / "state")
-    made = Watching([path], Target(url, "", name), state, choose(every_write=True))
+    made = LineForwarder([path], Target(url, "", name), state, choose(every_write=True))
     task = asyncio.create_task(made.run())
     disk.code = code
     path.write_bytes(b"one\n")
@@ -454,8 +455,10 @@ async def test_an_error_on_the_way_out_does_not_stand_in_for_the_cancellation(
         async def __aexit__(self, *_: object) -> None:
             raise ConnectionError("closed already")
 
-    monkeypatch.setattr("consumer.forward.forward.Publisher", FailsToClose)
-    made = Watching([tmp_path / "log"], Target("amqp://x/", "", ""), WatchState(Disk(), None), choose(every_write=True))
+    monkeypatch.setattr("consumer.forward.line_publisher.Publisher", FailsToClose)
+    made = LineForwarder(
+        [tmp_path / "log"], Target("amqp://x/", "", ""), WatchState(Disk(), None), choose(every_write=True)
+    )
     task = asyncio.create_task(made.run())
     await entered.wait()
     task.cancel()

@@ -3,14 +3,14 @@
 import os
 from pathlib import Path
 
-from consumer.forward.messages import Messages, shown
+from consumer.forward.messages import LineMessages, display_path
 from consumer.watch.lines import Line
 
 LOG = Path("/log")
 
 
 def test_a_message_says_where_its_line_stood() -> None:
-    made = Messages("exchange", "key").of(Line(b"text", "g", 5, 10), LOG)
+    made = LineMessages("exchange", "key").of(Line(b"text", "g", 5, 10), LOG)
     assert (made.exchange, made.routing_key, made.body) == ("exchange", "key", b"text")
     headers = made.properties["headers"]
     assert (headers["path"], headers["position"]) == ("/log", 10)
@@ -19,7 +19,7 @@ def test_a_message_says_where_its_line_stood() -> None:
 
 def test_the_pieces_of_a_line_name_the_line() -> None:
     pieces = [Line(b"a", "g", 5, 6, 0, False), Line(b"b", "g", 5, 8, 1, True)]
-    headers = [Messages("", "").of(piece, LOG).properties["headers"] for piece in pieces]
+    headers = [LineMessages("", "").of(piece, LOG).properties["headers"] for piece in pieces]
     assert [(one["piece"], one["last_piece"]) for one in headers] == [(0, False), (1, True)]
     assert len({one["line"] for one in headers}) == 1
 
@@ -32,10 +32,10 @@ def test_an_id_stands_for_one_place_in_one_life_of_a_file() -> None:
         (line._replace(content_id="h"), LOG),
         (line, Path("/other")),
     ]
-    first, again = ([Messages("", "").of(*place).properties["message_id"] for place in places] for _ in range(2))
+    first, again = ([LineMessages("", "").of(*place).properties["message_id"] for place in places] for _ in range(2))
     assert first == again
     assert len(set(first)) == len(places)
 
 
-def test_a_path_is_shown_whatever_bytes_it_has() -> None:
-    assert shown(Path(os.fsdecode("/é".encode() + b"\xff"))) == "/é\\xff"
+def test_a_path_is_text_whatever_bytes_it_has() -> None:
+    assert display_path(Path(os.fsdecode("/é".encode() + b"\xff"))) == "/é\\xff"

@@ -25,7 +25,7 @@ def test_positions_are_there_in_the_next_life(tmp_path: Path) -> None:
 
 def test_two_processes_with_one_state_do_not_erase_each_other(tmp_path: Path) -> None:
     first = WatchState(Disk(), tmp_path / "state")
-    with pytest.raises(Fatal, match="belongs to another process") as caught:
+    with pytest.raises(Fatal, match="is used by another process") as caught:
         WatchState(Disk(), tmp_path / "state")
     assert caught.value.exit is Exit.INSTANCE
     first.close()
@@ -92,7 +92,7 @@ def test_two_links_to_one_state_are_one_state(tmp_path: Path) -> None:
         (tmp_path / name).symlink_to(tmp_path / "elsewhere" / "state")
     state = WatchState(Disk(), tmp_path / "first")
     state.store({"/log": [position(1)]})
-    with pytest.raises(Fatal, match="belongs to another process"):
+    with pytest.raises(Fatal, match="is used by another process"):
         WatchState(Disk(), tmp_path / "second")
     state.close()
     state = WatchState(Disk(), tmp_path / "second")
@@ -126,8 +126,8 @@ def test_nothing_is_kept_without_a_state() -> None:
 
 def test_a_file_is_known_by_its_generation() -> None:
     state = WatchState(Disk(), None)
-    assert not state.knows("/log", [position(1)])
+    assert not state.has_stored("/log", [position(1)])
     state.store({"/log": [position(1)]})
-    assert state.knows("/log", [position(2)])
-    assert state.knows("/log", [])
-    assert not state.knows("/log", [position(2), position(2)._replace(content_id="another")])
+    assert state.has_stored("/log", [position(2)])
+    assert state.has_stored("/log", [])
+    assert not state.has_stored("/log", [position(2), position(2)._replace(content_id="another")])
