@@ -1,4 +1,4 @@
-"""Names of files that a rotation may rename or remove at any moment: a file that is not there is an answer, and no error."""
+"""Questions about files that a rotation may rename or remove at any moment: a file that does not exist is a result, not an error."""
 
 import errno
 import os
@@ -9,39 +9,39 @@ from pathlib import Path
 from consumer import log
 from consumer.watch import log_events
 
-# Descriptors that are left: without one for the state or the broker, no file would ever be read to its end.
+# Descriptors that stay free: the state file and the connection to the broker need some.
 RESERVED = 8
 
 
 def names_of(path: Path) -> list[Path]:
-    """The path, and the name of its target if it is a symbolic link. Raises OSError."""
+    """The path and, if it is a symbolic link, the path of its target. Raises OSError."""
     if not path.is_symlink():
         return [path]
     target = Path(os.path.realpath(path))
     if target.parent == Path(os.path.realpath(path.parent)):
-        target = path.with_name(target.name)  # one directory has one name
+        target = path.with_name(target.name)  # so that a directory is listed under one name only
     return [path, target]
 
 
 def directories_of(path: Path) -> set[Path]:
-    """The directories in which a rotation may rename the file of a path: its own, and that of its target. Only those that are there."""
+    """The existing directories in which a rotation may rename the file: that of the path, and that of its target."""
     try:
         return {name.parent for name in names_of(path) if name.parent.is_dir()}
     except OSError:
-        return set()  # a name that cannot be looked at: the look says so
+        return set()  # the check of the file reports the error
 
 
 def open_file(path: Path) -> int | None:
-    """Open a file; None if it does not exist or is no regular file. A pipe is not waited for.
+    """Open a file; None if it does not exist or is not a regular file. It never waits for the writer of a pipe.
 
-    Raises OSError, also if fewer than RESERVED descriptors would be left.
+    Raises OSError, also if fewer than RESERVED descriptors would stay free.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if limit != resource.RLIM_INFINITY and fd >= limit - RESERVED:  # the kernel gives the lowest number that is free
+    if limit != resource.RLIM_INFINITY and fd >= limit - RESERVED:  # the kernel returns the lowest free number
         os.close(fd)
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
     if stat.S_ISREG(os.fstat(fd).st_mode):
@@ -51,7 +51,7 @@ def open_file(path: Path) -> int | None:
 
 
 def kind_of(path: Path) -> str | None:
-    """What has this name, if it is no regular file; None if it is one, or if there is nothing. Raises OSError."""
+    """What the path is, for a message; None if it is a regular file or does not exist. Raises OSError."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -62,7 +62,7 @@ def kind_of(path: Path) -> str | None:
 
 
 def inode_of(path: Path) -> int | None:
-    """The inode of the file that has this name; None if there is none. Raises OSError."""
+    """The inode of the file; None if it does not exist. Raises OSError."""
     try:
         return path.stat().st_ino
     except FileNotFoundError:
@@ -70,7 +70,7 @@ def inode_of(path: Path) -> int | None:
 
 
 def size_of(path: Path) -> int:
-    """Its size in bytes; 0 if there is none. Raises OSError."""
+    """The size of the file in bytes; 0 if it does not exist. Raises OSError."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -78,7 +78,7 @@ def size_of(path: Path) -> int:
 
 
 def changed_ns(path: Path) -> int:
-    """When it was written last, in nanoseconds; 0 if there is none. Raises OSError."""
+    """The time of the last write in nanoseconds since 1970; 0 if the file does not exist. Raises OSError."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:
@@ -86,5 +86,5 @@ def changed_ns(path: Path) -> int:
 
 
 def report(path: Path, error: OSError) -> None:
-    """Log that a file could not be looked at: the one that the error names, or else `path`."""
+    """Log that a file could not be checked: the one that the error names, or else `path`."""
     log.emit(log_events.WATCH_FAILED, reason=f"{error.filename or path}: {error.strerror or error}")

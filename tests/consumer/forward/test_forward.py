@@ -69,7 +69,7 @@ async def until(met) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_new_lines_are_published_with_where_they_stood(
+async def test_new_lines_are_published_with_their_position(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
 ) -> None:
     path = tmp_path / "log"
@@ -87,7 +87,7 @@ async def test_new_lines_are_published_with_where_they_stood(
     assert len({found.header.properties.message_id for found in (one, two, three)}) == 3
 
 
-async def test_it_goes_on_where_it_was_confirmed(
+async def test_the_next_run_continues_after_the_last_confirmed_line(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
 ) -> None:
     path, state = tmp_path / "log", tmp_path / "state"
@@ -104,19 +104,19 @@ async def test_it_goes_on_where_it_was_confirmed(
     assert [message.body for message in found] == [b"three", b"four"]
 
 
-async def test_a_broker_that_is_not_there_is_waited_for_and_no_line_is_lost(
+async def test_while_the_broker_is_away_no_line_is_lost(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(log, "emit", lambda event, **_: said.append(event.name))
+    logged: list[str] = []
+    monkeypatch.setattr(log, "emit", lambda event, **_: logged.append(event.name))
     path, state = tmp_path / "log", tmp_path / "state"
     path.write_bytes(b"one\n")
     async with watching(path, Target("amqp://guest:guest@127.0.0.1:1/", "", name), state):
-        await until(lambda: "publish_failed" in said)
+        await until(lambda: "publish_failed" in logged)
     async with watching(path, Target(url, "missing-exchange", name), state):
-        await until(lambda: said.count("publish_failed") > 1)
+        await until(lambda: logged.count("publish_failed") > 1)
     async with watching(path, Target(url, "", "nobody"), state):
-        await until(lambda: said.count("publish_failed") > 2)
+        await until(lambda: logged.count("publish_failed") > 2)
     remembered = WatchState(Disk(), state)
     assert [one.offset for one in remembered.known[str(path)]] == [0]
     remembered.close()
@@ -124,7 +124,7 @@ async def test_a_broker_that_is_not_there_is_waited_for_and_no_line_is_lost(
         assert [message.body for message in await received(queue, name, 1)] == [b"one"]
 
 
-async def test_what_files_had_is_stored_while_the_broker_is_away(tmp_path: Path) -> None:
+async def test_the_size_of_a_file_is_stored_while_the_broker_is_away(tmp_path: Path) -> None:
     """The next start reported nothing unread of files that were gone, and did not mention those that had come meanwhile."""
     path, state = tmp_path / "log", tmp_path / "state"
     path.touch()
@@ -204,7 +204,7 @@ async def test_settings_come_from_a_file_the_environment_and_a_file_of_a_secret(
         assert watch.stop() == 0
 
 
-def test_a_wrong_password_is_not_tried_for_ever_and_not_shown(url: str, tmp_path: Path) -> None:
+def test_a_wrong_password_ends_the_command_and_is_not_shown(url: str, tmp_path: Path) -> None:
     wrong = url.replace("guest:guest", "guest:hunter2")
     with Watch(tmp_path / "watch.log", str(tmp_path / "log"), "--url", wrong, "--routing-key", "x") as watch:
         assert watch.process is not None
@@ -232,7 +232,7 @@ def make_loop(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "says"), [(Path.mkdir, "is a directory"), (os.mkfifo, "is a pipe"), (make_loop, "Too many levels")]
 )
-async def test_a_name_that_can_be_no_file_is_reported_and_stops_no_other(
+async def test_a_name_that_no_file_can_have_is_reported_and_does_not_affect_the_others(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, make: Callable[[Path], None], says: str
 ) -> None:
     make(tmp_path / "no-file")
@@ -269,9 +269,7 @@ def confirmed(watch: Watch, path: Path) -> bool:
     return [position[1] for position in positions][-1:] == [path.stat().st_size]
 
 
-async def test_a_broker_that_stops_and_comes_back_ends_nothing_and_loses_no_line(
-    new_node: NewNode, name: str, tmp_path: Path
-) -> None:
+async def test_a_restart_of_the_broker_loses_no_line(new_node: NewNode, name: str, tmp_path: Path) -> None:
     """The first publish that failed ended the command with a traceback."""
     path = tmp_path / "log"
     path.touch()
@@ -342,7 +340,7 @@ async def test_a_long_line_is_published_in_pieces_and_memory_is_bounded(
     assert len({message.header.properties.message_id for message in found}) == 16
 
 
-async def test_a_busy_file_starves_no_other_and_a_directory_stops_none(
+async def test_a_busy_file_and_a_directory_do_not_delay_the_other_files(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
 ) -> None:
     busy, quiet, directory = tmp_path / "busy", tmp_path / "quiet", tmp_path / "directory"
@@ -381,7 +379,7 @@ async def test_a_full_queue_that_rejects_gets_every_line_once(url: str, name: st
     assert sorted(found) == sorted(lines)
 
 
-async def test_a_state_that_cannot_be_written_ends_it(
+async def test_a_state_file_that_cannot_be_written_ends_the_command(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path
 ) -> None:
     """The same lines would be published again and again."""
@@ -408,12 +406,12 @@ class FullDisk(Disk):
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EMFILE])
-async def test_a_state_that_cannot_be_stored_for_a_while_ends_nothing(
+async def test_a_temporary_failure_to_store_the_state_ends_nothing(
     url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """It ended with status 1, as if the state could never be written."""
-    said: list[tuple[str, str]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: said.append((event.name, str(fields.get("reason")))))
+    logged: list[tuple[str, str]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: logged.append((event.name, str(fields.get("reason")))))
     path, disk = tmp_path / "log", FullDisk()
     path.touch()
     state = WatchState(disk, tmp_path / "state")
@@ -423,10 +421,10 @@ async def test_a_state_that_cannot_be_stored_for_a_while_ends_nothing(
     path.write_bytes(b"one\n")
     (one,) = await received(queue, name, 1)
     reason = f"{tmp_path / 'state'}: {os.strerror(code)}"
-    await until(lambda: any(event == "watch_failed" and text.startswith(f"{reason}; ") for event, text in said))
+    await until(lambda: any(event == "watch_failed" and text.startswith(f"{reason}; ") for event, text in logged))
     path.rename(tmp_path / "log.1")
     path.write_bytes(b"two\n")
-    await until(lambda: ("publish_failed", reason) in said)
+    await until(lambda: ("publish_failed", reason) in logged)
     assert (await queue.queue_declare(name, passive=True)).message_count == 0
     disk.code = 0
     (two,) = await received(queue, name, 1)
@@ -437,7 +435,7 @@ async def test_a_state_that_cannot_be_stored_for_a_while_ends_nothing(
     state.close()
 
 
-async def test_an_error_on_the_way_out_does_not_stand_in_for_the_cancellation(
+async def test_an_error_while_the_connection_closes_does_not_hide_the_cancellation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Seen as a command that went on after Ctrl-C: closing the connection failed, and was taken for a broker that is away."""

@@ -9,7 +9,7 @@ from consumer.watch.lines import Line
 LOG = Path("/log")
 
 
-def test_a_message_says_where_its_line_stood() -> None:
+def test_a_message_has_the_position_of_its_line() -> None:
     made = LineMessages("exchange", "key").of(Line(b"text", "g", 5, 10), LOG)
     assert (made.exchange, made.routing_key, made.body) == ("exchange", "key", b"text")
     headers = made.properties["headers"]
@@ -24,7 +24,7 @@ def test_the_pieces_of_a_line_name_the_line() -> None:
     assert len({one["line"] for one in headers}) == 1
 
 
-def test_an_id_stands_for_one_place_in_one_life_of_a_file() -> None:
+def test_an_id_belongs_to_one_place_in_one_content_of_a_file() -> None:
     line = Line(b"text", "g", 5, 10)
     places = [
         (line, LOG),

@@ -9,43 +9,43 @@ from consumer.watch.backend import EVERYWHERE
 from consumer.watch.backends import Polling, Static, available, choose
 
 
-def test_the_best_that_works_comes_first() -> None:
+def test_the_best_available_backend_comes_first() -> None:
     assert available() == ["inotify", "polling", "static"]
     assert choose().name == "inotify"
 
 
 @pytest.mark.parametrize("name", ["inotify", "polling", "static"])
-def test_one_is_taken_by_its_name(name: str) -> None:
+def test_a_backend_is_chosen_by_its_name(name: str) -> None:
     backend = choose(name)
     assert backend.name == name
     backend.close()
 
 
-def test_one_that_is_missing_is_not_replaced_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_backend_that_does_not_work_is_not_replaced_silently(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bcfg2 fell back to its pseudo monitor without a word when an import failed."""
-    said: list[tuple[str, dict]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: said.append((event.name, fields)))
+    logged: list[tuple[str, dict]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: logged.append((event.name, fields)))
     monkeypatch.delitem(sys.modules, "consumer.watch.inotify", raising=False)
     monkeypatch.setitem(sys.modules, "asyncinotify", None)
     assert choose().name == "polling"
-    assert [(event, fields["backend"]) for event, fields in said] == [("watch_fallback", "polling")]
+    assert [(event, fields["backend"]) for event, fields in logged] == [("watch_fallback", "polling")]
     with pytest.raises(Fatal, match="inotify"):
         choose("inotify")
     assert available() == ["polling", "static"]
 
 
-def test_a_name_that_is_none_is_said() -> None:
+def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(Fatal, match="no watch backend 'gamin'"):
         choose("gamin")
 
 
-def test_polling_looks_everywhere_and_static_nowhere() -> None:
+def test_polling_reports_every_directory_and_static_reports_none() -> None:
     assert Polling(0.001).wait_for_changes(1) is EVERYWHERE
     assert Static().wait_for_changes(0.001) == set()
     assert not Polling().watch({Path("/")})
 
 
-def test_a_wait_is_ended_from_outside() -> None:
+def test_interrupt_ends_a_wait() -> None:
     for backend in (Polling(60), Static()):
         backend.interrupt()
         backend.wait_for_changes(60)

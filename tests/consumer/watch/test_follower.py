@@ -34,7 +34,7 @@ def follower(path: Path) -> Iterator[FileFollower]:
 
 
 @pytest.fixture(autouse=True)
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     events: list[str] = []
     monkeypatch.setattr(log, "emit", lambda event, **_: events.append(event.name))
     return events
@@ -77,7 +77,7 @@ def test_a_file_may_be_read_from_its_start(path: Path) -> None:
     follower.close()
 
 
-def test_half_a_line_and_half_a_character_wait(path: Path, follower: FileFollower) -> None:
+def test_an_incomplete_line_waits_for_its_end(path: Path, follower: FileFollower) -> None:
     """Half of a character was an exception."""
     add(path, "é".encode()[:1])
     assert texts(follower) == []
@@ -86,7 +86,7 @@ def test_half_a_line_and_half_a_character_wait(path: Path, follower: FileFollowe
 
 
 def test_a_rotated_file_is_read_to_its_end_and_its_successor_from_its_start(
-    path: Path, follower: FileFollower, said: list[str]
+    path: Path, follower: FileFollower, logged: list[str]
 ) -> None:
     """The watcher followed the old file, and dropped the name."""
     add(path, b"one\n")
@@ -97,10 +97,10 @@ def test_a_rotated_file_is_read_to_its_end_and_its_successor_from_its_start(
     add(path.with_name("log.1"), b"late\n")
     add(path, b"four\n")
     assert texts(follower) == [b"late", b"four"]
-    assert said == ["file_rotated"]
+    assert logged == ["file_rotated"]
 
 
-def test_a_file_without_its_name_is_given_up_after_a_while(
+def test_a_file_that_lost_its_name_is_given_up_after_a_time(
     path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "LINGER_S", -1)
@@ -114,7 +114,7 @@ def test_a_file_without_its_name_is_given_up_after_a_while(
     assert [one.inode for one in follower.positions()] == [path.stat().st_ino]
 
 
-def test_a_name_that_is_gone_for_a_while_is_waited_for(path: Path, follower: FileFollower) -> None:
+def test_a_name_that_does_not_exist_for_a_time_is_waited_for(path: Path, follower: FileFollower) -> None:
     path.rename(path.with_name("log.1"))
     add(path.with_name("log.1"), b"one\n")
     assert texts(follower) == [b"one"]
@@ -122,17 +122,17 @@ def test_a_name_that_is_gone_for_a_while_is_waited_for(path: Path, follower: Fil
     assert texts(follower) == [b"two"]
 
 
-def test_a_truncated_file_is_read_from_its_start(path: Path, follower: FileFollower, said: list[str]) -> None:
+def test_a_truncated_file_is_read_from_its_start(path: Path, follower: FileFollower, logged: list[str]) -> None:
     """Later lines were skipped: the position was behind the end."""
     add(path, b"a long line that is read\n")
     assert len(texts(follower)) == 1
     os.truncate(path, 0)
     add(path, b"new\n")
     assert texts(follower) == [b"new"]
-    assert said == ["file_truncated"]
+    assert logged == ["file_truncated"]
 
 
-def test_a_file_that_is_made_later_is_read_from_its_start(tmp_path: Path) -> None:
+def test_a_file_that_is_created_later_is_read_from_its_start(tmp_path: Path) -> None:
     follower = FileFollower(tmp_path / "later")
     assert texts(follower) == []
     add(tmp_path / "later", b"one\n")
@@ -142,16 +142,16 @@ def test_a_file_that_is_made_later_is_read_from_its_start(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_a_watched_name_that_is_no_file_is_reported(
-    tmp_path: Path, said: list[str], make: Callable[[Path], None]
+    tmp_path: Path, logged: list[str], make: Callable[[Path], None]
 ) -> None:
     make(tmp_path / "log")
     follower = FileFollower(tmp_path / "log")
     assert texts(follower) == []
-    assert set(said) == {"watch_failed"}
+    assert set(logged) == {"watch_failed"}
     follower.close()
 
 
-def test_reading_goes_on_at_a_stored_position(path: Path) -> None:
+def test_reading_continues_at_a_stored_position(path: Path) -> None:
     first = FileFollower(path, from_start=True)
     add(path, b"one\ntwo\nhalf")
     found = give(first)
@@ -162,7 +162,7 @@ def test_reading_goes_on_at_a_stored_position(path: Path) -> None:
         again.close()
 
 
-def test_what_was_rotated_while_nobody_looked_is_found_beside(path: Path) -> None:
+def test_a_file_that_was_rotated_while_stopped_is_found_by_its_content(path: Path) -> None:
     first = FileFollower(path, from_start=True)
     assert texts(first) == [b"before"]
     stored = first.positions()
@@ -177,14 +177,14 @@ def test_what_was_rotated_while_nobody_looked_is_found_beside(path: Path) -> Non
     again.close()
 
 
-def test_a_stored_position_of_a_file_that_is_gone_starts_the_new_one(path: Path) -> None:
+def test_if_the_file_of_a_stored_position_is_gone_the_new_file_is_read_from_its_start(path: Path) -> None:
     follower = FileFollower(path, [LinePosition(1, 5, 5, 0, 0, "g")])
     assert texts(follower) == [b"before"]
     follower.close()
 
 
 @given(st.binary(max_size=300), st.randoms(use_true_random=False))
-def test_every_byte_but_the_line_feeds_is_given_out_once(
+def test_every_byte_except_line_feeds_is_returned_once(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes, random: Random
 ) -> None:
     path = tmp_path_factory.mktemp("lines") / "log"
@@ -201,9 +201,7 @@ def test_every_byte_but_the_line_feeds_is_given_out_once(
     assert [line.offset for line in found] == [at + 1 for at, byte in enumerate(raw) if byte == 10]
 
 
-def test_a_reader_that_stops_in_the_middle_of_a_read_goes_on_behind_its_last_line(
-    path: Path, follower: FileFollower
-) -> None:
+def test_a_read_that_stops_early_continues_after_its_last_line(path: Path, follower: FileFollower) -> None:
     add(path, b"".join(b"line%04d\n" % number for number in range(600)) + b"half")
     found = [line.text for line in follower.read(500)]
     found += [line.text for line in follower.read(500)]
@@ -211,7 +209,7 @@ def test_a_reader_that_stops_in_the_middle_of_a_read_goes_on_behind_its_last_lin
     assert found + texts(follower) == [b"line%04d" % number for number in range(600)] + [b"half and half"]
 
 
-def test_several_rotations_between_two_looks_lose_no_file(path: Path, follower: FileFollower) -> None:
+def test_several_rotations_between_two_checks_lose_no_file(path: Path, follower: FileFollower) -> None:
     add(path, b"A\n")
     assert texts(follower) == [b"A"]
     for number, text in ((2, b"B"), (1, b"C")):
@@ -280,7 +278,7 @@ def test_a_file_that_was_removed_is_not_kept_open(
     assert follower.positions() == []
 
 
-def test_a_file_that_is_given_up_is_closed_although_no_line_comes(
+def test_a_file_that_is_given_up_is_closed_without_a_new_line(
     path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was kept open until the next line was confirmed: a removed file kept its space, and the descriptor was wanting elsewhere."""
@@ -313,7 +311,7 @@ def test_a_position_is_known_before_the_first_line(path: Path) -> None:
     again.close()
 
 
-def test_nothing_stored_of_a_known_path_starts_its_new_file(path: Path) -> None:
+def test_a_known_path_without_a_position_is_read_from_its_start(path: Path) -> None:
     follower = FileFollower(path, [])
     assert texts(follower) == [b"before"]
     follower.close()
@@ -335,8 +333,8 @@ def restart(path: Path, follower: FileFollower, **options: Collection[Path]) -> 
 def test_a_file_that_was_compressed_while_stopped_is_reported_with_what_was_not_read(
     app: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[dict[str, object]] = []
-    monkeypatch.setattr(log, "emit", lambda event, **fields: told.append({"event": event.name, **fields}))
+    emitted: list[dict[str, object]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: emitted.append({"event": event.name, **fields}))
     follower = FileFollower(app)
     add(app, b"one\ntwo\n")
     follower.look()
@@ -347,7 +345,7 @@ def test_a_file_that_was_compressed_while_stopped_is_reported_with_what_was_not_
     app.write_bytes(b"three\n")
     follower = restart(app, follower)
     assert texts(follower) == [b"three"]
-    assert told == [
+    assert emitted == [
         {"event": "file_gone", "path": str(app), "position": len(b"before\none\n"), "unread": len(b"two\n")}
     ]
     follower.close()
@@ -416,7 +414,7 @@ def test_a_file_that_is_watched_itself_is_not_read_as_a_rotated_one(tmp_path: Pa
 
 @pytest.mark.parametrize("scheme", [("app.log.2", "app.log.1"), ("app-20261119.log", "app-20261120.log")])
 @pytest.mark.parametrize("stopped", [True, False])
-def test_a_double_rotation_that_no_rename_told_of_loses_no_line(
+def test_two_rotations_without_a_reported_rename_lose_no_line(
     app: Path, scheme: tuple[str, str], stopped: bool
 ) -> None:
     follower = FileFollower(app)
@@ -432,7 +430,7 @@ def test_a_double_rotation_that_no_rename_told_of_loses_no_line(
     follower.close()
 
 
-def test_renames_that_were_seen_explain_a_file_whatever_it_is_called(app: Path) -> None:
+def test_a_file_with_a_reported_rename_is_read_whatever_its_name_is(app: Path) -> None:
     follower = FileFollower(app)
     add(app, b"one\n")
     first, second, third = (app.with_name(name) for name in ("aside", "kept", "moved"))
@@ -469,7 +467,7 @@ def copytruncate(path: Path, copy: Path) -> None:
 
 
 @pytest.mark.parametrize("stopped", [True, False])
-def test_what_only_a_copy_still_holds_is_read_from_the_copy(app: Path, stopped: bool) -> None:
+def test_lines_that_only_a_copy_holds_are_read_from_the_copy(app: Path, stopped: bool) -> None:
     """Of copytruncate, the lines between the last look and the truncation were lost."""
     follower = FileFollower(app)
     add(app, b"one\n")
@@ -486,7 +484,7 @@ def test_what_only_a_copy_still_holds_is_read_from_the_copy(app: Path, stopped: 
     follower.close()
 
 
-def test_two_copies_between_two_looks_are_both_read(app: Path) -> None:
+def test_two_copies_between_two_checks_are_both_read(app: Path) -> None:
     follower = FileFollower(app)
     add(app, b"one\n")
     assert texts(follower) == [b"one"]
@@ -499,7 +497,7 @@ def test_two_copies_between_two_looks_are_both_read(app: Path) -> None:
     follower.close()
 
 
-def test_lines_that_were_read_ahead_of_a_truncation_are_given_out(app: Path) -> None:
+def test_lines_that_were_buffered_before_a_truncation_are_returned(app: Path) -> None:
     follower = FileFollower(app)
     add(app, b"one\ntwo\nthree\n")
     follower.look()
@@ -510,7 +508,7 @@ def test_lines_that_were_read_ahead_of_a_truncation_are_given_out(app: Path) -> 
     follower.close()
 
 
-def test_a_generation_is_new_after_a_truncation_and_kept_by_a_copy_and_a_restart(app: Path) -> None:
+def test_a_content_id_is_new_after_a_truncation_and_kept_by_a_copy_and_a_restart(app: Path) -> None:
     """The same path, inode and offset stood for two lines."""
     follower = FileFollower(app, from_start=True)
     (before,) = give(follower)
@@ -528,7 +526,7 @@ def test_a_generation_is_new_after_a_truncation_and_kept_by_a_copy_and_a_restart
     follower.close()
 
 
-def test_a_read_error_discards_no_line_that_was_taken(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_error_loses_no_line_that_was_read_before(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     follower = FileFollower(app)
     add(app, b"x" * 99 + b"\n" + b"y" * 99 + b"\n")
     monkeypatch.setattr(reading, "READ_BYTES", 100)
@@ -565,7 +563,7 @@ def test_a_position_never_passes_what_is_confirmed(app: Path) -> None:
     follower.close()
 
 
-def test_a_file_that_goes_on_growing_without_its_name_is_followed(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_grows_after_it_lost_its_name_is_followed(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(following, "monotonic", lambda: now[0])
     follower = FileFollower(app)
@@ -602,7 +600,7 @@ def test_a_copy_of_a_file_of_which_nothing_was_read_yet_is_read(app: Path, stopp
 
 @pytest.mark.parametrize("stopped", [True, False])
 @pytest.mark.parametrize("dated", [True, False])
-def test_the_target_of_a_link_may_be_rotated_twice_between_two_looks(
+def test_the_target_of_a_link_may_be_rotated_twice_between_two_checks(
     tmp_path: Path, stopped: bool, dated: bool
 ) -> None:
     """The file in the middle was lost in silence: the renames of the directory of the target are not seen."""
@@ -645,8 +643,8 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> set[Path]:
 
 
 @pytest.mark.parametrize("seen", [True, False])
-def test_a_rotated_file_that_may_not_be_read_any_more_keeps_no_other_from_being_read(
-    app: Path, closed: set[Path], said: list[str], seen: bool
+def test_a_rotated_file_without_read_permission_does_not_affect_the_others(
+    app: Path, closed: set[Path], logged: list[str], seen: bool
 ) -> None:
     """The new file was not read for as long as the rotated one could not be opened, although it was open already."""
     follower = FileFollower(app)
@@ -660,17 +658,17 @@ def test_a_rotated_file_that_may_not_be_read_any_more_keeps_no_other_from_being_
     app.write_bytes(b"four\n")
     closed |= {first, second}
     assert texts(follower, [Rename(app, first), Rename(app, second)] if seen else None) == [b"two", b"four"]
-    assert said == ["file_rotated", "watch_failed"]
+    assert logged == ["file_rotated", "watch_failed"]
     closed.clear()
     assert texts(follower, []) == [b"three"]
     assert texts(follower, []) == []
-    assert said == ["file_rotated", "watch_failed"]
+    assert logged == ["file_rotated", "watch_failed"]
     follower.close()
 
 
 @pytest.mark.parametrize("stopped", [True, False])
-def test_a_file_that_may_not_be_read_is_no_copy_of_a_truncated_one_and_leaks_nothing(
-    app: Path, closed: set[Path], said: list[str], stopped: bool
+def test_a_file_without_read_permission_is_not_a_copy_and_leaks_no_descriptor(
+    app: Path, closed: set[Path], logged: list[str], stopped: bool
 ) -> None:
     """Each look left a descriptor open, and the truncated file was never read from its beginning."""
     app.with_name("app.log.1").write_bytes(b"older\n")
@@ -684,7 +682,7 @@ def test_a_file_that_may_not_be_read_is_no_copy_of_a_truncated_one_and_leaks_not
     assert texts(follower) == [b"one"]
     assert texts(follower) == []
     assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert sorted(set(said)) == ["file_truncated", "watch_failed"]
+    assert sorted(set(logged)) == ["file_truncated", "watch_failed"]
     follower.close()
 
 
@@ -699,7 +697,7 @@ HEADER = b"time,name,value\n"
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("stopped", [True, False])
-def test_a_file_of_another_program_with_the_same_first_line_is_no_copy(
+def test_a_file_of_another_program_with_the_same_first_line_is_not_a_copy(
     tmp_path: Path, own: str, other: str, stopped: bool
 ) -> None:
     """It was published from its second line on, when the watched file was truncated."""
@@ -743,7 +741,7 @@ def test_a_long_copy_before_the_suffix_is_read(app: Path, name: str) -> None:
     follower.close()
 
 
-def test_a_file_that_is_shorter_than_what_was_seen_is_no_copy(app: Path) -> None:
+def test_a_file_that_is_shorter_than_the_original_is_not_a_copy(app: Path) -> None:
     follower = FileFollower(app)
     add(app, b"2" * 2000 + b"\n")
     follower.look()
@@ -755,8 +753,8 @@ def test_a_file_that_is_shorter_than_what_was_seen_is_no_copy(app: Path) -> None
 
 
 @pytest.mark.parametrize("was_open", [True, False])
-def test_a_rotated_file_with_a_read_error_keeps_no_other_from_being_read_and_leaks_nothing(
-    app: Path, monkeypatch: pytest.MonkeyPatch, said: list[str], was_open: bool
+def test_a_rotated_file_with_a_read_error_does_not_affect_the_others_and_leaks_no_descriptor(
+    app: Path, monkeypatch: pytest.MonkeyPatch, logged: list[str], was_open: bool
 ) -> None:
     """Each look left a descriptor open, and the new file was not read."""
     follower = FileFollower(app)
@@ -781,15 +779,15 @@ def test_a_rotated_file_with_a_read_error_keeps_no_other_from_being_read_and_lea
     descriptors = len(os.listdir("/proc/self/fd"))
     assert texts(follower, []) == []
     assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert set(said) == {"file_rotated", "watch_failed"}
+    assert set(logged) == {"file_rotated", "watch_failed"}
     monkeypatch.undo()
     assert texts(follower, []) == [unread]
     follower.close()
 
 
 @pytest.mark.parametrize("deep", [True, False])
-def test_a_stored_position_of_a_file_that_may_not_be_read_is_kept_and_keeps_no_other_from_being_read(
-    app: Path, closed: set[Path], said: list[str], deep: bool
+def test_the_position_of_a_file_without_read_permission_is_kept_and_does_not_affect_the_others(
+    app: Path, closed: set[Path], logged: list[str], deep: bool
 ) -> None:
     """`watch` ended at the start with status 1, whatever else there was to be read."""
     follower = FileFollower(app)
@@ -803,7 +801,7 @@ def test_a_stored_position_of_a_file_that_may_not_be_read_is_kept_and_keeps_no_o
     closed.add(rotated)
     follower = restart(app, follower)
     assert texts(follower) == [b"two", b"three"][1 - deep :]
-    assert set(said) == {"watch_failed"}
+    assert set(logged) == {"watch_failed"}
     assert follower.positions()[0] == stored[0]
     follower = restart(app, follower)
     closed.clear()
@@ -812,15 +810,15 @@ def test_a_stored_position_of_a_file_that_may_not_be_read_is_kept_and_keeps_no_o
     follower.close()
 
 
-def test_a_watched_file_that_may_not_be_read_at_the_start_is_read_on_from_its_position(
-    app: Path, closed: set[Path], said: list[str]
+def test_a_file_without_read_permission_at_the_start_is_read_later_from_its_position(
+    app: Path, closed: set[Path], logged: list[str]
 ) -> None:
     follower = FileFollower(app)
     add(app, b"one\n")
     closed.add(app)
     follower = restart(app, follower)
     assert texts(follower, []) == []
-    assert set(said) == {"watch_failed"}
+    assert set(logged) == {"watch_failed"}
     closed.clear()
     assert texts(follower, []) == [b"one"]
     add(app, b"two\n")
@@ -829,8 +827,8 @@ def test_a_watched_file_that_may_not_be_read_at_the_start_is_read_on_from_its_po
     follower.close()
 
 
-def test_a_file_that_could_not_be_read_and_is_gone_then_brings_no_file_twice(
-    app: Path, closed: set[Path], said: list[str], monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_could_not_be_read_and_was_removed_has_no_other_file_read_twice(
+    app: Path, closed: set[Path], logged: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "LINGER_S", -1)
     follower = FileFollower(app)
@@ -843,7 +841,7 @@ def test_a_file_that_could_not_be_read_and_is_gone_then_brings_no_file_twice(
     assert texts(follower, []) == []
     app.with_name("app.log.2").unlink()
     assert texts(follower, []) == []
-    assert said[-1] == "file_gone"
+    assert logged[-1] == "file_gone"
     app.rename(app.with_name("app.log.0"))
     app.write_bytes(b"four\n")
     assert texts(follower, None) == [b"four"]
@@ -874,7 +872,7 @@ def test_an_old_file_with_a_time_in_the_future_is_not_read_at_each_rotation_of_a
 
 
 @pytest.mark.parametrize("name", ["app.1.log", "app-1.log", "app.log.1"])
-def test_a_short_file_that_was_renamed_while_stopped_is_read_on(tmp_path: Path, name: str) -> None:
+def test_reading_continues_in_a_short_file_that_was_renamed_while_stopped(tmp_path: Path, name: str) -> None:
     """Less than 1 KiB of it had been seen, and its new name may be another program's: what was written later was given up."""
     path = tmp_path / "app.log"
     add(path, b"one\n")
@@ -907,7 +905,7 @@ def test_a_copy_of_a_file_that_was_empty_at_the_stop_is_read(tmp_path: Path) -> 
     follower.close()
 
 
-def test_the_files_of_a_path_together_give_no_more_than_a_batch_of_bytes(
+def test_a_read_of_several_files_returns_no_more_than_a_batch_of_bytes(
     path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each file gave as much as was allowed for all."""
@@ -928,7 +926,7 @@ def test_the_files_of_a_path_together_give_no_more_than_a_batch_of_bytes(
     assert max(sizes) <= 4 * 999
 
 
-def test_a_file_that_cannot_be_opened_has_no_other_read_again_and_again(
+def test_a_file_that_cannot_be_opened_has_no_other_file_read_twice(
     app: Path, closed: set[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The other one was given out anew each time after it had been read to its end, every ten seconds for ever."""
@@ -948,20 +946,18 @@ def test_a_file_that_cannot_be_opened_has_no_other_read_again_and_again(
     follower.close()
 
 
-def test_the_files_beside_a_link_are_not_looked_at_again_and_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_siblings_of_a_link_are_not_listed_at_each_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look at 2,000 files beside took 155 ms of CPU, twice a second and at each write."""
     add(tmp_path / "real", b"one\n")
     (tmp_path / "app.log").symlink_to("real")
     follower = FileFollower(tmp_path / "app.log")
-    looks = []
-    monkeypatch.setattr(follower._siblings, "write_times", lambda: looks.append(1) or {})
+    listings = []
+    monkeypatch.setattr(follower._siblings, "write_times", lambda: listings.append(1) or {})
     for _ in range(20):
         add(tmp_path / "real", b"more\n")
         assert texts(follower) == [b"more"]
-    assert looks == []
+    assert listings == []
     (tmp_path / "real.1").touch()
     texts(follower)
-    assert looks == [1]
+    assert listings == [1]
     follower.close()

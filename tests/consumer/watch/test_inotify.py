@@ -21,14 +21,14 @@ def kernel() -> Iterator[Inotify]:
     made.close()
 
 
-def test_a_directory_is_armed_once(kernel: Inotify, tmp_path: Path) -> None:
+def test_a_directory_is_watched_once(kernel: Inotify, tmp_path: Path) -> None:
     assert kernel.watch({tmp_path})
     assert not kernel.watch({tmp_path})
     assert not kernel.watch({tmp_path / "missing"})
 
 
-def test_the_end_of_writing_is_told_and_each_write_is_not(kernel: Inotify, tmp_path: Path) -> None:
-    """Bcfg2 told of each of five writes, the first while the file was half written."""
+def test_the_end_of_writing_is_reported_and_each_write_is_not(kernel: Inotify, tmp_path: Path) -> None:
+    """Bcfg2 reported each of five writes, the first one while the file was half written."""
     file = (tmp_path / "file").open("w")
     kernel.watch({tmp_path})
     for _ in range(5):
@@ -39,7 +39,7 @@ def test_the_end_of_writing_is_told_and_each_write_is_not(kernel: Inotify, tmp_p
     assert kernel.wait_for_changes(1) == {tmp_path}
 
 
-def test_growth_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_every_write_is_reported_if_the_caller_wants_it(tmp_path: Path) -> None:
     kernel = Inotify(every_write=True)
     with (tmp_path / "file").open("w") as file:
         kernel.watch({tmp_path})
@@ -49,7 +49,7 @@ def test_growth_is_told_where_it_is_asked_for(tmp_path: Path) -> None:
     kernel.close()
 
 
-def test_a_directory_that_comes_back_is_armed_again(kernel: Inotify, tmp_path: Path) -> None:
+def test_a_directory_that_is_created_again_is_watched_again(kernel: Inotify, tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
     kernel.watch({tmp_path, inner})
@@ -72,7 +72,7 @@ def test_an_overflow_of_the_queue_means_everywhere(kernel: Inotify, tmp_path: Pa
     found: set[Path] | None = set()
     while found is not EVERYWHERE:
         found = kernel.wait_for_changes(1)
-        assert found != set(), "the overflow was not told"
+        assert found != set(), "the overflow was not reported"
 
 
 def test_one_directory_under_two_names_is_both(kernel: Inotify, tmp_path: Path) -> None:
@@ -86,12 +86,12 @@ def test_one_directory_under_two_names_is_both(kernel: Inotify, tmp_path: Path) 
     assert kernel.wait_for_changes(1) == {tmp_path / "link"}
 
 
-def test_a_wait_is_ended_from_outside(kernel: Inotify) -> None:
+def test_interrupt_ends_a_wait(kernel: Inotify) -> None:
     threading.Timer(0.01, kernel.interrupt).start()
     assert kernel.wait_for_changes(60) == set()
 
 
-def test_renames_are_told_in_their_order(kernel: Inotify, tmp_path: Path) -> None:
+def test_renames_are_reported_in_their_order(kernel: Inotify, tmp_path: Path) -> None:
     log, one, two, outside = tmp_path / "log", tmp_path / "log.1", tmp_path / "log.2", tmp_path / "outside"
     outside.mkdir()
     kernel.watch({tmp_path})
@@ -110,7 +110,7 @@ def test_renames_are_told_in_their_order(kernel: Inotify, tmp_path: Path) -> Non
     assert kernel.renames() == [Rename(one, None)]  # its second half may have come late, and did not
 
 
-def test_renames_that_were_lost_are_said_to_be(kernel: Inotify, tmp_path: Path) -> None:
+def test_lost_renames_are_reported_as_missed(kernel: Inotify, tmp_path: Path) -> None:
     kernel.watch({tmp_path})
     kernel.renames()
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
@@ -122,7 +122,7 @@ def test_renames_that_were_lost_are_said_to_be(kernel: Inotify, tmp_path: Path) 
     assert kernel.renames() == []
 
 
-def test_renames_that_are_not_asked_for_are_not_kept_for_ever(
+def test_the_number_of_kept_renames_is_bounded(
     kernel: Inotify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("consumer.watch.inotify._RENAMES_MAX", 5)
@@ -135,7 +135,7 @@ def test_renames_that_are_not_asked_for_are_not_kept_for_ever(
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES])
-def test_renames_of_a_directory_that_cannot_be_watched_are_said_to_be_missed(
+def test_renames_in_a_directory_that_cannot_be_watched_are_reported_as_missed(
     kernel: Inotify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """The list of renames was empty, as if nothing had been renamed: of two rotations the file in the middle was lost."""

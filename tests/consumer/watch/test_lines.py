@@ -40,6 +40,6 @@ def test_a_piece_in_the_middle_of_a_line_keeps_the_offset_of_the_line(monkeypatc
     assert [(line.start, line.piece, line.last) for line in splitter.lines(9)] == [(0, 2, False), (0, 3, True)]
 
 
-def test_a_piece_of_a_long_line_and_its_headers_fit_into_what_a_broker_takes_by_default() -> None:
+def test_a_piece_with_its_headers_is_smaller_than_the_default_limit_of_the_broker() -> None:
     """RabbitMQ 4 takes messages of 16 MiB; a line was cut at 17 MiB and refused for ever."""
     assert lines.PIECE_BYTES <= 8 << 20

@@ -17,7 +17,7 @@ from consumer.watch.inotify import Inotify
 from consumer.watch.monitor import FileEvent, FileMonitor
 from consumer.watch.snapshot import FileEventKind
 
-Told = list[tuple[str, str]]
+Events = list[tuple[str, str]]
 
 
 @pytest.fixture(params=["inotify", "polling"])
@@ -27,20 +27,20 @@ def monitor(request: pytest.FixtureRequest) -> Iterator[FileMonitor]:
     made.shutdown()
 
 
-class Heard(Told):
-    """What a handler was told: kind and name."""
+class Recorder(Events):
+    """A handler that records kind and name of each event."""
 
     def __call__(self, event: FileEvent) -> None:
         self.append((event.kind.value, event.name))
 
-    def taken(self) -> Told:
-        told = list(self)
+    def taken(self) -> Events:
+        events = list(self)
         self.clear()
-        return told
+        return events
 
 
 def settle(monitor: FileMonitor) -> None:
-    """Look until nothing is told any more; polling needs a second look to see that a file has come to rest."""
+    """Poll until no event is queued any more; polling needs a second check to see that a file has stopped growing."""
     quiet = 0
     for _ in range(1000):
         if quiet == 3:
@@ -54,33 +54,33 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_what_exists_is_told_when_a_monitor_is_set(monitor: FileMonitor, tmp_path: Path) -> None:
+def test_existing_files_are_reported_when_a_monitor_is_added(monitor: FileMonitor, tmp_path: Path) -> None:
     write(tmp_path / "b", "1")
     write(tmp_path / "a", "1")
-    heard = Heard()
-    monitor.add(tmp_path, heard)
+    reported = Recorder()
+    monitor.add(tmp_path, reported)
     monitor.start()
     monitor.handle_event_set()
-    assert heard == [("exists", str(tmp_path)), ("exists", "a"), ("exists", "b"), ("endExist", str(tmp_path))]
+    assert reported == [("exists", str(tmp_path)), ("exists", "a"), ("exists", "b"), ("endExist", str(tmp_path))]
 
 
-def test_a_monitor_on_a_file_tells_of_it_by_its_full_name(monitor: FileMonitor, tmp_path: Path) -> None:
-    heard = Heard()
+def test_a_monitor_of_a_file_reports_it_by_its_full_path(monitor: FileMonitor, tmp_path: Path) -> None:
+    reported = Recorder()
     path = tmp_path / "deep" / "file"
-    monitor.add(path, heard)
+    monitor.add(path, reported)
     monitor.start()
     settle(monitor)
-    assert heard.taken() == [("endExist", str(path))]
+    assert reported.taken() == [("endExist", str(path))]
     path.parent.mkdir()
     write(path, "1")
     settle(monitor)
-    assert heard.taken() == [("created", str(path))]
+    assert reported.taken() == [("created", str(path))]
     write(path, "12")
     settle(monitor)
-    assert heard.taken() == [("changed", str(path))]
+    assert reported.taken() == [("changed", str(path))]
     shutil.rmtree(path.parent)
     settle(monitor)
-    assert heard.taken() == [("deleted", str(path))]
+    assert reported.taken() == [("deleted", str(path))]
 
 
 def atomic(path: Path, text: str) -> None:
@@ -101,7 +101,7 @@ def swap(directory: Path) -> None:
         (directory / source).rename(directory / target)
 
 
-HISTORIES: dict[str, tuple[Callable[[Path], object], Told]] = {
+HISTORIES: dict[str, tuple[Callable[[Path], object], Events]] = {
     "create": (lambda d: write(d / "new", "1"), [("created", "new")]),
     "append": (lambda d: five_writes(d / "one"), [("changed", "one")]),
     "chmod": (lambda d: (d / "one").chmod(0o600), [("changed", "one")]),
@@ -121,32 +121,32 @@ HISTORIES: dict[str, tuple[Callable[[Path], object], Told]] = {
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-def test_a_history_is_told_alike_by_every_backend(monitor: FileMonitor, tmp_path: Path, name: str) -> None:
+def test_every_backend_reports_the_same_events(monitor: FileMonitor, tmp_path: Path, name: str) -> None:
     directory = tmp_path / "watched"
     directory.mkdir()
     write(directory / "one", "1")
     write(directory / "zwei", "22")
-    heard = Heard()
-    monitor.add(directory, heard)
+    reported = Recorder()
+    monitor.add(directory, reported)
     monitor.start()
     settle(monitor)
-    heard.clear()
-    step, told = HISTORIES[name]
+    reported.clear()
+    step, events = HISTORIES[name]
     step(directory)
     settle(monitor)
-    assert heard == told
+    assert reported == events
 
 
 def test_a_file_and_its_directory_may_both_be_monitored(monitor: FileMonitor, tmp_path: Path) -> None:
     """The directory's monitor went silent, whichever was set first."""
-    first, file, last = Heard(), Heard(), Heard()
+    first, file, last = Recorder(), Recorder(), Recorder()
     monitor.add(tmp_path, first)
     monitor.add(tmp_path / "file", file)
     monitor.add(tmp_path, last)
     monitor.start()
     settle(monitor)
-    for heard in (first, file, last):
-        heard.clear()
+    for reported in (first, file, last):
+        reported.clear()
     write(tmp_path / "file", "1")
     write(tmp_path / "other", "1")
     settle(monitor)
@@ -154,90 +154,90 @@ def test_a_file_and_its_directory_may_both_be_monitored(monitor: FileMonitor, tm
     assert file == [("created", str(tmp_path / "file"))]
 
 
-def test_a_directory_that_was_deleted_and_made_again_is_watched_again(monitor: FileMonitor, tmp_path: Path) -> None:
+def test_a_directory_that_is_deleted_and_created_again_is_watched_again(monitor: FileMonitor, tmp_path: Path) -> None:
     """There was no event, the watch was gone, and setting the monitor again did not bring it back."""
     directory = tmp_path / "a" / "b"
     directory.mkdir(parents=True)
     write(directory / "one", "1")
-    heard = Heard()
-    monitor.add(directory, heard)
+    reported = Recorder()
+    monitor.add(directory, reported)
     monitor.start()
     settle(monitor)
-    heard.clear()
+    reported.clear()
     shutil.rmtree(tmp_path / "a")
     settle(monitor)
-    assert heard.taken() == [("deleted", "one"), ("deleted", str(directory))]
+    assert reported.taken() == [("deleted", "one"), ("deleted", str(directory))]
     directory.mkdir(parents=True)
     write(directory / "two", "1")
     settle(monitor)
-    assert heard.taken() == [("created", str(directory)), ("created", "two")]
+    assert reported.taken() == [("created", str(directory)), ("created", "two")]
     write(directory / "three", "1")
     settle(monitor)
-    assert heard.taken() == [("created", "three")]
+    assert reported.taken() == [("created", "three")]
 
 
-def test_a_directory_that_was_renamed_away_is_gone(monitor: FileMonitor, tmp_path: Path) -> None:
+def test_a_directory_that_is_renamed_is_deleted(monitor: FileMonitor, tmp_path: Path) -> None:
     directory = tmp_path / "watched"
     directory.mkdir()
-    heard = Heard()
-    monitor.add(directory, heard)
+    reported = Recorder()
+    monitor.add(directory, reported)
     monitor.start()
     settle(monitor)
-    heard.clear()
+    reported.clear()
     directory.rename(tmp_path / "elsewhere")
     settle(monitor)
     write(tmp_path / "elsewhere" / "file", "1")
     settle(monitor)
-    assert heard == [("deleted", str(directory))]
+    assert reported == [("deleted", str(directory))]
 
 
-def test_a_half_written_file_is_told_of_when_it_is_whole(tmp_path: Path) -> None:
-    heard = Heard()
+def test_a_file_is_reported_when_its_writer_closes_it(tmp_path: Path) -> None:
+    reported = Recorder()
     write(tmp_path / "file", "")
     monitor = FileMonitor(Inotify())
-    monitor.add(tmp_path, heard)
+    monitor.add(tmp_path, reported)
     monitor.start()
     settle(monitor)
-    heard.clear()
+    reported.clear()
     with (tmp_path / "file").open("w") as file:
         for _ in range(5):
             file.write("x" * 10)
             file.flush()
             settle(monitor)
-        assert heard == []
+        assert reported == []
     settle(monitor)
-    assert heard == [("changed", "file")]
+    assert reported == [("changed", "file")]
     monitor.shutdown()
 
 
-def test_polling_waits_for_a_growing_file_to_rest(tmp_path: Path) -> None:
-    heard = Heard()
+def test_polling_reports_a_file_when_it_has_stopped_growing(tmp_path: Path) -> None:
+    reported = Recorder()
     write(tmp_path / "file", "")
     monitor = FileMonitor(Polling(0))
-    monitor.add(tmp_path, heard)
+    monitor.add(tmp_path, reported)
     monitor.start()
     monitor.poll(0)
     monitor.handle_event_set()
-    heard.clear()
+    reported.clear()
     for size in range(1, 5):
         write(tmp_path / "file", "x" * size)
         monitor.poll(0)
         monitor.handle_event_set()
-    assert heard == []
+    assert reported == []
     monitor.poll(0)
     monitor.handle_event_set()
-    assert heard == [("changed", "file")]
+    assert reported == [("changed", "file")]
 
 
-def test_the_static_backend_tells_what_exists_and_no_more(tmp_path: Path) -> None:
-    heard = Heard()
+def test_the_static_backend_reports_existing_files_only(tmp_path: Path) -> None:
+    reported = Recorder()
     monitor = FileMonitor(Static())
-    monitor.add(tmp_path, heard)
+    monitor.add(tmp_path, reported)
     monitor.start()
     write(tmp_path / "file", "1")
     monitor.poll(0.01)
     monitor.handle_event_set()
-    assert heard == [("exists", str(tmp_path)), ("endExist", str(tmp_path))]
+    assert reported == [("exists", str(tmp_path)), ("endExist", str(tmp_path))]
 
 
 CHANGES = """
@@ -270,16 +270,16 @@ def test_twelve_thousand_changes_while_stopped_lose_nothing(tmp_path: Path) -> N
     assert out == "12000 12000\n"
 
 
-def test_a_monitor_that_was_removed_tells_nothing_more(monitor: FileMonitor, tmp_path: Path) -> None:
+def test_a_removed_monitor_reports_nothing(monitor: FileMonitor, tmp_path: Path) -> None:
     """There was no way to remove one."""
-    heard, other = Heard(), Heard()
-    id = monitor.add(tmp_path, heard)
+    reported, other = Recorder(), Recorder()
+    id = monitor.add(tmp_path, reported)
     monitor.add(tmp_path, other)
     monitor.start()
     monitor.remove(id)
     write(tmp_path / "file", "1")
     settle(monitor)
-    assert heard == []
+    assert reported == []
     assert ("created", "file") in other or ("exists", "file") in other
     assert [path for _, path in monitor.handlers()] == [tmp_path]
     with pytest.raises(KeyError):
@@ -289,36 +289,36 @@ def test_a_monitor_that_was_removed_tells_nothing_more(monitor: FileMonitor, tmp
 def test_ids_are_unique_whatever_was_removed(tmp_path: Path) -> None:
     """They were the number of monitors, and collided."""
     monitor = FileMonitor(Static())
-    ids = [monitor.add(tmp_path, Heard()) for _ in range(3)]
+    ids = [monitor.add(tmp_path, Recorder()) for _ in range(3)]
     monitor.remove(ids[0])
-    ids.append(monitor.add(tmp_path, Heard()))
+    ids.append(monitor.add(tmp_path, Recorder()))
     assert len(set(ids)) == 4
-    assert monitor.add(tmp_path, Heard(), "mine") == "mine"
+    assert monitor.add(tmp_path, Recorder(), "mine") == "mine"
     with pytest.raises(ValueError, match="in use"):
-        monitor.add(tmp_path, Heard(), "mine")
+        monitor.add(tmp_path, Recorder(), "mine")
 
 
-def test_a_monitor_may_be_set_after_the_start(monitor: FileMonitor, tmp_path: Path) -> None:
+def test_a_monitor_may_be_added_after_the_start(monitor: FileMonitor, tmp_path: Path) -> None:
     monitor.start()
-    heard = Heard()
+    reported = Recorder()
     write(tmp_path / "file", "1")
-    monitor.add(tmp_path, heard)
+    monitor.add(tmp_path, reported)
     settle(monitor)
-    assert heard == [("exists", str(tmp_path)), ("exists", "file"), ("endExist", str(tmp_path))]
+    assert reported == [("exists", str(tmp_path)), ("exists", "file"), ("endExist", str(tmp_path))]
 
 
 def test_a_handler_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(log, "emit", lambda event, **_: said.append(event.name))
-    monitor, heard = FileMonitor(Static()), Heard()
+    logged: list[str] = []
+    monkeypatch.setattr(log, "emit", lambda event, **_: logged.append(event.name))
+    monitor, reported = FileMonitor(Static()), Recorder()
     monitor.add(tmp_path, lambda _: 1 // 0)
-    monitor.add(tmp_path, heard)
+    monitor.add(tmp_path, reported)
     monitor.start()
     assert monitor.handle_event_set() == 4
-    assert (len(heard), said) == (2, ["handler_failed", "handler_failed"])
+    assert (len(reported), logged) == (2, ["handler_failed", "handler_failed"])
 
 
-def test_a_lock_is_given_back_when_a_handler_is_interrupted(tmp_path: Path) -> None:
+def test_a_lock_is_released_when_a_handler_is_interrupted(tmp_path: Path) -> None:
     """It stayed locked for ever."""
 
     def interrupted(_: FileEvent) -> None:
@@ -344,16 +344,16 @@ def test_a_lock_is_given_back_when_a_handler_is_interrupted(tmp_path: Path) -> N
 
 def test_an_interval_ends_under_steady_traffic(tmp_path: Path) -> None:
     """Its end was put off at each event."""
-    monitor, heard = FileMonitor(Inotify()), Heard()
-    monitor.add(tmp_path, lambda event: (heard(event), write(tmp_path / f"{len(heard)}", "x")))
+    monitor, reported = FileMonitor(Inotify()), Recorder()
+    monitor.add(tmp_path, lambda event: (reported(event), write(tmp_path / f"{len(reported)}", "x")))
     monitor.start()
     assert monitor.handle_events_in_interval(0.2) > 2
     monitor.shutdown()
 
 
 def test_events_can_be_taken_one_by_one(tmp_path: Path) -> None:
-    monitor, heard = FileMonitor(Static()), Heard()
-    id = monitor.add(tmp_path, heard)
+    monitor, reported = FileMonitor(Static()), Recorder()
+    id = monitor.add(tmp_path, reported)
     monitor.start()
     assert monitor.pending() == 2
     event = monitor.get_event()
@@ -365,86 +365,88 @@ def test_events_can_be_taken_one_by_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a~", "a#", ".#a", "a.swp", ".a.swx", "4913", ".gitignore", "/deep/.svn"])
-def test_what_editors_leave_about_is_ignored(name: str) -> None:
+def test_temporary_files_of_editors_are_ignored(name: str) -> None:
     assert FileMonitor(Static()).should_ignore(name)
     assert not FileMonitor(Static()).should_ignore("a.conf")
 
 
-def test_a_path_that_cannot_be_watched_keeps_no_other_from_being_so(monitor: FileMonitor, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_watched_does_not_affect_the_others(monitor: FileMonitor, tmp_path: Path) -> None:
     """One bad path in the queue dropped the rest at the start."""
-    heard = Heard()
-    monitor.add(tmp_path / "file" / "below" / "a file", Heard())
+    reported = Recorder()
+    monitor.add(tmp_path / "file" / "below" / "a file", Recorder())
     write(tmp_path / "file", "1")
-    monitor.add(tmp_path, heard)
+    monitor.add(tmp_path, reported)
     monitor.start()
     settle(monitor)
-    assert ("exists", "file") in heard
+    assert ("exists", "file") in reported
 
 
-def test_a_symlink_that_is_turned_is_followed(monitor: FileMonitor, tmp_path: Path) -> None:
+def test_a_symbolic_link_that_changes_its_target_is_followed(monitor: FileMonitor, tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     link = tmp_path / "current"
     link.symlink_to(tmp_path / "one")
-    heard = Heard()
-    monitor.add(link, heard)
+    reported = Recorder()
+    monitor.add(link, reported)
     monitor.start()
     settle(monitor)
-    heard.clear()
+    reported.clear()
     (tmp_path / "new").symlink_to(tmp_path / "two")
     (tmp_path / "new").rename(link)
     settle(monitor)
-    assert heard.taken() == [("changed", str(link))]
+    assert reported.taken() == [("changed", str(link))]
     write(tmp_path / "two" / "file", "1")
     settle(monitor)
-    assert heard.taken() == [("created", "file")]
+    assert reported.taken() == [("created", "file")]
 
 
 def test_a_directory_above_that_is_replaced_is_noticed(monitor: FileMonitor, tmp_path: Path) -> None:
     directory = tmp_path / "a" / "b" / "c"
     directory.mkdir(parents=True)
-    heard = Heard()
-    monitor.add(directory, heard)
+    reported = Recorder()
+    monitor.add(directory, reported)
     monitor.start()
     settle(monitor)
-    heard.clear()
+    reported.clear()
     (tmp_path / "a" / "b").rename(tmp_path / "a" / "old")
     directory.mkdir(parents=True)
     write(directory / "file", "1")
     settle(monitor)
-    assert heard.taken() == [("changed", str(directory)), ("created", "file")]
+    assert reported.taken() == [("changed", str(directory)), ("created", "file")]
 
 
 @pytest.mark.parametrize("path", ["/", "/" + "n" * 300, "/nul\0"])
-def test_an_odd_path_breaks_no_look_of_another(monitor: FileMonitor, tmp_path: Path, path: str) -> None:
-    heard = Heard()
-    monitor.add(Path(path), Heard())
-    monitor.add(tmp_path, heard)
+def test_a_path_that_no_file_can_have_does_not_affect_the_others(
+    monitor: FileMonitor, tmp_path: Path, path: str
+) -> None:
+    reported = Recorder()
+    monitor.add(Path(path), Recorder())
+    monitor.add(tmp_path, reported)
     monitor.start()
     settle(monitor)
-    heard.clear()
+    reported.clear()
     write(tmp_path / "file", "1")
     settle(monitor)
-    assert heard == [("created", "file")]
+    assert reported == [("created", "file")]
 
 
-def test_a_rewrite_that_puts_its_time_back_is_noticed(monitor: FileMonitor, tmp_path: Path) -> None:
+def test_a_rewrite_that_restores_the_time_is_noticed(monitor: FileMonitor, tmp_path: Path) -> None:
     path = tmp_path / "file"
     write(path, "one")
     found = path.stat()
-    heard = Heard()
-    monitor.add(tmp_path, heard)
+    reported = Recorder()
+    monitor.add(tmp_path, reported)
     monitor.start()
     settle(monitor)
-    heard.clear()
+    reported.clear()
     write(path, "two")
     os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
     settle(monitor)
-    assert heard == [("changed", "file")]
+    assert reported == [("changed", "file")]
 
 
-def test_many_monitors_may_be_set_without_a_look() -> None:
-    """Each wrote into the pipe that wakes who looks, until it was full and the lock was held for ever."""
+def test_many_monitors_may_be_added_without_a_poll() -> None:
+    """Each call wrote into the pipe that ends a wait, until the pipe was full and the lock was never released."""
     kernel = Inotify()
     for _ in range(70_000):
         kernel.interrupt()
@@ -453,8 +455,8 @@ def test_many_monitors_may_be_set_without_a_look() -> None:
     kernel.interrupt()
 
 
-def test_a_file_that_comes_between_watching_and_listing_is_told_once(tmp_path: Path) -> None:
-    """It was told twice: by the watch, which was added first, and by the list."""
+def test_a_file_that_is_created_between_watching_and_listing_is_reported_once(tmp_path: Path) -> None:
+    """It was reported twice: by the watch, which was added first, and by the listing."""
 
     class Busy(Inotify):
         def watch(self, directories: Collection[Path], /) -> bool:
@@ -463,9 +465,9 @@ def test_a_file_that_comes_between_watching_and_listing_is_told_once(tmp_path: P
                 (tmp_path / "file").touch()
             return fresh
 
-    monitor, heard = FileMonitor(Busy()), Heard()
-    monitor.add(tmp_path, heard)
+    monitor, reported = FileMonitor(Busy()), Recorder()
+    monitor.add(tmp_path, reported)
     monitor.start()
     settle(monitor)
-    assert [name for _, name in heard].count("file") == 1
+    assert [name for _, name in reported].count("file") == 1
     monitor.shutdown()

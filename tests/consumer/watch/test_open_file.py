@@ -40,7 +40,7 @@ def shape(found: list[Line]) -> list[tuple[bytes, int | None, bool]]:
     return [(line.text, line.piece, line.last) for line in found]
 
 
-def test_a_long_line_comes_in_pieces_that_say_so(path: Path) -> None:
+def test_a_long_line_is_returned_in_numbered_pieces(path: Path) -> None:
     path.write_bytes(b"short\n" + b"x" * 25 + b"\n" + b"y" * 10 + b"\nshort\n")
     file = opened(path)
     assert shape(list(read_all(file))) == [
@@ -61,7 +61,7 @@ def test_pieces_that_end_with_their_line_are_the_last(path: Path) -> None:
     file.close()
 
 
-def test_a_long_line_without_an_end_is_given_out_while_it_grows(path: Path) -> None:
+def test_a_long_line_is_returned_in_pieces_while_it_grows(path: Path) -> None:
     path.write_bytes(b"x" * 25)
     file = opened(path)
     assert shape(list(read_all(file))) == [(b"x" * 10, 0, False), (b"x" * 10, 1, False)]
@@ -71,7 +71,7 @@ def test_a_long_line_without_an_end_is_given_out_while_it_grows(path: Path) -> N
 
 
 @given(st.lists(st.binary(max_size=40), max_size=6), st.data())
-def test_pieces_are_cut_at_the_same_places_in_every_life(
+def test_pieces_are_cut_at_the_same_offsets_in_every_run(
     tmp_path_factory: pytest.TempPathFactory, texts: list[bytes], data: st.DataObject
 ) -> None:
     """Their message ids are made of those places."""
@@ -94,7 +94,7 @@ def test_pieces_are_cut_at_the_same_places_in_every_life(
     assert [line._replace(content_id="") for line in again] == [line._replace(content_id="") for line in whole]
 
 
-def test_a_read_gives_no_more_after_so_many_bytes(path: Path) -> None:
+def test_a_read_stops_after_the_given_number_of_bytes(path: Path) -> None:
     """A batch was bounded by lines only: 60 lines of 8 MiB were held at once."""
     path.write_bytes((b"x" * 9 + b"\n") * 100)
     file = opened(path)
@@ -102,7 +102,7 @@ def test_a_read_gives_no_more_after_so_many_bytes(path: Path) -> None:
     file.close()
 
 
-def test_a_file_is_known_by_what_was_seen_of_it_before_it_is_read(path: Path) -> None:
+def test_a_truncation_is_noticed_before_the_first_line_is_read(path: Path) -> None:
     file = opened(path)
     assert not file.was_truncated()
     path.write_bytes(b"one\ntwo\n")

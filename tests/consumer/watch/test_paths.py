@@ -10,7 +10,7 @@ import pytest
 from consumer.watch.paths import RESERVED, changed_ns, directories_of, inode_of, names_of, open_file, size_of
 
 
-def test_a_file_that_is_not_there_is_an_answer(tmp_path: Path) -> None:
+def test_a_file_that_does_not_exist_is_not_an_error(tmp_path: Path) -> None:
     path = tmp_path / "log"
     assert (open_file(path), inode_of(path), size_of(path), changed_ns(path)) == (None, None, 0, 0)
     path.write_bytes(b"one")
@@ -29,7 +29,7 @@ def test_a_pipe_and_a_directory_are_not_opened_and_not_waited_for(tmp_path: Path
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_link_has_the_name_of_its_target_too(tmp_path: Path) -> None:
+def test_a_link_also_has_the_name_of_its_target(tmp_path: Path) -> None:
     real, links = tmp_path / "real", tmp_path / "links"
     real.mkdir()
     links.mkdir()

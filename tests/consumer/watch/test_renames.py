@@ -26,7 +26,7 @@ def test_a_chain_of_renames_is_followed() -> None:
     assert history.former == [three, two]
 
 
-def test_what_was_removed_or_replaced_is_forgotten() -> None:
+def test_removed_and_replaced_files_are_forgotten() -> None:
     history = RenameHistory(LOG)
     one, two, other = named("app.log.1", "app.log.2", "app-error.log")
     history.note([Rename(LOG, one), Rename(one, None)])
@@ -59,7 +59,7 @@ def test_what_was_removed_or_replaced_is_forgotten() -> None:
         ("log", "log2", None),
     ],
 )
-def test_what_a_rotation_inserts(name: str, rotated: str, part: tuple[str, str] | None) -> None:
+def test_the_part_that_a_rotation_inserts(name: str, rotated: str, part: tuple[str, str] | None) -> None:
     assert inserted_part(name, rotated) == part
 
 

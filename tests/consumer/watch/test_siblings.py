@@ -6,7 +6,7 @@ from pathlib import Path
 from consumer.watch.siblings import SiblingFiles
 
 
-def test_the_files_beside_a_link_and_beside_its_target_are_known(tmp_path: Path) -> None:
+def test_the_siblings_of_a_link_and_of_its_target_are_known(tmp_path: Path) -> None:
     real, link = tmp_path / "real", tmp_path / "links" / "app.log"
     real.mkdir()
     link.parent.mkdir()
@@ -24,7 +24,7 @@ def test_the_files_beside_a_link_and_beside_its_target_are_known(tmp_path: Path)
     assert beside.rotated_since(0) == [inodes["service.log.2"], inodes["service.log.1"]]
 
 
-def test_a_file_that_is_opened_by_its_inode_is_that_file(tmp_path: Path) -> None:
+def test_a_file_is_opened_by_its_inode(tmp_path: Path) -> None:
     path, rotated, packed = (tmp_path / name for name in ("app.log", "app.log.1", "app.log.2.gz"))
     for file in (path, rotated, packed):
         file.write_bytes(b"x")

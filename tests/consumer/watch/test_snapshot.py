@@ -14,28 +14,28 @@ snapshots = st.builds(Snapshot, st.just(DIRECTORY), entries) | st.just(Snapshot(
 
 
 @given(snapshots, snapshots)
-def test_what_happened_leads_from_the_one_to_the_other(before: Snapshot, after: Snapshot) -> None:
+def test_the_differences_lead_from_one_snapshot_to_the_other(before: Snapshot, after: Snapshot) -> None:
     names = set(before.entries)
-    told = list(differences(before, after))
-    assert len(told) == len(set(told))
-    for kind, name in told:
+    found = list(differences(before, after))
+    assert len(found) == len(set(found))
+    for kind, name in found:
         if name is None:
             continue
         assert (kind is FileEventKind.CREATED) == (name not in names)
         (names.discard if kind is FileEventKind.DELETED else names.add)(name)
     assert names == set(after.entries)
-    assert (before == after) == (told == [])
+    assert (before == after) == (found == [])
 
 
 @given(snapshots, snapshots)
-def test_what_has_settled_is_told_and_what_moves_is_not(before: Snapshot, after: Snapshot) -> None:
+def test_a_file_that_still_grows_is_not_reported(before: Snapshot, after: Snapshot) -> None:
     assert settled(before, after, after) == after
     moving = settled(before, before, after)
-    told = {name for kind, name in differences(before, moving) if kind is FileEventKind.CHANGED and name}
-    assert told == set()
+    found = {name for kind, name in differences(before, moving) if kind is FileEventKind.CHANGED and name}
+    assert found == set()
 
 
-def test_what_cannot_be_looked_at_is_not_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_that_cannot_be_read_is_not_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a free descriptor, everything seemed to be deleted."""
     monkeypatch.setattr(os, "scandir", lambda _: (_ for _ in ()).throw(OSError(24, "Too many open files")))
     with pytest.raises(OSError, match="Too many"):
@@ -44,7 +44,7 @@ def test_what_cannot_be_looked_at_is_not_gone(tmp_path: Path, monkeypatch: pytes
         take_snapshot(Path("a\0b"))
 
 
-def test_looking_at_what_is_not_there(tmp_path: Path) -> None:
+def test_a_path_that_does_not_exist_has_an_empty_snapshot(tmp_path: Path) -> None:
     (tmp_path / "dangling").symlink_to(tmp_path / "nothing")
     (tmp_path / "file").write_text("x")
     assert set(take_snapshot(tmp_path).entries) == {"file"}
