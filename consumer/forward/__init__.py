@@ -1,1 +1,1 @@
-"""Lines of watched files as messages: published with confirms, remembered until the broker has confirmed them."""
+"""Lines of watched files as messages: published with confirms, and stored positions of the confirmed ones."""
