@@ -13,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from codec.amqp import Field, encode_header
-from consumer import service
+from consumer import log, service
 from consumer.archive.checking.verify import verify
 from consumer.archive.naming import SEQUENCE_MAX
+from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.config.loader import load
 from consumer.disk.durable import is_held
-from consumer.errors import Exit
+from consumer.errors import Exit, Fatal
 from consumer.health import Health
+from consumer.log import LogEvent
 from tests.support import archives
 from tests.support.messages import ODD_TEXTS, nested
 from tests.support.nodes import BODY_BYTES_MAX
@@ -210,6 +212,31 @@ async def test_a_look_at_the_disk_at_the_end_does_not_miss_the_deadline(
     await asyncio.wait_for(looking.wait(), 30)
     signal.raise_signal(signal.SIGTERM)
     assert await ending is Exit.OK
+
+
+async def test_a_stage_that_fails_ends_the_service_after_a_drain(
+    url: str, name: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consuming, lines = asyncio.Event(), list[tuple[str, dict[str, object]]]()
+
+    def emit(event: LogEvent, **fields: object) -> None:
+        lines.append((event.name, fields))
+        if event.name == "consuming":
+            consuming.set()
+
+    async def fail(_lock: InstanceLock) -> None:
+        await consuming.wait()
+        raise Fatal(Exit.DIRECTORY, "the directory is gone", "put it back")
+
+    monkeypatch.setattr(log, "emit", emit)
+    monkeypatch.setattr(service, "_recover_orphans", fail)
+    monkeypatch.setattr(service, "_reduce_garbage_collection", lambda: None)
+    flags = {"broker.url": url, "broker.queue": name, "broker.exchange": name, "archive.dir": str(directory)}
+    with pytest.raises(Fatal, match="the directory is gone"):
+        await service.Service(load(None, {}, flags, ["broker.declare=all"])).run()
+    assert [event for event, _ in lines][-3:] == ["failed", "draining", "stopped"]
+    failed = next(fields for event, fields in lines if event == "failed")
+    assert (failed["exit"], failed["do"]) == (Exit.DIRECTORY, "put it back")
 
 
 def publish_when_declared(publisher: WirePublisher, name: str) -> None:
