@@ -1,10 +1,10 @@
-"""Which archives are in a directory, in order of instance and sequence. Names only; nothing is opened.
+"""Which archives are in a directory, in order of instance and sequence, by their names. No file is opened.
 
 Invariant: an archive that existed when a listing began and still exists when it ends is in it, even if it is sealed during the
 listing. An archive moves once, from its open name to a sealed name in a folder below the same directory, and the folder may be
 made for it. Two walks are therefore enough: the first one sees the open name, or the archive was sealed before that walk had read its
 directory; then its folder exists before the second walk begins. A third walk finds what was sealed during the second. The number of
-walks does not depend on what a writer does meanwhile.
+walks does not depend on what the writer does meanwhile.
 """
 
 import os
@@ -20,9 +20,9 @@ WALKS_MAX = 4
 
 @dataclass
 class _Walk:
-    """What one walk saw: archives by path, and the directories that could not be read, with whether they were gone.
+    """What one walk found: archives by path, and directories that could not be read. `vanished`: a directory was removed during the walk.
 
-    `trees`: the real paths of the directory that was named and of those outside of it that links led to.
+    `trees`: the real paths of the named directory and of the directories outside of it that links lead to.
     """
 
     trees: list[str]
@@ -31,7 +31,7 @@ class _Walk:
     vanished: bool = False
 
     def leads_on(self, link: str) -> bool:
-        """Whether a link to a directory leads out of what is walked. A link to a directory above is not followed: it would add archives that no path names."""
+        """Whether to follow a link to a directory: only if it leads outside of `trees`, and not to a directory above, whose archives no path names."""
         real = os.path.realpath(link)
         if any(_is_within(real, tree) for tree in self.trees) or _is_within(self.trees[0], real):
             return False
@@ -44,13 +44,13 @@ def _is_within(inner: str, outer: str) -> bool:
 
 
 def find_archives(paths: Sequence[Path]) -> list[Path]:
-    """Archives below the paths, in order of instance and sequence; files that were named themselves are kept as they are.
+    """The archives below the paths, in order of instance and sequence. Files that were named themselves are kept in their order.
 
-    A file comes once, also if several of `paths` or links lead to it. Links to directories are followed, but not to a directory above.
-    A directory that cannot be read is one of the results: opening it gives the reason.
+    A file is listed once, also if several of `paths` or links lead to it. Links to directories are followed, but not to a directory above.
+    A directory that cannot be read is in the result: opening it gives the reason.
     """
     found: dict[str, Path] = {}
-    real = cache(os.path.realpath)  # asked once a directory
+    real = cache(os.path.realpath)  # called once per directory
     for path in paths:
         if path.is_dir():
             for place in _below(str(path)):
@@ -62,19 +62,19 @@ def find_archives(paths: Sequence[Path]) -> list[Path]:
 
 
 def sorted_archives(paths: Sequence[Path]) -> list[Path]:
-    """The same with all of them in order of instance and sequence, and last what is no archive by its name."""
+    """As `find_archives`, all in order of instance and sequence; files without the name of an archive come last."""
     found = find_archives(paths)
     named = sorted((archive, str(path), path) for path in found if (archive := id_of(path)))
     return [path for *_, path in named] + [path for path in found if id_of(path) is None]
 
 
 def id_of(path: Path) -> naming.ArchiveId | None:
-    """Instance and sequence by the name; None if it is not the name of an archive."""
+    """Instance and sequence in the name; None if it is not the name of an archive."""
     return naming.parse_sealed(path) or naming.parse_open(path)
 
 
 def find_again(path: Path, roots: Sequence[Path] = ()) -> list[Path]:
-    """Where an archive may be that is not at `path` any more: the other archives of its name, below `roots` or its directory."""
+    """Other paths with the id of an archive that is not at `path` any more, below `roots` or its directory."""
     wanted = id_of(path)
     if wanted is None:
         return []
@@ -82,7 +82,7 @@ def find_again(path: Path, roots: Sequence[Path] = ()) -> list[Path]:
 
 
 def _below(directory: str) -> list[str]:
-    """Archives in order, sealed names before open ones, and after them the directories that cannot be read."""
+    """The archives in order, sealed names before open ones, then the directories that cannot be read."""
     walks = [_walk(directory)]
     while len(walks) < 2 or (len(walks) < WALKS_MAX and (walks[-1].vanished or _lost(walks))):
         walks.append(_walk(directory))
@@ -94,18 +94,18 @@ def _below(directory: str) -> list[str]:
 
 
 def _gone(walks: Sequence[_Walk]) -> dict[str, naming.ArchiveId]:
-    """What an earlier walk saw and the last one did not."""
+    """The archives that an earlier walk found and the last one did not."""
     last = walks[-1].archives
     return {place: id for walk in walks for place, id in walk.archives.items() if place not in last}
 
 
 def _lost(walks: Sequence[_Walk]) -> bool:
-    """Whether an archive is under no name in the last walk: it may have been sealed in the middle of it."""
+    """Whether an archive has no name in the last walk: it may have been sealed during the walk."""
     return not set(_gone(walks).values()) <= set(walks[-1].archives.values())
 
 
 def _unexplained(walks: Sequence[_Walk]) -> dict[str, naming.ArchiveId]:
-    """Names that are gone, unless the archive came up under another name meanwhile. Opening them shows what became of them."""
+    """Names that are gone, unless the archive was found under another name. Opening them gives the reason."""
     moved = {id for place, id in walks[-1].archives.items() if place not in walks[0].archives}
     return {place: id for place, id in _gone(walks).items() if id not in moved}
 
@@ -128,7 +128,7 @@ def _walk(directory: str) -> _Walk:
 
 
 def _note(walk: _Walk, entry: "os.DirEntry[str]") -> bool:
-    """Take an entry in; False for a directory, which is walked itself."""
+    """Note an entry. Returns False for a directory that must be walked."""
     if entry.is_dir():
         return entry.is_symlink() and not walk.leads_on(entry.path)
     id = id_of(Path(entry.name))

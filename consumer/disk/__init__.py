@@ -1,1 +1,1 @@
-"""The promises of a disk: sync, lock, rename, and what a file system can keep. No module outside asks the kernel for them."""
+"""Durable access to a disk: sync, lock, rename, and which file systems support them. No other package calls the kernel for these."""

@@ -1,8 +1,8 @@
-"""The one door to the disk's promises: create, lock, append, sync, rename without replacing.
+"""Durable file operations: create, lock, append, sync, rename without replacing.
 
-Invariants: when a method of `Disk` returns, what its docstring promises holds after a power cut. Nothing else in Deedbox
-calls fsync, fdatasync, link or rename on archives, so a test that replaces this door sees every promise. Files are
-regular files: a symbolic link, a FIFO or a device under a name of ours is an error, and nothing is written through it.
+Invariants: when a method of `Disk` returns, the result that its docstring describes survives a power cut. No other module of Deedbox
+calls fsync, fdatasync, link or rename on archives, so that a test that replaces `Disk` sees all of these calls. Files are
+regular files: a symbolic link, a FIFO or a device under a name that Deedbox uses is an error, and nothing is written through it.
 Sources: open(2), fsync(2), flock(2), rename(2).
 """
 
@@ -20,17 +20,17 @@ PURPOSE_BYTES = 16  # a fixed size, so that it is written in place on a full dis
 
 
 class Disk:
-    """The real file system. Every method raises OSError as the kernel gives it.
+    """The real file system. Every method raises the OSError of the kernel.
 
-    `unsynced`: directories whose sync failed after a file was renamed in them. No other directory is synced and no name is
-    removed before they are: the old name must not be gone for good before the new one is durable.
+    `unsynced`: directories whose sync failed after a file was renamed in them. They are synced before any other directory is synced
+    or any name is removed, because an old name must not be lost before the new one is durable.
     """
 
     def __init__(self) -> None:
         self.unsynced: dict[Path, None] = {}  # in the order in which they must be synced
 
     def create(self, path: Path) -> int:
-        """A new file, open for appending, held by flock. Raises FileExistsError and never overwrites."""
+        """Create a file, open for appending and locked. Raises FileExistsError; an existing file is never overwritten."""
         fd = open_regular(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
             locks.lock(fd)
@@ -41,7 +41,7 @@ class Disk:
         return fd
 
     def open(self, path: Path) -> int:
-        """An existing file of ours, for appending and reading, were it read-only."""
+        """Open an existing file for appending and reading, also if it is read-only."""
         flags = os.O_RDWR | os.O_APPEND
         try:
             return open_regular(path, flags)
@@ -54,20 +54,19 @@ class Disk:
             return open_regular(path, flags)
 
     def close(self, fd: int) -> None:
-        """Close, and with it give up the lock. What an error here could say, the sync before has said better."""
+        """Close the file, which releases its lock. Errors are ignored: the sync before has reported them."""
         with suppress(OSError):
             os.close(fd)
 
     def try_lock(self, fd: int) -> bool:
-        """Take the flock if no other process has it to itself, and say whether it was taken. It is held until the file is closed."""
+        """Lock the file, unless another process has it locked. Returns whether it is locked now; closing the file releases it."""
         return locks.try_lock(fd)
 
     def acquire(self, path: Path, purpose: str = "") -> int | None:
-        """Hold the lock file `path` until it is closed; None if another process holds it.
+        """Lock the lock file `path`; it is created if necessary. Returns its descriptor, or None if another process holds it.
 
-        The file then says for what purpose it was locked last, as far as the disk takes it.
-
-        The file stays when the lock goes: removing it would let two processes hold two files of one name.
+        `purpose` is written to the file, if the disk takes it. Closing the descriptor releases the lock. The file is never removed,
+        because two processes could then hold two files of one name.
         """
         fd = open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
@@ -82,20 +81,20 @@ class Disk:
         return None
 
     def append(self, fd: int, raw: bytes) -> None:
-        """Write all of `raw` at the end; in one call, unless the kernel takes only a part. Promises nothing yet."""
+        """Write all of `raw` at the end; in one call, unless the kernel takes only a part. Durable after `sync`."""
         rest = memoryview(raw)
         try:
             while rest := rest[os.write(fd, rest) :]:
                 pass
         except OSError as error:
-            with suppress(OSError):  # without /proc it has no name
+            with suppress(OSError):  # without /proc the name is unknown
                 error.filename = str(Path(f"/proc/self/fd/{fd}").readlink())
             raise
 
     def overwrite(self, path: Path, raw: bytes) -> None:
-        """Write `raw` at the beginning of a file, by one write in place; make the file if it is missing. Promises nothing.
+        """Write `raw` at the beginning of a file, by one write in place. The file is created if it is missing. It is not synced.
 
-        A file that has its size already takes no space, so that this succeeds on a full disk.
+        A file that already has this size needs no more space, so that this succeeds on a full disk.
         """
         fd = open_regular(path, os.O_WRONLY | os.O_CREAT)
         try:
@@ -104,12 +103,12 @@ class Disk:
             os.close(fd)
 
     def sync(self, fd: int) -> None:
-        """The bytes and the size of the file are durable. After an error, never again on this descriptor:
-        the kernel reports a lost write once and then calls the pages clean."""
+        """Make the bytes and the size of the file durable. After an error, never call it again on this descriptor:
+        the kernel reports a lost write once, and then treats the pages as written."""
         os.fdatasync(fd)
 
     def sync_path(self, path: Path) -> None:
-        """The present content of the file is durable, whichever process wrote it."""
+        """Make the present content of a file durable, whichever process wrote it."""
         fd = open_regular(path, os.O_RDONLY)
         try:
             self.sync(fd)
@@ -117,7 +116,7 @@ class Disk:
             os.close(fd)
 
     def sync_directory(self, path: Path) -> None:
-        """The entries of the directory are durable: fsync of a file says nothing of its name (fsync(2)).
+        """Make the entries of the directory durable: fsync of a file does not sync its name (fsync(2)).
 
         Directories that wait for their sync are synced first.
         """
@@ -125,14 +124,14 @@ class Disk:
         self.fsync_directory(path)
 
     def sync_waiting(self) -> None:
-        """No directory waits for its sync. One that was removed in the meantime has no entries to keep."""
+        """Sync the directories in `unsynced`. One that was removed meanwhile is left out."""
         for path in list(self.unsynced):
             with suppress(FileNotFoundError):
                 self.fsync_directory(path)
             self.unsynced.pop(path, None)
 
     def fsync_directory(self, path: Path) -> None:
-        """One fsync of one directory; `sync_directory` is the method to call."""
+        """One fsync of one directory. Call `sync_directory` instead."""
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
@@ -140,9 +139,9 @@ class Disk:
             os.close(fd)
 
     def check(self, fd: int, path: Path, size: int) -> None:
-        """Prove that `path` is still the name of the open file, that it is the only one, and that the file has `size` bytes.
+        """Check that `path` is still the only name of the open file, and that the file has `size` bytes.
 
-        Raises FileNotFoundError, or OSError with ESTALE: then another process has removed, replaced or written it.
+        Raises FileNotFoundError, or OSError with ESTALE, if another process has removed, replaced or written it.
         """
         own, named = os.fstat(fd), os.lstat(path)
         if own.st_ino != named.st_ino or own.st_dev != named.st_dev:
@@ -156,9 +155,9 @@ class Disk:
         raise OSError(errno.ESTALE, f"changed by another process: {reason}", str(path))
 
     def retract(self, fd: int, path: Path, size: int, written: bytes) -> None:
-        """Cut off what follows the first `size` bytes, if all of it is the beginning of `written`, which this process appended.
+        """Cut off the bytes after the first `size` bytes, if they are the beginning of `written`, which this process appended.
 
-        Anything else is not ours and stays. Raises OSError, as `check` does.
+        Other bytes were written by another process and stay. Raises OSError, as `check` does.
         """
         after = os.fstat(fd).st_size - size
         self.check(fd, path, size + max(after, 0))
@@ -170,11 +169,11 @@ class Disk:
         os.ftruncate(fd, size)
 
     def make_read_only(self, fd: int) -> None:
-        """Take away write permission: sealed archives never change."""
+        """Remove the write permission: sealed archives never change."""
         os.fchmod(fd, 0o440)
 
     def make_directory(self, path: Path) -> None:
-        """The directory and its parents exist, durably."""
+        """Create the directory and its parents durably, if they are missing."""
         if path.is_dir():
             return
         self.make_directory(path.parent)
@@ -184,8 +183,8 @@ class Disk:
     def rename(self, source: Path, target: Path) -> None:
         """Give the file another name, and sync its directories. Raises FileExistsError rather than replace anything.
 
-        An error means that the file still has its old name. A directory that could not be synced is not an error: it waits
-        in `unsynced`. Until it is synced, the file may be found under its old name after a power cut, and is never lost.
+        After an error the file still has its old name. A directory that could not be synced is not an error: it is kept
+        in `unsynced`. Until it is synced, the file may have its old name again after a power cut; it is never lost.
         """
         self.sync_waiting()
         rename_noreplace(source, target)
@@ -194,13 +193,13 @@ class Disk:
             self.sync_waiting()
 
     def replace(self, path: Path, raw: bytes) -> None:
-        """`path` holds exactly `raw`, durably; at every moment it holds either the old bytes or the new."""
+        """Replace the content of `path` durably. At every moment it holds either the old bytes or the new ones."""
         self.replace_with(path, lambda fd: self.append(fd, raw))
 
     def replace_with(self, path: Path, write: Callable[[int], None]) -> None:
-        """The same of what `write` writes to the descriptor of a new file."""
+        """As `replace`, with the bytes that `write` writes to the descriptor of a new file."""
         fresh = path.with_name(path.name + ".new")
-        fresh.unlink(missing_ok=True)  # left by a crash, or put there by somebody else
+        fresh.unlink(missing_ok=True)  # left by a crash, or created by another program
         fd = open_regular(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         try:
             write(fd)
@@ -211,7 +210,7 @@ class Disk:
         self.sync_directory(path.parent)
 
     def replace_keeping(self, path: Path, fresh: Path, aside: Path) -> None:
-        """`path` is now what `fresh` was, and what it was is kept as `aside`. Durable; `path` is there at every moment."""
+        """Replace `path` by `fresh`, and keep the old file as `aside`. Durable; `path` exists at every moment."""
         os.link(path, aside)
         os.replace(fresh, path)
         self.sync_directory(path.parent)
@@ -219,17 +218,17 @@ class Disk:
             self.sync_directory(fresh.parent)
 
     def remove(self, path: Path) -> None:
-        """The name is gone, durably."""
+        """Remove the name durably."""
         self.sync_waiting()
         path.unlink()
         self.sync_directory(path.parent)
 
     def file_system(self, path: Path) -> int:
-        """The type of the file system of `path`: `f_type` of statfs(2); 0 if the C library does not tell."""
+        """The type of the file system of `path`: `f_type` of statfs(2); 0 if the C library does not provide it."""
         return file_system_type(path)
 
     def free_bytes(self, path: Path) -> int:
-        """What an unprivileged writer may still write."""
+        """The bytes that an unprivileged process can still write."""
         found = os.statvfs(path)
         return found.f_bavail * found.f_frsize
 
@@ -237,7 +236,7 @@ class Disk:
 def open_regular(path: Path, flags: int, follow: bool = False) -> int:
     """Open a regular file. Raises OSError for a symbolic link (ELOOP) and for a FIFO, device or directory (EINVAL).
 
-    `follow`: open the file that a symbolic link names; only to read archives, never to write.
+    `follow`: follow a symbolic link; only for reading archives, never for writing.
     """
     try:
         # O_NONBLOCK: opening a FIFO would wait for its other end. It has no effect on regular files.
@@ -259,7 +258,7 @@ def read_regular(path: Path, size: int = -1) -> bytes:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a live process holds the file: then it may not have written its last bytes yet."""
+    """Whether a process has the file locked. It may then not have written its last bytes yet."""
     fd = open_regular(path, os.O_RDONLY)
     try:
         return locks.is_locked(fd)
@@ -269,7 +268,7 @@ def is_held(path: Path) -> bool:
 
 @contextmanager
 def held(disk: Disk, path: Path, purpose: str = "") -> Iterator[bool]:
-    """Hold the lock file `path` for the time of the block; yields False if another process holds it."""
+    """Hold the lock file `path` during the block. Yields False if another process holds it."""
     fd = disk.acquire(path, purpose)
     try:
         yield fd is not None

@@ -1,6 +1,6 @@
-"""Which file systems keep the promises that an archive needs: flock across all its writers, fsync that reaches the disk.
+"""Which file systems are safe for archives: flock must work between all writers, and fsync must reach the disk.
 
-Pure: the number that statfs(2) gives comes in. Source: statfs(2), linux/magic.h.
+Pure: it gets the number that statfs(2) returns. Source: statfs(2), linux/magic.h.
 """
 
 _LOCAL = {
@@ -10,7 +10,7 @@ _LOCAL = {
     0xF2F52010: "f2fs",
     0x2FC12FC1: "zfs",
     0xCA451A4E: "bcachefs",
-    0x794C7630: "overlayfs",  # keeps what the file system below it keeps
+    0x794C7630: "overlayfs",  # as safe as the file system below it
 }
 _NETWORK = {
     0x6969: "nfs",
@@ -29,11 +29,13 @@ _MEMORY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 
 
 def complaint(kind: int) -> tuple[str, str] | None:
-    """The name of a file system and why it may break the promise; None if it is a local one that keeps it."""
+    """The name of a file system and why it may lose acknowledged events; None if it is safe."""
     if kind in _LOCAL:
         return None
     if kind in _MEMORY:
-        return _MEMORY[kind], "it is in memory: a power cut takes everything"
+        return _MEMORY[kind], "it is in memory: a power cut loses everything"
     if kind in _NETWORK:
-        return _NETWORK[kind], "another host may not see our locks, and may recover an archive that is being written"
+        return _NETWORK[
+            kind
+        ], "another host may not see the locks of this one, and may recover an archive that is being written"
     return f"{kind:#x}", "its locks and its fsync are unknown to Deedbox"

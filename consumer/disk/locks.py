@@ -1,7 +1,7 @@
-"""The lock that says whether the owner of an archive lives: flock(2), exclusive, held for as long as the file is open.
+"""The lock that shows whether a process is writing an archive: flock(2), exclusive, held while the file is open.
 
-Invariants: nothing else in Deedbox calls flock; a process that only asks makes no other process fail. flock can be asked only by taking
-a shared lock for a moment, so `try_lock` tells a shared lock from that of an owner, and waits for it.
+Invariants: no other module of Deedbox calls flock; a process that only checks a lock makes no other process fail. A lock can be checked only
+by taking a shared lock for a moment. Therefore `try_lock` distinguishes a shared lock from an exclusive one, and waits for it.
 """
 
 import fcntl
@@ -13,14 +13,14 @@ SHARED_RETRY_S = 0.005
 
 
 def lock(fd: int) -> None:
-    """Take the lock of a new file; a process that asks may have it for a moment. Raises OSError."""
+    """Lock a new file. Waits if a process that checks the lock has it for a moment. Raises OSError."""
     fcntl.flock(fd, fcntl.LOCK_EX)
 
 
 def try_lock(fd: int) -> bool:
-    """Take the lock if no other process has it to itself, and say whether it was taken.
+    """Lock the file, unless another process has an exclusive lock. Returns whether it is locked now.
 
-    A shared lock is waited for, SHARED_S_MAX at most.
+    Waits for a shared lock, SHARED_S_MAX seconds at most.
     """
     deadline = time.monotonic() + SHARED_S_MAX
     pause = threading.Event()
@@ -32,7 +32,7 @@ def try_lock(fd: int) -> bool:
 
 
 def is_locked(fd: int) -> bool:
-    """Whether another process has the lock to itself: then it may not have written its last bytes yet."""
+    """Whether another process has an exclusive lock. It may then not have written its last bytes yet."""
     if not _attempt(fd, fcntl.LOCK_SH):
         return True
     fcntl.flock(fd, fcntl.LOCK_UN)

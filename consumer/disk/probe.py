@@ -1,6 +1,6 @@
-"""Prove that a disk takes an archive of a given size, with the steps that an archive takes and without an archive.
+"""Check that a disk takes a file of a given size, by the same steps as an archive: create, append, sync.
 
-Invariant: nothing is left of a probe, whether it succeeds or fails.
+Invariant: a probe leaves no file, whether it succeeds or fails.
 """
 
 import os
@@ -13,9 +13,9 @@ PROBE_BYTES = 64 * 1024
 
 
 def probe(disk: Disk, path: Path, size: int = PROBE_BYTES) -> None:
-    """Write `size` bytes to a new file, sync it and its directory, and remove it. Raises OSError, as the step that failed.
+    """Write `size` bytes to a new file, sync it and its directory, and remove it. Raises the OSError of the step that failed.
 
-    The bytes are random, because a file system that compresses would take zeros of any number.
+    The bytes are random, because a file system that compresses would take any number of zeros.
     """
     path.unlink(missing_ok=True)  # left by a crash
     try:

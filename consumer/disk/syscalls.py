@@ -1,4 +1,4 @@
-"""System calls that Python does not have, by the C library. Used by `durable` alone.
+"""System calls that Python does not provide, through the C library. Only `durable` uses them.
 
 Sources: rename(2), statfs(2).
 """
@@ -13,7 +13,7 @@ _NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 
 def file_system_type(path: Path) -> int:
-    """`f_type` of statfs(2); 0 if the C library does not tell. Raises OSError."""
+    """`f_type` of statfs(2); 0 if the C library does not provide it. Raises OSError."""
     buffer = (ctypes.c_ulong * 64)()  # struct statfs takes 120 bytes, and `f_type` is its first word
     try:
         failed = ctypes.CDLL(None, use_errno=True).statfs(os.fsencode(path), buffer)

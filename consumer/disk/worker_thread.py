@@ -1,8 +1,8 @@
 """One thread that runs steps in order, for an event loop that must not wait for a disk.
 
-Invariants: a step that has begun runs to its end, whether or not the caller still waits; a step whose caller has been
-cancelled before it began is left out. Two hand-overs a step, by a queue and by the loop: a pool's futures cost as
-much as encoding a small batch.
+Invariants: a step that has begun runs to its end, whether or not the caller still waits; a step whose caller was
+cancelled before it began is left out. A step passes through a queue and comes back through the loop, because the futures of a
+thread pool cost as much as encoding a small batch.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _Step = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]
 
 
 class StepThread:
-    """A thread of the given name. It does not keep the process alive."""
+    """A thread with the given name. It does not keep the process running."""
 
     def __init__(self, name: str) -> None:
         self._steps: SimpleQueue[_Step | None] = SimpleQueue()
@@ -33,7 +33,7 @@ class StepThread:
         return await done
 
     def end(self) -> None:
-        """Wait for the steps that were given, and end the thread."""
+        """Wait for the steps in the queue, and end the thread."""
         self._steps.put(None)
         self._thread.join()
 

@@ -1,1 +1,1 @@
-"""Proof that archives are complete, and a report of what is missing."""
+"""Check that archives are complete, and report what is missing."""

@@ -1,8 +1,8 @@
-"""Losses that an operator has signed off: `verify` shows them, and does not count them as faults.
+"""Acknowledged faults: losses that an operator knows of. `verify` shows them, and does not count them as faults.
 
-Role: `<instance>-<sequence>.acknowledged`, one JSON line a fault, in the directory of the archive or above it. Invariants: a line is
-durable before it is reported; it holds for one fault of an archive with one head, so that a new fault, or another archive of
-the same name, is not covered. A line that cannot be read covers nothing.
+Role: `<instance>-<sequence>.acknowledged` holds one JSON line per fault, in the directory of the archive or above it. Invariants: a line is
+durable before it is reported. It is valid for one fault of an archive with one head, so that it covers neither a new fault nor another
+archive of the same name. A line that cannot be read covers nothing.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from consumer.disk.durable import Disk, held, read_regular
 from consumer.errors import DeedboxError
 
 SUFFIX = ".acknowledged"
-STATES = (ArchiveState.SEALED, ArchiveState.MISSING)  # of others more may come to light when they are repaired
+STATES = (ArchiveState.SEALED, ArchiveState.MISSING)  # a repair of other archives may find more faults
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,32 +29,32 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def settle(verdict: Verdict) -> None:
-    """Tell the faults of an archive that are acknowledged from those that are not."""
+def separate_acknowledged(verdict: Verdict) -> None:
+    """Move the faults that are acknowledged from `faults` to `acknowledged`."""
     if not verdict.faults or verdict.id is None:
         return
     directories = list(verdict.path.absolute().parents)[:LEVELS_MAX]
     known = [one for directory in directories for one in _read(directory / f"{verdict.id}{SUFFIX}")]
-    known.sort(key=lambda one: one.acknowledged)  # of several lines for a fault, the last one counts
-    signed = {one.fault: one for one in known if one.head == verdict.head}
+    known.sort(key=lambda one: one.acknowledged)  # of several lines for one fault, the newest is used
+    acknowledged = {one.fault: one for one in known if one.head == verdict.head}
     faults, verdict.faults = verdict.faults, []
     for fault in faults:
-        if one := signed.get(_text_of(fault)):
+        if one := acknowledged.get(_text_of(fault)):
             verdict.acknowledged.append(AcknowledgedFault(fault, one.acknowledged, one.reason))
         else:
             verdict.faults.append(fault)
 
 
 def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
-    """Record durably that the faults of an archive are known, and say how many were not before, or not for this reason.
+    """Acknowledge the faults of an archive durably. Returns how many were not acknowledged before, or for another reason.
 
-    Without a reason, faults that are acknowledged keep theirs. Raises DeedboxError for an archive that must be repaired first, and OSError.
+    Without a reason, acknowledged faults keep their reason. Raises DeedboxError for an archive that must be repaired first, and OSError.
     """
     if verdict.id is None or verdict.state not in STATES:
         raise DeedboxError(
             f"{verdict.path}: {verdict.state}, not sealed", "run repair first, or wait until it is sealed"
         )
-    if reason:  # it may be another one: the last that was given counts
+    if reason:  # it replaces the reason that was given before
         verdict.faults += [one.fault for one in verdict.acknowledged]
         verdict.acknowledged = []
     path = verdict.path.parent / f"{verdict.id}{SUFFIX}"

@@ -1,8 +1,8 @@
-"""From archive to archive: which are missing, which are there twice, which are not what they were when they were sealed.
+"""Check the sequence of archives: which are missing, which exist twice, which were changed after they were sealed.
 
-Three witnesses: each head names its direct predecessor and the archive that was sealed before it; the ledger names the newest
+It compares three records: each head names its direct predecessor and the archive that was sealed before it; the ledger names the newest
 archive with a committed batch, the newest sealed one, and those that were not sealed; the watermark counts the committed events of the
-newest. Other archives older than the oldest that is there are not missed, because retention deletes sealed archives from the front.
+newest one. Archives that are older than the oldest existing one do not count as missing, because retention deletes from the front.
 """
 
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ from consumer.archive.writing.sealing import digest
 @dataclass(frozen=True, slots=True)
 class _Seen:
     path: Path
-    events: int  # with those that its footer names as lost
+    events: int  # including those that its footer names as lost
 
 
 @dataclass
 class Chain:
-    """The archives of one look, which come in the order of their sequences."""
+    """The archives of one check. They must be checked in the order of their sequences."""
 
     instances: list[Instance] = field(default_factory=list)
     _seen: dict[tuple[Path | None, str], dict[int, _Seen]] = field(default_factory=dict)
     _missed: set[tuple[Path | None, naming.ArchiveId]] = field(default_factory=set)
 
     def check(self, verdict: Verdict) -> None:
-        """Compare an archive with those before it and with its ledger and watermark, and note the faults."""
+        """Compare an archive with the archives before it, its ledger and its watermark, and note the faults."""
         if verdict.id is None:
             return
         instance = self._instance_of(verdict.path, verdict.id)
@@ -53,7 +53,7 @@ class Chain:
         return max(named, key=lambda one: len(one.directory.parts), default=None)
 
     def missing(self) -> Iterator[Verdict]:
-        """A verdict for each named archive that is not there and that no head has missed. Call it after the last archive."""
+        """A verdict for each archive that the ledger or the watermark names and that does not exist. Call it after the last archive."""
         for one in self.instances:
             seen = self._seen.get((one.directory, one.name), {})
             for named in one.named:
@@ -66,7 +66,7 @@ class Chain:
 
 
 def _check_before(verdict: Verdict, seen: dict[int, _Seen]) -> list[naming.ArchiveId]:
-    """Compare with the archives before, and give those that are missing."""
+    """Compare with the archives before. Returns the missing ones."""
     assert verdict.id is not None, "see check"
     before, own = verdict.before, verdict.id
     named = naming.parse_sealed(Path(before.archive)) if before else None
@@ -94,7 +94,7 @@ def _check_instance(verdict: Verdict, found: _Seen, instance: Instance) -> None:
 
 
 def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None:
-    """Whether an archive is the one that was named, with as many events."""
+    """Check that an archive is the named one, and holds as many events."""
     if named.sha256 and not _is(found.path, named.sha256):
         verdict.fault(0, f"{found.path.name} is not the archive that was {when}: its SHA-256 differs")
     if found.events < named.events:
@@ -108,8 +108,8 @@ def _is(path: Path, sha256: str) -> bool:
     try:
         if digest(path) == sha256:
             return True
-        with ArchiveFile(path) as archive:  # rewritten: the footer names the original
+        with ArchiveFile(path) as archive:  # if it was rewritten, its footer names the original
             parts = archive.parts(frames=False)
             return any(isinstance(part, Seal) and part.footer.rewritten_from == sha256 for part in parts)
     except OSError:
-        return False  # gone or not to be read: its own verdict says so
+        return False  # its own verdict reports that it cannot be read

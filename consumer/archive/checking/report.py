@@ -1,4 +1,4 @@
-"""What `verify` and `repair` tell a person: a line an archive, a line a fault, and a last line with the sum."""
+"""The reports of `verify` and `repair`: a line per archive, a line per fault, and a last line with the totals."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -24,12 +24,12 @@ NOT_PROVED = (
     "not noticed: an instance that was removed with its ledger, archives that were removed from the front, "
     "archives and ledger that were rewritten together"
 )
-KNOWS_MORE = "`deedbox verify` says whether archives or events are missing"  # what is not there cannot be repaired
+KNOWS_MORE = "`deedbox verify` says whether archives or events are missing"  # what does not exist cannot be repaired
 Say = Callable[[str], None]
 
 
-def tell_text(verdict: Verdict, say: Say) -> None:
-    """A line an archive, and a line a fault."""
+def print_text(verdict: Verdict, say: Say) -> None:
+    """A line for the archive, and a line per fault."""
     unread = verdict.state is ArchiveState.UNREADABLE
     word = "ERROR" if unread else "DAMAGED" if verdict.faults else "ok"
     say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
@@ -37,8 +37,8 @@ def tell_text(verdict: Verdict, say: Say) -> None:
         say(f"        {fault}")
 
 
-def tell_line(verdict: Verdict, say: Say) -> None:
-    """The same as a JSON object."""
+def print_json(verdict: Verdict, say: Say) -> None:
+    """The verdict as a JSON object in one line."""
     members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
     members["faults"] = [_utf8(str(fault)) for fault in verdict.faults]
     members["acknowledged"] = [_utf8(str(fault)) for fault in verdict.acknowledged]
@@ -51,8 +51,8 @@ def _utf8(text: str) -> str:
 
 
 @dataclass
-class Sum:
-    """What `verify` has seen."""
+class Totals:
+    """The totals of all verdicts."""
 
     archives: int = 0
     events: int = 0
@@ -65,7 +65,7 @@ class Sum:
     acknowledged: int = 0
 
     def add(self, verdict: Verdict) -> None:
-        """Count an archive in; one that is missing counts by its faults only."""
+        """Add a verdict. A missing archive counts by its faults only."""
         self.archives += verdict.state is not ArchiveState.MISSING
         self.events += verdict.events
         self.duplicates += verdict.duplicates
@@ -78,36 +78,39 @@ class Sum:
 
     @property
     def complete(self) -> bool:
-        """Whether there is something, and nothing of it is missing or wrong that is not acknowledged."""
+        """Whether there is an archive, and every fault is acknowledged."""
         return bool(self.archives or self.acknowledged) and not self.faults
 
     def line(self) -> str:
         """The last line."""
         signed = f" but for {counted(self.acknowledged, 'acknowledged fault')}" if self.acknowledged else ""
-        answer = f"complete{signed}" if self.complete else f"NOT complete, {counted(self.faults, 'fault')}{signed}"
+        result = f"complete{signed}" if self.complete else f"NOT complete, {counted(self.faults, 'fault')}{signed}"
         if not (self.archives or self.faults or self.acknowledged):
-            answer = "nothing found"
+            result = "nothing found"
         gone = f", {self.deleted} deleted and hidden, {self.removed} removed" if self.deleted or self.removed else ""
         gone += f", {self.lost} known to be lost" if self.lost else ""
         return (
-            f"{answer}: {counted(self.archives, 'archive')}, {counted(self.events, 'event')}, {self.duplicates} marked as duplicates{gone}, "
+            f"{result}: {counted(self.archives, 'archive')}, {counted(self.events, 'event')}, {self.duplicates} marked as duplicates{gone}, "
             f"{_mib(self.size)}; {NOT_PROVED}"
         )
 
 
 def show_verdicts(
-    paths: list[Path], say: Say, tell: Callable[[Verdict, Say], None] = tell_text, mapped: Mapped = map,
-    advance: Callable[[int], None] = lambda _: None, sign: Callable[[Verdict], None] = lambda _: None,
+    paths: list[Path], say: Say, show: Callable[[Verdict, Say], None] = print_text, mapped: Mapped = map,
+    advance: Callable[[int], None] = lambda _: None, acknowledge: Callable[[Verdict], None] = lambda _: None,
 ) -> bool:  # fmt: skip
-    """Verify and tell; True if everything is complete. `sign` may acknowledge the faults of an archive. The sum is told as text only."""
-    total = Sum()
+    """Verify and report. Returns whether everything is complete. `acknowledge` may acknowledge faults. Only a text report has totals.
+
+    `show` prints a verdict; `advance` gets the bytes of each checked archive; `mapped`: as for `verify`.
+    """
+    total = Totals()
     for verdict in verify(paths, mapped):
         if verdict.faults or verdict.acknowledged:
-            sign(verdict)
+            acknowledge(verdict)
         total.add(verdict)
-        tell(verdict, say)
+        show(verdict, say)
         advance(verdict.size)
-    if tell is tell_text:
+    if show is print_text:
         say(total.line())
     return total.complete
 
@@ -117,7 +120,7 @@ def _mib(size: int) -> str:
 
 
 def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
-    """Repair and report; True if everything that was found could be repaired."""
+    """Repair and report. Returns whether every damaged archive could be repaired. `dry_run`: change nothing."""
     disk = Disk()
     repaired, count = True, 0
     for path in find_archives(paths):
@@ -132,8 +135,8 @@ def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
             count + (finding.outcome is not Outcome.HELD),
         )
         _say_finding(finding, dry_run, say)
-    answer = "nothing was changed" if dry_run and count and repaired else outcome(count, not repaired, "repaired")
-    say(f"{answer}; {KNOWS_MORE}")
+    result = "nothing was changed" if dry_run and count and repaired else outcome(count, not repaired, "repaired")
+    say(f"{result}; {KNOWS_MORE}")
     return repaired
 
 
@@ -161,7 +164,7 @@ def _repair(disk: Disk, path: Path) -> Finding:
         return repair_sealed(disk, path)
     with held(disk, naming.lock_path(path.parent, archive.instance)) as free:
         if not free:
-            return Finding(path, Outcome.HELD, reason="its owner lives")
+            return Finding(path, Outcome.HELD, reason="a process is writing it")
         ledger = Ledger(disk, path.parent, archive.instance)
         finding = recover(disk, Layout(path.parent), path, known_from_ledger(path, ledger))
         if sealed := finding.sealed:
@@ -178,7 +181,7 @@ def _foresee(path: Path) -> Finding:
         lost = losses_of(found) if outcome is Outcome.REPAIRED else []
         return Finding(path, outcome, found.events, found.gaps, reason=reason, lost=lost)
     if is_held(path):
-        return Finding(path, Outcome.HELD, found.events, reason="its owner lives")
+        return Finding(path, Outcome.HELD, found.events, reason="a process is writing it")
     if not found.batches:
         return Finding(path, Outcome.EMPTY, found.events, found.gaps)
     outcome = Outcome.REPAIRED if found.damaged and not found.seal else Outcome.SEALED

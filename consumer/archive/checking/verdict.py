@@ -1,4 +1,4 @@
-"""The verdict on one archive: what it holds, and what is wrong with it."""
+"""The verdict on one archive: what it holds, and its faults."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -35,10 +35,10 @@ class AcknowledgedFault:
 
 @dataclass
 class Verdict:
-    """What one archive holds and what is wrong with it.
+    """What one archive holds, and its faults.
 
-    `duplicates`: events that were marked as such. `deleted`: those that are hidden, until `compact` takes them out;
-    `removed`: those that it took out.
+    `duplicates`: events that are marked as duplicates; `deleted`: hidden events that are still in the archive; `removed`: events that
+    `compact` took out; `lost`: events that are known to be lost.
     """
 
     path: Path
@@ -50,14 +50,14 @@ class Verdict:
     removed: int = 0
     size: int = 0
     state: ArchiveState = ArchiveState.UNREADABLE
-    file: tuple[int, int] | None = None  # device and inode
-    before: Previous | None = None  # the archive that was sealed before this one, by the head
-    predecessor: int = 0  # the newest archive with a batch when this one was opened, by the head
-    lost: int = 0  # events that the footer names as lost
+    file: tuple[int, int] | None = None  # device and inode; None if it is no local file
+    before: Previous | None = None  # the archive that was sealed before this one, according to the head
+    predecessor: int = 0  # the newest archive with a batch when this one was opened, according to the head
+    lost: int = 0
     head: str = ""  # the checksum of the head, in hexadecimal
     faults: list[ReadFault] = field(default_factory=list)
     acknowledged: list[AcknowledgedFault] = field(default_factory=list)
 
     def fault(self, offset: int, reason: str) -> None:
-        """Note what is wrong, and where."""
+        """Add a fault at this offset."""
         self.faults.append(ReadFault(self.path, offset, reason))

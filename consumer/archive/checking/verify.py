@@ -6,7 +6,7 @@ Role: each archive is checked by itself (`archive_check`), then against the arch
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from consumer.archive.checking.acknowledged import settle
+from consumer.archive.checking.acknowledged import separate_acknowledged
 from consumer.archive.checking.archive_check import check_archive
 from consumer.archive.checking.chain import Chain
 from consumer.archive.checking.verdict import Verdict
@@ -40,10 +40,10 @@ def _verify_together(paths: list[Path], mapped: Mapped, seen: set[tuple[int, int
         if verdict.file is not None:
             seen.add(verdict.file)
         chain.check(verdict)
-        settle(verdict)
+        separate_acknowledged(verdict)
         yield verdict
     for verdict in chain.missing():
-        settle(verdict)
+        separate_acknowledged(verdict)
         yield verdict
 
 

@@ -1,1 +1,1 @@
-"""The durable path: one writer thread appends batches to the archives of one instance; recovery closes what a dead instance left."""
+"""Write archives durably: one writer thread appends batches to the archives of one instance; recovery seals archives that were left open."""

@@ -64,7 +64,7 @@ class _Seen:
 class RecentEvents:
     """The recent events of a directory.
 
-    `keep`: keep the places at which our generations began, for later lives. `after`: events of our own archives up to this sequence are
+    `keep` stores the places at which the generations of this instance began, for later runs. `after`: events of its own archives up to this sequence are
     known as acknowledged.
     """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from codec.event import format_time
 from consumer.archive.checking import report as checking
-from consumer.archive.checking.acknowledged import acknowledge, settle
+from consumer.archive.checking.acknowledged import acknowledge, separate_acknowledged
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives
 from consumer.cli.printing import print_line
@@ -25,7 +25,7 @@ def verify_archives(paths: Sequence[Path], wanted: int | None, format: str, reas
     """
     amount = sum(map(_size, find_archives(list(paths))))
     with progress("verifying", amount, lines=True) as advance, workers(amount, wanted) as executor:
-        show = checking.tell_line if format == "jsonl" else checking.tell_text
+        show = checking.print_json if format == "jsonl" else checking.print_text
         sign = (lambda _: None) if reason is None else partial(_acknowledge, reason)
         complete = checking.show_verdicts(list(paths), print_line, show, partial(scan, executor), advance, sign)
     return Exit.OK if complete else Exit.DAMAGED
@@ -33,7 +33,7 @@ def verify_archives(paths: Sequence[Path], wanted: int | None, format: str, reas
 
 def _acknowledge(reason: str, verdict: Verdict) -> None:
     acknowledge(Disk(), verdict, reason, format_time(time.time_ns() // 1000))
-    settle(verdict)
+    separate_acknowledged(verdict)
 
 
 def _size(path: Path) -> int:

@@ -31,7 +31,7 @@ def test_a_local_file_system_is_not_complained_of(kind: int) -> None:
 
 
 def test_the_kernel_tells_the_file_system_of_a_directory() -> None:
-    assert complaint(Disk().file_system(Path("/dev/shm"))) == ("tmpfs", "it is in memory: a power cut takes everything")
+    assert complaint(Disk().file_system(Path("/dev/shm"))) == ("tmpfs", "it is in memory: a power cut loses everything")
     with pytest.raises(FileNotFoundError):
         Disk().file_system(Path("/not/there"))
 
