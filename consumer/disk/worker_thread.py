@@ -45,7 +45,7 @@ class StepThread:
             result, error = None, None
             try:
                 result = step()
-            except BaseException as raised:  # noqa: BLE001 -- the caller gets it, whatever it is
+            except BaseException as raised:  # noqa: BLE001 -- the caller gets every error
                 error = raised
             with suppress(RuntimeError):  # the loop is closed: nothing waits for the result
                 loop.call_soon_threadsafe(_settle, done, result, error)

@@ -107,5 +107,5 @@ def test_an_archive_that_is_not_sealed_is_not_acknowledged(tmp_path: Path) -> No
 
 
 def test_a_reason_without_an_acknowledgement_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="--reason without --acknowledge"):
+    with pytest.raises(AssertionError, match="--reason works only with --acknowledge"):
         deedbox("verify", "--reason", "none", tmp_path)
