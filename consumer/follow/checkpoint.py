@@ -16,12 +16,13 @@ import msgspec
 from codec.errors import Corrupt
 from consumer.archive import naming
 from consumer.archive.position import Position
-from consumer.disk.durable import Disk
+from consumer.disk.durable import Disk, read_regular
 from consumer.errors import DeedboxError, Exit, Fatal
 
 FORMAT = 1
 DIRECTORY = "followers"
 SUFFIX = ".checkpoint"
+BYTES_MAX = 64 << 20  # some 500,000 streams
 
 
 class StreamName(NamedTuple):
@@ -128,15 +129,18 @@ def _unwritable(path: Path, error: OSError) -> DeedboxError:
 def _load(path: Path) -> dict[StreamName, Confirmed] | None:
     """What the file holds; None if there is none."""
     try:
-        raw = path.read_bytes()
+        raw = read_regular(path, BYTES_MAX + 1)
+        if len(raw) > BYTES_MAX:
+            raise Corrupt(f"longer than {BYTES_MAX} bytes")
         if (found := msgspec.json.decode(raw, type=_Format).format) != FORMAT:
             what = f"{path}: the checkpoint has format {found}, expected {FORMAT}"
             raise DeedboxError(what, "use the version of Deedbox that wrote it, or choose another name")
         return dict(map(_confirmed, msgspec.json.decode(raw, type=_File).streams))
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, Corrupt) as error:
-        raise DeedboxError(f"{path}: {error}", "restore the file, or remove it to begin again") from error
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Corrupt) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DeedboxError(f"{path}: {reason}", "restore the file, or remove it to begin again") from error
 
 
 def _confirmed(entry: _Entry) -> tuple[StreamName, Confirmed]:

@@ -38,22 +38,26 @@ class Cursor:
         self.id, self.path = id, archive.path
         self.next_event = 0
         self.ended = False
-        self._archive: ArchiveFile | None = None
         self._disk = Disk()
         self._durable = 0.0  # how many events of an open archive are known to be durable
         self._looked_everywhere = False
         self._waits = False  # for the sync of a batch
+        self.is_whole = True  # if it has ended, all was read that it held; False: it was gone before
         self._set_file(archive)
 
     def _set_file(self, archive: ArchiveFile) -> None:
-        self.head, self.file = head_of(archive), archive.file
+        self.file = archive.file
+        self._read_head(archive)
+        self._archive: ArchiveFile | None = archive
+        self._offset = 0
+        self._tombstones = LiveTombstones(archive)
+
+    def _read_head(self, archive: ArchiveFile) -> None:
+        self.head = head_of(archive)
         self.created_us = archive.head.created_us if archive.head else 0
         self.predecessor = (
             archive.head.predecessor if archive.head else 0
         )  # the last archive before this one that holds events
-        self._archive = archive
-        self._offset = 0
-        self._tombstones = LiveTombstones(archive)
 
     def skip_to(self, next_event: int, batches: Sequence[StoredBatch]) -> None:
         """Go on with this event. `batches`: all batches of the archive, or those up to the event."""
@@ -133,10 +137,15 @@ class Cursor:
             return
         look(not self._looked_everywhere)  # everywhere only once: it may have been removed
         self._looked_everywhere = True
-        if not self.path.exists() and parse_open(self.path):  # the archive itself was named, and not its directory
-            sealed = [path for path in find_again(self.path) if parse_sealed(path)]
-            if sealed:
-                self.rename(sealed[0])
+        if not self.path.exists():  # the user named the archive, and not its directory
+            self._find_sealed()
+
+    def _find_sealed(self) -> bool:
+        """Whether the open archive was sealed, and has another name since: the cursor goes on there. Raises OSError."""
+        sealed = [path for path in find_again(self.path) if parse_sealed(path)] if parse_open(self.path) else []
+        if sealed:
+            self.rename(sealed[0])
+        return bool(sealed)
 
     def _is_durable(self, batch: StoredBatch) -> bool:
         """Whether the sync of a batch has returned. A sealed archive was synced as a whole."""
@@ -148,21 +157,23 @@ class Cursor:
 
     def _ask_durable(self) -> float:
         """How many events of the open archive are durable."""
+        path = self.path.resolve()  # a link: the lock and the watermark are in the directory of the archive
+        if parse_open(path) is None:
+            return float("inf")
         try:
-            durable = durable_events(self._disk, self.path)
+            durable = durable_events(self._disk, path)
         except FileNotFoundError:
             return 0  # sealed or removed at this moment: the next look finds which
         if durable is None:
             return float("inf")
-        state = None if durable else read_ledger(self.path.parent / f"{self.id.instance}.ledger")
+        state = None if durable else read_ledger(path.parent / f"{self.id.instance}.ledger")
         return state.committed_events(self.id.sequence) if state else durable
 
     def _begin(self, archive: ArchiveFile, faults: list[ReadFault]) -> bool:
         """Go past the head; past a damaged one if no process writes the archive."""
         if archive.head_raw or archive.retry_head():
             self._offset = len(archive.head_raw)
-            self.head = head_of(archive)
-            self.created_us = archive.head.created_us if archive.head else 0
+            self._read_head(archive)
         elif not self.is_live():
             gap = archive.damaged_head()
             faults.append(ReadFault(self.path, gap.offset, str(gap)))
@@ -183,7 +194,7 @@ class Cursor:
         self.next_event = end
         return Events((end - 1, events[-1]), fresh)
 
-    def end_if_finished(self, faults: list[ReadFault]) -> None:
+    def end_if_finished(self) -> None:
         """End if no event follows although there is no seal: the writer has ended, and all was read that is durable.
 
         Call only when the next archive of the instance has begun. An archive that its writer gave up may hold durable batches that
@@ -194,19 +205,17 @@ class Cursor:
             self.ended = True
             return
         size = archive.size
-        if self.is_live() or (self._waits and self.path.exists()):
+        if self.is_live() or (self._waits and (self.path.exists() or self._find_sealed())):
             return
         archive.refresh()
         if archive.size != size:
             return
-        if self._waits:
-            reason = f"gone before event {self.next_event} and the following were read"
-            faults.append(ReadFault(self.path, None, reason))
+        self.is_whole = not self._waits
         self.end()
 
     def is_live(self) -> bool:
         """Whether a process still writes the archive. If its name is gone, it was sealed or removed, and its writer has ended."""
         try:
-            return is_held(self.path)
+            return is_held(self.path.resolve())
         except OSError:
             return False

@@ -6,6 +6,7 @@ ended and the next archive has begun; nothing is skipped without a fault, which 
 """
 
 import errno
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.follow.checkpoint import Confirmed, StreamName
 from consumer.follow.cursor import Cursor, Events, Numbered
 from consumer.follow.newest import Candidate
-from consumer.follow.streams import Key, Stream, Streams
+from consumer.follow.streams import UNKNOWN, Key, Stream, Streams
 from consumer.watch.backend import Backend
 
 _OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # these errors say nothing about an archive
@@ -51,8 +52,12 @@ class FollowedBatch:
 
 
 def stream_name(key: Key, directory: Path) -> StreamName:
-    """The name of a stream in a checkpoint of this directory."""
-    return StreamName(str(key.home.relative_to(directory.absolute())), key.instance)
+    """The name of a stream in a checkpoint of this directory. Raises Fatal if another stream has the same name."""
+    if key.file == UNKNOWN:
+        what = f"{key.home}: two different archives of instance {key.instance} have the same sequence"
+        raise Fatal(Exit.DAMAGED, what, "a checkpoint cannot keep them apart: move one of them to another directory")
+    home = os.fsencode(key.home.relative_to(directory.absolute()))
+    return StreamName(home.decode("utf-8", "backslashreplace"), key.instance)
 
 
 class Follower:
@@ -62,6 +67,7 @@ class Follower:
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
+        self._waits_for_errors = False
         self.faults: list[ReadFault] = []
         self.streams = Streams(paths)
 
@@ -103,6 +109,7 @@ class Follower:
 
     def resume(self, confirmed: Mapping[StreamName, Confirmed], directory: Path) -> None:
         """Go on after these events of the directory. Raises Fatal if one of them is gone or another event has its position."""
+        self._waits_for_errors = True
         self._look(everywhere=True)
         streams = {stream_name(key, directory): stream for key, stream in self.streams.known.items()}
         for name, at in sorted(confirmed.items()):
@@ -148,6 +155,7 @@ class Follower:
         while stream.cursor is not None or self._advance(stream):
             assert stream.cursor is not None, "it stands in an archive"
             for events in self._read_archive(stream, stream.cursor):
+                self._report_missing(stream, stream.cursor)
                 yield FollowedBatch(stream.key, stream.cursor.id, stream.cursor.path, events.last, events.kept)
             if not stream.cursor.ended or not self._advance(stream):
                 return
@@ -158,11 +166,19 @@ class Follower:
             yield from cursor.read(self.faults, self._look)
         except (OSError, DeedboxError) as error:
             self._report_once(stream, ReadFault.of(cursor.path, error))
-            if not _is_passed(stream, error):
+            if not self._is_passed(stream, error):
                 return
             cursor.end()
         if not cursor.ended and stream.waiting:
-            cursor.end_if_finished(self.faults)
+            cursor.end_if_finished()
+
+    def _is_passed(self, stream: Stream, error: Exception) -> bool:
+        """Whether the rest of an archive is left out after an error: the next one has begun, and the error is one of the archive.
+
+        With a checkpoint nothing is left out: the same error may be gone at the next look.
+        """
+        of_the_machine = isinstance(error, OSError) and error.errno in _OF_THE_MACHINE
+        return bool(stream.waiting) and not of_the_machine and not self._waits_for_errors
 
     def _advance(self, stream: Stream) -> bool:
         """Go to the next archive of the instance that can be read, if there is one."""
@@ -177,7 +193,7 @@ class Follower:
                 self.faults.append(ReadFault(stream.waiting[sequence], None, "gone before it was read"))
             except OSError as error:
                 self._report_once(stream, ReadFault.of(stream.waiting[sequence], error))
-                if len(stream.waiting) == 1 or error.errno in _OF_THE_MACHINE:
+                if not self._is_passed(stream, error) or len(stream.waiting) == 1:
                     return False
             stream.reached = sequence
             del stream.waiting[sequence]
@@ -192,17 +208,22 @@ class Follower:
             return ArchiveFile(stream.waiting[sequence])
 
     def _go_to(self, stream: Stream, cursor: Cursor) -> None:
-        self._report_missing(stream, cursor)
+        if stream.cursor is not None:
+            stream.read_before = stream.reached if stream.cursor.is_whole else stream.reached - 1
         stream.cursor, stream.reached = cursor, cursor.id.sequence
         stream.waiting.pop(cursor.id.sequence, None)
         stream.reported.clear()
 
     def _report_missing(self, stream: Stream, cursor: Cursor) -> None:
-        """The head of an archive names the last one before it that holds events: it must have been read."""
-        before = cursor.predecessor
-        if stream.cursor is not None and before > stream.reached:
-            what = f"archive {ArchiveId(cursor.id.instance, before)} is not there: it is not followed"
-            self.faults.append(ReadFault(cursor.path, None, what))
+        """Report if the last archive that holds events before this one was not read to its end. The head of this one names it."""
+        before, stream.read_before = stream.read_before, None
+        if before is not None and cursor.predecessor > before:
+            missing = ArchiveId(cursor.id.instance, cursor.predecessor)
+            self.faults.append(
+                ReadFault(
+                    cursor.path, None, f"archive {missing} is not there, or not all of it: the rest is not followed"
+                )
+            )
 
     def _report_once(self, stream: Stream, fault: ReadFault) -> None:
         """Report a fault once, and not at each look; also if its archive was sealed, and with that renamed, in the meantime."""
@@ -229,11 +250,6 @@ class Follower:
         self.streams.known.clear()
 
 
-def _is_passed(stream: Stream, error: Exception) -> bool:
-    """Whether the rest of an archive is left out after an error: the next one has begun, and the error is one of the archive."""
-    return bool(stream.waiting) and not (isinstance(error, OSError) and error.errno in _OF_THE_MACHINE)
-
-
 def _check(archive: ArchiveFile, at: Confirmed) -> None:
     """Raise Fatal unless the event that was confirmed is in the archive, or was deleted since."""
     try:
@@ -258,5 +274,5 @@ def _not_there(at: Confirmed, why: str) -> Fatal:
     return Fatal(
         Exit.DAMAGED,
         f"the checkpoint ends at {at.position}: {why}",
-        "restore the archive; or remove the checkpoint to follow from the beginning",
+        "restore the archive; or remove its entry from the checkpoint: then all that is there of this instance follows",
     )

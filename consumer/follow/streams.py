@@ -20,7 +20,7 @@ from consumer.disk.durable import is_held
 from consumer.follow.cursor import Cursor
 from consumer.follow.tree import Tree
 
-_UNKNOWN = (0, 0)  # the user named a file, and no directory
+UNKNOWN = (0, 0)  # the user named a file, and no directory
 LOOK_S = 2.0  # all directories are looked at this often: an archive may appear where no open archive announced it
 
 
@@ -36,13 +36,15 @@ class Key(NamedTuple):
 class Stream:
     """`waiting`: archives that have still to be read, by sequence. `cursor`: in the archive that is read, or was read last.
 
-    `reached`: the highest sequence that was read or left out. `reported`: faults that were reported for the current or the next archive.
+    `reached`: the highest sequence that was read or left out. `read_before`: the sequence up to which all was read before the
+    archive of the cursor; None if it was compared with the head of that archive. `reported`: faults that were reported for the current or the next archive.
     """
 
     key: Key
     waiting: dict[int, Path] = field(default_factory=dict)
     cursor: Cursor | None = None
     reached: int = 0
+    read_before: int | None = None
     reported: set[tuple[object, str]] = field(default_factory=set)
 
     def close(self) -> None:
@@ -83,7 +85,7 @@ class Streams:
             stream = self._replace(stream)
         other = stream.waiting.get(id.sequence)
         if other is not None and _are_different(other, path):
-            stream = self._stream(Key(path.parent, _UNKNOWN, id.instance))
+            stream = self._stream(Key(path.parent, UNKNOWN, id.instance))
         stream.waiting[id.sequence] = path
 
     def _named(self, path: Path) -> ArchiveId | None:
@@ -101,7 +103,7 @@ class Streams:
 
     def _was_read(self, path: Path, id: ArchiveId) -> bool:
         """Whether the archive was read already, under the key of its own directory, before its instance was known to write to a directory above it."""
-        own = self.known.get(Key(path.parent, self.tree.file(path.parent) or _UNKNOWN, id.instance))
+        own = self.known.get(Key(path.parent, self.tree.file(path.parent) or UNKNOWN, id.instance))
         home, _ = self.tree.home(path, id.instance)
         return home != path.parent and own is not None and id.sequence <= own.reached
 
@@ -123,8 +125,8 @@ class Streams:
 
     def _exists(self, key: Key) -> bool:
         file = self.tree.file(key.home)
-        if key.file == _UNKNOWN or file is None:
-            return key.file == _UNKNOWN or key.home in self.tree.roots  # a root may be mounted again
+        if key.file == UNKNOWN or file is None:
+            return key.file == UNKNOWN or key.home in self.tree.roots  # a root may be mounted again
         return file == key.file and self.tree.holds(key.home, key.instance)
 
 

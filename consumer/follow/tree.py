@@ -6,6 +6,7 @@ under one path, also if several paths or links lead to it. Memory holds director
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from consumer.archive import naming
 from consumer.archive.reading.fault import ReadFault
 
 SETTLE_S = 2.0  # file systems store modification times in steps of up to this
+_DATE = re.compile(r"[0-9][0-9T_:.-]*Z?")  # a directory of sealed archives, by the template of their names
 _UNREAD = -1  # no modification time: the directory is read again
 _OWNED = (".ledger", ".lock", naming.OPEN_SUFFIX)  # files that are only in the directory to which an instance writes
 
@@ -135,14 +137,20 @@ class Tree:
             self.forget(inner)
 
     def home(self, path: Path, instance: str) -> tuple[Path, tuple[int, int]]:
-        """The directory to which the instance of an archive writes, with its device and inode. If no file shows it, the directory of the archive."""
+        """The directory to which the instance of an archive writes, with its device and inode.
+
+        If no file shows it, as in a copy, it is the directory above those of the days.
+        """
         for place in path.parents:
             known = self._directories.get(place)
             if known is None:
                 break
             if instance in known.owners:
                 return place, known.file
-        return path.parent, self.file(path.parent) or (0, 0)
+        place = path.parent
+        while _DATE.fullmatch(place.name) and place.parent in self._directories:
+            place = place.parent
+        return place, self.file(place) or (0, 0)
 
     def file(self, path: Path) -> tuple[int, int] | None:
         """Device and inode of a directory; None if it is not there."""

@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,33 @@ def test_an_unchanged_checkpoint_is_not_written_again(tmp_path: Path) -> None:
     checkpoint.store({})
     assert checkpoint.path.stat().st_ino == inode
     checkpoint.close()
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"format":1,"streams":[{"directory":"\xff","position":"one-00000001:0","fingerprint":"0"}]}',
+        b'{"format":1,"streams":' + b"[" * 100_000,
+        b'{"format":1,"streams":[]}' + b" " * (1 << 20),
+    ],
+)
+def test_hostile_content_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raw: bytes) -> None:
+    monkeypatch.setattr("consumer.follow.checkpoint.BYTES_MAX", 1 << 20)
+    path = checkpoint_path(tmp_path, "billing")
+    path.parent.mkdir()
+    path.write_bytes(raw)
+    with pytest.raises(DeedboxError, match="restore the file"):
+        opened(tmp_path)
+
+
+def test_only_a_regular_file_is_a_checkpoint(tmp_path: Path) -> None:
+    path = checkpoint_path(tmp_path, "billing")
+    path.parent.mkdir()
+    os.mkfifo(path)
+    with pytest.raises(DeedboxError, match="not a regular file"):
+        opened(tmp_path)
+    path.unlink()
+    path.symlink_to(tmp_path / "not mounted")
+    with pytest.raises(DeedboxError, match="symbolic link"):
+        opened(tmp_path)
+    assert path.is_symlink()

@@ -1,17 +1,24 @@
 """The follower: which batches come, in which order, and from where after a restart. `test_tail` has the ways of files."""
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
+from consumer.archive.naming import lock_path
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import repack
-from consumer.disk.durable import Disk
-from consumer.errors import Fatal
-from consumer.follow.checkpoint import Confirmed, StreamName
+from consumer.archive.writing.recovery import recover
+from consumer.disk.durable import Disk, held
+from consumer.errors import Fatal, StorageFault
+from consumer.follow import cursor
+from consumer.follow.checkpoint import Checkpoint, Confirmed, StreamName
 from consumer.follow.follower import FollowedBatch, Follower
 from tests.support.archive_logs import archive_log, some
 
@@ -139,3 +146,179 @@ def test_a_batch_whose_events_are_all_deleted_is_confirmed_too(tmp_path: Path) -
     batches = follow(tmp_path)
     assert ids(batches) == [["id-0"], []]
     assert follow(tmp_path, confirmed(batches, tmp_path)) == []
+
+
+def followed(follower: Follower) -> list[str]:
+    return [id for batch in ids(list(follower.read())) for id in batch]
+
+
+def start(directory: Path) -> Follower:
+    follower = Follower([directory])
+    follower.resume({}, directory)
+    return follower
+
+
+def test_a_missing_archive_is_reported_also_if_the_next_one_is_seen_before_its_head(tmp_path: Path) -> None:
+    """The file is made before its head is written, and the kernel wakes the follower at that moment."""
+
+    class Looking(Disk):
+        looks = False
+
+        def create(self, path: Path) -> int:
+            made = super().create(path)
+            if self.looks:
+                assert followed(follower) == []
+            return made
+
+    disk = Looking()
+    one = archive_log(tmp_path, disk)
+    one.append(some(0, 1))
+    one.roll("test")
+    follower = start(tmp_path)
+    assert followed(follower) == ["id-0"]
+    one.append(some(1, 1))
+    one.roll("test")
+    find_archives([tmp_path])[1].unlink()
+    disk.looks = True
+    with held(Disk(), lock_path(tmp_path, "one")):
+        one.append(some(2, 1))
+        assert followed(follower) == ["id-2"]
+    assert "archive one-00000002 is not there" in str(follower.faults[0])
+    follower.close()
+
+
+def test_a_batch_whose_sync_fails_is_no_gap_because_it_comes_in_the_next_archive(tmp_path: Path) -> None:
+    class Failing(Disk):
+        fails = True
+
+        def sync(self, fd: int) -> None:
+            if self.fails:
+                assert followed(follower) == []
+                raise OSError(errno.EIO, "Input/output error")
+            super().sync(fd)
+
+    disk = Failing()
+    one = archive_log(tmp_path, disk)
+    follower = start(tmp_path)
+    with held(Disk(), lock_path(tmp_path, "one")):
+        with pytest.raises(StorageFault):
+            one.append(some(0, 2))
+        disk.fails = False
+        one.append(some(0, 2))
+        one.append(some(2, 1))
+        one.roll("test")
+        assert followed(follower) + followed(follower) == ["id-0", "id-1", "id-2"]
+    assert follower.faults == []
+    follower.close()
+
+
+def test_an_archive_that_is_sealed_while_its_watermark_is_asked_for_is_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name was gone, and it was taken for removed: its events were skipped."""
+    one = archive_log(tmp_path)
+    one.append(some(0, 2))
+    assert one.writer is not None
+    path = one.writer.path
+    one.writer.abandon()
+    again = archive_log(tmp_path)
+    again.append(some(2, 1))
+    assert again.writer is not None
+    again.writer.abandon()
+    follower = start(tmp_path)
+    real = cursor.durable_events
+
+    def sealed_first(disk: Disk, asked: Path) -> int | None:
+        if asked == path and path.exists():
+            recover(Disk(), Layout(tmp_path), path)
+        return real(disk, asked)
+
+    monkeypatch.setattr(cursor, "durable_events", sealed_first)
+    assert [id for _ in range(3) for id in followed(follower)] == ["id-0", "id-1", "id-2"]
+    assert follower.faults == []
+    follower.close()
+
+
+def without_traces(directory: Path) -> None:
+    """As in a copy of the archives alone."""
+    for path in directory.glob("one.*"):
+        path.unlink()
+
+
+def test_a_checkpoint_of_copied_archives_holds_when_a_service_starts_there(tmp_path: Path) -> None:
+    source, copied = tmp_path / "source", tmp_path / "copied"
+    one = archive_log(source)
+    for at in range(2):
+        one.append(some(at, 1))
+        one.roll("test")
+    shutil.copytree(source, copied)
+    without_traces(copied)
+    known = confirmed(follow(copied), copied)
+    archive_log(copied).append(some(2, 1))
+    assert ids(follow(copied, known)) == [["id-2"]]
+
+
+def test_an_old_day_of_copied_archives_may_be_removed_if_all_of_it_was_confirmed(tmp_path: Path) -> None:
+    one = archive_log(tmp_path)
+    day_us = 86_400_000_000
+    for at in range(2):
+        one.append([event._replace(arrived_us=event.arrived_us + at * day_us) for event in some(at, 1)])
+        one.roll("test")
+    without_traces(tmp_path)
+    known = confirmed(follow(tmp_path), tmp_path)
+    shutil.rmtree(find_archives([tmp_path])[0].parent)
+    assert follow(tmp_path, known) == []
+
+
+def test_two_archives_of_one_sequence_are_refused_by_a_checkpoint(tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    both.mkdir()
+    for at, name in enumerate(("a", "b")):
+        archives = archive_log(tmp_path / name)
+        archives.append(some(10 * at, 2))
+        archives.roll("test")
+        (path,) = find_archives([tmp_path / name])
+        shutil.copy(path, both)
+    with pytest.raises(Fatal, match="two different archives of instance one have the same sequence"):
+        confirmed(follow(both), both)
+
+
+def test_with_a_checkpoint_an_error_of_an_archive_is_waited_out_and_nothing_is_left_out(tmp_path: Path) -> None:
+    one = archive_log(tmp_path)
+    one.append(some(0, 1))
+    one.roll("test")
+    one.append(some(1, 1))
+    damaged = tmp_path / "one-00000001.deleted"
+    damaged.write_text("no JSON\n")
+    follower = start(tmp_path)
+    assert [followed(follower) for _ in range(3)] == [[], [], []]
+    assert len(follower.faults) == 1
+    damaged.unlink()
+    assert followed(follower) == ["id-0", "id-1"]
+    follower.close()
+
+
+def test_a_link_to_an_open_archive_is_followed(tmp_path: Path) -> None:
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    one = archive_log(tmp_path / "archive")
+    one.append(some(0, 2))
+    assert one.writer is not None
+    (linked / one.writer.path.name).symlink_to(one.writer.path)
+    follower = start(linked)
+    assert followed(follower) == ["id-0", "id-1"]
+    one.append(some(2, 1))
+    assert followed(follower) == ["id-2"]
+    follower.close()
+
+
+def test_a_directory_whose_name_is_not_utf_8_has_a_name_in_the_checkpoint(tmp_path: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff"))
+    odd.mkdir()
+    archive_log(odd).append(some(0, 1))
+    known = confirmed(follow(tmp_path), tmp_path)
+    assert list(known) == [StreamName("\\xff", "one")]
+    checkpoint = Checkpoint(Disk(), tmp_path, "billing")
+    checkpoint.store(known)
+    checkpoint.close()
+    assert follow(tmp_path, known) == []

@@ -52,7 +52,7 @@ def test_an_archive_belongs_to_the_directory_that_its_instance_writes_to(tmp_pat
     found = tree.look(everywhere=True)
     assert [tree.home(path, "one")[0] for path in found] == [tmp_path / "a", tmp_path / "b"]
     (copied / found[0].name).write_bytes(found[0].read_bytes())
-    assert [tree.home(path, "one")[0] for path in tree.look(everywhere=True)] == [copied]
+    assert [tree.home(path, "one")[0] for path in tree.look(everywhere=True)] == [tmp_path / "c"]
 
 
 def test_a_directory_that_cannot_be_read_is_named_once_and_stays_known(
