@@ -38,8 +38,8 @@ def run(
 ) -> int:
     """Consume a queue: archive every delivery durably, then acknowledge it.
 
-    Runs until a signal ends it. SIGTERM and SIGINT stop consuming, commit all deliveries that are held, and seal the archive.
-    SIGHUP seals the archive and continues with a new one.
+    Runs until a signal ends it. SIGTERM and SIGINT commit the batch that is held, return all other deliveries to the broker, and
+    seal the archive. SIGHUP seals the archive and continues with a new one.
     """
     from consumer.config import loader
 
