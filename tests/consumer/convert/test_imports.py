@@ -45,7 +45,7 @@ def test_cloud_init_descriptions_are_bodies_and_other_members_are_headers() -> N
 
 @pytest.mark.parametrize("format", ["shoebox", "theia", "cloudinit", "jsonl"])
 def test_an_empty_file_holds_nothing(tmp_path: Path, format: str) -> None:
-    """Shoebox gave up after three of them."""
+    """shoebox raises an error after three of them."""
     (tmp_path / "empty").touch()
     assert found(tmp_path / "empty", format) == []
 

@@ -54,7 +54,7 @@ def test_lines_of_other_programs_are_bodies(tmp_path: Path) -> None:
 
 
 def test_a_notification_is_parsed_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That took a fifth of the time of an import."""
+    """Parsing it twice took a fifth of the time of an import."""
     path = tmp_path / "notifications"
     path.write_bytes(b'{"event_type":"a.b","message_id":"1"}\n' * 3)
     monkeypatch.setattr(lines, "json", None)

@@ -16,7 +16,7 @@ def found(*events: Event) -> Iterator[Found]:
 
 
 def test_an_existing_file_is_never_replaced(tmp_path: Path) -> None:
-    """Shoebox opened names that clashed for writing: of three files nothing was left."""
+    """shoebox overwrites files of the same name."""
     export(Disk(), found(event(1)), FileFormat.JSONL, tmp_path)
     before = (tmp_path / "events.jsonl").read_bytes()
     with pytest.raises(FileExistsError):
@@ -25,7 +25,7 @@ def test_an_existing_file_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
-    """Shoebox wrote gzip straight to the final name, and rsync could take half a file."""
+    """shoebox writes to the final name, so a copy may be taken of half a file."""
 
     def dies() -> Iterator[Found]:
         yield from found(event(1))

@@ -10,7 +10,7 @@ from tests.support.archive_logs import archive_log, event, some
 from tests.support.rewriting import rewrite
 
 
-def test_a_batch_that_moved_is_told_apart_from_a_damaged_one(tmp_path: Path) -> None:
+def test_a_batch_that_moved_is_distinguished_from_a_damaged_one(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     for serial in range(3):
         one.append(some(10 * serial, 10))
@@ -35,7 +35,7 @@ def test_a_batch_that_moved_is_told_apart_from_a_damaged_one(tmp_path: Path) -> 
     assert read_batch(request) == MovedBatch([], (ReadFault(path, None, "No such file or directory"),))
 
 
-def test_an_expression_that_times_out_costs_its_event_and_does_not_end_the_search(tmp_path: Path) -> None:
+def test_an_expression_that_times_out_rejects_its_event_and_does_not_end_the_search(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     slow = event(1)._replace(body=b"a" * 40 + b"!")
     one.append([event(0), slow, event(2)])

@@ -70,7 +70,7 @@ class Batches:
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_the_order_is_the_same_however_little_is_held(monkeypatch: pytest.MonkeyPatch, descending: bool) -> None:
+def test_the_order_does_not_depend_on_the_memory_limit(monkeypatch: pytest.MonkeyPatch, descending: bool) -> None:
     reads = 0
     for seed in range(300):
         random = Random(seed)
@@ -94,7 +94,7 @@ def test_the_order_is_the_same_however_little_is_held(monkeypatch: pytest.Monkey
     assert reads > 1000, "bodies are read again"
 
 
-def test_what_fits_is_not_read_again() -> None:
+def test_events_within_the_memory_limit_are_not_read_again() -> None:
     batches = Batches(Random(7), False)
     merged = Merge(False, batches.reread)
     for request in batches.requests:
@@ -103,7 +103,7 @@ def test_what_fits_is_not_read_again() -> None:
     assert batches.reads == 0
 
 
-def test_events_of_one_time_are_given_out_before_everything_is_read() -> None:
+def test_events_of_one_time_are_yielded_before_everything_is_read() -> None:
     """Times in whole seconds: all batches begin at the same one, and nothing came out before all of them were read."""
     header = BatchHeader(0, 1, 1, 1, 1, 0, 5, 5, 0, 0, 0, 0, 0)
     request = BatchRequest(Path(), 0, StoredBatch(0, header), Tombstones(), Query())

@@ -46,7 +46,7 @@ def test_a_position_leads_to_its_event_in_every_batch(directory: Path) -> None:
     assert named(directory, "one-00000002:5") == []
 
 
-def test_what_is_compacted_between_two_looks_is_not_shown_again(directory: Path) -> None:
+def test_an_event_that_is_compacted_before_undelete_is_not_shown_again(directory: Path) -> None:
     (hits,) = named(directory, "id-3", Visibility.KEPT)
     assert delete(Disk(), hits, NOW) == 1
     (deleted,) = named(directory, "id-3", Visibility.DELETED)

@@ -35,7 +35,7 @@ def test_every_item_once_and_in_order(items: list[int], ahead: int) -> None:
         assert list(scan(executor, square, items, ahead)) == [square(item) for item in items]
 
 
-def test_processes_do_the_same_as_threads_and_as_nobody(threads: Executor) -> None:
+def test_processes_threads_and_no_executor_give_the_same_results(threads: Executor) -> None:
     with processes(2) as others:
         answers = [list(scan(executor, square, range(50))) for executor in (None, threads, others)]
     assert answers == [[square(number) for number in range(50)]] * 3
@@ -58,13 +58,13 @@ def test_a_type_error_of_the_work_is_no_end_of_an_epoch(kind: Callable[[int], Ex
             next(found)
 
 
-def test_a_worker_that_fails_blocks_nobody(threads: Executor) -> None:
+def test_a_worker_that_fails_does_not_block_the_reader(threads: Executor) -> None:
     """Any other exception killed its worker, and the reader waited for ever."""
     with pytest.raises(ZeroDivisionError):
         list(scan(threads, lambda number: 1 // number, [1, 0, 1]))
 
 
-def test_no_more_than_asked_for_is_done_ahead(threads: Executor) -> None:
+def test_no_more_items_than_allowed_are_read_ahead(threads: Executor) -> None:
     begun: list[int] = []
     found = scan(threads, begun.append, range(100), ahead=3)
     next(found)
@@ -72,7 +72,7 @@ def test_no_more_than_asked_for_is_done_ahead(threads: Executor) -> None:
     assert len(begun) <= 4
 
 
-def test_a_reader_that_stops_leaves_nothing_behind() -> None:
+def test_a_reader_that_stops_leaves_no_running_call() -> None:
     """Its end left workers blocked in put, alive and never joined."""
     gate, running, done = threading.Event(), threading.Event(), []
 
@@ -94,13 +94,13 @@ def test_a_reader_that_stops_leaves_nothing_behind() -> None:
         assert len(done) == finished <= 12
 
 
-def test_a_second_scan_is_a_scan_of_its_own(threads: Executor) -> None:
+def test_two_scans_are_independent(threads: Executor) -> None:
     """The second call of the same reader raised TypeError."""
     work = (square, range(5))
     assert list(scan(threads, *work)) == list(scan(threads, *work))
 
 
-def test_items_are_asked_for_as_they_are_needed(threads: Executor) -> None:
+def test_items_are_taken_only_when_they_are_needed(threads: Executor) -> None:
     asked: list[int] = []
 
     def items() -> Iterator[int]:

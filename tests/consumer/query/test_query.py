@@ -27,7 +27,7 @@ ONE = event(1)._replace(tags=("a", "b"), exchange="nova", routing_key="notificat
         {"match": "x{20}", "where": ["serial=1"]},
     ],
 )
-def test_what_is_looked_for_is_accepted(asked: dict) -> None:
+def test_events_that_fulfil_the_conditions_are_accepted(asked: dict) -> None:
     assert make_query(**asked).accepts(ONE)
 
 
@@ -47,7 +47,7 @@ def test_what_is_looked_for_is_accepted(asked: dict) -> None:
         {"where": ["serial=2"]},
     ],
 )
-def test_what_is_not_looked_for_is_not(asked: dict) -> None:
+def test_events_that_do_not_fulfil_a_condition_are_rejected(asked: dict) -> None:
     assert not make_query(**asked).accepts(ONE)
 
 
@@ -81,7 +81,7 @@ def test_integers_of_more_than_64_bits_are_compared_exactly(inner: bool) -> None
         (0, 4, False),
     ],
 )
-def test_arrival_is_asked_of_each_event(since: int | None, until: int | None, accepted: bool) -> None:
+def test_the_arrival_of_each_event_is_compared(since: int | None, until: int | None, accepted: bool) -> None:
     """A batch may hold events of an arrival that is wanted, and others."""
     assert make_query().arriving(since, until).accepts(ONE._replace(arrived_us=5)) is accepted
 
@@ -98,7 +98,7 @@ def test_an_expression_is_searched_for_anywhere() -> None:
     assert not make_query(match="^text").accepts(ONE)
 
 
-def test_an_expression_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_expression_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("consumer.query.query.MATCH_S_MAX", 0.05)
     query = make_query(match=r"(x+x+)+(?=y)\1z")
     with pytest.raises(DeedboxError, match="takes more than"):
@@ -109,7 +109,7 @@ def test_bodies_that_are_not_text_are_searched_too() -> None:
     assert make_query(match="end").accepts(event(1)._replace(body=b"\xff\xfe end"))
 
 
-def test_what_is_no_expression_is_said() -> None:
+def test_an_invalid_expression_is_an_error() -> None:
     with pytest.raises(Fatal, match="no regular expression"):
         make_query(match="(")
 

@@ -157,7 +157,7 @@ def test_a_deleted_event_is_not_found(directory: Path) -> None:
     assert len(list(Search([directory]))) == 239
 
 
-def test_an_archive_that_is_compacted_meanwhile_is_read_on(directory: Path) -> None:
+def test_an_archive_that_is_compacted_during_a_search_is_read_to_its_end(directory: Path) -> None:
     path = find_archives([directory])[0]
     delete(path, 0)
     job = Search([path], Query())
@@ -187,13 +187,13 @@ def test_a_type_that_is_no_utf_8_is_found(tmp_path: Path) -> None:
     assert [found.event.id for found in Search([tmp_path], make_query(types=["!type.*"]))] == ["id-1"]
 
 
-def test_tombstones_that_cannot_be_read_hide_their_archive_only(directory: Path) -> None:
+def test_tombstones_that_cannot_be_read_hide_only_their_archive(directory: Path) -> None:
     (directory / "one-00000001.deleted").write_text("{")
     job = Search([directory], Query())
     assert (len(list(job)), len(job.faults)) == (180, 1)
 
 
-def test_a_damaged_filter_is_found_out_by_those_who_must_not_miss(directory: Path) -> None:
+def test_a_damaged_filter_is_detected_if_filters_are_verified(directory: Path) -> None:
     first = find_archives([directory])[0]
     first.chmod(0o600)
     raw = bytearray(first.read_bytes())
@@ -213,7 +213,7 @@ def row_of(seal: Seal, number: int) -> bytes:
     return encode_row(header, b"\0" * 8 * len(seal.rows[number].words))
 
 
-def test_an_archive_that_is_sealed_meanwhile_is_read_on(tmp_path: Path) -> None:
+def test_an_archive_that_is_sealed_during_a_search_is_read_to_its_end(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     for batch in range(30):
         one.append(some(10 * batch, 10))
@@ -356,7 +356,7 @@ def test_a_limit_stops_early_when_all_batches_overlap_in_time(overlapping: Path,
     assert job.batches_read <= 6
 
 
-def test_an_archive_that_is_away_is_named_although_another_directory_has_one_of_its_name(tmp_path: Path) -> None:
+def test_an_archive_that_is_gone_is_reported_also_if_another_directory_has_one_of_its_name(tmp_path: Path) -> None:
     """A link to a disk that was not mounted: half of the events were missing, without a complaint."""
     for number, place in enumerate((tmp_path / "a", tmp_path / "b")):
         one = archive_log(place)

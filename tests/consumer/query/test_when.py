@@ -24,7 +24,7 @@ EAST = timezone(timedelta(hours=2))
         ("2d", "2026-11-19T16:15:00Z"),
     ],
 )
-def test_instants_as_people_write_them(text: str, instant: str) -> None:
+def test_times_as_users_write_them(text: str, instant: str) -> None:
     assert parse_when(text, NOW) == parse_time(instant)
 
 
@@ -42,14 +42,14 @@ def test_the_end_of_a_range_is_inclusive(text: str, last: str) -> None:
     assert parse_when(text, NOW, end=True) == parse_time(last)
 
 
-def test_a_time_without_a_zone_is_in_the_zone_that_was_asked_for() -> None:
+def test_a_time_without_a_zone_is_in_the_given_zone() -> None:
     assert parse_when("2026-11-21T16:15:00", NOW, EAST) == parse_time("2026-11-21T14:15:00Z")
 
 
 @pytest.mark.parametrize(
     "text", ["", "tomorrow", "15", "2026-13-01", "2026-11-21T16", "20261121T1615", "2026-W47-6", "²m", "9" * 400 + "d"]
 )
-def test_what_is_no_time_is_said(text: str) -> None:
+def test_a_text_that_is_no_time_is_an_error(text: str) -> None:
     with pytest.raises(Fatal, match="is no time"):
         parse_when(text, NOW)
 
@@ -63,7 +63,7 @@ def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalZone]:
     time.tzset()
 
 
-def test_the_zone_of_this_machine_has_the_rules_of_each_day(berlin: LocalZone) -> None:
+def test_the_local_zone_has_the_offset_of_each_day(berlin: LocalZone) -> None:
     """In November a time of July was an hour off."""
     assert parse_when("2026-07-15T12:00", NOW, berlin) == parse_time("2026-07-15T10:00:00Z")
     assert parse_when("2026-11-15T12:00", NOW, berlin) == parse_time("2026-11-15T11:00:00Z")
@@ -72,7 +72,7 @@ def test_the_zone_of_this_machine_has_the_rules_of_each_day(berlin: LocalZone) -
     assert berlin.tzname(None) == "local"
 
 
-def test_a_day_of_25_hours_ends_with_its_last(berlin: LocalZone) -> None:
+def test_the_end_of_a_day_of_25_hours_is_in_its_last_hour(berlin: LocalZone) -> None:
     assert parse_when("2026-10-25", NOW, berlin, end=True) == parse_time("2026-10-25T22:59:59.999999Z")
 
 
