@@ -169,4 +169,4 @@ def test_damage_in_a_live_archive_is_not_taken_for_a_batch_on_its_way(tmp_path: 
         file.write(raw)
     (verdict,) = verify([tmp_path])
     assert (verdict.state, verdict.events) == ("open", 1)
-    assert ["torn" in verdict.faults[0].reason, "3 events are missing" in verdict.faults[1].reason] == [True, True]
+    assert ["torn" in verdict.faults[0].reason, "3 events missing" in verdict.faults[1].reason] == [True, True]
