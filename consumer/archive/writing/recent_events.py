@@ -35,7 +35,7 @@ Archived = tuple[str, Event]  # the text form of a position, and the event there
 class OwnArchives:
     """What the archive log of this instance knows about its archives.
 
-    `committed`: path of the open archive, and how many events of it are durable. `waiting`: archives that wait for recovery, and are not to be trusted.
+    `committed`: path of the open archive, and how many events of it are durable. `waiting`: archives that wait for recovery, which are not read.
     `begins`: the places at which generations began, oldest first; the last one is that of the next event.
     """
 

@@ -10,7 +10,7 @@ from consumer.archive.watermark import publish_watermark
 from consumer.disk.durable import Disk
 
 
-def test_what_was_noted_is_there_in_the_next_life(tmp_path: Path) -> None:
+def test_the_next_run_reads_what_was_noted(tmp_path: Path) -> None:
     Ledger(Disk(), tmp_path, "one").update(
         sequence=7, previous=Previous("a", "b", 3), running=True, unclean=2, committed=6
     )

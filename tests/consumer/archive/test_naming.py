@@ -28,7 +28,9 @@ def test_every_open_name_is_read_back(archive: ArchiveId) -> None:
 
 
 @given(instances, st.integers(naming.SEQUENCE_MAX + 1, 10**40), times)
-def test_a_name_with_a_sequence_that_no_field_holds_is_not_ours(instance: str, sequence: int, time_us: int) -> None:
+def test_a_name_with_a_sequence_that_is_too_large_is_not_the_name_of_an_archive(
+    instance: str, sequence: int, time_us: int
+) -> None:
     archive = ArchiveId(instance, sequence)
     assert naming.parse_open(Path(naming.open_name(archive))) is None
     assert naming.parse_sealed(Path(naming.sealed_name(naming.TEMPLATE, archive, time_us, time_us))) is None

@@ -85,7 +85,7 @@ def test_another_process_sees_whole_watermarks_only(tmp_path: Path) -> None:
     assert seen == sorted(seen)
 
 
-def test_an_unsynced_batch_in_the_open_archive_of_a_live_instance_is_not_durable(alive: Path) -> None:
+def test_an_unsynced_batch_in_the_open_archive_of_a_running_instance_is_not_durable(alive: Path) -> None:
     """Its bytes can be read, and its sync has not returned."""
     one = archive_log(alive)
     one.append(some(0, 3))
@@ -100,7 +100,7 @@ def test_an_unsynced_batch_in_the_open_archive_of_a_live_instance_is_not_durable
     assert disk.calls == []  # a sync here would prove nothing: the kernel has reported the lost write once already
 
 
-def test_an_archive_that_a_live_instance_has_given_up_is_durable_up_to_the_watermark(alive: Path) -> None:
+def test_an_archive_that_a_running_instance_abandoned_is_durable_up_to_the_watermark(alive: Path) -> None:
     one = archive_log(alive)
     one.append(some(0, 3))
     given_up = one.writer
@@ -112,7 +112,7 @@ def test_an_archive_that_a_live_instance_has_given_up_is_durable_up_to_the_water
     assert durable_events(Disk(), given_up.path) == 0
 
 
-def test_without_a_watermark_nothing_of_a_live_instance_is_durable(alive: Path) -> None:
+def test_without_a_watermark_no_event_of_a_running_instance_is_durable(alive: Path) -> None:
     one = archive_log(alive)
     one.append(some(0, 3))
     assert one.writer is not None
@@ -121,7 +121,7 @@ def test_without_a_watermark_nothing_of_a_live_instance_is_durable(alive: Path) 
         assert durable_events(Disk(), one.writer.path) == 0
 
 
-def test_an_archive_of_a_dead_instance_is_synced_and_counts_as_a_whole(tmp_path: Path) -> None:
+def test_an_archive_of_a_stopped_instance_is_synced_and_counts_as_a_whole(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 3))
     writer = one.writer

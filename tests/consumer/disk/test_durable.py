@@ -79,7 +79,7 @@ def test_a_file_that_cannot_be_locked_is_not_left_in_the_way(tmp_path: Path, mon
         Disk().acquire(tmp_path / "lock")
 
 
-def test_our_own_read_only_file_can_be_opened_to_be_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_file_can_be_opened_for_recovery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root may write everything, so the refusal is played."""
     path = tmp_path / "a"
     path.write_text("a")
@@ -130,7 +130,7 @@ def test_nothing_goes_through_a_link(tmp_path: Path, foreign: Path, entrance: st
 
 
 @pytest.mark.parametrize("entrance", [name for name in ENTRANCES if name != "create"])
-def test_a_fifo_under_a_name_of_ours_is_refused_and_waits_for_nothing(tmp_path: Path, entrance: str) -> None:
+def test_a_fifo_with_the_name_of_a_file_is_refused_without_waiting(tmp_path: Path, entrance: str) -> None:
     os.mkfifo(tmp_path / "ours")
     with pytest.raises(OSError, match=r"not a regular file|No such device"):
         ENTRANCES[entrance](tmp_path / "ours")

@@ -18,7 +18,7 @@ from consumer.disk.filesystem import complaint
         (0x4D44, "0x4d44", "unknown"),
     ],
 )
-def test_a_file_system_that_may_break_the_promise_is_named(kind: int, name: str, reason: str) -> None:
+def test_a_file_system_that_may_lose_acknowledged_events_is_named(kind: int, name: str, reason: str) -> None:
     found = complaint(kind)
     assert found is not None
     assert found[0] == name

@@ -79,7 +79,7 @@ def test_repair_leaves_an_archive_alone_whose_owner_lives(tmp_path: Path) -> Non
     assert [line.partition(":")[0] for line in said if "open" in line] == ["held", "held"]
 
 
-def test_what_holds_nothing_whole_cannot_be_mended(tmp_path: Path) -> None:
+def test_a_file_without_a_whole_batch_cannot_be_repaired(tmp_path: Path) -> None:
     foreign = tmp_path / "20251121T161500.000000Z-20251121T161500.000000Z-one-00000001.kvp.zst"
     foreign.write_bytes(b"foreign" * 100)
     said: list[str] = []

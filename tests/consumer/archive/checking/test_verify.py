@@ -89,7 +89,7 @@ def test_a_file_cut_after_its_batches_lacks_its_end(three: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", b"not an archive at all"], ids=["empty", "foreign"])
-def test_what_is_no_archive_is_said_to_be_none(tmp_path: Path, raw: bytes) -> None:
+def test_a_file_that_is_not_an_archive_is_reported(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "foreign"
     path.write_bytes(raw)
     assert len(faults(path)) >= 1
@@ -157,7 +157,7 @@ def test_an_archive_that_is_sealed_between_listing_and_opening_is_found(tmp_path
     assert (verdict.state, verdict.events, verdict.faults) == ("sealed", 2, [])
 
 
-def test_damage_in_a_live_archive_is_not_taken_for_a_batch_on_its_way(tmp_path: Path) -> None:
+def test_damage_in_a_live_archive_is_not_taken_for_a_batch_that_is_being_written(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     for serial in range(4):
         one.append(some(serial, 1))

@@ -17,7 +17,7 @@ def test_marked_events_are_hidden_and_counted_or_shown(mode: Mode, shown: list[o
     assert duplicates.hidden == hidden
 
 
-def test_nothing_is_said_when_nothing_was_hidden() -> None:
+def test_without_hidden_events_there_is_no_report() -> None:
     duplicates = Duplicates()
     assert duplicates.report() == ""
     duplicates.shows(MARKED)

@@ -159,7 +159,7 @@ def test_a_copy_is_compacted_too_and_another_archive_of_the_name_is_left_alone(d
     assert len([found for found in archives.events(first.parent / "other") if is_removed(found)]) == 0
 
 
-def test_a_mended_archive_can_be_compacted(directory: Path) -> None:
+def test_a_repaired_archive_can_be_compacted(directory: Path) -> None:
     first = find_archives([directory])[0]
     first.chmod(0o600)
     raw = bytearray(first.read_bytes())
@@ -171,7 +171,7 @@ def test_a_mended_archive_can_be_compacted(directory: Path) -> None:
     assert done[1].path.name.endswith(".damaged")
 
 
-def test_what_cannot_be_opened_is_told(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     assert [one.outcome for one in compact(Disk(), [tmp_path / "missing"])] == ["unreadable"]
 
 

@@ -119,7 +119,7 @@ def test_recovered_archives_get_filters(tmp_path: Path) -> None:
     assert faults(tmp_path) == []
 
 
-def test_a_reader_with_the_old_file_open_goes_on(directory: Path) -> None:
+def test_a_reader_that_has_the_old_file_open_reads_it_to_its_end(directory: Path) -> None:
     path = find_archives([directory])[0]
     with ArchiveFile(path) as archive:
         parts = archive.parts()

@@ -140,7 +140,7 @@ def test_a_power_cut_inside_the_seek_table_is_no_loss(tmp_path: Path, cut: int) 
     assert archives.events(tmp_path) == some(0, 6)
 
 
-def test_a_seek_table_that_rotted_is_repaired_without_a_gap(sealed: list[Path], tmp_path: Path) -> None:
+def test_a_damaged_seek_table_is_repaired_without_a_gap(sealed: list[Path], tmp_path: Path) -> None:
     raw = bytearray(sealed[0].read_bytes())
     raw[-20] ^= 1
     rewrite(sealed[0], bytes(raw))

@@ -63,7 +63,7 @@ def test_three_rolls_in_one_microsecond_keep_three_archives(tmp_path: Path) -> N
     assert archives.events(tmp_path) == some(7, 1) * 3
 
 
-def test_the_next_life_goes_on_with_the_next_sequence(tmp_path: Path) -> None:
+def test_the_next_run_continues_with_the_next_sequence(tmp_path: Path) -> None:
     for serial in range(3):
         one = archive_log(tmp_path)
         one.append(some(serial, 1))
@@ -84,7 +84,7 @@ def test_a_batch_that_failed_goes_to_a_new_archive_once(
     assert ("archive_abandoned", "disk_error") in [(event, fields.get("reason")) for event, fields in said]
 
 
-def test_a_disk_that_takes_nothing_is_said_to_be_full(tmp_path: Path) -> None:
+def test_a_disk_that_takes_no_bytes_is_reported_as_full(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
     disk.append = lambda fd, raw: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(StorageFault, match="free space; consuming resumes by itself") as caught:
@@ -110,14 +110,14 @@ def test_a_probe_proves_the_disk_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lifeless_start_counts_until_the_first_commit(tmp_path: Path) -> None:
+def test_a_start_without_a_commit_counts_as_unclean(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.ledger.update(unclean=3, running=True)
     one.append(some(0, 1))
     assert one.ledger.state.unclean == 0
 
 
-def test_an_abandoned_archive_that_somebody_reads_is_not_forgotten(tmp_path: Path) -> None:
+def test_an_abandoned_archive_that_another_process_reads_is_recovered_later(tmp_path: Path) -> None:
     """`verify` holds a shared lock for a moment."""
     disk = ShadowDisk(tmp_path)
     one = archive_log(tmp_path, disk)
@@ -131,7 +131,7 @@ def test_an_abandoned_archive_that_somebody_reads_is_not_forgotten(tmp_path: Pat
     assert archives.events(tmp_path) == some(0, 4)
 
 
-def test_a_name_that_is_taken_is_stepped_over(tmp_path: Path) -> None:
+def test_a_sequence_whose_name_exists_is_skipped(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     (tmp_path / "one-00000001.kvp.zst.open").write_bytes(b"in the way")
     assert one.append(some(0, 1)).archive.sequence == 2
@@ -207,7 +207,7 @@ def test_no_batch_goes_into_an_open_archive_that_was_changed(
     assert lost == ([] if change in ("linked", "longer") else [("one-00000001", 2)])
 
 
-def test_a_batch_whose_file_was_removed_during_its_sync_is_not_promised(tmp_path: Path) -> None:
+def test_a_batch_whose_file_was_removed_during_its_sync_is_not_durable(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 1))
     real = one.disk.sync
@@ -257,7 +257,9 @@ def test_a_seal_that_fails_after_its_rename_cuts_nothing_off(tmp_path: Path) -> 
     assert disk.unsynced == {}
 
 
-def test_a_seal_whose_chmod_fails_is_a_seal(tmp_path: Path, said: list[tuple[str, dict[str, object]]]) -> None:
+def test_an_archive_is_sealed_even_if_it_cannot_be_made_read_only(
+    tmp_path: Path, said: list[tuple[str, dict[str, object]]]
+) -> None:
     disk = ShadowDisk(tmp_path)
     disk.make_read_only = lambda _fd: (_ for _ in ()).throw(PermissionError(1, "no"))  # type: ignore[method-assign]
     one = archive_log(tmp_path, disk)
@@ -287,7 +289,7 @@ def test_a_head_names_the_archive_before_it_also_if_that_is_not_sealed(tmp_path:
     assert before == [None, ("00000001", 2), ("00000001", 2)]
 
 
-def test_the_ledger_names_the_newest_archive_with_a_batch_once_and_before_the_promise(tmp_path: Path) -> None:
+def test_the_ledger_names_the_newest_archive_with_a_batch_once_and_before_append_returns(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
     one = archive_log(tmp_path, disk)
     for serial in range(3):

@@ -28,7 +28,7 @@ def faults(directory: Path) -> list[str]:
     return [str(fault) for verdict in verify([directory]) for fault in verdict.faults]
 
 
-def test_archives_of_dead_instances_are_adopted_and_those_of_live_ones_are_not(tmp_path: Path) -> None:
+def test_archives_of_stopped_instances_are_recovered_and_those_of_running_ones_are_not(tmp_path: Path) -> None:
     """A free lock of the instance means that it is dead; its ledger then knows its last archive."""
     dead, alive = archive_log(tmp_path, instance="dead"), archive_log(tmp_path, instance="alive")
     for one in (dead, alive):
@@ -139,7 +139,9 @@ def test_events_that_are_cut_off_an_archive_that_waits_for_recovery_are_missed(t
     assert len(archives.events(tmp_path)) == 9
 
 
-def test_the_directory_is_walked_once_for_all_dead_instances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_directory_is_walked_once_for_all_stopped_instances(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A walk for each of them made the start of another instance slow: 14 s with 100 of them and 9,000 archives."""
     for number in range(20):
         one = archive_log(tmp_path, instance=f"dead-{number}")

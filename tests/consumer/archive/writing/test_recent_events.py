@@ -110,7 +110,7 @@ def test_after_a_clean_stop_nothing_is_remembered(tmp_path: Path, monkeypatch: p
     assert events(recent(tmp_path).window()) == some(0, 50)
 
 
-def test_of_our_own_archives_those_before_this_life_are_known_as_acknowledged(tmp_path: Path) -> None:
+def test_own_archives_of_earlier_runs_are_known_as_acknowledged(tmp_path: Path) -> None:
     one = crashed(tmp_path, "me", 0, 20)
     one.roll("stop")
     one.append(some(100, 5))
@@ -185,14 +185,14 @@ def test_what_was_written_and_not_synced_is_never_called_known(tmp_path: Path) -
     assert events(recent(tmp_path, own=one).window()) == some(0, 2)
 
 
-def test_events_after_our_last_commit_are_not_known(tmp_path: Path) -> None:
+def test_events_after_the_own_last_commit_are_not_known(tmp_path: Path) -> None:
     one = crashed(tmp_path, "me", 0, 10)
     before = one.own()
     one.append(some(10, 10))
     assert events(RecentEvents(Disk(), tmp_path, "me", lambda: before, lambda _begins: None).window()) == some(0, 10)
 
 
-def test_an_open_archive_of_a_dead_instance_is_synced_before_it_is_trusted(tmp_path: Path) -> None:
+def test_an_open_archive_of_a_stopped_instance_is_synced_before_it_is_read(tmp_path: Path) -> None:
     die(crashed(tmp_path, "other", 0, 10))
     disk = ShadowDisk(tmp_path)
     assert events(recent(tmp_path, disk).window()) == some(0, 10)

@@ -45,7 +45,7 @@ def ids(directory: Path) -> list[Event]:
     return archives.events(directory)
 
 
-def test_an_orphan_is_sealed_where_it_stands(orphan: Path) -> None:
+def test_an_orphan_is_sealed_as_it_is(orphan: Path) -> None:
     finding = recover(orphan)
     assert (finding.outcome, finding.events, finding.gaps) == ("sealed", 8, [])
     assert not orphan.exists()
@@ -96,7 +96,7 @@ def test_a_batch_that_was_never_synced_does_not_count(orphan: Path) -> None:
     assert ids(orphan.parent) == some(0, 4)
 
 
-def test_an_archive_whose_owner_lives_is_left_alone(tmp_path: Path) -> None:
+def test_an_archive_that_a_process_is_writing_is_not_changed(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 1))
     assert one.writer is not None
@@ -195,7 +195,7 @@ def test_nothing_is_renamed_before_it_is_synced(orphan: Path) -> None:
     assert disk.calls.index("sync") < disk.calls.index("rename")
 
 
-def test_an_archive_of_a_newer_deedbox_is_left_alone(orphan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_of_a_newer_deedbox_is_not_changed(orphan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a rolling upgrade the old instance must not set aside what it cannot read."""
     from codec import archive, parts
     from codec.archive import Head
@@ -209,7 +209,7 @@ def test_an_archive_of_a_newer_deedbox_is_left_alone(orphan: Path, monkeypatch: 
     assert orphan.read_bytes() == raw
 
 
-def test_a_last_batch_that_rotted_is_not_called_complete(orphan: Path) -> None:
+def test_a_damaged_last_batch_is_not_reported_as_complete(orphan: Path) -> None:
     """A whole frame with a wrong checksum may have been acknowledged: a torn one is cut short."""
     raw = bytearray(orphan.read_bytes())
     raw[-3] ^= 1
@@ -246,14 +246,14 @@ def test_a_head_that_says_something_else_writes_nothing_outside(orphan: Path) ->
     assert any("the head says" in fault for fault in faults(orphan.parent))
 
 
-def test_a_copy_without_name_and_head_is_not_guessed_at(orphan: Path) -> None:
+def test_a_copy_without_name_and_head_is_deferred(orphan: Path) -> None:
     copy = orphan.with_name("copy.zst")
     copy.write_bytes(b"X" + orphan.read_bytes()[1:])
     finding = repair_sealed(Disk(), copy)
     assert (finding.outcome, "names an instance" in finding.reason) == ("deferred", True)
 
 
-def test_a_seek_table_that_does_not_fit_is_mended(orphan: Path) -> None:
+def test_a_seek_table_that_does_not_fit_is_repaired(orphan: Path) -> None:
     sealed = recover(orphan).sealed
     assert sealed is not None
     raw = bytearray(sealed.path.read_bytes())
@@ -265,7 +265,7 @@ def test_a_seek_table_that_does_not_fit_is_mended(orphan: Path) -> None:
     assert ids(orphan.parent) == some(0, 8)
 
 
-def test_a_link_under_the_name_of_an_open_archive_gives_nothing_away(tmp_path: Path) -> None:
+def test_a_link_with_the_name_of_an_open_archive_is_not_followed(tmp_path: Path) -> None:
     """Recovery copied the content of the foreign file to `.torn` and truncated it."""
     foreign = tmp_path / "foreign"
     foreign.write_bytes(b"a secret")
@@ -292,7 +292,7 @@ def test_a_link_under_the_sealed_name_does_not_cost_the_archive(orphan: Path) ->
     assert ids(orphan.parent) == some(0, 8)
 
 
-def test_a_file_that_replaced_ours_is_not_cut_at_our_size(orphan: Path) -> None:
+def test_a_file_that_replaced_the_archive_is_not_cut_at_its_size(orphan: Path) -> None:
     """How much of it is durable is unknown: it is recovered as any other orphan."""
     given_up = Abandoned(orphan, offsets(orphan)[-1], (0, 0))
     recovery.recover(Disk(), Layout(orphan.parent), orphan, given_up)
