@@ -1,6 +1,6 @@
 """Gap: bytes in a file that are no record, or events that are missing. One value for archives, footers and foreign files.
 
-Pure. Invariant: a reader covers every byte of a file: what is no record belongs to a gap, and reading goes on after it.
+Pure. Invariant: a reader covers every byte of a file: bytes that are no record belong to a gap, and the reader continues after it.
 """
 
 from enum import StrEnum

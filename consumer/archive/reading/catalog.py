@@ -179,7 +179,7 @@ def match_of(
     """The match of an archive that is open for reading, whatever its source is. `tombstones`: its deleted events. Raises OSError."""
     name = str(archive.id or archive.path.name)
     entry = ArchiveMatch(archive.path, name, archive.size, [], tombstones, identity=archive.identity)
-    _take(entry, archive, wanted, verify_filters)
+    _find_batches(entry, archive, wanted, verify_filters)
     entry.bytes_read = archive.bytes_read
     return entry
 
@@ -187,22 +187,22 @@ def match_of(
 def all_batches(archive: ArchiveReader) -> list[StoredBatch]:
     """Every batch that can be found, without its frame."""
     entry = ArchiveMatch(archive.path, "", archive.size, [], Tombstones())
-    _take(entry, archive, Wanted(), verify_filters=False)
+    _find_batches(entry, archive, Wanted(), verify_filters=False)
     return entry.batches
 
 
-def _take(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
+def _find_batches(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
     """Find the batches by the footer if there is one, otherwise from header to header."""
     try:
         if naming.parse_open(archive.path):
             raise Corrupt("an open archive has no footer")
-        _take_indexed(entry, archive, wanted, verify_filters)
+        _find_by_footer(entry, archive, wanted, verify_filters)
     except CodecError:
         entry.batches = []
-        _take_walked(entry, archive, wanted)
+        _find_by_headers(entry, archive, wanted)
 
 
-def _take_walked(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted) -> None:
+def _find_by_headers(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted) -> None:
     if archive.size == 0 and not archive.live:
         entry.faults.append(ReadFault(archive.path, 0, "empty file"))
     for part in archive.parts(frames=False):
@@ -214,7 +214,7 @@ def _take_walked(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted) ->
             entry.faults.append(ReadFault(archive.path, part.offset, str(part)))
 
 
-def _take_indexed(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
+def _find_by_footer(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted, verify_filters: bool) -> None:
     """Find the batches by the footer. Raises CodecError."""
     index, words_at = read_index(archive, verify_filters)
     numbers = {number for number, header in enumerate(index.headers) if wanted.spans(header)}

@@ -1,6 +1,6 @@
 """ReadFault: something that could not be read, as a value with its place and its reason.
 
-Invariant: a reader returns faults, and goes on with what it can read. It raises an error only if there is nothing that it can return.
+Invariant: a reader that finds a fault reports it, and continues with the next batch or archive.
 """
 
 from dataclasses import dataclass

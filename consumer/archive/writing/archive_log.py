@@ -1,4 +1,4 @@
-"""All archives of one instance: open one for the first batch, append, roll, and go on in a new file after a failure.
+"""All archives of one instance: open one for the first batch, append, roll, and continue in a new file after a failure.
 
 Synchronous; used by one thread. Invariants: a batch is durable when `append` returns, in exactly one archive that will
 be sealed. The bytes that a failed archive holds after its last sync are cut off when it is recovered.

@@ -48,7 +48,7 @@ class InstanceLock:
             raise Fatal(Exit.SETTINGS, f"{instance!r} is no name of an instance", f"use {naming.INSTANCE_RULE}")
         await asyncio.to_thread(_make_directory, disk, layout.directory)
         _check_file_system(disk, layout.directory)
-        instance_lock = cls(disk, layout, instance, await _take_lock(disk, layout.directory, instance))
+        instance_lock = cls(disk, layout, instance, await _acquire_lock(disk, layout.directory, instance))
         try:
             instance_lock.ledger.check_sequence()
         except Fatal:
@@ -140,7 +140,7 @@ def _check_file_system(disk: Disk, directory: Path) -> None:
             log.emit(log_events.UNSUPPORTED_FILE_SYSTEM, directory=str(directory), type=found[0], reason=found[1])
 
 
-async def _take_lock(disk: Disk, directory: Path, instance: str) -> int:
+async def _acquire_lock(disk: Disk, directory: Path, instance: str) -> int:
     path = naming.lock_path(directory, instance)
     deadline = time.monotonic() + LOCK_S_MAX
     try:

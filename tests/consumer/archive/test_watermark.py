@@ -103,13 +103,13 @@ def test_an_unsynced_batch_in_the_open_archive_of_a_running_instance_is_not_dura
 def test_an_archive_that_a_running_instance_abandoned_is_durable_up_to_the_watermark(alive: Path) -> None:
     one = archive_log(alive)
     one.append(some(0, 3))
-    given_up = one.writer
-    assert given_up is not None
-    given_up.abandon()
-    assert durable_events(Disk(), given_up.path) == 3
+    abandoned = one.writer
+    assert abandoned is not None
+    abandoned.abandon()
+    assert durable_events(Disk(), abandoned.path) == 3
     one.writer = None
     one.append(some(3, 1))  # the watermark counts the events of the next archive now
-    assert durable_events(Disk(), given_up.path) == 0
+    assert durable_events(Disk(), abandoned.path) == 0
 
 
 def test_without_a_watermark_no_event_of_a_running_instance_is_durable(alive: Path) -> None:

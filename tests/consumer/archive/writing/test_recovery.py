@@ -33,8 +33,8 @@ def orphan(tmp_path: Path) -> Path:
 def recover(path: Path, disk: Disk | None = None, committed: int | None = None) -> Finding:
     found = path.stat(follow_symlinks=False) if path.exists() else None
     file = (found.st_dev, found.st_ino) if found else None
-    given_up = None if committed is None else Abandoned(path, committed, file)
-    return recovery.recover(disk or Disk(), Layout(path.parent), path, given_up)
+    abandoned = None if committed is None else Abandoned(path, committed, file)
+    return recovery.recover(disk or Disk(), Layout(path.parent), path, abandoned)
 
 
 def faults(directory: Path) -> list[str]:
@@ -69,7 +69,7 @@ def test_a_torn_tail_is_cut_off_and_kept_aside(orphan: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "survivors", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_no_damage_stops_recovery_and_no_whole_batch_is_given_up(
+def test_no_damage_stops_recovery_and_no_whole_batch_is_left_out(
     orphan: Path, damage, survivors: list[int], expected
 ) -> None:
     raw = orphan.read_bytes()
@@ -294,8 +294,8 @@ def test_a_link_under_the_sealed_name_does_not_cost_the_archive(orphan: Path) ->
 
 def test_a_file_that_replaced_the_archive_is_not_cut_at_its_size(orphan: Path) -> None:
     """How much of it is durable is unknown: it is recovered as any other orphan."""
-    given_up = Abandoned(orphan, offsets(orphan)[-1], (0, 0))
-    recovery.recover(Disk(), Layout(orphan.parent), orphan, given_up)
+    abandoned = Abandoned(orphan, offsets(orphan)[-1], (0, 0))
+    recovery.recover(Disk(), Layout(orphan.parent), orphan, abandoned)
     assert ids(orphan.parent) == some(0, 8)
     assert not list(orphan.parent.glob("*.torn"))
 
