@@ -107,11 +107,21 @@ class Cursor:
         if self._archive is None:
             return
         self._archive.refresh()
-        while self._archive is not None and self._offset < self._archive.size:
-            archive = self._archive
+        end = self._archive.size  # not further: the other instances come next
+        while (archive := self._archive) is not None and self._offset < min(end, archive.size):
             if not self._offset and not self._begin(archive, faults):
                 return
-            part = archive.part(self._offset)
+            part = archive.part(self._offset, frames=parse_open(self.path) is None)
+            if isinstance(part, StoredBatch) and part.frame is None:
+                self._find_again(look)
+                if archive is not self._archive:
+                    end = self._archive.size if self._archive else 0  # another file took its place
+                    continue
+                self._waits = not self._is_durable(part)
+                if self._waits:
+                    return
+                archive.refresh()
+                part = archive.part(self._offset)  # only now are its bytes final: a batch whose sync failed is cut off
             if isinstance(part, Seal):
                 self.end()
                 return
@@ -121,12 +131,6 @@ class Cursor:
                 faults.append(ReadFault(self.path, part.offset, str(part)))
                 self._offset += part.size
                 continue
-            self._find_again(look)
-            if archive is not self._archive:
-                continue  # another file took its place
-            self._waits = not self._is_durable(part)
-            if self._waits:
-                return
             events = self._events(part, faults)
             self._offset += part.size
             if events is not None:

@@ -190,11 +190,12 @@ class Follower:
                 self._go_to(stream, Cursor(self._open(stream, sequence), ArchiveId(stream.key.instance, sequence)))
                 return True
             except FileNotFoundError:
-                self.faults.append(ReadFault(stream.waiting[sequence], None, "gone before it was read"))
+                pass  # sealed by nobody, so removed: the head of the next archive says whether it held events
             except OSError as error:
                 self._report_once(stream, ReadFault.of(stream.waiting[sequence], error))
                 if not self._is_passed(stream, error) or len(stream.waiting) == 1:
                     return False
+                stream.complete = sequence  # this loss is reported
             stream.reached = sequence
             del stream.waiting[sequence]
         return False
@@ -208,17 +209,19 @@ class Follower:
             return ArchiveFile(stream.waiting[sequence])
 
     def _go_to(self, stream: Stream, cursor: Cursor) -> None:
-        if stream.cursor is not None:
-            stream.read_before = stream.reached if stream.cursor.is_whole else stream.reached - 1
+        if stream.complete is None:
+            stream.complete = cursor.id.sequence - 1  # what was before the first archive is not followed
+        if stream.cursor is not None and stream.cursor.is_whole:
+            stream.complete = max(stream.complete, stream.cursor.id.sequence)
         stream.cursor, stream.reached = cursor, cursor.id.sequence
         stream.waiting.pop(cursor.id.sequence, None)
         stream.reported.clear()
 
     def _report_missing(self, stream: Stream, cursor: Cursor) -> None:
         """Report if the last archive that holds events before this one was not read to its end. The head of this one names it."""
-        before, stream.read_before = stream.read_before, None
-        if before is not None and cursor.predecessor > before:
+        if stream.complete is not None and stream.complete < cursor.predecessor < cursor.id.sequence:
             missing = ArchiveId(cursor.id.instance, cursor.predecessor)
+            stream.complete = cursor.predecessor  # reported once
             self.faults.append(
                 ReadFault(
                     cursor.path, None, f"archive {missing} is not there, or not all of it: the rest is not followed"

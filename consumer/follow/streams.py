@@ -36,15 +36,15 @@ class Key(NamedTuple):
 class Stream:
     """`waiting`: archives that have still to be read, by sequence. `cursor`: in the archive that is read, or was read last.
 
-    `reached`: the highest sequence that was read or left out. `read_before`: the sequence up to which all was read before the
-    archive of the cursor; None if it was compared with the head of that archive. `reported`: faults that were reported for the current or the next archive.
+    `reached`: the highest sequence that was read or left out. `complete`: the sequence of the last archive
+    that was read to its end; None before the first one. `reported`: faults that were reported for the current or the next archive.
     """
 
     key: Key
     waiting: dict[int, Path] = field(default_factory=dict)
     cursor: Cursor | None = None
     reached: int = 0
-    read_before: int | None = None
+    complete: int | None = None
     reported: set[tuple[object, str]] = field(default_factory=set)
 
     def close(self) -> None:

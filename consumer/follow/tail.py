@@ -13,17 +13,22 @@ from consumer.archive.reading.fault import ReadFault
 from consumer.follow.checkpoint import Checkpoint, Confirmed, StreamName
 from consumer.follow.follower import FollowedBatch, Follower
 from consumer.follow.newest import Newest
+from consumer.follow.streams import Key
 from consumer.query.query import EventFilter, Query
 from consumer.query.search import Found
 from consumer.watch.backend import Backend
 
+# Bounds of one TailBatch, unless a single archived batch exceeds them. A checkpoint costs two syncs, so small batches share one.
+EVENTS_MAX = 1000
+BYTES_MAX = 8 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class TailBatch:
-    """Events of one batch that are wanted. Call `Tail.confirm` with it after they were used."""
+    """The wanted events of some archived batches, and the last batch of each stream. Call `Tail.confirm` after they were used."""
 
     found: Sequence[Found]
-    followed: FollowedBatch
+    last: Sequence[FollowedBatch]
 
 
 class Tail:
@@ -64,9 +69,9 @@ class Tail:
         self.follower.resume(checkpoint.confirmed, directory)
 
     def confirm(self, batch: TailBatch) -> None:
-        """The events of the batch were used: store it in the checkpoint; batches without a wanted event only with the next ones. Raises DeedboxError."""
+        """The events of the batch were used: store this, durably. Batches without a wanted event are stored with the next ones. Raises DeedboxError."""
         if self._checkpoint is not None:
-            self._confirmed[batch.followed.name(self._directory)] = batch.followed.confirmed()
+            self._confirmed |= {followed.name(self._directory): followed.confirmed() for followed in batch.last}
             if batch.found:
                 self.store()
 
@@ -77,9 +82,20 @@ class Tail:
             self._confirmed.clear()
 
     def batches(self) -> Iterator[TailBatch]:
-        """What was archived since, in the order of each instance; also batches without a wanted event."""
+        """What was archived since, in the order of each instance. Small archived batches come together, if all of them are there already."""
+        found: list[Found] = []
+        last: dict[Key, FollowedBatch] = {}
+        size = 0
         for followed in self.follower.read():
-            yield TailBatch(list(self._wanted(followed)), followed)
+            fresh = list(self._wanted(followed))
+            found += fresh
+            size += sum(len(one.event.body) for one in fresh)
+            last[followed.key] = followed
+            if len(found) >= EVENTS_MAX or size >= BYTES_MAX:
+                yield TailBatch(found, list(last.values()))
+                found, last, size = [], {}, 0
+        if last:
+            yield TailBatch(found, list(last.values()))
 
     def _wanted(self, followed: FollowedBatch) -> Iterator[Found]:
         for number, event in followed.events:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -322,3 +323,31 @@ def test_a_directory_whose_name_is_not_utf_8_has_a_name_in_the_checkpoint(tmp_pa
     checkpoint.store(known)
     checkpoint.close()
     assert follow(tmp_path, known) == []
+
+
+def test_a_batch_that_was_cut_off_while_the_cursor_held_it_is_not_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sync failed, the archive was recovered and sealed, and the sealed name was taken for a proof of the old bytes."""
+    one = archive_log(tmp_path)
+    one.append(some(0, 1))
+    assert one.writer is not None
+    writer, path = one.writer, one.writer.path
+    durable = path.stat().st_size
+    follower = start(tmp_path)
+    assert followed(follower) == ["id-0"]
+    writer.append(some(1, 1))  # this way the watermark does not count it
+    real = cursor.Cursor._find_again
+
+    def cut_off_first(self: cursor.Cursor, look: Callable[[bool], None]) -> None:
+        if path.exists():
+            writer.abandon()
+            os.truncate(path, durable)
+            recover(Disk(), Layout(tmp_path), path)
+        real(self, look)
+
+    monkeypatch.setattr(cursor.Cursor, "_find_again", cut_off_first)
+    assert [followed(follower) for _ in range(3)] == [[], [], []]
+    assert not path.exists()
+    assert follower.faults == []
+    follower.close()

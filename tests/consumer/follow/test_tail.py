@@ -13,6 +13,7 @@ from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.writing.recovery import recover
 from consumer.disk.durable import Disk
+from consumer.follow.checkpoint import Checkpoint
 from consumer.follow.tail import Tail
 from consumer.query.query import make_query
 from consumer.watch.backends import Polling, choose
@@ -189,7 +190,7 @@ def test_an_archive_that_is_removed_before_it_was_read_is_named_and_the_next_one
     find_archives([tmp_path])[1].unlink()
     assert ids(tail.read()) == named(4, 2)
     assert len(tail.faults) == 1
-    assert "gone before it was read" in str(tail.faults[0])
+    assert "archive one-00000002 is not there" in str(tail.faults[0])
 
 
 def test_an_archive_with_a_damaged_head_is_named_and_read(tmp_path: Path, tail: Tail) -> None:
@@ -448,3 +449,44 @@ def test_an_archive_under_another_name_is_read_if_it_is_named_itself(tmp_path: P
     one.roll("test")
     copied = shutil.copy(find_archives([tmp_path])[0], tmp_path / "copy")
     assert ids(Tail([copied]).newest(10)) == named(0, 3)
+
+
+def test_small_batches_are_stored_together_and_large_ones_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store costs two syncs. With one for each batch, a follower was slower than the writer."""
+    monkeypatch.setattr("consumer.follow.tail.EVENTS_MAX", 20)
+    one = archive_log(tmp_path)
+    for at in range(50):
+        one.append(some(at, 1))
+    one.append(some(50, 30))
+    tail = Tail([tmp_path])
+    checkpoint = Checkpoint(Disk(), tmp_path, "billing")
+    tail.resume(checkpoint, tmp_path)
+    ends = []
+    for batch in tail.batches():
+        tail.confirm(batch)
+        (confirmed,) = checkpoint.confirmed.values()
+        ends.append((len(batch.found), confirmed.position.event))
+    assert ends == [(20, 19), (20, 39), (40, 79)]
+    tail.close()
+    checkpoint.close()
+
+
+def test_batches_without_a_wanted_event_move_the_checkpoint_with_the_next_ones(tmp_path: Path) -> None:
+    one = archive_log(tmp_path)
+    one.append(some(0, 3))
+    tail = Tail([tmp_path], make_query(ids=["id-1"]))
+    checkpoint = Checkpoint(Disk(), tmp_path, "billing")
+    tail.resume(checkpoint, tmp_path)
+    for at in (3, 6):
+        for batch in tail.batches():
+            tail.confirm(batch)
+        one.append(some(at, 3))
+    (confirmed,) = checkpoint.confirmed.values()
+    assert confirmed.position.event == 2
+    tail.store()
+    (confirmed,) = checkpoint.confirmed.values()
+    assert confirmed.position.event == 5
+    tail.close()
+    checkpoint.close()
