@@ -113,7 +113,7 @@ class Cursor:
                 return
             part = archive.part(self._offset, frames=parse_open(self.path) is None)
             if isinstance(part, StoredBatch) and part.frame is None:
-                self._find_again(look)
+                self.find_renamed(look)
                 if archive is not self._archive:
                     end = self._archive.size if self._archive else 0  # another file took its place
                     continue
@@ -136,7 +136,8 @@ class Cursor:
             if events is not None:
                 yield events
 
-    def _find_again(self, look: Callable[[bool], None]) -> None:
+    def find_renamed(self, look: Callable[[bool], None]) -> None:
+        """Go on under the new name if the archive was renamed. `look(everywhere)` looks for archives."""
         if self.path.exists():
             return
         look(not self._looked_everywhere)  # everywhere only once: it may have been removed

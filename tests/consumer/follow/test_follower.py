@@ -337,7 +337,7 @@ def test_a_batch_that_was_cut_off_while_the_cursor_held_it_is_not_given(
     follower = start(tmp_path)
     assert followed(follower) == ["id-0"]
     writer.append(some(1, 1))  # this way the watermark does not count it
-    real = cursor.Cursor._find_again
+    real = cursor.Cursor.find_renamed
 
     def cut_off_first(self: cursor.Cursor, look: Callable[[bool], None]) -> None:
         if path.exists():
@@ -346,7 +346,7 @@ def test_a_batch_that_was_cut_off_while_the_cursor_held_it_is_not_given(
             recover(Disk(), Layout(tmp_path), path)
         real(self, look)
 
-    monkeypatch.setattr(cursor.Cursor, "_find_again", cut_off_first)
+    monkeypatch.setattr(cursor.Cursor, "find_renamed", cut_off_first)
     assert [followed(follower) for _ in range(3)] == [[], [], []]
     assert not path.exists()
     assert follower.faults == []
