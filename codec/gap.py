@@ -9,7 +9,7 @@ import msgspec
 
 
 class GapKind(StrEnum):
-    """Why the bytes are no record. The values are those of the footer and of every report."""
+    """Why the bytes are no record. The values are those of the footer and of every report, and of acknowledgements."""
 
     TORN = "torn"  # cut short at the end of the file
     DAMAGED = "damaged"  # whole records follow

@@ -1,9 +1,9 @@
 """Counts and last lines of reports. Pure."""
 
 
-def counted(count: int, thing: str) -> str:
-    """`1 archive`, `2 archives`: a noun with a regular plural."""
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """`1 archive`, `2 archives`. `plural`: the plural of a noun that is not regular."""
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
 def outcome(count: int, failed: bool, done: str) -> str:

@@ -2,7 +2,8 @@
 
 Role: `<instance>-<sequence>.acknowledged` holds one JSON line per fault, in the directory of the archive or above it. Invariants: a line is
 durable before it is reported. It is valid for one fault of an archive with one head, so that it covers neither a new fault nor another
-archive of the same name. A line that cannot be read covers nothing.
+archive of the same name. It identifies the fault by code, offset and detail, not by the text of the report. A line that cannot be read
+covers nothing.
 """
 
 from collections.abc import Iterator
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from consumer.archive.checking.verdict import AcknowledgedFault, ArchiveState, Verdict
-from consumer.archive.reading.fault import ReadFault
+from consumer.archive.checking.fault_code import FaultCode
+from consumer.archive.checking.verdict import AcknowledgedFault, ArchiveState, Verdict, VerdictFault
 from consumer.archive.reading.tombstones import LEVELS_MAX
 from consumer.disk.durable import Disk, held, read_regular
 from consumer.errors import DeedboxError
@@ -21,12 +22,25 @@ STATES = (ArchiveState.SEALED, ArchiveState.MISSING)  # a repair of other archiv
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
-    """One fault. `head`: the checksum of the head of its archive, in hexadecimal; empty for an archive that is missing."""
+    """One fault. `head`: the checksum of the head of its archive, in hexadecimal; empty for an archive that is missing.
+
+    `code`, `offset`, `detail`: as in `VerdictFault`.
+    """
 
     head: str
-    fault: str
+    code: FaultCode
+    offset: int | None
+    detail: str
     acknowledged: str  # when: ISO 8601, UTC
     reason: str = ""
+
+    @property
+    def key(self) -> "_Key":
+        """The fault that it is valid for."""
+        return self.head, self.code, self.offset, self.detail
+
+
+_Key = tuple[str, FaultCode, int | None, str]
 
 
 def separate_acknowledged(verdict: Verdict) -> None:
@@ -36,10 +50,10 @@ def separate_acknowledged(verdict: Verdict) -> None:
     directories = list(verdict.path.absolute().parents)[:LEVELS_MAX]
     known = [one for directory in directories for one in _read(directory / f"{verdict.id}{SUFFIX}")]
     known.sort(key=lambda one: one.acknowledged)  # of several lines for one fault, the newest is used
-    acknowledged = {one.fault: one for one in known if one.head == verdict.head}
+    acknowledged = {one.key: one for one in known}
     faults, verdict.faults = verdict.faults, []
     for fault in faults:
-        if one := acknowledged.get(_text_of(fault)):
+        if one := acknowledged.get(_key(verdict, fault)):
             verdict.acknowledged.append(AcknowledgedFault(fault, one.acknowledged, one.reason))
         else:
             verdict.faults.append(fault)
@@ -62,20 +76,27 @@ def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
         if not free:
             raise DeedboxError(f"{path}: another process acknowledges", "try again when it has ended")
         known = list(_read(path))
-        reasons = {one.fault: one.reason for one in known if one.head == verdict.head}
+        reasons = {one.key: one.reason for one in known}
         fresh = [
-            Acknowledgement(head=verdict.head, fault=named, acknowledged=now, reason=reason)
-            for named in map(_text_of, verdict.faults)
-            if reasons.get(named) != reason
+            Acknowledgement(
+                head=verdict.head,
+                code=fault.code,
+                offset=fault.offset,
+                detail=fault.detail,
+                acknowledged=now,
+                reason=reason,
+            )
+            for fault in verdict.faults
+            if reasons.get(_key(verdict, fault)) != reason
         ]
         if fresh:
             disk.replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in [*known, *fresh]))
     return len(fresh)
 
 
-def _text_of(fault: ReadFault) -> str:
-    """A fault without the path of its archive, because an archive may be moved."""
-    return fault.place.encode("utf-8", "backslashreplace").decode()
+def _key(verdict: Verdict, fault: VerdictFault) -> _Key:
+    """Identifies a fault. It has no path, because an archive may be moved."""
+    return verdict.head, fault.code, fault.offset, fault.detail
 
 
 def _read(path: Path) -> Iterator[Acknowledgement]:

@@ -10,6 +10,7 @@ from codec.errors import CodecError
 from codec.gap import Gap, GapKind
 from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
+from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.counted import counted
 from consumer.archive.reading.reader import ArchiveReader, Seal, StoredBatch, events_or_none
@@ -29,7 +30,8 @@ def check_archive(archive: ArchiveReader, tombstones: Tombstones) -> Verdict:
     """The verdict on one archive, checked by itself. `tombstones`: its deleted events. Raises OSError."""
     verdict = Verdict(archive.path, archive.id, size=archive.size)
     if archive.head is not None and archive.head_id != archive.id:
-        verdict.fault(0, f"the head says {archive.head_id}, the name {archive.id}")
+        reason = f"the head names archive {archive.head_id}, and the file name {archive.id}"
+        verdict.fault(FaultCode.HEAD_NAME, 0, reason, archive.head_id)
     found = _read_parts(verdict, archive)
     _check_gaps(verdict, found)
     if found.seal:
@@ -61,14 +63,15 @@ def _check_batch(verdict: Verdict, batch: StoredBatch) -> None:
     try:
         events = batch.events()
     except CodecError as error:
-        verdict.fault(batch.offset, f"batch {header.number}: {error}")
+        verdict.fault(FaultCode.BATCH_UNREADABLE, batch.offset, f"batch {header.number}: {error}", header.number)
         return
     verdict.batches += 1
     verdict.events += len(events)
     verdict.duplicates += sum(1 for event in events if event.duplicate)
     verdict.removed += sum(map(is_removed, events))
     if len(events) != header.events or header.raw != header.records * RECORD_BYTES:
-        verdict.fault(batch.offset, f"batch {header.number}: {len(events)} events, {header.events} expected")
+        reason = f"batch {header.number}: {counted(len(events), 'event')}, {header.events} expected"
+        verdict.fault(FaultCode.BATCH_COUNT, batch.offset, reason, header.number, len(events))
 
 
 def _check_gaps(verdict: Verdict, found: _Parts) -> None:
@@ -83,20 +86,24 @@ def _check_gaps(verdict: Verdict, found: _Parts) -> None:
         lost = 0 if after is None else max(after - (last.first_event + last.events if last else 0), 0)
         count = f", {counted(lost, 'event')} lost" if lost and gap.kind is not GapKind.MISSING else ""
         verdict.lost += lost
-        verdict.fault(gap.offset, f"{gap}{count}")
+        verdict.fault(FaultCode.GAP, gap.offset, f"{gap}{count}", gap.kind, gap.size, lost)
 
 
 def _check_seal(verdict: Verdict, batches: Sequence[StoredBatch], seal: Seal) -> None:
     footer = seal.footer
     verdict.lost += sum(gap.events or 0 for gap in footer.gaps)
     for gap in footer.gaps:
-        verdict.fault(gap.offset, f"before a repair, {gap.loss}")
+        detail = (gap.kind, gap.size, gap.first_event, gap.events)
+        verdict.fault(FaultCode.REPAIRED_GAP, gap.offset, f"before a repair, {gap.loss}", *detail)
     if [row.header for row in seal.rows] != [batch.header for batch in batches]:
-        verdict.fault(seal.offset, f"footer knows {len(seal.rows)} batches, {len(batches)} found")
+        reason = f"the footer lists {counted(len(seal.rows), 'batch', 'batches')}, {len(batches)} found"
+        verdict.fault(FaultCode.FOOTER_BATCHES, seal.offset, reason, len(seal.rows), len(batches))
     if footer.removed != verdict.removed:
-        verdict.fault(seal.offset, f"footer counts {footer.removed} removed events, {verdict.removed} found")
+        reason = f"the footer counts {counted(footer.removed, 'removed event')}, {verdict.removed} found"
+        verdict.fault(FaultCode.FOOTER_REMOVED, seal.offset, reason, footer.removed, verdict.removed)
     if footer.events != sum(batch.header.events for batch in batches):
-        verdict.fault(seal.offset, f"footer counts {footer.events} events, {verdict.events} found")
+        reason = f"the footer counts {counted(footer.events, 'event')}, {verdict.events} found"
+        verdict.fault(FaultCode.FOOTER_EVENTS, seal.offset, reason, footer.events, verdict.events)
 
 
 def _check_end(verdict: Verdict, archive: ArchiveReader, seal: Seal | None) -> None:
@@ -109,9 +116,9 @@ def _check_end(verdict: Verdict, archive: ArchiveReader, seal: Seal | None) -> N
     else:
         verdict.state = ArchiveState.ORPHANED if has_open_name else ArchiveState.TRUNCATED
     if archive.size == 0 and not archive.live:
-        verdict.fault(0, "empty file")
+        verdict.fault(FaultCode.EMPTY_FILE, 0, "empty file")
     elif seal is None and not has_open_name and not verdict.faults:
-        verdict.fault(archive.size, "the end is missing: no footer")
+        verdict.fault(FaultCode.NO_FOOTER, archive.size, "the end is missing: no footer")
 
 
 def _check_tombstones(
@@ -125,4 +132,4 @@ def _check_tombstones(
             verdict.deleted += sum(not is_removed(events[number]) for number in numbers if number in events)
             unread -= events.keys()
     for number in sorted(unread):
-        verdict.fault(0, f"a tombstone names event {number}, which cannot be read")
+        verdict.fault(FaultCode.TOMBSTONE, 0, f"a tombstone names event {number}, which cannot be read", number)

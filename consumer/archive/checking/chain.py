@@ -11,6 +11,7 @@ from pathlib import Path
 
 from codec.archive import Previous
 from consumer.archive import naming
+from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.counted import counted
 from consumer.archive.instances import Instance
@@ -40,7 +41,8 @@ class Chain:
         directory = instance.directory if instance else None
         seen = self._seen.setdefault((directory, verdict.id.instance), {})
         if copy := seen.get(verdict.id.sequence):
-            verdict.fault(0, f"archive {verdict.id} is there twice: the other one is {copy.path}")
+            reason = f"archive {verdict.id} exists twice: the other file is {copy.path}"
+            verdict.fault(FaultCode.ARCHIVE_TWICE, 0, reason, _utf8(copy.path))
             return
         self._missed |= {(directory, missed) for missed in _check_before(verdict, seen)}
         seen[verdict.id.sequence] = _Seen(verdict.path, verdict.events + verdict.lost)
@@ -59,9 +61,8 @@ class Chain:
             for named in one.named:
                 if named.sequence not in seen and (one.directory, named) not in self._missed:
                     verdict = Verdict(one.directory / str(named), named, state=ArchiveState.MISSING)
-                    verdict.fault(
-                        0, f"archive {named} is missing: the ledger or the watermark says that it holds events"
-                    )
+                    reason = f"archive {named} is missing: according to the ledger or the watermark, it holds events"
+                    verdict.fault(FaultCode.ARCHIVE_MISSING, 0, reason, named)
                     yield verdict
 
 
@@ -75,7 +76,8 @@ def _check_before(verdict: Verdict, seen: dict[int, _Seen]) -> list[naming.Archi
     for sequence in sorted(sequences):
         if seen and min(seen) < sequence < own.sequence and sequence not in seen:
             missed = naming.ArchiveId(own.instance, sequence)
-            verdict.fault(0, f"archive {missed} is missing: it held events when this one was opened")
+            reason = f"archive {missed} is missing: it held events when this one was opened"
+            verdict.fault(FaultCode.ARCHIVE_MISSING, 0, reason, missed)
             missing.append(missed)
     if before and named and named.instance == own.instance and (found := seen.get(named.sequence)):
         _compare(verdict, found, before, "sealed before this one")
@@ -90,18 +92,23 @@ def _check_instance(verdict: Verdict, found: _Seen, instance: Instance) -> None:
     committed = instance.committed_events(verdict.id)
     if found.events < committed:
         lost = committed - found.events
-        verdict.fault(verdict.size, f"{counted(lost, 'event')} missing at the end: {committed} committed")
+        reason = f"{counted(lost, 'event')} missing at the end: {committed} committed"
+        verdict.fault(FaultCode.END_MISSING, verdict.size, reason, lost, committed)
 
 
 def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None:
     """Check that an archive is the named one, and holds as many events."""
     if named.sha256 and not _is(found.path, named.sha256):
-        verdict.fault(0, f"{found.path.name} is not the archive that was {when}: its SHA-256 differs")
+        reason = f"{found.path.name} is not the archive that was {when}: its SHA-256 differs"
+        verdict.fault(FaultCode.ARCHIVE_CHANGED, 0, reason, found.path.name, named.sha256)
     if found.events < named.events:
-        verdict.fault(
-            0,
-            f"{found.path.name} holds {counted(found.events, 'event')}; the archive that was {when} held {named.events}",
-        )
+        held = f"the archive that was {when} held {named.events}"
+        reason = f"{found.path.name} holds {counted(found.events, 'event')}; {held}"
+        verdict.fault(FaultCode.EVENTS_MISSING, 0, reason, found.path.name, found.events, named.events)
+
+
+def _utf8(path: Path) -> str:
+    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _is(path: Path, sha256: str) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from codec.archive import Previous
 from consumer.archive import naming
+from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.reading.fault import ReadFault
 
 
@@ -21,10 +22,22 @@ class ArchiveState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class VerdictFault(ReadFault):
+    """A fault that `verify` found.
+
+    `detail`: the numbers and names that distinguish it from another fault of the same kind at the same offset. The code, the offset and
+    the detail identify the fault in its archive; the text of `reason` does not.
+    """
+
+    code: FaultCode = FaultCode.UNREADABLE
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class AcknowledgedFault:
     """A fault that an operator has acknowledged. `time`: ISO 8601, UTC; `reason`: the operator's, which may be empty."""
 
-    fault: ReadFault
+    fault: VerdictFault
     time: str
     reason: str = ""
 
@@ -55,9 +68,9 @@ class Verdict:
     predecessor: int = 0  # the newest archive with a batch when this one was opened, according to the head
     lost: int = 0
     head: str = ""  # the checksum of the head, in hexadecimal
-    faults: list[ReadFault] = field(default_factory=list)
+    faults: list[VerdictFault] = field(default_factory=list)
     acknowledged: list[AcknowledgedFault] = field(default_factory=list)
 
-    def fault(self, offset: int, reason: str) -> None:
-        """Add a fault at this offset."""
-        self.faults.append(ReadFault(self.path, offset, reason))
+    def fault(self, code: FaultCode, offset: int, reason: str, *detail: object) -> None:
+        """Add a fault at this offset. `reason`: the text of the report. `detail`: numbers and names, as in `VerdictFault`."""
+        self.faults.append(VerdictFault(self.path, offset, reason, code, " ".join(map(str, detail))))

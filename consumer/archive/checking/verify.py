@@ -9,6 +9,7 @@ from pathlib import Path
 from consumer.archive.checking.acknowledged import separate_acknowledged
 from consumer.archive.checking.archive_check import check_archive
 from consumer.archive.checking.chain import Chain
+from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.instances import find_instances
 from consumer.archive.listing import sorted_archives
@@ -56,5 +57,5 @@ def verify_archive(path: Path) -> Verdict:
             return verdict
     except (OSError, DeedboxError) as error:
         verdict = Verdict(path)
-        verdict.fault(0, str(getattr(error, "strerror", None) or error))
+        verdict.fault(FaultCode.UNREADABLE, 0, str(getattr(error, "strerror", None) or error))
         return verdict

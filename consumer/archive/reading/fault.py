@@ -26,12 +26,8 @@ class ReadFault:
 
     def __str__(self) -> str:
         """One line for a person: path, offset, reason."""
-        return f"{self.path}: {self.place}"
-
-    @property
-    def place(self) -> str:
-        """The line without the path: it stays the same when the archive is moved."""
-        return self.reason if self.offset is None else f"at {self.offset}: {self.reason}"
+        place = "" if self.offset is None else f"at {self.offset}: "
+        return f"{self.path}: {place}{self.reason}"
 
 
 def batch_fault(path: Path, batch: "StoredBatch", error: Exception) -> ReadFault:

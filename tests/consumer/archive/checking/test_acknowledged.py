@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from codec.gap import Gap
+from consumer.archive.checking.fault_code import FaultCode
+from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.consumer.archive.rewriting.test_repair import deedbox, rewrite
@@ -29,27 +32,27 @@ def damaged(tmp_path: Path) -> list[Path]:
 
 
 def test_a_loss_that_was_acknowledged_is_shown_and_is_no_fault(damaged: list[Path], tmp_path: Path) -> None:
-    status, said = deedbox("verify", "--acknowledge", "--reason", "disk 3 died", tmp_path)
+    status, report = deedbox("verify", "--acknowledge", "--reason", "disk 3 died", tmp_path)
     assert status == 0
     for _ in range(2):
-        status, said = deedbox("verify", tmp_path)
-        assert (status, "acknowledged 20" in said, "(disk 3 died)" in said) == (0, True, True)
-        assert said.splitlines()[-1].startswith("complete but for ")
+        status, report = deedbox("verify", tmp_path)
+        assert (status, "acknowledged 20" in report, "(disk 3 died)" in report) == (0, True, True)
+        assert report.splitlines()[-1].startswith("complete but for ")
     lines = [json.loads(line) for line in deedbox("verify", "--format", "jsonl", tmp_path)[1].splitlines()]
     assert [line["faults"] for line in lines] == [[], [], []]
-    assert sum(len(line["acknowledged"]) for line in lines) == said.count("; acknowledged")
+    assert sum(len(line["acknowledged"]) for line in lines) == report.count("; acknowledged")
 
 
 def test_a_reason_that_is_given_later_is_recorded(damaged: list[Path], tmp_path: Path) -> None:
-    """It was dropped without a word."""
+    """It was dropped, and nothing reported that."""
     assert deedbox("verify", "--acknowledge", tmp_path)[0] == 0
     assert "(disk 3 died)" not in deedbox("verify", tmp_path)[1]
     for _ in range(2):
-        status, said = deedbox("verify", "--acknowledge", "--reason", "disk 3 died", tmp_path)
-        assert (status, said.count("(disk 3 died)")) == (0, said.count("; acknowledged"))
+        status, report = deedbox("verify", "--acknowledge", "--reason", "disk 3 died", tmp_path)
+        assert (status, report.count("(disk 3 died)")) == (0, report.count("; acknowledged"))
     records = [line for path in tmp_path.rglob("*.acknowledged") for line in path.read_text().splitlines()]
-    assert len(records) == 2 * said.count("; acknowledged")
-    assert deedbox("verify", "--acknowledge", tmp_path)[1].count("(disk 3 died)") == said.count("; acknowledged")
+    assert len(records) == 2 * report.count("; acknowledged")
+    assert deedbox("verify", "--acknowledge", tmp_path)[1].count("(disk 3 died)") == report.count("; acknowledged")
 
 
 def test_another_fault_of_an_acknowledged_archive_is_a_fault(damaged: list[Path], tmp_path: Path) -> None:
@@ -80,8 +83,8 @@ def test_an_acknowledgement_holds_for_one_archive_only(damaged: list[Path], tmp_
 def test_missing_archives_can_be_acknowledged(damaged: list[Path], tmp_path: Path) -> None:
     damaged[1].unlink()
     damaged[2].unlink()
-    status, said = deedbox("verify", tmp_path)
-    assert (status, "one-00000003 is missing" in said) == (1, True)
+    status, report = deedbox("verify", tmp_path)
+    assert (status, "one-00000003 is missing" in report) == (1, True)
     assert deedbox("verify", "--acknowledge", tmp_path)[0] == 0
     assert deedbox("verify", tmp_path)[0] == 0
 
@@ -109,3 +112,21 @@ def test_an_archive_that_is_not_sealed_is_not_acknowledged(tmp_path: Path) -> No
 def test_a_reason_without_an_acknowledgement_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="--reason works only with --acknowledge"):
         deedbox("verify", "--reason", "none", tmp_path)
+
+
+def test_an_acknowledgement_does_not_depend_on_the_text_of_the_fault(
+    damaged: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deedbox("verify", "--acknowledge", tmp_path)
+    monkeypatch.setattr(Gap, "loss", "other words")
+    (verdict,) = [verdict for verdict in verify([tmp_path]) if verdict.path == damaged[0]]
+    assert [one.fault.reason for one in verdict.acknowledged] == ["before a repair, other words"]
+    assert verdict.faults == []
+
+
+def test_a_fault_is_recorded_by_its_code_and_its_place(damaged: list[Path], tmp_path: Path) -> None:
+    deedbox("verify", "--acknowledge", tmp_path)
+    (path,) = damaged[0].parent.glob("one-00000001.acknowledged")
+    (line,) = [json.loads(line) for line in path.read_text().splitlines()]
+    assert (line["code"], line["offset"]) == (FaultCode.REPAIRED_GAP, offsets(damaged[0])[1])
+    assert line["detail"] == "missing 0 2 2"

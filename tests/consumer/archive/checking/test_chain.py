@@ -47,7 +47,7 @@ def test_the_newest_archive_that_is_gone_is_missed(three: list[Path], tmp_path: 
     change(three[-1])
     status, said = verified(tmp_path)
     assert status == Exit.DAMAGED
-    assert "archive one-00000003 is missing: the ledger or the watermark says that it holds events" in said
+    assert "archive one-00000003 is missing: according to the ledger or the watermark, it holds events" in said
 
 
 def test_all_archives_of_an_instance_that_are_gone_are_missed(three: list[Path], tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_a_newest_sealed_archive_that_is_gone_is_missed_although_the_open_one_is
         path.unlink()
     status, said = verified(tmp_path)
     assert (status, said.count("is missing")) == (Exit.DAMAGED, 1)
-    assert "archive one-00000003 is missing: the ledger or the watermark says that it holds events" in said
+    assert "archive one-00000003 is missing: according to the ledger or the watermark, it holds events" in said
 
 
 def test_a_newest_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_an_archive_that_is_there_twice_is_noticed(three: list[Path], tmp_path: 
     copy.mkdir()
     shutil.copy(three[1], copy / three[1].name)
     status, said = verified(tmp_path)
-    assert (status, "archive one-00000002 is there twice" in said) == (Exit.DAMAGED, True)
+    assert (status, "archive one-00000002 exists twice" in said) == (Exit.DAMAGED, True)
 
 
 def test_a_copy_of_the_directory_is_no_fault(three: list[Path], tmp_path: Path) -> None:

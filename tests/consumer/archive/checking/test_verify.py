@@ -59,7 +59,7 @@ def test_a_batch_that_was_taken_out_is_noticed(three: list[Path]) -> None:
     rewrite(three[0], raw[: at[0]] + raw[at[1] :])
     found = faults(three[0])
     assert any("missing: " in fault and "before event" in fault for fault in found)
-    assert any("footer knows 2 batches, 1 found" in fault for fault in found)
+    assert any("the footer lists 2 batches, 1 found" in fault for fault in found)
 
 
 @pytest.mark.parametrize("step", [1, 5])

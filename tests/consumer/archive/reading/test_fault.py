@@ -7,7 +7,6 @@ PATH = Path("a.kvp.zst")
 
 def test_a_fault_names_path_offset_and_reason() -> None:
     assert str(ReadFault(PATH, 7, "damaged")) == "a.kvp.zst: at 7: damaged"
-    assert ReadFault(PATH, 7, "damaged").place == "at 7: damaged"
 
 
 def test_a_fault_without_a_place_names_path_and_reason() -> None:

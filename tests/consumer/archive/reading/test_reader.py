@@ -11,7 +11,6 @@ from codec.gap import Gap
 from consumer.archive import naming
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile, Part, Seal, StoredBatch
 from consumer.cli.app import app
 from consumer.disk.durable import Disk, held
@@ -244,7 +243,7 @@ def test_an_archive_that_cannot_be_read_leaves_no_descriptor_open(tmp_path: Path
 
 
 def test_an_archive_that_its_instance_has_just_made_is_no_empty_file(tmp_path: Path) -> None:
-    """For a moment the new file is not locked; a search in that moment complained of it."""
+    """For a moment the new file is not locked; a search in that moment reported a fault."""
     path = tmp_path / "one-00000001.kvp.zst.open"
     path.touch()
     with ArchiveFile(path) as archive:
@@ -252,7 +251,7 @@ def test_an_archive_that_its_instance_has_just_made_is_no_empty_file(tmp_path: P
     with held(Disk(), naming.lock_path(tmp_path, "one")), ArchiveFile(path) as archive:
         assert archive.live
         assert [verdict.faults for verdict in verify([tmp_path])] == [[]]
-    assert [verdict.faults for verdict in verify([tmp_path])] == [[ReadFault(path, 0, "empty file")]]
+    assert [list(map(str, verdict.faults)) for verdict in verify([tmp_path])] == [[f"{path}: at 0: empty file"]]
     with held(Disk(), naming.lock_path(tmp_path, "other")), ArchiveFile(path) as archive:
         assert not archive.live
     naming.lock_path(tmp_path, "one").unlink()

@@ -243,7 +243,7 @@ def test_a_head_that_says_something_else_writes_nothing_outside(orphan: Path) ->
     assert finding.sealed is not None
     assert finding.sealed.path.resolve().is_relative_to(orphan.parent.resolve())
     assert ids(orphan.parent) == some(0, 8)
-    assert any("the head says" in fault for fault in faults(orphan.parent))
+    assert any("the head names" in fault for fault in faults(orphan.parent))
 
 
 def test_a_copy_without_name_and_head_is_deferred(orphan: Path) -> None:
