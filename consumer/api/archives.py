@@ -96,7 +96,9 @@ class Archives:
             raise ValueError(str(error)) from error
         faults: list[ReadFault] = []
         found = [
-            one for hits in find_named(self.paths, wanted, Visibility.SHOWN, faults) for one in events(hits.positions())
+            one
+            for named in find_named(self.paths, wanted, Visibility.SHOWN, faults)
+            for one in events(named.positions())
         ]
         if faults:
             raise ReadError(faults)

@@ -42,19 +42,19 @@ def notifications(count: int, seed: int = 1) -> Iterator[Notification]:
     """`count` notifications of instances that exist at the same time."""
     random = Random(seed)
     now, made = _BEGIN, 0
-    lives: list[Iterator[tuple[str, dict[str, object]]]] = [_life(random) for _ in range(20)]
+    instances: list[Iterator[tuple[str, dict[str, object]]]] = [_instance_events(random) for _ in range(20)]
     while made < count:
-        place = random.randrange(len(lives))
-        step = next(lives[place], None)
+        place = random.randrange(len(instances))
+        step = next(instances[place], None)
         if step is None:
-            lives[place] = _life(random)
+            instances[place] = _instance_events(random)
             continue
         now += timedelta(microseconds=random.randrange(1_000, 900_000))
         made += 1
         yield _notification(random, now, *step)
 
 
-def _life(random: Random) -> Iterator[tuple[str, dict[str, object]]]:
+def _instance_events(random: Random) -> Iterator[tuple[str, dict[str, object]]]:
     instance = _instance(random)
     for event_type in random.choice(_LIVES):
         yield event_type, instance

@@ -16,7 +16,7 @@ from consumer.errors import DeedboxError
 
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
-Say = Callable[[str], None]
+PrintLine = Callable[[str], None]
 
 
 class Package(NamedTuple):
@@ -26,7 +26,7 @@ class Package(NamedTuple):
     provides: str
 
 
-def install_missing(packages: Sequence[Package], say: Say) -> None:
+def install_missing(packages: Sequence[Package], print_line: PrintLine) -> None:
     """Install the packages that are missing. Raises DeedboxError with the command that installs them by hand."""
     names = missing(packages)
     if not names:
@@ -37,7 +37,7 @@ def install_missing(packages: Sequence[Package], say: Say) -> None:
         raise DeedboxError(
             f"not installed: {', '.join(names)}; installing needs apt-get, and root or sudo without a password", by_hand
         )
-    say(f"installing {', '.join(names)} from the system's packages; no service is started")
+    print_line(f"installing {', '.join(names)} from the system's packages; no service is started")
     apt = [*sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
     with _services_forbidden(sudo, by_hand):
         run([*apt, "update"], by_hand)

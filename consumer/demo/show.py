@@ -44,7 +44,7 @@ def show(count: int, keep: Path | None, environ: Mapping[str, str]) -> int:
         raise Fatal(Exit.SETTINGS, f"--events {count}", f"use {EVENTS_MIN} or more")
     if keep is not None:
         _make_empty(keep)
-    say(f"Deedbox demo: {count:,} OpenStack notifications, one kill -9, nothing lost.")
+    print_line(f"Deedbox demo: {count:,} OpenStack notifications, one kill -9, nothing lost.")
     if keep is not None:
         return _demo(keep, count, environ)
     with tempfile.TemporaryDirectory(prefix="deedbox-demo-") as directory:
@@ -58,14 +58,14 @@ def _make_empty(keep: Path) -> None:
         raise Fatal(Exit.SETTINGS, f"--keep {keep}: the directory is not empty", "use a new or an empty directory")
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Print a line at once."""
     print(text, flush=True)
 
 
 def step(title: str, text: str) -> None:
     """Print one step of the demo."""
-    say(f"  {title:<11} {text}")
+    print_line(f"  {title:<11} {text}")
 
 
 def _demo(directory: Path, count: int, environ: Mapping[str, str]) -> int:
@@ -79,7 +79,7 @@ def _demo(directory: Path, count: int, environ: Mapping[str, str]) -> int:
     whole = _compare(directory, messages)
     _show_sizes(directory, size)
     _show_search(directory)
-    say(
+    print_line(
         "Nothing was lost. To archive your own exchange, see `deedbox run --help`."
         if well and whole
         else "FAILED: see the lines above."

@@ -28,7 +28,7 @@ _NETWORK = {
 _MEMORY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
 
 
-def complaint(kind: int) -> tuple[str, str] | None:
+def unsupported(kind: int) -> tuple[str, str] | None:
     """The name of a file system and why it may lose acknowledged events; None if it is safe."""
     if kind in _LOCAL:
         return None

@@ -17,7 +17,7 @@ from pathlib import Path
 from consumer.demo.broker import ensure_server
 from consumer.demo.node import Node
 from tests.bench import contestants, one_core, stages
-from tests.bench.contestants import BYTES_A_RUN, Result, cores, drained, say
+from tests.bench.contestants import BYTES_A_RUN, Result, cores, drained, print_line
 from tests.bench.load import declare
 from tests.bench.others import others
 from tests.support.wire import WirePublisher
@@ -54,17 +54,17 @@ def sustained(program: Path, messages: int, pairs: int, own_cores: bool) -> None
     with cores(*broker_cores):
         node = Node()
         node.start()
-    say(
+    print_line(
         f"\n## Durable archiving against a C program that stores nothing, {'cores of their own' if own_cores else 'all on the same cores'}\n"
     )
-    say("| queue | body | ratio | Deedbox | C | CPU a message |\n|---|---|---|---|---|---|")
+    print_line("| queue | body | ratio | Deedbox | C | CPU a message |\n|---|---|---|---|---|---|")
     try:
         for queue_type in ("classic", "quorum"):
             for size in (100, 415, 2300, 65536):
                 count = min(messages, int(BYTES_A_RUN / size))
                 with cores(*client_cores):
                     ratio, mine, limit = against_c(node, program, queue_type, size, count, pairs if size == 415 else 1)
-                say(
+                print_line(
                     f"| {queue_type} | {size} B | {ratio:.2f} | {mine.rate:,.0f}/s | {limit.rate:,.0f}/s | {mine.cpu_us:.1f} us |"
                 )
     finally:
@@ -74,10 +74,10 @@ def sustained(program: Path, messages: int, pairs: int, own_cores: bool) -> None
 def flowing(program: Path, messages: int, pairs: int, own_cores: bool) -> None:
     """Published and consumed at the same time: what a service lives with. The publisher shares the broker's cores."""
     broker_cores, client_cores = ((0,), (1,)) if own_cores else ((0, 1), (0, 1))
-    say(
+    print_line(
         f"\n## While it is being published, 415 B, {'the client on a core of its own' if own_cores else 'all on the same cores'}\n"
     )
-    say("| queue | ratio | Deedbox | C |\n|---|---|---|---|")
+    print_line("| queue | ratio | Deedbox | C |\n|---|---|---|---|")
     with cores(*broker_cores):
         node = Node()
         node.start()
@@ -89,7 +89,7 @@ def flowing(program: Path, messages: int, pairs: int, own_cores: bool) -> None:
             ]
             ratio = statistics.median(mine / limit for mine, limit in found)
             mine, limit = (statistics.median(column) for column in zip(*found, strict=True))
-            say(f"| {queue_type} | {ratio:.2f} | {mine:,.0f}/s | {limit:,.0f}/s |")
+            print_line(f"| {queue_type} | {ratio:.2f} | {mine:,.0f}/s | {limit:,.0f}/s |")
     finally:
         node.close()
 
@@ -122,26 +122,26 @@ def _flow(
 
 def parts(messages: int) -> None:
     """By stage, reading, and growth."""
-    say("\n## CPU a message by stage, us\n")
+    print_line("\n## CPU a message by stage, us\n")
     found = {size: stages.stages(size) for size in (100, 415, 2300)}
-    say("| stage | 100 B | 415 B | 2,300 B |\n|---|---|---|---|")
+    print_line("| stage | 100 B | 415 B | 2,300 B |\n|---|---|---|---|")
     for name in found[415]:
-        say(f"| {name} | {' | '.join(f'{found[size][name]:.2f}' for size in found)} |")
-    say(f"| all | {' | '.join(f'{sum(found[size].values()):.2f}' for size in found)} |")
-    say("\n## Reading, on one core, and size\n")
-    say(
+        print_line(f"| {name} | {' | '.join(f'{found[size][name]:.2f}' for size in found)} |")
+    print_line(f"| all | {' | '.join(f'{sum(found[size].values()):.2f}' for size in found)} |")
+    print_line("\n## Reading, on one core, and size\n")
+    print_line(
         "| body | events | decode | cat | verify | recovery of 1 GiB | size against zstd -3 of the bodies |\n|---|---|---|---|---|---|---|"
     )
     for size, count in ((415, messages // 4), (415, messages), (2300, messages // 4)):
         read = stages.reading(size, count)
-        say(
+        print_line(
             f"| {size} B | {count:,} | {read['decode']:,.0f} MB/s | {read['cat']:,.0f} MB/s | {read['verify']:,.0f} MB/s | {read['recovery']:.1f} s | {read['size']:.2f} |"
         )
-    say("\n## A start in a directory of so many archives\n")
-    say("| archives | ledger | window recalled |\n|---|---|---|")
+    print_line("\n## A start in a directory of so many archives\n")
+    print_line("| archives | ledger | window recalled |\n|---|---|---|")
     for archives in (10, 1000, 5000):
         ledger_s, recall_s = stages.starting(archives)
-        say(f"| {archives:,} | {ledger_s * 1000:.0f} ms | {recall_s * 1000:.0f} ms |")
+        print_line(f"| {archives:,} | {ledger_s * 1000:.0f} ms | {recall_s * 1000:.0f} ms |")
 
 
 def main() -> None:
@@ -149,7 +149,7 @@ def main() -> None:
     options.add_argument("--messages", type=int, default=60_000)
     options.add_argument("--pairs", type=int, default=3, help="how often the 415 B pairs are run")
     chosen = options.parse_args()
-    ensure_server(say)
+    ensure_server(print_line)
     model = next(
         (
             line.partition(":")[2].strip()
@@ -161,7 +161,7 @@ def main() -> None:
     broker = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Version}", "rabbitmq-server"], check=False, capture_output=True, text=True
     ).stdout
-    say(
+    print_line(
         f"{os.cpu_count()} cores, {model}; Linux {platform.release()}; Python {platform.python_version()}; RabbitMQ {broker}"
     )
     with tempfile.TemporaryDirectory() as directory:

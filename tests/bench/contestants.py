@@ -23,7 +23,7 @@ PREFETCH, ACK_EVERY = 4000, 1000
 BYTES_A_RUN = 60e6  # how much a queue is filled with, at most
 
 
-def say(text: str = "") -> None:
+def print_line(text: str = "") -> None:
     """Print at once: a run takes minutes."""
     print(text, flush=True)
 

@@ -16,7 +16,7 @@ from codec.event import Event
 from consumer.archive.listing import find_archives
 from consumer.query.query import Query, make_query
 from consumer.query.search import Search
-from tests.bench.contestants import say
+from tests.bench.contestants import print_line
 from tests.bench.load import header
 from tests.support.archive_logs import START_US, archive_log
 
@@ -69,7 +69,7 @@ def measured(name: str, step: Callable[[], object]) -> float:
     began = time.perf_counter()
     found = step()
     taken = time.perf_counter() - began
-    say(f"{name}: {taken:.2f} s; {found}")
+    print_line(f"{name}: {taken:.2f} s; {found}")
     return taken
 
 
@@ -94,7 +94,9 @@ def main() -> None:
     middle = (START_US + last.time_us) // 2
     wanted = (last.time_us - START_US) * PER_S // 1_000_000 * 2 // 3
     id = f"0b9b2b6e-ffff-4c4e-8ddc-{wanted:012x}"
-    say(f"{len(paths)} archives, {size / 1e9:.2f} GB, {(last.time_us - START_US) * PER_S // 1_000_000 + 1:,} events")
+    print_line(
+        f"{len(paths)} archives, {size / 1e9:.2f} GB, {(last.time_us - START_US) * PER_S // 1_000_000 + 1:,} events"
+    )
     by_id = measured("search by id", lambda: ours(directory, make_query(ids=[id])))
     minute = make_query(since_us=middle, until_us=middle + 60_000_000 - 1, types=["kind.7"])
     measured("search a minute and a type", lambda: ours(directory, minute))
@@ -102,12 +104,14 @@ def main() -> None:
     share = sum(path.stat().st_size for path in scanned) / size
     files = " ".join(map(str, scanned))
     missing = "0b9b2b6e-ffff-4c4e-8ddc-none"
-    say(f"those who scan were given {len(scanned)} archives; their time is scaled to all of them")
+    print_line(f"those who scan were given {len(scanned)} archives; their time is scaled to all of them")
     grep = measured(
         "zstd -dc | tr | grep", lambda: shell(f"cat {files} | zstd -dc | tr '\\0' '\\n' | grep -a {missing}")
     )
     rg = measured("rg -z", lambda: shell(f"rg -z -a -o {missing} {files}"))
-    say(f"search by id is {grep / share / by_id:,.0f} x as fast as grep and {rg / share / by_id:,.0f} x as fast as rg")
+    print_line(
+        f"search by id is {grep / share / by_id:,.0f} x as fast as grep and {rg / share / by_id:,.0f} x as fast as rg"
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from consumer.demo.node import Node
 from tests.bench import contestants
-from tests.bench.contestants import BYTES_A_RUN, cores, say
+from tests.bench.contestants import BYTES_A_RUN, cores, print_line
 from tests.bench.latency import latency
 from tests.support.mounts import small_ext4
 from tests.support.process import Deedbox
@@ -44,23 +44,23 @@ def _arguments(port: int) -> tuple[str, ...]:
 
 def capacity(messages: int) -> None:
     """What one core can archive."""
-    say("\n## One core, against a server that sends as fast as it is read\n")
-    say("| body | rate | CPU a message | memory, at most |\n|---|---|---|---|")
+    print_line("\n## One core, against a server that sends as fast as it is read\n")
+    print_line("| body | rate | CPU a message | memory, at most |\n|---|---|---|---|")
     for size in (100, 415, 2300, 65536):
         count = min(2 * messages, int(2 * BYTES_A_RUN / size))
         rate, _, _, used, peak = replayed(count, size, 0)
-        say(f"| {size} B | {rate:,.0f}/s | {used:.1f} us | {peak} MB |")
-    say("\n## How that grows with the number of messages, 415 B\n")
-    say("| messages | rate | CPU a message | memory, at most |\n|---|---|---|---|")
+        print_line(f"| {size} B | {rate:,.0f}/s | {used:.1f} us | {peak} MB |")
+    print_line("\n## How that grows with the number of messages, 415 B\n")
+    print_line("| messages | rate | CPU a message | memory, at most |\n|---|---|---|---|")
     for count in (messages // 2, 2 * messages, 8 * messages):
         rate, _, _, used, peak = replayed(count, 415, 0)
-        say(f"| {count:,} | {rate:,.0f}/s | {used:.1f} us | {peak} MB |")
+        print_line(f"| {count:,} | {rate:,.0f}/s | {used:.1f} us | {peak} MB |")
 
 
 def waiting() -> None:
     """How long a message waits for its ack, and what it costs, by rate."""
-    say("\n## Publish to durable ack, 415 B\n")
-    say(
+    print_line("\n## Publish to durable ack, 415 B\n")
+    print_line(
         "| rate | through RabbitMQ: p50 | p99 | from the replay server: p50 | p99 | CPU a message |\n|---|---|---|---|---|---|"
     )
     with cores(0):
@@ -70,16 +70,18 @@ def waiting() -> None:
         for rate, count in ((100, 500), (1000, 5000), (10_000, 50_000)):
             p50, p99 = latency(node, rate, count)
             _, own50, own99, used, _ = replayed(count, 415, rate)
-            say(f"| {rate:,}/s | {p50:.1f} ms | {p99:.1f} ms | {own50:.1f} ms | {own99:.1f} ms | {used:.0f} us |")
+            print_line(
+                f"| {rate:,}/s | {p50:.1f} ms | {p99:.1f} ms | {own50:.1f} ms | {own99:.1f} ms | {used:.0f} us |"
+            )
     finally:
         node.close()
 
 
 def stalled() -> None:
     """Memory while the disk does not answer: the window is full of large bodies, and the socket is not read any more."""
-    say("\n## Memory under a stalled disk, 64 KiB bodies\n")
+    print_line("\n## Memory under a stalled disk, 64 KiB bodies\n")
     if os.geteuid() != 0:
-        say("Not measured: freezing a file system takes root.")
+        print_line("Not measured: freezing a file system takes root.")
         return
     command = [sys.executable, "-m", "tests.bench.replay", "6000", "65536", "0"]
     with tempfile.TemporaryDirectory() as directory, small_ext4(Path(directory), mib=64) as disk:
@@ -98,7 +100,7 @@ def stalled() -> None:
             subprocess.run(["fsfreeze", "-u", disk], check=True)
         server.kill()
     window = 4000 * 65536 >> 20
-    say(
+    print_line(
         f"{peak} MB at most, {held} MiB of them held deliveries (bound: 32 MiB and a read); the window of 4,000 would be {window} MiB."
     )
 

@@ -2,7 +2,7 @@
 
 from consumer.demo.node import Node
 from tests.bench import contestants
-from tests.bench.contestants import BYTES_A_RUN, Result, cores, drained, say
+from tests.bench.contestants import BYTES_A_RUN, Result, cores, drained, print_line
 from tests.bench.peers import PEERS
 
 _SHARES = {"write+fsync a message": 20}  # it is slow, and is given fewer messages
@@ -11,9 +11,9 @@ _SHARES = {"write+fsync a message": 20}  # it is slow, and is given fewer messag
 def others(messages: int, own_cores: bool) -> None:
     """A row a queue type and size: Deedbox's rate, and how many times the rate of each of the others that is."""
     broker_cores, client_cores = ((0,), (1,)) if own_cores else ((0, 1), (0, 1))
-    say(f"\n## Deedbox against others, {'cores of their own' if own_cores else 'all on the same cores'}\n")
-    say("How many times as fast, and their rate; the last two store durably, the others store nothing.\n")
-    say(f"| queue | body | Deedbox | {' | '.join(PEERS)} |\n|---|---|---|{'---|' * len(PEERS)}")
+    print_line(f"\n## Deedbox against others, {'cores of their own' if own_cores else 'all on the same cores'}\n")
+    print_line("How many times as fast, and their rate; the last two store durably, the others store nothing.\n")
+    print_line(f"| queue | body | Deedbox | {' | '.join(PEERS)} |\n|---|---|---|{'---|' * len(PEERS)}")
     with cores(*broker_cores):
         node = Node()
         node.start()
@@ -35,7 +35,7 @@ def _row(node: Node, queue_type: str, size: int, count: int) -> None:
     for name in PEERS:
         found = _peer(node, queue_type, size, max(count // _SHARES.get(name, 5), 60), name)
         cells.append(f"{mine.rate / found.rate:.1f} x {found.rate:,.0f}/s")
-    say(f"| {queue_type} | {size} B | {mine.rate:,.0f}/s | {' | '.join(cells)} |")
+    print_line(f"| {queue_type} | {size} B | {mine.rate:,.0f}/s | {' | '.join(cells)} |")
 
 
 def _peer(node: Node, queue_type: str, size: int, count: int, name: str) -> Result:

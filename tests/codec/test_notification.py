@@ -4,15 +4,15 @@ from codec.event import parse_time
 from codec.notification import Description, describe_body
 
 PLAIN = b'{"message_id":"m","event_type":"a.b","timestamp":"2026-11-20 00:00:01.5"}'
-SAID = Description("m", "a.b", parse_time("2026-11-20T00:00:01.5Z"))
+DESCRIPTION = Description("m", "a.b", parse_time("2026-11-20T00:00:01.5Z"))
 
 
 def test_a_notification_gives_id_type_and_time() -> None:
-    assert describe_body(PLAIN) == SAID
+    assert describe_body(PLAIN) == DESCRIPTION
 
 
 def test_a_notification_in_an_envelope_gives_the_same() -> None:
-    assert describe_body(b'{"oslo.version":"2.0","oslo.message":"%b"}' % PLAIN.replace(b'"', b'\\"')) == SAID
+    assert describe_body(b'{"oslo.version":"2.0","oslo.message":"%b"}' % PLAIN.replace(b'"', b'\\"')) == DESCRIPTION
 
 
 @pytest.mark.parametrize(

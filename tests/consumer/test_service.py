@@ -307,7 +307,7 @@ CASES = [
 def test_an_error_that_the_operator_must_correct_is_one_line_with_its_own_status(
     deedbox: Deedbox, url: str, name: str, tmp_path: Path, case: str
 ) -> None:
-    arguments, status, says = wrong(url, name, tmp_path / "other")[case]
+    arguments, status, message = wrong(url, name, tmp_path / "other")[case]
     done = run("run", *_last_of_each(arguments), "--set", "service.log=json")
     lines = [
         line
@@ -316,7 +316,7 @@ def test_an_error_that_the_operator_must_correct_is_one_line_with_its_own_status
     ]
     assert done.returncode == status
     assert len(lines) == 1, lines
-    assert says in lines[0]
+    assert message in lines[0]
     assert "Traceback" not in done.stdout + done.stderr
     assert "wrong" not in done.stdout + done.stderr
 

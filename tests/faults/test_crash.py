@@ -23,7 +23,7 @@ from tests.support.disk import PowerCut, ShadowDisk
 BATCHES = [(0, 3), (3, 1), (4, 5), (9, 2), (11, 4), (15, 1)]  # first serial and count; the third rolls
 
 
-def life(disk: ShadowDisk, directory: Path) -> list[Event]:
+def run_once(disk: ShadowDisk, directory: Path) -> list[Event]:
     """Append, roll by count, seal; gives the events whose append returned: those that would be acknowledged."""
     durable: list[Event] = []
     try:
@@ -41,12 +41,12 @@ def life(disk: ShadowDisk, directory: Path) -> list[Event]:
 
 
 def steps() -> int:
-    """How many calls of the door a whole life makes."""
+    """How many calls of the door a whole run makes."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as directory:
         disk = ShadowDisk(Path(directory))
-        assert len(life(disk, Path(directory))) == 16
+        assert len(run_once(disk, Path(directory))) == 16
         return len(disk.calls)
 
 
@@ -54,7 +54,7 @@ STEPS = range(1, steps() + 1)
 
 
 def recovered(directory: Path) -> list[Event]:
-    """What the next life finds."""
+    """What the next run finds."""
     ledger = Ledger(Disk(), directory, "one")
     findings = list(orphans.recover_own(Disk(), Layout(directory), ledger, "one"))
     assert all(finding.outcome in ("sealed", "empty") for finding in findings)
@@ -85,7 +85,7 @@ def test_a_power_cut_at_any_step_loses_nothing_that_was_promised(tmp_path: Path,
     before = tmp_path / "before"
     before.mkdir()
     disk = ShadowDisk(before, fail_at=step, crash=True)
-    durable = life(disk, before)
+    durable = run_once(disk, before)
     after = disk.after_power_cut(tmp_path / "after")
     found = recovered(after)
     assert found[: len(durable)] == durable
@@ -99,7 +99,7 @@ def test_after_a_power_cut_the_watermark_counts_no_event_that_is_not_there(tmp_p
     before = tmp_path / "before"
     before.mkdir()
     disk = ShadowDisk(before, fail_at=step, crash=True)
-    life(disk, before)
+    run_once(disk, before)
     mark = read_watermark(before, "one")
     recovered(disk.after_power_cut(tmp_path / "after"))
     counts = {verdict.id.sequence: verdict.events for verdict in verify([tmp_path / "after"]) if verdict.id}
@@ -112,7 +112,7 @@ def test_after_a_power_cut_the_ledger_names_the_newest_archive_with_a_promised_b
     before = tmp_path / "before"
     before.mkdir()
     disk = ShadowDisk(before, fail_at=step, crash=True)
-    durable = life(disk, before)
+    durable = run_once(disk, before)
     after = disk.after_power_cut(tmp_path / "after")
     ledger = after / "one.ledger"
     named = orjson.loads(ledger.read_bytes())["committed"] if ledger.exists() else 0
@@ -130,7 +130,7 @@ def test_after_a_power_cut_the_ledger_names_the_newest_archive_with_a_promised_b
 def test_a_process_killed_at_any_step_loses_nothing_that_was_written(tmp_path: Path, step: int) -> None:
     """The page cache survives the process: what was written is there, and what was torn is set aside."""
     disk = ShadowDisk(tmp_path, fail_at=step, crash=True)
-    durable = life(disk, tmp_path)
+    durable = run_once(disk, tmp_path)
     disk.end_process()
     found = recovered(tmp_path)
     assert found[: len(durable)] == durable
@@ -143,7 +143,7 @@ def test_a_process_killed_at_any_step_loses_nothing_that_was_written(tmp_path: P
 def test_an_error_at_any_step_loses_and_doubles_nothing(tmp_path: Path, step: int, error: int) -> None:
     """The batch in hand goes to a new archive; the old one is final and gets mended."""
     disk = ShadowDisk(tmp_path, fail_at=step, error=error)
-    durable = life(disk, tmp_path)
+    durable = run_once(disk, tmp_path)
     assert len(durable) == 16
     found = recovered(tmp_path)
     assert sorted(found, key=lambda event: event.arrived_us) == durable
@@ -156,7 +156,7 @@ def test_an_error_at_any_step_and_a_power_cut_later_lose_nothing(tmp_path: Path,
     before = tmp_path / "before"
     before.mkdir()
     disk = ShadowDisk(before, fail_at=step)
-    durable = life(disk, before)
+    durable = run_once(disk, before)
     found = recovered(disk.after_power_cut(tmp_path / "after"))
     assert sorted(found, key=lambda event: event.arrived_us) == durable
     assert disk.unsynced == {}
@@ -168,7 +168,7 @@ def test_a_directory_that_cannot_be_synced_from_any_step_on_loses_nothing(tmp_pa
     before.mkdir()
     disk = ShadowDisk(before)
     disk.step = lambda name: _no_directory_from(disk, name, step)
-    durable = life(disk, before)
+    durable = run_once(disk, before)
     found = recovered(disk.after_power_cut(tmp_path / "after"))
     assert set(durable) <= set(found)
 
@@ -181,11 +181,11 @@ def _no_directory_from(disk: ShadowDisk, name: str, step: int) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_process_killed_at_any_step_and_a_power_cut_in_the_next_life_lose_nothing(tmp_path: Path, step: int) -> None:
-    """The next life removes names, and must first make those durable that the dead process gave."""
+    """The next run removes names, and must first make those durable that the dead process gave."""
     before = tmp_path / "before"
     before.mkdir()
     disk = ShadowDisk(before, fail_at=step, crash=True)
-    durable = life(disk, before)
+    durable = run_once(disk, before)
     disk.end_process()
     disk.fail_at, disk.unsynced = 0, {}
     ledger = Ledger(disk, before, "one")
@@ -203,7 +203,7 @@ def test_a_process_killed_at_any_step_and_a_power_cut_in_the_next_life_lose_noth
 def test_a_disk_that_stays_full_refuses_and_recovers_when_it_is_not(tmp_path: Path, step: int) -> None:
     disk = ShadowDisk(tmp_path, fail_at=step, error=errno.ENOSPC)
     disk.step = lambda name: _full_from(disk, name, step)
-    durable = life(disk, tmp_path)
+    durable = run_once(disk, tmp_path)
     disk.end_process()
     found = recovered(tmp_path)
     assert [event for event in found if event in durable] == durable

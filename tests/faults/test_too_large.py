@@ -114,7 +114,7 @@ def test_a_message_larger_than_the_limit_of_a_file_is_archived_when_the_limit_is
 def test_a_delivery_limit_that_only_a_policy_sets_is_not_reached_by_three_lives_on_a_full_disk(
     new_node: NewNode, name: str, disk: Path
 ) -> None:
-    """AMQP does not tell it: a limit of 20 was assumed, each life returned the message, and the queue dropped it."""
+    """AMQP does not tell it: a limit of 20 was assumed, each run returned the message, and the queue dropped it."""
     with new_node() as node:
         node.control("set_policy", "small", ".*", '{"delivery-limit":2}', "--apply-to", "queues")
         publisher = WirePublisher(node.url)
@@ -125,10 +125,10 @@ def test_a_delivery_limit_that_only_a_policy_sets_is_not_reached_by_three_lives_
             publish(publisher, name, [b"one"])
             deedbox.wait_for("paused")
             assert deedbox.stop() == 0
-        for life in (1, 2):
-            with Deedbox(disk / "archive", *flags, log=disk.parent / f"log-{life}") as deedbox:
+        for run in (1, 2):
+            with Deedbox(disk / "archive", *flags, log=disk.parent / f"log-{run}") as deedbox:
                 deedbox.wait_for("paused")
-                if life == 2:
+                if run == 2:
                     filler.unlink()
                     deedbox.wait_until(lambda: bodies(disk / "archive") == {b"one"}, "archived")
                 assert deedbox.stop() == 0

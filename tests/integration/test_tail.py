@@ -71,16 +71,16 @@ def test_a_busy_archive_is_followed_through_rolls_a_kill_and_a_new_instance(
     while out.read_bytes().count(b"\n") < count and time.monotonic() < deadline:
         time.sleep(0.05)
     following.send_signal(signal.SIGINT)
-    _, complaints = following.communicate()
+    _, errors = following.communicate()
     assert following.returncode == 130
     hidden = rb"deedbox: [\d,]+ events? hidden, which (is|are) marked as (a duplicate|duplicates); .*\n"
-    assert re.fullmatch(hidden, complaints) or not complaints, "no archive was damaged"
-    told: dict[str, list[Position]] = defaultdict(list)
+    assert re.fullmatch(hidden, errors) or not errors, "no archive was damaged"
+    printed: dict[str, list[Position]] = defaultdict(list)
     for line in out.read_bytes().splitlines():
-        place(told, orjson.loads(line)["position"])
-    assert told.keys() == expected.keys() == {"first", "second"}
-    assert all(told[instance] == sorted(expected[instance]) for instance in told)
-    assert len({position.archive for positions in told.values() for position in positions}) > 2
+        place(printed, orjson.loads(line)["position"])
+    assert printed.keys() == expected.keys() == {"first", "second"}
+    assert all(printed[instance] == sorted(expected[instance]) for instance in printed)
+    assert len({position.archive for positions in printed.values() for position in positions}) > 2
     assert all(not verdict.faults for verdict in verify([directory]))
 
 

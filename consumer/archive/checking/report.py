@@ -24,26 +24,26 @@ NOT_PROVED = (
     "not noticed: an instance that was removed with its ledger, archives that were removed from the front, "
     "archives and ledger that were rewritten together"
 )
-KNOWS_MORE = "`deedbox verify` says whether archives or events are missing"  # what does not exist cannot be repaired
-Say = Callable[[str], None]
+KNOWS_MORE = "`deedbox verify` reports whether archives or events are missing"  # what does not exist cannot be repaired
+PrintLine = Callable[[str], None]
 
 
-def print_text(verdict: Verdict, say: Say) -> None:
+def print_text(verdict: Verdict, print_line: PrintLine) -> None:
     """A line for the archive, and a line per fault."""
     unread = verdict.state is ArchiveState.UNREADABLE
     word = "ERROR" if unread else "DAMAGED" if verdict.faults else "ok"
-    say(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
+    print_line(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
     for fault in [*verdict.faults, *verdict.acknowledged]:
-        say(f"        {fault}")
+        print_line(f"        {fault}")
 
 
-def print_json(verdict: Verdict, say: Say) -> None:
+def print_json(verdict: Verdict, print_line: PrintLine) -> None:
     """The verdict as a JSON object in one line."""
     members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
     members["faults"] = [_utf8(str(fault)) for fault in verdict.faults]
     members["acknowledged"] = [_utf8(str(fault)) for fault in verdict.acknowledged]
     del members["before"], members["file"], members["predecessor"]
-    say(orjson.dumps(members).decode())
+    print_line(orjson.dumps(members).decode())
 
 
 def _utf8(text: str) -> str:
@@ -96,7 +96,7 @@ class Totals:
 
 
 def show_verdicts(
-    paths: list[Path], say: Say, show: Callable[[Verdict, Say], None] = print_text, mapped: Mapped = map,
+    paths: list[Path], print_line: PrintLine, show: Callable[[Verdict, PrintLine], None] = print_text, mapped: Mapped = map,
     advance: Callable[[int], None] = lambda _: None, acknowledge: Callable[[Verdict], None] = lambda _: None,
 ) -> bool:  # fmt: skip
     """Verify and report. Returns whether everything is complete. `acknowledge` may acknowledge faults. Only a text report has totals.
@@ -108,10 +108,10 @@ def show_verdicts(
         if verdict.faults or verdict.acknowledged:
             acknowledge(verdict)
         total.add(verdict)
-        show(verdict, say)
+        show(verdict, print_line)
         advance(verdict.size)
     if show is print_text:
-        say(total.line())
+        print_line(total.line())
     return total.complete
 
 
@@ -119,7 +119,7 @@ def _mib(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 20 else f"{size} B"
 
 
-def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
+def show_repairs(paths: list[Path], dry_run: bool, print_line: PrintLine) -> bool:
     """Repair and report. Returns whether every damaged archive could be repaired. `dry_run`: change nothing."""
     disk = Disk()
     repaired, count = True, 0
@@ -134,28 +134,28 @@ def show_repairs(paths: list[Path], dry_run: bool, say: Say) -> bool:
             repaired and finding.outcome is not Outcome.DEFERRED,
             count + (finding.outcome is not Outcome.HELD),
         )
-        _say_finding(finding, dry_run, say)
+        _print_finding(finding, dry_run, print_line)
     result = "nothing was changed" if dry_run and count and repaired else outcome(count, not repaired, "repaired")
-    say(f"{result}; {KNOWS_MORE}")
+    print_line(f"{result}; {KNOWS_MORE}")
     return repaired
 
 
-def _say_finding(finding: Finding, dry_run: bool, say: Say) -> None:
+def _print_finding(finding: Finding, dry_run: bool, print_line: PrintLine) -> None:
     word = (
         f"would be {finding.outcome}"
         if dry_run and finding.outcome not in (Outcome.HELD, Outcome.DEFERRED)
         else finding.outcome
     )
     to = f" -> {finding.sealed.path}" if finding.sealed else ""
-    say(
+    print_line(
         f"{word}: {finding.path}{to}: {counted(finding.events, 'event')}{': ' + finding.reason if finding.reason else ''}"
     )
     for gap in finding.lost:
-        say(f"        {finding.path}: {gap.loss}")
+        print_line(f"        {finding.path}: {gap.loss}")
     if finding.lost:
-        say("        an event that came twice may be left as a marked copy: look with --duplicates only")
+        print_line("        an event that came twice may be left as a marked copy: look with --duplicates only")
     for gap in finding.gaps if not finding.lost else ():
-        say(f"        {finding.path}: at {gap.offset}: {gap}")
+        print_line(f"        {finding.path}: at {gap.offset}: {gap}")
 
 
 def _repair(disk: Disk, path: Path) -> Finding:

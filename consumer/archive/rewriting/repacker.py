@@ -77,14 +77,14 @@ async def _run(path: Path) -> tuple[int, str]:
     return process.returncode or 0, output.decode("utf-8", "replace").strip()[-500:]
 
 
-def show_repacking(paths: Sequence[Path], say: Callable[[str], None]) -> Exit:
+def show_repacking(paths: Sequence[Path], print_line: Callable[[str], None]) -> Exit:
     """Repack the archives below the paths, at the lowest priority so that ingest is not slowed. DAMAGED if one could not be repacked."""
     os.nice(19)
     status, count = Exit.OK, 0
     for count, done in enumerate(repack(Disk(), paths), 1):  # noqa: B007 -- used after the loop
-        say(
+        print_line(
             f"{done.outcome}: {done.path}: {counted(done.saved, 'byte')} saved{': ' + done.reason if done.reason else ''}"
         )
         status = status if done.outcome is RepackOutcome.REPACKED else Exit.DAMAGED
-    say(outcome(count, status != Exit.OK, "repacked"))
+    print_line(outcome(count, status != Exit.OK, "repacked"))
     return status

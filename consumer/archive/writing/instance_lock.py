@@ -19,7 +19,7 @@ from consumer.archive.ledger import Ledger
 from consumer.archive.writing import orphans
 from consumer.archive.writing.finding import Outcome, log_finding
 from consumer.disk.durable import PURPOSE_BYTES, Disk, read_regular
-from consumer.disk.filesystem import complaint
+from consumer.disk.filesystem import unsupported
 from consumer.errors import Exit, Fatal
 
 LOCK_S_MAX = 5.0  # seconds; the process before this one may be ending
@@ -136,7 +136,7 @@ def _make_directory(disk: Disk, directory: Path) -> None:
 def _check_file_system(disk: Disk, directory: Path) -> None:
     """Warn about a file system that may lose acknowledged events. An error of the disk is reported when the lock is acquired."""
     with suppress(OSError):
-        if found := complaint(disk.file_system(directory)):
+        if found := unsupported(disk.file_system(directory)):
             log.emit(log_events.UNSUPPORTED_FILE_SYSTEM, directory=str(directory), type=found[0], reason=found[1])
 
 

@@ -38,10 +38,10 @@ def get_events(paths: Sequence[Path], text: str, output: OutputOptions, mode: Mo
     printer = Printer(sys.stdout.buffer, output)
     found: list[NamedEvents] = []
     faults: list[ReadFault] = []
-    for proven in (False, True):  # the second time, no filter is trusted: a damaged one could hide the event
+    for verify_filters in (False, True):  # the second time, no filter is trusted: a damaged one could hide the event
         if not found:
             faults.clear()
-            found = list(find_named(paths, name, Visibility.SHOWN, faults, proven))
+            found = list(find_named(paths, name, Visibility.SHOWN, faults, verify_filters))
     shown = [(position, event) for position, event in _positions(found) if duplicates.shows(event)]
     for position, event in shown:
         printer.print(event, position)
@@ -58,29 +58,29 @@ def delete_events(paths: Sequence[Path], text: str, *, dry_run: bool = False, ye
     """
     name = EventName.parse(text)
     faults: list[ReadFault] = []
-    hits = find_named_with_duplicates(paths, name, Visibility.KEPT, faults)
-    count = sum(len(one.events) for one in hits)
+    found = find_named_with_duplicates(paths, name, Visibility.KEPT, faults)
+    count = sum(len(one.events) for one in found)
     if dry_run:
-        for position, event in _positions(hits):
+        for position, event in _positions(found):
             print_line(f"would be deleted: {_described(position, event)}")
     elif count > 1 and name.position is None and not yes:
-        return _ask_for_yes(name, count, hits)
+        return _ask_for_yes(name, count, found)
     elif count:
-        _hide(name, hits)
+        _delete(name, found)
     missing = f"no event has the {name}"
     if not count and any(find_named(paths, name, Visibility.DELETED, [])):
         missing = f"the event with the {name} is already deleted; `deedbox undelete` shows it again"
     return _status(faults, count > 0, missing)
 
 
-def _hide(name: EventName, hits: Sequence[NamedEvents]) -> None:
+def _delete(name: EventName, found: Sequence[NamedEvents]) -> None:
     now = format_time(time.time_ns() // 1000)
-    hidden = sum(delete(Disk(), one, now) for one in hits)
+    hidden = sum(delete(Disk(), one, now) for one in found)
     print_line(
         f"{counted(hidden, 'event')} deleted: hidden from now on; `deedbox undelete` shows deleted events again, until "
         "`deedbox compact` removes them from sealed archives for good"
     )
-    for position, event in _positions(hits) if name.position is not None else ():
+    for position, event in _positions(found) if name.position is not None else ():
         if event.duplicate == name.text:
             print_line(f"deleted too: {position}, which is marked as a duplicate of it")
         elif event.duplicate:
@@ -94,7 +94,7 @@ def undelete_events(paths: Sequence[Path], text: str) -> Exit:
     name = EventName.parse(text)
     faults: list[ReadFault] = []
     hidden = find_named_with_duplicates(paths, name, Visibility.DELETED, faults)
-    shown = sum(undelete(Disk(), hits) for hits in hidden)
+    shown = sum(undelete(Disk(), one) for one in hidden)
     if shown:
         print_line(f"{counted(shown, 'event')} undeleted: shown again")
     missing = f"no deleted event has the {name}; events that `deedbox compact` has removed cannot be restored"
@@ -103,8 +103,8 @@ def undelete_events(paths: Sequence[Path], text: str) -> Exit:
     return _status(faults, shown > 0, missing)
 
 
-def _ask_for_yes(name: EventName, count: int, hits: Sequence[NamedEvents]) -> Exit:
-    for position, event in islice(_positions(hits), LISTED_MAX):
+def _ask_for_yes(name: EventName, count: int, found: Sequence[NamedEvents]) -> Exit:
+    for position, event in islice(_positions(found), LISTED_MAX):
         report_error(_described(position, event))
     report_error(
         f"{count} events have the {name}, and none was deleted; add --yes to delete all of them, or name one position"
@@ -112,8 +112,8 @@ def _ask_for_yes(name: EventName, count: int, hits: Sequence[NamedEvents]) -> Ex
     return Exit.SETTINGS
 
 
-def _positions(hits: Sequence[NamedEvents]) -> list[tuple[str, Event]]:
-    return [pair for one in hits for pair in one.positions()]
+def _positions(found: Sequence[NamedEvents]) -> list[tuple[str, Event]]:
+    return [pair for one in found for pair in one.positions()]
 
 
 def _described(position: str, event: Event) -> str:

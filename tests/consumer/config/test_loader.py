@@ -62,7 +62,7 @@ def test_one_message_has_all_faults(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("assignment", "says"),
+    ("assignment", "message"),
     [
         ("broker.url=http://host/", "expected amqp://"),
         ("broker.url=amqp://host:99999/", "expected amqp://"),
@@ -84,8 +84,8 @@ def test_one_message_has_all_faults(tmp_path: Path) -> None:
         ("broker.binding_keys=a.#,,b", "without an empty one"),
     ],
 )
-def test_an_invalid_value_is_an_error_at_the_start(assignment: str, says: str) -> None:
-    assert says in faults(None, {}, assignment)
+def test_an_invalid_value_is_an_error_at_the_start(assignment: str, message: str) -> None:
+    assert message in faults(None, {}, assignment)
 
 
 @pytest.mark.parametrize("text", [b"[broker\n", b"\xff\xfe"])

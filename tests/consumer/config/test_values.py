@@ -31,7 +31,7 @@ def test_a_value_is_converted_to_the_type_of_its_setting(key: str, value: object
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "says"),
+    ("key", "value", "message"),
     [
         ("batch.count", "many", "batch.count: expected a whole number, found 'many'"),
         ("batch.count", 1.5, "batch.count: expected a whole number, found 1.5"),
@@ -48,10 +48,10 @@ def test_a_value_is_converted_to_the_type_of_its_setting(key: str, value: object
         ("broker.queue_arguments", "[1]", "broker.queue_arguments: expected a JSON object such as"),
     ],
 )
-def test_an_error_names_the_setting_and_what_was_expected_and_found(key: str, value: object, says: str) -> None:
+def test_an_error_names_the_setting_and_what_was_expected_and_found(key: str, value: object, message: str) -> None:
     with pytest.raises(ValueError, match=r".") as raised:
         convert(SETTINGS[key], value)
-    assert str(raised.value).startswith(says)
+    assert str(raised.value).startswith(message)
     assert "`" not in str(raised.value)
 
 

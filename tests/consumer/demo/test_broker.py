@@ -10,10 +10,10 @@ from consumer.errors import Exit, Fatal
 
 
 def test_a_broker_that_is_named_is_taken_as_it_is() -> None:
-    said: list[str] = []
-    with broker({"DEEDBOX_BROKER__URL": "amqp://host/"}, said.append) as url:
+    lines: list[str] = []
+    with broker({"DEEDBOX_BROKER__URL": "amqp://host/"}, lines.append) as url:
         assert url == "amqp://host/"
-    assert said == ["using the broker of DEEDBOX_BROKER__URL"]
+    assert lines == ["using the broker of DEEDBOX_BROKER__URL"]
 
 
 def test_without_root_and_without_a_broker_the_error_names_both_ways_out(monkeypatch: pytest.MonkeyPatch) -> None:

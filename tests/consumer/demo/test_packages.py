@@ -29,16 +29,16 @@ def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ran:
 
 
 def test_packages_that_are_there_are_not_installed(ran: Ran) -> None:
-    said: list[str] = []
-    install_missing([Package("python3", "python3"), Package("hosts", "/etc/hosts")], said.append)
-    assert (ran, said) == ([], [])
+    lines: list[str] = []
+    install_missing([Package("python3", "python3"), Package("hosts", "/etc/hosts")], lines.append)
+    assert (ran, lines) == ([], [])
 
 
 def test_missing_packages_are_announced_and_installed_together(ran: Ran, tmp_path: Path) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     tool = str(tmp_path / "tool")
-    install_missing([Package("one", tool), Package("python3", "python3"), Package("two", tool)], said.append)
-    assert said == ["installing one, two from the system's packages; no service is started"]
+    install_missing([Package("one", tool), Package("python3", "python3"), Package("two", tool)], lines.append)
+    assert lines == ["installing one, two from the system's packages; no service is started"]
     assert [command for command in ran if command.endswith("install -y --no-install-recommends one two")]
 
 

@@ -6,7 +6,7 @@ from consumer import log
 from consumer.archive.layout import Layout
 from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.disk.durable import Disk
-from consumer.disk.filesystem import complaint
+from consumer.disk.filesystem import unsupported
 
 
 @pytest.mark.parametrize(
@@ -19,19 +19,22 @@ from consumer.disk.filesystem import complaint
     ],
 )
 def test_a_file_system_that_may_lose_acknowledged_events_is_named(kind: int, name: str, reason: str) -> None:
-    found = complaint(kind)
+    found = unsupported(kind)
     assert found is not None
     assert found[0] == name
     assert reason in found[1]
 
 
 @pytest.mark.parametrize("kind", [0xEF53, 0x58465342, 0x9123683E])
-def test_a_local_file_system_is_not_complained_of(kind: int) -> None:
-    assert complaint(kind) is None
+def test_a_local_file_system_is_not_reported(kind: int) -> None:
+    assert unsupported(kind) is None
 
 
 def test_the_kernel_tells_the_file_system_of_a_directory() -> None:
-    assert complaint(Disk().file_system(Path("/dev/shm"))) == ("tmpfs", "it is in memory: a power cut loses everything")
+    assert unsupported(Disk().file_system(Path("/dev/shm"))) == (
+        "tmpfs",
+        "it is in memory: a power cut loses everything",
+    )
     with pytest.raises(FileNotFoundError):
         Disk().file_system(Path("/not/there"))
 

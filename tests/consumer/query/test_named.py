@@ -30,8 +30,8 @@ def directory(tmp_path: Path) -> Path:
 
 def test_a_text_that_has_the_form_of_a_position_is_no_id(tmp_path: Path) -> None:
     archive_log(tmp_path).append([event(0), event(1)._replace(id="one-00000001:0")])
-    (hits,) = named(tmp_path, "one-00000001:0")
-    assert [(position, found.id) for position, found in hits.positions()] == [("one-00000001:0", "id-0")]
+    (named_events,) = named(tmp_path, "one-00000001:0")
+    assert [(position, found.id) for position, found in named_events.positions()] == [("one-00000001:0", "id-0")]
 
 
 def test_an_empty_name_is_refused() -> None:
@@ -41,14 +41,14 @@ def test_an_empty_name_is_refused() -> None:
 
 def test_a_position_leads_to_its_event_in_every_batch(directory: Path) -> None:
     for number in range(15):
-        (hits,) = named(directory, f"one-00000001:{number}")
-        assert [found.id for found in hits.events.values()] == [f"id-{number}"]
+        (named_events,) = named(directory, f"one-00000001:{number}")
+        assert [found.id for found in named_events.events.values()] == [f"id-{number}"]
     assert named(directory, "one-00000002:5") == []
 
 
 def test_an_event_that_is_compacted_before_undelete_is_not_shown_again(directory: Path) -> None:
-    (hits,) = named(directory, "id-3", Visibility.KEPT)
-    assert delete(Disk(), hits, NOW) == 1
+    (named_events,) = named(directory, "id-3", Visibility.KEPT)
+    assert delete(Disk(), named_events, NOW) == 1
     (deleted,) = named(directory, "id-3", Visibility.DELETED)
     assert [done.outcome for done in compact(Disk(), [directory])] == ["compacted"]
     assert undelete(Disk(), deleted) == 0

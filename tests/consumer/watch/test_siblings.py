@@ -14,23 +14,23 @@ def test_the_siblings_of_a_link_and_of_its_target_are_known(tmp_path: Path) -> N
     for number, name in enumerate(("service.log.2", "service.log.1", "app.log.3", "service.log"), 5):
         (real / name).write_bytes(b"x")
         os.utime(real / name, ns=(number, number))
-    beside = SiblingFiles(link, [])
-    files = beside.files()
+    siblings = SiblingFiles(link, [])
+    files = siblings.files()
     inodes = {path.name: inode for inode, path in files.items()}
     assert files[inodes["app.log"]] == link
     assert sorted(inodes) == ["app.log", "app.log.3", "service.log.1", "service.log.2"]
-    assert beside.rotated_after(inodes["service.log.2"], 6) == [inodes["service.log.1"]]
-    assert beside.rotated_after(inodes["app.log"], 0) is None
-    assert beside.rotated_since(0) == [inodes["service.log.2"], inodes["service.log.1"]]
+    assert siblings.rotated_after(inodes["service.log.2"], 6) == [inodes["service.log.1"]]
+    assert siblings.rotated_after(inodes["app.log"], 0) is None
+    assert siblings.rotated_since(0) == [inodes["service.log.2"], inodes["service.log.1"]]
 
 
 def test_a_file_is_opened_by_its_inode(tmp_path: Path) -> None:
     path, rotated, packed = (tmp_path / name for name in ("app.log", "app.log.1", "app.log.2.gz"))
     for file in (path, rotated, packed):
         file.write_bytes(b"x")
-    beside = SiblingFiles(path, [path])
-    assert [beside.open_inode(file.stat().st_ino) for file in (path, packed)] == [None, None]
-    fd = beside.open_inode(rotated.stat().st_ino)
+    siblings = SiblingFiles(path, [path])
+    assert [siblings.open_inode(file.stat().st_ino) for file in (path, packed)] == [None, None]
+    fd = siblings.open_inode(rotated.stat().st_ino)
     assert fd is not None
     assert os.fstat(fd).st_ino == rotated.stat().st_ino
     os.close(fd)

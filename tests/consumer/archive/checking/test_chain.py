@@ -34,10 +34,10 @@ def three(tmp_path: Path) -> list[Path]:
 
 
 def test_whole_archives_are_complete_and_the_limits_of_the_proof_are_named(three: list[Path], tmp_path: Path) -> None:
-    status, said = verified(tmp_path)
+    status, report = verified(tmp_path)
     assert status == Exit.OK
-    assert said.splitlines()[-1].startswith("complete: 3 archives, 12 events")
-    assert "not noticed: an instance that was removed with its ledger" in said.splitlines()[-1]
+    assert report.splitlines()[-1].startswith("complete: 3 archives, 12 events")
+    assert "not noticed: an instance that was removed with its ledger" in report.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -45,16 +45,16 @@ def test_whole_archives_are_complete_and_the_limits_of_the_proof_are_named(three
 )
 def test_the_newest_archive_that_is_gone_is_missed(three: list[Path], tmp_path: Path, change) -> None:
     change(three[-1])
-    status, said = verified(tmp_path)
+    status, report = verified(tmp_path)
     assert status == Exit.DAMAGED
-    assert "archive one-00000003 is missing: according to the ledger or the watermark, it holds events" in said
+    assert "archive one-00000003 is missing: according to the ledger or the watermark, it holds events" in report
 
 
 def test_all_archives_of_an_instance_that_are_gone_are_missed(three: list[Path], tmp_path: Path) -> None:
     for path in three:
         path.unlink()
-    status, said = verified(tmp_path)
-    assert (status, "archive one-00000003 is missing" in said) == (Exit.DAMAGED, True)
+    status, report = verified(tmp_path)
+    assert (status, "archive one-00000003 is missing" in report) == (Exit.DAMAGED, True)
 
 
 def test_an_oldest_archive_that_was_not_sealed_and_is_gone_is_missed(tmp_path: Path) -> None:
@@ -68,9 +68,9 @@ def test_an_oldest_archive_that_was_not_sealed_and_is_gone_is_missed(tmp_path: P
     oldest = tmp_path / "one-00000001.kvp.zst.open"
     assert verified(tmp_path)[0] == Exit.OK
     oldest.unlink()
-    status, said = verified(tmp_path)
+    status, report = verified(tmp_path)
     assert status == Exit.DAMAGED
-    assert said.count("archive one-00000001 is missing") == 1
+    assert report.count("archive one-00000001 is missing") == 1
 
 
 def test_a_newest_sealed_archive_that_is_gone_is_missed_although_the_open_one_is_there(
@@ -81,9 +81,9 @@ def test_a_newest_sealed_archive_that_is_gone_is_missed_although_the_open_one_is
     assert verified(tmp_path)[0] == Exit.OK
     for path in three:
         path.unlink()
-    status, said = verified(tmp_path)
-    assert (status, said.count("is missing")) == (Exit.DAMAGED, 1)
-    assert "archive one-00000003 is missing: according to the ledger or the watermark, it holds events" in said
+    status, report = verified(tmp_path)
+    assert (status, report.count("is missing")) == (Exit.DAMAGED, 1)
+    assert "archive one-00000003 is missing: according to the ledger or the watermark, it holds events" in report
 
 
 def test_a_newest_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_path: Path) -> None:
@@ -95,16 +95,16 @@ def test_a_newest_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_p
     three[-1].unlink()
     shutil.copy(exchanged, three[-1])
     shutil.rmtree(tmp_path / "other")
-    status, said = verified(tmp_path)
-    assert (status, "is not the archive that was named in the ledger" in said) == (Exit.DAMAGED, True)
+    status, report = verified(tmp_path)
+    assert (status, "is not the archive that was named in the ledger" in report) == (Exit.DAMAGED, True)
 
 
 def test_an_archive_that_is_there_twice_is_noticed(three: list[Path], tmp_path: Path) -> None:
     copy = tmp_path / "20251122"
     copy.mkdir()
     shutil.copy(three[1], copy / three[1].name)
-    status, said = verified(tmp_path)
-    assert (status, "archive one-00000002 exists twice" in said) == (Exit.DAMAGED, True)
+    status, report = verified(tmp_path)
+    assert (status, "archive one-00000002 exists twice" in report) == (Exit.DAMAGED, True)
 
 
 def test_a_copy_of_the_directory_is_no_fault(three: list[Path], tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_the_last_batches_of_an_open_archive_that_are_gone_are_missed(tmp_path: 
     assert verified(tmp_path)[0] == Exit.OK
     with one.writer.path.open("r+b") as file:
         file.truncate(receipts[0].bytes)
-    status, said = verified(tmp_path)
-    assert (status, "4 events missing at the end: 6 committed" in said) == (Exit.DAMAGED, True)
+    status, report = verified(tmp_path)
+    assert (status, "4 events missing at the end: 6 committed" in report) == (Exit.DAMAGED, True)
 
 
 def test_an_archive_that_was_recovered_late_and_then_removed_is_missed(tmp_path: Path) -> None:
@@ -139,8 +139,8 @@ def test_an_archive_that_was_recovered_late_and_then_removed_is_missed(tmp_path:
     paths = find_archives([tmp_path])
     assert verified(tmp_path)[0] == Exit.OK
     paths[1].unlink()
-    status, said = verified(tmp_path)
-    assert (status, "archive one-00000002 is missing: it held events when this one was opened" in said) == (
+    status, report = verified(tmp_path)
+    assert (status, "archive one-00000002 is missing: it held events when this one was opened" in report) == (
         Exit.DAMAGED,
         True,
     )

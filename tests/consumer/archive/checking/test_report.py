@@ -22,39 +22,39 @@ def test_verify_ends_with_the_sum(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 3))
     one.roll("stop")
-    said: list[str] = []
-    assert show_verdicts([tmp_path], said.append)
-    assert said[0].startswith("ok      sealed             3 events")
-    assert said[-1].startswith("complete: 1 archive, 3 events, 0 marked as duplicates")
+    lines: list[str] = []
+    assert show_verdicts([tmp_path], lines.append)
+    assert lines[0].startswith("ok      sealed             3 events")
+    assert lines[-1].startswith("complete: 1 archive, 3 events, 0 marked as duplicates")
 
 
 def test_verify_of_nothing_proves_nothing(tmp_path: Path) -> None:
-    said: list[str] = []
-    assert not show_verdicts([tmp_path], said.append)
-    assert said[-1].startswith("nothing found")
+    lines: list[str] = []
+    assert not show_verdicts([tmp_path], lines.append)
+    assert lines[-1].startswith("nothing found")
 
 
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
     path = orphan(tmp_path, cut=5)
     before = path.read_bytes()
-    said: list[str] = []
-    assert show_repairs([tmp_path], dry_run=True, say=said.append)
-    assert said[0] == f"would be sealed: {path}: 3 events"
-    assert "torn" in said[1]
+    lines: list[str] = []
+    assert show_repairs([tmp_path], dry_run=True, print_line=lines.append)
+    assert lines[0] == f"would be sealed: {path}: 3 events"
+    assert "torn" in lines[1]
     assert path.read_bytes() == before
 
 
 def test_repair_mends_and_a_second_one_has_nothing_to_do(tmp_path: Path) -> None:
     path = orphan(tmp_path, cut=5)
-    said: list[str] = []
-    assert show_repairs([tmp_path], dry_run=False, say=said.append)
+    lines: list[str] = []
+    assert show_repairs([tmp_path], dry_run=False, print_line=lines.append)
     assert not path.exists()
     sealed = find_archives([tmp_path])[0]
-    assert said[0] == f"sealed: {path} -> {sealed}: 3 events"
+    assert lines[0] == f"sealed: {path} -> {sealed}: 3 events"
     assert show_verdicts([tmp_path], lambda _: None)
-    said.clear()
-    assert show_repairs([tmp_path], dry_run=False, say=said.append)
-    assert said == [f"nothing to do; {KNOWS_MORE}"]
+    lines.clear()
+    assert show_repairs([tmp_path], dry_run=False, print_line=lines.append)
+    assert lines == [f"nothing to do; {KNOWS_MORE}"]
 
 
 def test_a_repair_that_cannot_see_a_loss_names_the_command_that_can(tmp_path: Path) -> None:
@@ -64,27 +64,27 @@ def test_a_repair_that_cannot_see_a_loss_names_the_command_that_can(tmp_path: Pa
         one.append(some(first, 2))
         one.roll("test")
     find_archives([tmp_path])[1].unlink()
-    said: list[str] = []
-    assert show_repairs([tmp_path], dry_run=True, say=said.append)
-    assert said == ["nothing to do; `deedbox verify` says whether archives or events are missing"]
+    lines: list[str] = []
+    assert show_repairs([tmp_path], dry_run=True, print_line=lines.append)
+    assert lines == ["nothing to do; `deedbox verify` reports whether archives or events are missing"]
     assert not show_verdicts([tmp_path], lambda _: None)
 
 
 def test_repair_leaves_an_archive_alone_whose_owner_lives(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 1))
-    said: list[str] = []
-    show_repairs([tmp_path], dry_run=False, say=said.append)
-    show_repairs([tmp_path], dry_run=True, say=said.append)
-    assert [line.partition(":")[0] for line in said if "open" in line] == ["held", "held"]
+    lines: list[str] = []
+    show_repairs([tmp_path], dry_run=False, print_line=lines.append)
+    show_repairs([tmp_path], dry_run=True, print_line=lines.append)
+    assert [line.partition(":")[0] for line in lines if "open" in line] == ["held", "held"]
 
 
 def test_a_file_without_a_whole_batch_cannot_be_repaired(tmp_path: Path) -> None:
     foreign = tmp_path / "20251121T161500.000000Z-20251121T161500.000000Z-one-00000001.kvp.zst"
     foreign.write_bytes(b"foreign" * 100)
-    said: list[str] = []
-    assert not show_repairs([tmp_path], dry_run=False, say=said.append)
-    assert said[-1] == f"not everything could be repaired; {KNOWS_MORE}"
+    lines: list[str] = []
+    assert not show_repairs([tmp_path], dry_run=False, print_line=lines.append)
+    assert lines[-1] == f"not everything could be repaired; {KNOWS_MORE}"
 
 
 def verdicts(*paths: Path) -> list[str]:

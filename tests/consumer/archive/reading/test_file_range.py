@@ -8,7 +8,7 @@ def test_a_stretch_is_read_in_pieces_as_often_as_it_is_needed() -> None:
         reads.append((offset, size))
         return bytes(size)
 
-    stretch = FileRange(read, 100, 2 * PIECE_BYTES + 5)
+    file_range = FileRange(read, 100, 2 * PIECE_BYTES + 5)
     for _ in range(2):
-        assert [len(piece) for piece in stretch] == [PIECE_BYTES, PIECE_BYTES, 5]
+        assert [len(piece) for piece in file_range] == [PIECE_BYTES, PIECE_BYTES, 5]
     assert reads == 2 * [(100, PIECE_BYTES), (100 + PIECE_BYTES, PIECE_BYTES), (100 + 2 * PIECE_BYTES, 5)]

@@ -61,13 +61,13 @@ def test_a_sealed_archive_that_was_cut_at_its_end_is_not_complete_after_repair(
     """How much is lost is known from the head of the next archive, or from the ledger."""
     path = sealed[which]
     rewrite(path, path.read_bytes()[: offsets(path)[1] + cut])
-    status, said = deedbox("repair", tmp_path)
-    assert (status, "4 events lost from event 2 on" in said) == (0, True)
+    status, report = deedbox("repair", tmp_path)
+    assert (status, "4 events lost from event 2 on" in report) == (0, True)
     assert [(gap.first_event, gap.events) for gap in gaps(path)] == [(2, 4)]
-    status, said = deedbox("verify", tmp_path)
-    assert (status, "before a repair, 4 events lost from event 2 on" in said) == (1, True)
-    assert "4 known to be lost" in said
-    assert deedbox("repair", tmp_path)[1].startswith("nothing to do; `deedbox verify` says")
+    status, report = deedbox("verify", tmp_path)
+    assert (status, "before a repair, 4 events lost from event 2 on" in report) == (1, True)
+    assert "4 known to be lost" in report
+    assert deedbox("repair", tmp_path)[1].startswith("nothing to do; `deedbox verify` reports")
 
 
 def test_a_sealed_archive_that_was_cut_and_that_nothing_counts_is_not_complete_after_repair(
@@ -86,15 +86,15 @@ def test_a_batch_that_was_taken_out_is_a_gap_after_repair_and_after_compact(seal
     raw, at = path.read_bytes(), offsets(path)
     rewrite(path, raw[: at[1]] + raw[at[2] :])
     assert deedbox("delete", "id-0", tmp_path)[0] in (0, 1)
-    status, said = deedbox("compact", tmp_path)
-    assert (status, "repair it first" in said) == (1, True)
+    status, report = deedbox("compact", tmp_path)
+    assert (status, "repair it first" in report) == (1, True)
     deedbox("repair", tmp_path)
     assert [(gap.kind, gap.first_event, gap.events) for gap in gaps(path)] == [("missing", 2, 2)]
     assert deedbox("compact", tmp_path)[0] == 0
     assert [(gap.kind, gap.first_event, gap.events) for gap in gaps(path)] == [("missing", 2, 2)]
-    status, said = deedbox("verify", tmp_path)
-    assert (status, "before a repair, 2 events lost from event 2 on: missing" in said) == (1, True)
-    assert said.count("2 events before event 4") == 1, "one loss is named once"
+    status, report = deedbox("verify", tmp_path)
+    assert (status, "before a repair, 2 events lost from event 2 on: missing" in report) == (1, True)
+    assert report.count("2 events before event 4") == 1, "one loss is named once"
 
 
 def test_a_second_repair_keeps_the_gap_of_the_first(sealed: list[Path], tmp_path: Path) -> None:
@@ -157,8 +157,8 @@ def test_a_compacted_archive_that_is_repaired_raises_no_false_alarm(sealed: list
     raw[-20] ^= 1  # the seek table
     rewrite(sealed[0], bytes(raw))
     deedbox("repair", tmp_path)
-    status, said = deedbox("verify", tmp_path)
-    assert (status, "1 removed" in said) == (0, True)
+    status, report = deedbox("verify", tmp_path)
+    assert (status, "1 removed" in report) == (0, True)
 
 
 @pytest.mark.parametrize("part", ["head", "end"])
@@ -175,8 +175,8 @@ def test_an_archive_of_a_newer_version_is_left_alone(
     monkeypatch.undo()
     rewrite(path, newer)
     for options in ([], ["--dry-run"]):
-        status, said = deedbox("repair", *options, tmp_path)
-        assert (status, "format version 2" in said) == (1, True)
+        status, report = deedbox("repair", *options, tmp_path)
+        assert (status, "format version 2" in report) == (1, True)
     assert path.read_bytes() == newer
     assert not list(tmp_path.rglob("*.damaged"))
 
@@ -186,8 +186,8 @@ def test_a_link_to_an_archive_is_not_replaced_by_a_file(sealed: list[Path], tmp_
     elsewhere.write_bytes(sealed[0].read_bytes()[:-50])
     sealed[0].unlink()
     sealed[0].symlink_to(elsewhere)
-    status, said = deedbox("repair", tmp_path)
-    assert (status, "is a symbolic link" in said) == (1, True)
+    status, report = deedbox("repair", tmp_path)
+    assert (status, "is a symbolic link" in report) == (1, True)
     assert sealed[0].is_symlink()
 
 
@@ -209,18 +209,18 @@ def test_two_repairs_of_one_archive_at_a_time_put_no_half_of_a_file_in_its_place
     path = sealed[0]
     raw = path.read_bytes()
     rewrite(path, raw[: offsets(path)[1]] + b"damage" + raw[offsets(path)[1] :])
-    said: list[str] = []
+    report: list[str] = []
 
     def ends_half_way() -> None:
         raise KeyboardInterrupt
 
     def other() -> None:
         with suppress(KeyboardInterrupt):
-            said.append(repair_sealed(InterruptingDisk(ends_half_way), path).reason)
+            report.append(repair_sealed(InterruptingDisk(ends_half_way), path).reason)
 
     assert repair_sealed(InterruptingDisk(other), path).outcome == "repaired"
     assert (verify_archive(path).state, verify_archive(path).events) == ("sealed", 6)
-    assert said == ["another process repairs or compacts it, or deletes from it: try again when it has ended"]
+    assert report == ["another process repairs or compacts it, or deletes from it: try again when it has ended"]
 
 
 @pytest.mark.parametrize("damaged", [(0,), (1,), (0, 1), (0, 1, 2)], ids=str)
@@ -233,8 +233,8 @@ def test_a_batch_whose_header_is_damaged_and_whose_frame_is_whole_is_kept(
         at = offsets(sealed[0])[number] + 20
         raw[at : at + 4] = b"XXXX"
     rewrite(sealed[0], bytes(raw))
-    status, said = deedbox("repair", tmp_path)
-    assert (status, said.splitlines()[0].split(":")[0]) == (0, "repaired")
+    status, report = deedbox("repair", tmp_path)
+    assert (status, report.splitlines()[0].split(":")[0]) == (0, "repaired")
     assert archives.events(tmp_path) == some(0, 12)
     assert deedbox("verify", tmp_path)[0] == 0
     assert gaps(find_archives([tmp_path])[0]) == []
@@ -242,9 +242,9 @@ def test_a_batch_whose_header_is_damaged_and_whose_frame_is_whole_is_kept(
 
 def test_of_an_archive_without_a_whole_batch_repair_says_what_to_do(sealed: list[Path], tmp_path: Path) -> None:
     rewrite(sealed[1], sealed[1].read_bytes()[: offsets(sealed[1])[0] + 10])
-    status, said = deedbox("repair", tmp_path)
+    status, report = deedbox("repair", tmp_path)
     assert status == 1
-    assert "move the file out of the directory" in said
+    assert "move the file out of the directory" in report
     sealed[1].rename(tmp_path.parent / f"{tmp_path.name}-{sealed[1].name}")
     assert deedbox("verify", tmp_path)[0] == 1
     assert deedbox("verify", "--acknowledge", "--reason", "no copy", tmp_path)[0] == 0

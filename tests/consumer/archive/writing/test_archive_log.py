@@ -23,7 +23,7 @@ from tests.support.disk import ShadowDisk, fail_on
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]]:
     lines: list[tuple[str, dict[str, object]]] = []
     monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append((event.name, fields)))
     return lines
@@ -36,7 +36,7 @@ def test_no_archive_is_opened_before_there_is_something_for_it(tmp_path: Path) -
     assert find_archives([tmp_path]) == []
 
 
-def test_archives_roll_and_name_the_one_before(tmp_path: Path, said: list[tuple[str, dict[str, object]]]) -> None:
+def test_archives_roll_and_name_the_one_before(tmp_path: Path, logged: list[tuple[str, dict[str, object]]]) -> None:
     one = archive_log(tmp_path, events_max=4)
     for first in range(0, 12, 2):
         one.append(some(first, 2))
@@ -50,7 +50,7 @@ def test_archives_roll_and_name_the_one_before(tmp_path: Path, said: list[tuple[
             assert archive.head.previous is not None
             assert archive.head.previous.archive == before.name
             assert archive.head.previous.sha256 == digest(before)
-    assert [fields["reason"] for event, fields in said if event == "archive_sealed"] == ["count", "count", "signal"]
+    assert [fields["reason"] for event, fields in logged if event == "archive_sealed"] == ["count", "count", "signal"]
 
 
 def test_three_rolls_in_one_microsecond_keep_three_archives(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_the_next_run_continues_with_the_next_sequence(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_failed_goes_to_a_new_archive_once(
-    tmp_path: Path, said: list[tuple[str, dict[str, object]]]
+    tmp_path: Path, logged: list[tuple[str, dict[str, object]]]
 ) -> None:
     disk = ShadowDisk(tmp_path)
     one = archive_log(tmp_path, disk)
@@ -81,7 +81,7 @@ def test_a_batch_that_failed_goes_to_a_new_archive_once(
     receipt = one.append(some(2, 2))
     assert receipt.archive.sequence == 2
     assert archives.events(tmp_path) == some(0, 4)
-    assert ("archive_abandoned", "disk_error") in [(event, fields.get("reason")) for event, fields in said]
+    assert ("archive_abandoned", "disk_error") in [(event, fields.get("reason")) for event, fields in logged]
 
 
 def test_a_disk_that_takes_no_bytes_is_reported_as_full(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_no_batch_goes_into_an_open_archive_that_was_changed(
-    tmp_path: Path, change: str, said: list[tuple[str, dict[str, object]]]
+    tmp_path: Path, change: str, logged: list[tuple[str, dict[str, object]]]
 ) -> None:
     """Events that were acknowledged went into a file without a name."""
     one = archive_log(tmp_path)
@@ -200,10 +200,10 @@ def test_no_batch_goes_into_an_open_archive_that_was_changed(
     assert one.writer is not None
     CHANGES[change](one.writer.path)
     assert one.append(some(2, 2)).archive.sequence == 2
-    assert ("archive_abandoned", "archive_changed") in [(event, fields.get("reason")) for event, fields in said]
+    assert ("archive_abandoned", "archive_changed") in [(event, fields.get("reason")) for event, fields in logged]
     one.roll("stop")
     assert set(some(2, 2)) <= set(archives.events(tmp_path))
-    lost = [(fields["archive"], fields["events"]) for event, fields in said if event == "events_lost"]
+    lost = [(fields["archive"], fields["events"]) for event, fields in logged if event == "events_lost"]
     assert lost == ([] if change in ("linked", "longer") else [("one-00000001", 2)])
 
 
@@ -258,14 +258,14 @@ def test_a_seal_that_fails_after_its_rename_cuts_nothing_off(tmp_path: Path) -> 
 
 
 def test_an_archive_is_sealed_even_if_it_cannot_be_made_read_only(
-    tmp_path: Path, said: list[tuple[str, dict[str, object]]]
+    tmp_path: Path, logged: list[tuple[str, dict[str, object]]]
 ) -> None:
     disk = ShadowDisk(tmp_path)
     disk.make_read_only = lambda _fd: (_ for _ in ()).throw(PermissionError(1, "no"))  # type: ignore[method-assign]
     one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     one.roll("stop")
-    assert [event for event, _ in said if event.startswith("archive_")] == ["archive_opened", "archive_sealed"]
+    assert [event for event, _ in logged if event.startswith("archive_")] == ["archive_opened", "archive_sealed"]
     assert [verdict.faults for verdict in verify([tmp_path])] == [[]]
 
 

@@ -184,15 +184,15 @@ async def test_a_claim_waits_as_long_as_another_instance_recovers_our_archives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recovery of large archives takes longer than a process that is about to end."""
-    said: list[str] = []
+    logged: list[str] = []
     monkeypatch.setattr(instance_locks, "LOCK_S_MAX", 0.3)
-    monkeypatch.setattr(instance_locks.log, "emit", lambda event, **_: said.append(event.name))
+    monkeypatch.setattr(instance_locks.log, "emit", lambda event, **_: logged.append(event.name))
     disk = Disk()
     lock = disk.acquire(naming.lock_path(tmp_path, "one"), RECOVERING)
     assert lock is not None
     waiting = asyncio.create_task(take(tmp_path))
     async with asyncio.timeout(30):
-        while said.count("recovery_awaited") < 5 and not waiting.done():  # one for each try: longer than LOCK_S_MAX
+        while logged.count("recovery_awaited") < 5 and not waiting.done():  # one for each try: longer than LOCK_S_MAX
             await asyncio.sleep(0.01)
     assert not waiting.done()
     disk.close(lock)

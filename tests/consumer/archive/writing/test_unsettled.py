@@ -37,9 +37,9 @@ class Generations:
 def serials(found: Plan) -> list[int]:
     """The events of the plan, oldest first."""
     all_of = []
-    for stretch in reversed(found.ranges):
-        with open_archive(stretch.path) as archive:
-            all_of += [event for batch in stretch.batches for event in events_or_none(archive, batch)]
+    for file_range in reversed(found.ranges):
+        with open_archive(file_range.path) as archive:
+            all_of += [event for batch in file_range.batches for event in events_or_none(archive, batch)]
     return [int(event.id.removeprefix("id-")) for event in all_of]
 
 

@@ -1,4 +1,4 @@
-"""Any series of lives that are killed, and of late returns: each message is archived, and only once without a mark.
+"""Any series of runs that are killed, and of late returns: each message is archived, and only once without a mark.
 
 Below the broker: the queue is played, the archives and the memory of what may come again are real.
 """
@@ -52,7 +52,7 @@ def again(found: Delivery) -> Delivery:
     return found._replace(redelivered=True, header=encode_header({"headers": (("x-delivery-count", Field("l", 1)),)}))
 
 
-class Life:
+class Run:
     """A process from its start to its death: what it archives is durable, and its acknowledgements arrive or not."""
 
     def __init__(self, directory: Path, queue: Queue) -> None:
@@ -90,7 +90,7 @@ class Life:
         self._lose_channel()
         self.deduplicator.begin()
 
-    def die(self) -> None:
+    def kill(self) -> None:
         self._lose_channel()
         if self.archive_log.writer is not None:
             self.archive_log.writer.abandon()
@@ -101,62 +101,62 @@ class Life:
         self.unacked, self.received = [], 0
 
 
-STEPS: dict[str, Callable[[Life, int], None]] = {
-    "publish": lambda life, count: life.queue.publish(count),
-    "receive": Life.receive,
-    "archive": Life.archive,
-    "acknowledge": Life.acknowledge,
-    "notice": lambda life, index: life.queue.notice(index),
-    "reconnect": lambda life, _: life.reconnect(),
-    "cycle": lambda life, count: cycle(life, count),
+STEPS: dict[str, Callable[[Run, int], None]] = {
+    "publish": lambda run, count: run.queue.publish(count),
+    "receive": Run.receive,
+    "archive": Run.archive,
+    "acknowledge": Run.acknowledge,
+    "notice": lambda run, index: run.queue.notice(index),
+    "reconnect": lambda run, _: run.reconnect(),
+    "cycle": lambda run, count: cycle(run, count),
 }
 
 
-def cycle(life: Life, count: int) -> None:
-    """What a life does most of the time."""
-    life.queue.publish(count)
-    life.receive(count)
-    life.archive(count)
-    life.acknowledge(count // 2)
+def cycle(run: Run, count: int) -> None:
+    """What a run does most of the time."""
+    run.queue.publish(count)
+    run.receive(count)
+    run.archive(count)
+    run.acknowledge(count // 2)
 
 
-LIVES = st.lists(
+RUNS = st.lists(
     st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(1, 10)), max_size=12), min_size=2, max_size=6
 )
 
 
-def run(directory: Path, lives: list[list[tuple[str, int]]]) -> tuple[Counter[bytes], int]:
+def archived(directory: Path, runs: list[list[tuple[str, int]]]) -> tuple[Counter[bytes], int]:
     """How often each message is archived without a mark, and how many were published."""
     queue = Queue()
-    for steps in lives:
-        life = Life(directory, queue)
+    for steps in runs:
+        run = Run(directory, queue)
         for name, count in steps:
-            STEPS[name](life, count)
-        life.die()
-    life = Life(directory, queue)
+            STEPS[name](run, count)
+        run.kill()
+    run = Run(directory, queue)
     while queue.dead:
         queue.notice(0)
-    while queue.ready or life.unacked:
-        life.receive(WINDOW)
-        life.archive(WINDOW)
-        life.acknowledge(WINDOW)
-    life.archive_log.roll("stop")
-    life.die()
+    while queue.ready or run.unacked:
+        run.receive(WINDOW)
+        run.archive(WINDOW)
+        run.acknowledge(WINDOW)
+    run.archive_log.roll("stop")
+    run.kill()
     return Counter(event.body for event in archives.unmarked(directory)), queue.published
 
 
 @settings(max_examples=200, deadline=None)
-@given(LIVES)
+@given(RUNS)
 def test_after_any_series_of_kills_every_redelivery_of_an_archived_event_is_marked(
-    lives: list[list[tuple[str, int]]],
+    runs: list[list[tuple[str, int]]],
 ) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        unmarked, published = run(Path(directory), lives)
+        unmarked, published = archived(Path(directory), runs)
     assert unmarked == Counter({b"%d" % number: 1 for number in range(1, published + 1)})
 
 
 def test_what_a_dead_channel_returns_after_the_window_was_archived_anew_is_marked(tmp_path: Path) -> None:
-    """The first life dies with a window unacknowledged; the second archives another window and dies before it comes back."""
+    """The first run dies with a window unacknowledged; the second archives another window and dies before it comes back."""
     window = [("publish", WINDOW), ("receive", WINDOW), ("archive", WINDOW)]
-    unmarked, published = run(tmp_path, [window, window, window])
+    unmarked, published = archived(tmp_path, [window, window, window])
     assert unmarked == Counter({b"%d" % number: 1 for number in range(1, published + 1)})
