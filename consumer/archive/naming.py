@@ -78,11 +78,20 @@ def parse_sealed(path: Path) -> ArchiveId | None:
     return _archive_id(_SEALED.search(path.name)) if path.name.endswith(SUFFIX) else None
 
 
+def first_arrival_us(path: Path) -> int | None:
+    """When the first event of a sealed archive arrived, by its name, in microseconds since 1970; None for another name."""
+    return _arrival_us(path, "first")
+
+
 def last_arrival_us(path: Path) -> int | None:
-    """When the last event of a sealed archive arrived, by its name, in microseconds; None for another name."""
+    """When the last event of a sealed archive arrived, by its name, in microseconds since 1970; None for another name."""
+    return _arrival_us(path, "last")
+
+
+def _arrival_us(path: Path, which: str) -> int | None:
     match = _SEALED.search(path.name)
     try:
-        return parse_time(match["last"]) if match else None
+        return parse_time(match[which]) if match else None
     except Corrupt:
         return None
 

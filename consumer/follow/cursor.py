@@ -5,6 +5,7 @@ next event is what counts: the byte offset is only where that event was last see
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,12 +17,25 @@ from consumer.archive.listing import find_again
 from consumer.archive.naming import ArchiveId, parse_open, parse_sealed
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.fault import ReadFault, batch_fault
+from consumer.archive.reading.found import Part
 from consumer.archive.reading.reader import ArchiveFile, Seal, StoredBatch
 from consumer.archive.reading.tombstones import LiveTombstones, head_of
 from consumer.archive.watermark import durable_events
 from consumer.disk.durable import Disk, is_held
 
 Numbered = tuple[int, Event]
+Report = Callable[[ReadFault], None]
+WAIT_S = 10.0  # recovery takes less, unless the disk refuses it
+
+
+class Stop(Enum):
+    """Why reading stopped."""
+
+    READ = auto()  # everything was read
+    TORN = auto()
+    NOT_DURABLE = auto()
+    RENAMED = auto()  # another file took the place of the archive
+    DAMAGED_LIVE = auto()  # its writer may still complete it
 
 
 class Events(NamedTuple):
@@ -41,8 +55,10 @@ class Cursor:
         self._disk = Disk()
         self._durable = 0.0  # how many events of an open archive are known to be durable
         self._looked_everywhere = False
-        self._waits = False  # for the sync of a batch
-        self.is_whole = True  # if it has ended, all was read that it held; False: it was gone before
+        self._is_final = False  # the ledger says how many events are durable, and no more will be
+        self._waits_since: float | None = None
+        self._stop, self._size = Stop.READ, 0  # why the last `read` ended, and the size of the file that it saw
+        self.is_whole = True  # if it has ended, all was read that it held; False: it was gone or cut off before
         self._set_file(archive)
 
     def _set_file(self, archive: ArchiveFile) -> None:
@@ -98,7 +114,7 @@ class Cursor:
             self._archive.close()
             self._archive = None
 
-    def read(self, faults: list[ReadFault], look: Callable[[bool], None]) -> Iterator[Events]:
+    def read(self, report: Report, look: Callable[[bool], None]) -> Iterator[Events]:
         """The events after the cursor, batch by batch, as far as they are durable.
 
         `look(everywhere)` looks for archives, for the case that this one has another name now. Raises OSError, and DeedboxError for
@@ -107,34 +123,45 @@ class Cursor:
         if self._archive is None:
             return
         self._archive.refresh()
-        end = self._archive.size  # not further: the other instances come next
-        while (archive := self._archive) is not None and self._offset < min(end, archive.size):
-            if not self._offset and not self._begin(archive, faults):
+        self._size = self._archive.size
+        self._stop = Stop.READ
+        while (archive := self._archive) is not None and self._offset < self._size:
+            if not self._offset and not self._begin(archive, report):
                 return
-            part = archive.part(self._offset, frames=parse_open(self.path) is None)
-            if isinstance(part, StoredBatch) and part.frame is None:
-                self.find_renamed(look)
-                if archive is not self._archive:
-                    end = self._archive.size if self._archive else 0  # another file took its place
-                    continue
-                self._waits = not self._is_durable(part)
-                if self._waits:
-                    return
-                archive.refresh()
-                part = archive.part(self._offset)  # only now are its bytes final: a batch whose sync failed is cut off
+            part = self._next_part(archive, look)
+            if part is None:
+                return
             if isinstance(part, Seal):
                 self.end()
-                return
-            if isinstance(part, Gap):
-                if part.kind is GapKind.TORN or self.is_live():
-                    return  # its last bytes are on their way, or were never whole
-                faults.append(ReadFault(self.path, part.offset, str(part)))
+            elif isinstance(part, Gap):
+                report(ReadFault(self.path, part.offset, str(part)))
                 self._offset += part.size
-                continue
-            events = self._events(part, faults)
-            self._offset += part.size
-            if events is not None:
-                yield events
+            else:
+                events = self._events(part, report)
+                self._offset += part.size
+                if events is not None:
+                    yield events
+
+    def _next_part(self, archive: ArchiveFile, look: Callable[[bool], None]) -> Part | None:
+        """The part after the cursor; None if it cannot be read yet, and `_stop` says why.
+
+        The bytes of a batch are read after its durability is known: a batch whose sync failed is cut off.
+        """
+        part = archive.part(self._offset, frames=parse_open(self.path) is None)
+        if isinstance(part, StoredBatch) and part.frame is None:
+            self.find_renamed(look)
+            if archive is not self._archive:
+                self._stop = Stop.RENAMED
+            elif not self._is_durable(part):
+                self._stop = Stop.NOT_DURABLE
+            else:
+                part = archive.part(self._offset)
+        if isinstance(part, Gap) and self._stop is Stop.READ:
+            if part.kind is GapKind.TORN:
+                self._stop = Stop.TORN  # its last bytes are on their way, or were never whole
+            elif self.is_live():
+                self._stop = Stop.DAMAGED_LIVE
+        return part if self._stop is Stop.READ else None
 
     def find_renamed(self, look: Callable[[bool], None]) -> None:
         """Go on under the new name if the archive was renamed. `look(everywhere)` looks for archives."""
@@ -157,11 +184,11 @@ class Cursor:
         end = batch.header.first_event + batch.header.events
         if parse_open(self.path) is None or end <= self._durable:
             return True
-        self._durable = max(self._durable, self._ask_durable())
+        self._durable = max(self._durable, self._ask_durable(end))
         return end <= self._durable
 
-    def _ask_durable(self) -> float:
-        """How many events of the open archive are durable."""
+    def _ask_durable(self, end: int) -> float:
+        """How many events of the open archive are durable. If it is fewer than `end`, the ledger may say that no more will be."""
         path = self.path.resolve()  # a link: the lock and the watermark are in the directory of the archive
         if parse_open(path) is None:
             return float("inf")
@@ -171,25 +198,32 @@ class Cursor:
             return 0  # sealed or removed at this moment: the next look finds which
         if durable is None:
             return float("inf")
-        state = None if durable else read_ledger(path.parent / f"{self.id.instance}.ledger")
-        return state.committed_events(self.id.sequence) if state else durable
+        state = read_ledger(path.parent / f"{self.id.instance}.ledger") if durable < end else None
+        noted = state.committed_events(self.id.sequence) if state else 0
+        self._is_final = noted > 0  # its writer gave it up: the next archive has the batches that follow
+        return max(noted, durable)
 
-    def _begin(self, archive: ArchiveFile, faults: list[ReadFault]) -> bool:
+    def _begin(self, archive: ArchiveFile, report: Report) -> bool:
         """Go past the head; past a damaged one if no process writes the archive."""
         if archive.head_raw or archive.retry_head():
             self._offset = len(archive.head_raw)
             self._read_head(archive)
         elif not self.is_live():
             gap = archive.damaged_head()
-            faults.append(ReadFault(self.path, gap.offset, str(gap)))
+            if gap.kind is GapKind.TORN and parse_open(self.path):
+                self._stop = Stop.TORN  # a kill while the head was written: nothing of it was acknowledged
+                return False
+            report(ReadFault(self.path, gap.offset, str(gap)))
             self._offset = gap.size
+        if not self._offset:
+            self._stop = Stop.TORN
         return self._offset > 0
 
-    def _events(self, batch: StoredBatch, faults: list[ReadFault]) -> Events | None:
+    def _events(self, batch: StoredBatch, report: Report) -> Events | None:
         try:
             events = batch.events()
         except CodecError as error:
-            faults.append(batch_fault(self.path, batch, error))
+            report(batch_fault(self.path, batch, error))
             return None
         kept = self._tombstones.at(self.path).kept(batch.header, events)
         fresh = [one for one in kept if one[0] >= self.next_event]
@@ -199,24 +233,38 @@ class Cursor:
         self.next_event = end
         return Events((end - 1, events[-1]), fresh)
 
-    def end_if_finished(self) -> None:
+    def end_if_finished(self, report: Report, now_s: float, waits_for_errors: bool) -> None:
         """End if no event follows although there is no seal: the writer has ended, and all was read that is durable.
 
         Call only when the next archive of the instance has begun. An archive that its writer gave up may hold durable batches that
-        are known only after its recovery: the cursor waits for that.
+        are known only after its recovery: the cursor waits for that, and reports it after WAIT_S. `now_s`: a monotonic time.
+        `waits_for_errors`: do not leave a sealed archive whose end is cut off.
         """
         archive = self._archive
         if archive is None:
             self.ended = True
             return
-        size = archive.size
-        if self.is_live() or (self._waits and (self.path.exists() or self._find_sealed())):
+        if self.is_live() or self._stop in (Stop.RENAMED, Stop.DAMAGED_LIVE):
             return
         archive.refresh()
-        if archive.size != size:
+        if archive.size != self._size:
             return
-        self.is_whole = not self._waits
+        if self._stop is Stop.TORN and parse_open(self.path) is None:
+            report(ReadFault(self.path, self._offset, "the end of the archive is cut off"))
+            if waits_for_errors:
+                return
+            self.is_whole = False
+        if self._stop is Stop.NOT_DURABLE and not self._is_final:
+            if self.path.exists() or self._find_sealed():
+                self._report_wait(report, now_s)
+                return
+            self.is_whole = False
         self.end()
+
+    def _report_wait(self, report: Report, now_s: float) -> None:
+        self._waits_since = now_s if self._waits_since is None else self._waits_since
+        if now_s - self._waits_since >= WAIT_S:
+            report(ReadFault(self.path, None, "its recovery is awaited: its last batches may not be durable"))
 
     def is_live(self) -> bool:
         """Whether a process still writes the archive. If its name is gone, it was sealed or removed, and its writer has ended."""

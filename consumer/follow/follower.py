@@ -9,7 +9,9 @@ import errno
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from time import monotonic
 
 from codec.errors import CodecError
 from codec.event import Event
@@ -109,7 +111,7 @@ class Follower:
 
     def resume(self, confirmed: Mapping[StreamName, Confirmed], directory: Path) -> None:
         """Go on after these events of the directory. Raises Fatal if one of them is gone or another event has its position."""
-        self._waits_for_errors = True
+        self._waits_for_errors = self.streams.keeps = True
         self._look(everywhere=True)
         streams = {stream_name(key, directory): stream for key, stream in self.streams.known.items()}
         for name, at in sorted(confirmed.items()):
@@ -163,14 +165,15 @@ class Follower:
     def _read_archive(self, stream: Stream, cursor: Cursor) -> Iterator[Events]:
         """The batches after the cursor; it has ended if no event follows."""
         try:
-            yield from cursor.read(self.faults, self._look)
+            yield from cursor.read(partial(self._report_once, stream), self._look)
         except (OSError, DeedboxError) as error:
             self._report_once(stream, ReadFault.of(cursor.path, error))
             if not self._is_passed(stream, error):
                 return
             cursor.end()
         if not cursor.ended and stream.waiting:
-            cursor.end_if_finished()
+            report = partial(self._report_once, stream)
+            cursor.end_if_finished(report, monotonic(), self._waits_for_errors)
 
     def _is_passed(self, stream: Stream, error: Exception) -> bool:
         """Whether the rest of an archive is left out after an error: the next one has begun, and the error is one of the archive.
@@ -189,8 +192,11 @@ class Follower:
             try:
                 self._go_to(stream, Cursor(self._open(stream, sequence), ArchiveId(stream.key.instance, sequence)))
                 return True
-            except FileNotFoundError:
-                pass  # sealed by nobody, so removed: the head of the next archive says whether it held events
+            except FileNotFoundError as error:
+                if not stream.key.home.is_dir():
+                    self._report_once(stream, ReadFault.of(stream.key.home, error))
+                    return False  # it may be mounted again
+                # The archive was removed. The head of the next one says whether it held events.
             except OSError as error:
                 self._report_once(stream, ReadFault.of(stream.waiting[sequence], error))
                 if not self._is_passed(stream, error) or len(stream.waiting) == 1:

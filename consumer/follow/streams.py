@@ -54,11 +54,12 @@ class Stream:
 
 
 class Streams:
-    """`look` finds archives. `known`: the streams. `leaving`: streams whose directory was replaced by another one, or is gone."""
+    """`look` finds archives. `keeps`: keep streams of which no archive exists. `known`: the streams. `leaving`: streams whose directory was replaced by another one, or is gone."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.known: dict[Key, Stream] = {}
         self.leaving: list[Stream] = []
+        self.keeps = False
         self.tree = Tree([path.absolute() for path in paths])
         self._by_head: dict[Path, ArchiveId | None] = {}
         self._looked_at = -LOOK_S
@@ -120,6 +121,8 @@ class Streams:
 
     def _forget(self) -> None:
         """Drop streams of which no archive exists."""
+        if self.keeps:
+            return
         gone = [key for key in self.known if not self._exists(key)]
         self.leaving += [self.known.pop(key) for key in gone]
 

@@ -9,14 +9,16 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
+from codec.event import EPOCH
 from consumer.archive import naming
 from consumer.archive.reading.fault import ReadFault
 
 SETTLE_S = 2.0  # file systems store modification times in steps of up to this
-_DATE = re.compile(r"[0-9][0-9T_:.-]*Z?")  # a directory of sealed archives, by the template of their names
+_DATE_FORMS = ("%Y", "%m", "%d", "%H", "%M", "%b", "%B", "%j", "%Y%m", "%Y%m%d", "%Y%m%d%H", "%H%M")
 _UNREAD = -1  # no modification time: the directory is read again
 _OWNED = (".ledger", ".lock", naming.OPEN_SUFFIX)  # files that are only in the directory to which an instance writes
 
@@ -147,10 +149,21 @@ class Tree:
                 break
             if instance in known.owners:
                 return place, known.file
-        place = path.parent
-        while _DATE.fullmatch(place.name) and place.parent in self._directories:
-            place = place.parent
+        place = self._above_dates(path)
         return place, self.file(place) or (0, 0)
+
+    def _above_dates(self, path: Path) -> Path:
+        """The directory above those that the template of sealed names makes from the first arrival, such as `2026/11-28` or `20261128`."""
+        first_us = naming.first_arrival_us(path)
+        if first_us is None:
+            return path.parent
+        first = EPOCH + timedelta(microseconds=first_us)
+        parts = {first.strftime(form) for form in _DATE_FORMS}
+        place, names = path.parent, []
+        while place.parent in self._directories and set(re.split("[-_.T]", place.name)) <= parts:
+            names.append(place.name)
+            place = place.parent
+        return place if f"{first:%Y}" in "".join(names) else path.parent
 
     def file(self, path: Path) -> tuple[int, int] | None:
         """Device and inode of a directory; None if it is not there."""

@@ -100,7 +100,7 @@ class ArchiveLog:
         if reason := self.due():
             self.roll(reason)
         if self._abandoned.are_due:
-            self._abandoned.recover()
+            self.recover_abandoned()
         self._check_space()
         writer = self.writer or self._open()
         try:
@@ -141,7 +141,7 @@ class ArchiveLog:
 
     def _open(self) -> ArchiveWriter:
         self.guard()
-        self._abandoned.recover()
+        self.recover_abandoned()
         state = self.ledger.state
         # The sequence is used up even if the attempt fails: whatever exists under this name would be in the way again.
         head = Head(
@@ -157,11 +157,17 @@ class ArchiveLog:
         self._abandoned.add(Abandoned(writer.path, writer.committed, writer.file, writer.fill.events))
         if writer.fill.events:
             self._note(lambda: self.ledger.note_abandoned(writer.id.sequence, writer.fill.events))
+        else:
+            self._note(
+                self.ledger.update
+            )  # recovery removes an archive without events, and its sequence must not be used again
         writer.abandon()
         log.emit(log_events.ARCHIVE_ABANDONED, archive=str(writer.id), reason=fault.reason, detail=fault.what)
 
     def recover_abandoned(self) -> None:
         """Recover the archives that failed in this run, as far as the disk allows. The others stay for later."""
+        if self.ledger.unwritten:
+            self._note(self.ledger.update)
         self._abandoned.recover()
 
     def adopt(self, path: Path) -> None:
@@ -190,6 +196,7 @@ class ArchiveLog:
             return
         try:
             if not writer.fill.batches:
+                self._note(self.ledger.update)  # its sequence must not be used again
                 writer.discard()
                 return
             sealed = writer.seal()

@@ -1,13 +1,17 @@
 import errno
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from consumer.archive.listing import find_again
+from codec.watermark import Watermark, encode_watermark
+from consumer.archive.layout import Layout
+from consumer.archive.listing import find_again, find_archives
 from consumer.archive.naming import ArchiveId, lock_path
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile
+from consumer.archive.writing.recovery import recover
 from consumer.disk.durable import Disk, held
 from consumer.errors import StorageFault
 from consumer.follow.cursor import Cursor
@@ -29,13 +33,13 @@ def cursor_in(path: Path) -> Cursor:
 
 def numbers(cursor: Cursor, faults: list[ReadFault] | None = None) -> list[list[int]]:
     """The numbers of the events of each batch."""
-    found = cursor.read([] if faults is None else faults, lambda _: None)
+    found = cursor.read((faults if faults is not None else []).append, lambda _: None)
     return [[number for number, _ in events.kept] for events in found]
 
 
 def test_a_batch_is_given_once_also_if_its_reader_stops_there(path: Path) -> None:
     cursor = cursor_in(path)
-    assert next(cursor.read([], lambda _: None)).last[0] == 3
+    assert next(cursor.read(print, lambda _: None)).last[0] == 3
     assert cursor.next_event == 4
     assert numbers(cursor) == [[4, 5, 6, 7]]
     assert (numbers(cursor), cursor.next_event, cursor.ended) == ([], 8, False)
@@ -96,31 +100,96 @@ class FailingDisk(Disk):
             raise OSError(errno.EIO, "Input/output error")
 
 
-def test_a_cursor_waits_for_the_recovery_of_an_archive_that_its_writer_gave_up(tmp_path: Path) -> None:
+@pytest.fixture
+def given_up(tmp_path: Path) -> Iterator[Path]:
+    """An open archive with three batches, of which two are durable. Its writer gave it up, and its instance is running."""
     disk = FailingDisk()
     one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
     assert one.writer is not None
     path = one.writer.path
-    cursor, late = cursor_in(path), cursor_in(path)
-    assert numbers(cursor) == [[0, 1]]
     one.append(some(2, 2))
     disk.failing = True
     with pytest.raises(StorageFault):
         one.append(some(4, 2))
-    with held(Disk(), lock_path(tmp_path, "one")):  # the instance lives
-        for reader in (cursor, late):
-            assert numbers(reader)[-1] == [2, 3]
-            reader.end_if_finished()
-            assert not reader.ended, "its third batch may be durable"
-        disk.failing = False
-        one.append(some(4, 2))
-    sealed = find_again(path)[0]
-    for reader in (cursor, late):
-        reader.rename(sealed)
-        assert numbers(reader) == []
-        assert reader.ended
-        reader.close()
+    with held(Disk(), lock_path(tmp_path, "one")):
+        yield path
+
+
+def test_a_cursor_leaves_an_archive_that_its_writer_gave_up_after_what_the_ledger_says_is_durable(
+    given_up: Path,
+) -> None:
+    """The third batch was not acknowledged: the next archive has its events."""
+    cursor = cursor_in(given_up)
+    faults: list[ReadFault] = []
+    assert numbers(cursor, faults) == [[0, 1], [2, 3]]
+    cursor.end_if_finished(faults.append, 0.0, True)
+    assert (cursor.ended, cursor.is_whole, faults) == (True, True, [])
+
+
+def test_without_a_note_in_the_ledger_a_cursor_waits_for_the_recovery_and_reports_a_long_wait(given_up: Path) -> None:
+    cursor = cursor_in(given_up)
+    assert numbers(cursor) == [[0, 1], [2, 3]]
+    given_up.with_name("one.ledger").unlink()
+    cursor = cursor_in(given_up)
+    faults: list[ReadFault] = []
+    given_up.with_name("one.committed").write_bytes(encode_watermark(Watermark(2, 1, 1)))  # the next archive
+    assert numbers(cursor, faults) == []
+    for now_s, count in ((100.0, 0), (109.9, 0), (110.0, 1)):
+        cursor.end_if_finished(faults.append, now_s, False)
+        assert (cursor.ended, len(faults)) == (False, count)
+    assert "its recovery is awaited" in str(faults[0])
+    recover(Disk(), Layout(given_up.parent), given_up)
+    cursor.rename(find_again(given_up)[0])
+    assert numbers(cursor) == [
+        [0, 1],
+        [2, 3],
+        [4, 5],
+    ]  # the file holds the third batch, and no process knows that it failed
+    assert cursor.ended
+
+
+def test_a_sealed_archive_whose_end_is_cut_off_is_reported_and_not_left_if_errors_are_waited_for(
+    tmp_path: Path,
+) -> None:
+    one = archive_log(tmp_path)
+    one.append(some(0, 2))
+    one.append(some(2, 2))
+    one.roll("test")
+    (path,) = find_archives([tmp_path])
+    raw = path.read_bytes()
+    with ArchiveFile(path) as archive:
+        second = all_batches(archive)[1]
+    path.chmod(0o600)
+    path.write_bytes(raw[: second.offset + 10])
+    for waits in (False, True):
+        cursor = cursor_in(path)
+        faults: list[ReadFault] = []
+        assert numbers(cursor, faults) == [[0, 1]]
+        cursor.end_if_finished(faults.append, 0.0, waits)
+        assert (cursor.ended, cursor.is_whole) == (not waits, waits)
+        assert [str(fault) for fault in faults] == [f"{path}: at {second.offset}: the end of the archive is cut off"]
+    path.write_bytes(raw)  # the copy is complete now
+    assert numbers(cursor) == [[2, 3]]
+    assert cursor.ended
+
+
+def test_batches_that_come_while_an_archive_is_read_are_not_passed(tmp_path: Path) -> None:
+    """The archive was sealed during a slow read: the batches after the size at its beginning were skipped."""
+    one = archive_log(tmp_path)
+    one.append(some(0, 1))
+    assert one.writer is not None
+    cursor = cursor_in(one.writer.path)
+    found = cursor.read(print, lambda _: None)
+    assert next(found).last[0] == 0
+    one.append(some(1, 1))
+    one.roll("test")
+    assert list(found) == []
+    cursor.end_if_finished(print, 0.0, False)
+    assert not cursor.ended
+    cursor.rename(find_archives([tmp_path])[0])
+    assert numbers(cursor) == [[1]]
+    assert cursor.ended
 
 
 def test_an_archive_that_was_removed_is_sought_everywhere_once(path: Path) -> None:
@@ -129,10 +198,10 @@ def test_an_archive_that_was_removed_is_sought_everywhere_once(path: Path) -> No
     cursor = cursor_in(path)
     path.unlink()
     for _ in range(2):
-        assert list(cursor.read(faults, looks.append)) == []
+        assert list(cursor.read(faults.append, looks.append)) == []
     assert looks == [True, False]
     assert not cursor.is_live()
-    cursor.end_if_finished()
+    cursor.end_if_finished(faults.append, 0.0, False)
     assert (cursor.ended, cursor.is_whole, faults) == (True, False, [])
 
 

@@ -15,6 +15,7 @@ from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
 from consumer.archive.rewriting.repack import repack
+from consumer.archive.writing.archive_log import ArchiveLog
 from consumer.archive.writing.recovery import recover
 from consumer.disk.durable import Disk, held
 from consumer.errors import Fatal, StorageFault
@@ -351,3 +352,78 @@ def test_a_batch_that_was_cut_off_while_the_cursor_held_it_is_not_given(
     assert not path.exists()
     assert follower.faults == []
     follower.close()
+
+
+def mirrored(source: Path, target: Path, rolls: int, first: int = 0) -> ArchiveLog:
+    """Sealed archives alone, in one directory, as a copy of them."""
+    archives = archive_log(source)
+    for at in range(rolls):
+        archives.append(some(first + at, 1))
+        archives.roll("test")
+    target.mkdir(parents=True)
+    for path in find_archives([source]):
+        shutil.copy(path, target)
+    return archives
+
+
+def test_copies_in_directories_with_numbers_or_addresses_as_names_are_streams_of_their_own(tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    mirrored(tmp_path / "a", copies / "10.0.0.1", 3)
+    second = mirrored(tmp_path / "b", copies / "10.0.0.2", 1, first=100)
+    follower = start(copies)
+    assert sorted(followed(follower)) == ["id-0", "id-1", "id-100", "id-2"]
+    second.append(some(101, 1))
+    second.roll("test")
+    shutil.copy(find_archives([tmp_path / "b"])[1], copies / "10.0.0.2")
+    follower.streams.look(everywhere=True)
+    assert followed(follower) == ["id-101"]
+    assert follower.faults == []
+    follower.close()
+
+
+@pytest.mark.parametrize("below", [False, True])
+def test_with_a_checkpoint_a_directory_that_is_away_for_a_moment_costs_nothing(tmp_path: Path, below: bool) -> None:
+    directory = tmp_path / "archive"
+    live = directory / "x" if below else directory
+    directory.mkdir()
+    one = archive_log(live)
+    for at in range(4):
+        one.append(some(at, 1))
+        one.roll("test")
+    follower = start(directory)
+    reading = follower.read()
+    given = [event.id for _, event in next(reading).events]
+    live.rename(tmp_path / "away")
+    given += [event.id for batch in reading for _, event in batch.events] + followed(follower)
+    (tmp_path / "away").rename(live)
+    follower.streams.look(everywhere=True)
+    given += followed(follower) + followed(follower)
+    assert given == ["id-0", "id-1", "id-2", "id-3"]
+    follower.close()
+
+
+def test_an_archive_whose_recovery_does_not_succeed_does_not_hold_up_its_instance(tmp_path: Path) -> None:
+    class Failing(Disk):
+        fails = False
+
+        def sync(self, fd: int) -> None:
+            if self.fails:
+                raise OSError(errno.EIO, "Input/output error")
+            super().sync(fd)
+
+        def truncate(self, fd: int, size: int) -> None:
+            raise OSError(errno.EIO, "Input/output error")
+
+    disk = Failing()
+    one = archive_log(tmp_path, disk)
+    with held(Disk(), lock_path(tmp_path, "one")):
+        one.append(some(0, 1))
+        disk.fails = True
+        with pytest.raises(StorageFault):
+            one.append(some(1, 1))
+        disk.fails = False
+        one.append(some(1, 1))
+        follower = start(tmp_path)
+        assert followed(follower) == ["id-0", "id-1"]
+        assert follower.faults == []
+        follower.close()

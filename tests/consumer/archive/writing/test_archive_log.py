@@ -383,3 +383,31 @@ def test_what_was_not_tried_at_an_open_is_tried_at_a_later_batch(tmp_path: Path)
     now = 102.0
     one.append(some(4, 2))
     assert not path.exists()
+
+
+def test_the_sequence_of_an_archive_that_recovery_removed_is_not_used_again_after_a_kill(tmp_path: Path) -> None:
+    """A follower had passed the sequence, and left out the new archive with the same one."""
+
+    class Failing(Disk):
+        fails = False
+
+        def sync(self, fd: int) -> None:
+            if self.fails:
+                raise OSError(errno.EIO, "Input/output error")
+            super().sync(fd)
+
+    disk = Failing()
+    one = archive_log(tmp_path, disk)
+    one.append(some(0, 1))
+    one.roll("test")
+    disk.fails = True
+    with pytest.raises(StorageFault):
+        one.append(some(1, 1))
+    disk.fails = False
+    one.recover_abandoned()
+    assert list(tmp_path.glob("*.open")) == []
+    used = one.ledger.state.sequence
+    again = archive_log(tmp_path)  # the process was killed
+    again.append(some(1, 1))
+    assert again.writer is not None
+    assert again.writer.id.sequence == used + 1
