@@ -4,7 +4,7 @@ Invariants: the newest events come in the order of their arrival; after them com
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codec.event import Event
@@ -25,7 +25,7 @@ BYTES_MAX = 8 << 20
 
 @dataclass(frozen=True, slots=True)
 class TailBatch:
-    """The wanted events of some archived batches, and the last batch of each stream. Call `Tail.confirm` after they were used."""
+    """The wanted events of some archived batches, and the last batch of each stream, without its events. Call `Tail.confirm` after they were used."""
 
     found: Sequence[Found]
     last: Sequence[FollowedBatch]
@@ -90,7 +90,9 @@ class Tail:
             fresh = list(self._wanted(followed))
             found += fresh
             size += sum(len(one.event.body) for one in fresh)
-            last[followed.key] = followed
+            last[followed.key] = replace(
+                followed, events=()
+            )  # of a batch without a wanted event nothing stays in memory
             if len(found) >= EVENTS_MAX or size >= BYTES_MAX:
                 yield TailBatch(found, list(last.values()))
                 found, last, size = [], {}, 0

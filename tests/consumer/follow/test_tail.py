@@ -490,3 +490,13 @@ def test_batches_without_a_wanted_event_move_the_checkpoint_with_the_next_ones(t
     assert confirmed.position.event == 5
     tail.close()
     checkpoint.close()
+
+
+def test_of_batches_without_a_wanted_event_only_the_last_event_of_each_instance_is_kept(tmp_path: Path) -> None:
+    """A whole batch of each instance stayed in memory until the end of the look."""
+    for instance in ("one", "two"):
+        archive_log(tmp_path, instance=instance).append(some(0, 5))
+    tail = Tail([tmp_path], make_query(ids=["unknown"]))
+    (batch,) = tail.batches()
+    assert [(len(last.events), last.last[1].id) for last in batch.last] == [(0, "id-4"), (0, "id-4")]
+    tail.close()
