@@ -55,7 +55,6 @@ class Cursor:
         self._disk = Disk()
         self._durable = 0.0  # how many events of an open archive are known to be durable
         self._looked_everywhere = False
-        self._is_final = False  # the ledger says how many events are durable, and no more will be
         self._waits_since: float | None = None
         self._stop, self._size = Stop.READ, 0  # why the last `read` ended, and the size of the file that it saw
         self.is_whole = True  # if it has ended, all was read that it held; False: it was gone or cut off before
@@ -188,7 +187,7 @@ class Cursor:
         return end <= self._durable
 
     def _ask_durable(self, end: int) -> float:
-        """How many events of the open archive are durable. If it is fewer than `end`, the ledger may say that no more will be."""
+        """How many events of the open archive are durable. If it is fewer than `end`, the ledger may count more, of an archive that was given up."""
         path = self.path.resolve()  # a link: the lock and the watermark are in the directory of the archive
         if parse_open(path) is None:
             return float("inf")
@@ -199,9 +198,7 @@ class Cursor:
         if durable is None:
             return float("inf")
         state = read_ledger(path.parent / f"{self.id.instance}.ledger") if durable < end else None
-        noted = state.committed_events(self.id.sequence) if state else 0
-        self._is_final = noted > 0  # its writer gave it up: the next archive has the batches that follow
-        return max(noted, durable)
+        return max(state.committed_events(self.id.sequence) if state else 0, durable)
 
     def _begin(self, archive: ArchiveFile, report: Report) -> bool:
         """Go past the head; past a damaged one if no process writes the archive."""
@@ -236,8 +233,9 @@ class Cursor:
     def end_if_finished(self, report: Report, now_s: float, waits_for_errors: bool) -> None:
         """End if no event follows although there is no seal: the writer has ended, and all was read that is durable.
 
-        Call only when the next archive of the instance has begun. An archive that its writer gave up may hold durable batches that
-        are known only after its recovery: the cursor waits for that, and reports it after WAIT_S. `now_s`: a monotonic time.
+        Call only when the next archive of the instance has begun. If the writer gave up the archive after a failed sync, its recovery decides whether
+        the last batch stays. If it stays, a copy in a later archive may be marked as its duplicate, so the cursor waits for the recovery, and reports
+        it after WAIT_S. `now_s`: a monotonic time.
         `waits_for_errors`: do not leave a sealed archive whose end is cut off.
         """
         archive = self._archive
@@ -254,7 +252,7 @@ class Cursor:
             if waits_for_errors:
                 return
             self.is_whole = False
-        if self._stop is Stop.NOT_DURABLE and not self._is_final:
+        if self._stop is Stop.NOT_DURABLE:
             if self.path.exists() or self._find_sealed():
                 self._report_wait(report, now_s)
                 return

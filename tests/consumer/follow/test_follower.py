@@ -402,7 +402,9 @@ def test_with_a_checkpoint_a_directory_that_is_away_for_a_moment_costs_nothing(t
     follower.close()
 
 
-def test_an_archive_whose_recovery_does_not_succeed_does_not_hold_up_its_instance(tmp_path: Path) -> None:
+def test_an_archive_whose_recovery_does_not_succeed_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Failing(Disk):
         fails = False
 
@@ -424,6 +426,9 @@ def test_an_archive_whose_recovery_does_not_succeed_does_not_hold_up_its_instanc
         disk.fails = False
         one.append(some(1, 1))
         follower = start(tmp_path)
-        assert followed(follower) == ["id-0", "id-1"]
-        assert follower.faults == []
+        monkeypatch.setattr(cursor, "WAIT_S", 0.0)
+        assert followed(follower) + followed(follower) == ["id-0"]
+        assert [fault.reason for fault in follower.faults] == [
+            "its recovery is awaited: its last batches may not be durable"
+        ]
         follower.close()
