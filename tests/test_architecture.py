@@ -1,4 +1,4 @@
-"""Who may import whom, and one owner for each risk. The picture is in `consumer/__init__.py`."""
+"""Which package may import which, and one owner for each risk. The picture is in `consumer/__init__.py`."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ SOURCES = sorted(
     [*(ROOT / "codec").rglob("*.py"), *(ROOT / "consumer").rglob("*.py"), *(ROOT / "deedbox").rglob("*.py")]
 )
 
-# A package -> the packages that it may import, beside itself. The first packages may import none of the packages after them.
+# A package -> the other packages that it may import. No package imports one that comes after it in the table.
 BASE = {"codec", "consumer.errors", "consumer.log", "consumer.section"}
 ALLOWED = {
     "codec": set(),
@@ -90,7 +90,7 @@ TOPS = {
     "deedbox",
 }  # an import of these names everything below them; of other packages, their modules alone
 
-# What only these modules may name: a module to import, or a call to make.
+# Modules and calls that only the named modules may use.
 OWNERS = {
     "aio_pika": {"consumer/amqp/connection.py", "consumer/amqp/declare.py", "consumer/amqp/session.py"},
     "aiormq": {
@@ -132,7 +132,7 @@ CALLS = {
     "os.getenv": set(),
     "time.sleep": {"consumer/demo/node.py", "consumer/demo/show.py"},
 }
-# What the codec must not know: files, sockets, clocks, threads, logs, chance and the loop.
+# The codec must not use files, sockets, clocks, threads, logs, random numbers or the event loop.
 NOT_IN_CODEC = {
     "os",
     "io",
@@ -183,7 +183,7 @@ def package_of(module: str) -> str:
 
 
 def imported_modules(path: Path) -> set[str]:
-    """The modules of ours that a file imports."""
+    """The modules of this repository that a file imports."""
     return {module_of(name) for name in imports(path) if within(name, TOPS)}
 
 

@@ -29,7 +29,7 @@ def words(name: str) -> set[str]:
 
 
 def tracked() -> list[Path]:
-    """The files of the project; what is hidden at the top but .ci and .gitignore is made by tools."""
+    """The files of the project. Other hidden entries at the top than .ci and .gitignore are made by tools."""
     tops = [top for top in ROOT.iterdir() if not top.name.startswith(".") or top.name in (".ci", ".gitignore")]
     found = [path for top in tops for path in ([top] if top.is_file() else top.rglob("*"))]
     return [path for path in found if path.is_file() and "__pycache__" not in path.parts]
@@ -69,7 +69,7 @@ def test_every_module_opens_with_its_role(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_exception_to_a_rule_says_why(path: Path) -> None:
+def test_every_exception_to_a_rule_has_a_reason(path: Path) -> None:
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if "# noqa" in line or "type: ignore" in line:
             assert re.search(r"(# noqa: [A-Z0-9, ]+ --|# type: ignore\[[a-z-, ]+\]  #|fmt: skip) \S", line), (

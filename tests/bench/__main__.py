@@ -1,6 +1,6 @@
 """`make bench`: everything side by side in one run, ratios first. A few minutes.
 
-Rates swing by a third on shared machines: each pair is run in turn, several times, and the median of the ratios counts.
+Rates vary by a third on shared machines: each pair is run one after the other, several times, and the median of the ratios counts.
 """
 
 import argparse
@@ -72,7 +72,7 @@ def sustained(program: Path, messages: int, pairs: int, own_cores: bool) -> None
 
 
 def flowing(program: Path, messages: int, pairs: int, own_cores: bool) -> None:
-    """Published and consumed at the same time: what a service lives with. The publisher shares the broker's cores."""
+    """Publish and consume at the same time, as in production. The publisher shares the broker's cores."""
     broker_cores, client_cores = ((0,), (1,)) if own_cores else ((0, 1), (0, 1))
     print_line(
         f"\n## While it is being published, 415 B, {'the client on a core of its own' if own_cores else 'all on the same cores'}\n"
@@ -137,8 +137,8 @@ def parts(messages: int) -> None:
         print_line(
             f"| {size} B | {count:,} | {read['decode']:,.0f} MB/s | {read['cat']:,.0f} MB/s | {read['verify']:,.0f} MB/s | {read['recovery']:.1f} s | {read['size']:.2f} |"
         )
-    print_line("\n## A start in a directory of so many archives\n")
-    print_line("| archives | ledger | window recalled |\n|---|---|---|")
+    print_line("\n## A start in a directory with many archives\n")
+    print_line("| archives | ledger | window read |\n|---|---|---|")
     for archives in (10, 1000, 5000):
         ledger_s, recall_s = stages.starting(archives)
         print_line(f"| {archives:,} | {ledger_s * 1000:.0f} ms | {recall_s * 1000:.0f} ms |")

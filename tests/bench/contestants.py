@@ -1,4 +1,4 @@
-"""Run a contestant on a filled queue, on the cores it is given, and say what it took."""
+"""Run a contestant on a filled queue, on given cores, and measure its rate and its CPU time."""
 
 import os
 import shutil
@@ -38,7 +38,7 @@ class Result(NamedTuple):
 
 @contextmanager
 def cores(*numbers: int) -> Iterator[None]:
-    """What is started inside runs on these cores."""
+    """Processes that are started inside the block run on these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, set(numbers) & before or before)
     try:
@@ -132,7 +132,7 @@ def _wait_until_quiet(deedbox: Deedbox, path: Path, messages: int) -> int:
 
 @contextmanager
 def c_until(node: Node, program: Path, queue: str, _queue_type: str, messages: int) -> Iterator[Callable[[], float]]:
-    """The C program waits on a queue; gives what waits for its end and says when that was."""
+    """The C program waits on a queue. Yields a function that waits for its end and returns the time of it."""
     command = [program, str(node.port), queue, str(messages), str(PREFETCH), str(ACK_EVERY)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     time.sleep(0.3)  # until it consumes; both contestants are given it

@@ -1,4 +1,4 @@
-"""Find one event in many archives: what search reads and how long it takes, against `zstd -dc | grep` and `rg -z`.
+"""Find one event in many archives: the bytes that search reads and its time, against `zstd -dc | grep` and `rg -z`.
 
 usage: python -m tests.bench.haystack DIRECTORY [ARCHIVES] [MIB]      makes them, 10,000 events a second of 415 B and 20 types, and
 searches; a hundred of 128 MiB take a quarter of an hour to make, and are kept for the next run
@@ -21,7 +21,7 @@ from tests.bench.load import header
 from tests.support.archive_logs import START_US, archive_log
 
 BATCH, PER_S, TYPES = 2000, 10_000, 20
-SCANNED = 4  # archives for those who must read all they are given
+SCANNED = 4  # archives for grep and rg, which read all of them
 
 
 def events(first: int, count: int) -> list[Event]:
@@ -49,7 +49,7 @@ def events(first: int, count: int) -> list[Event]:
 
 
 def fill(directory: Path, archives: int, mib: int) -> None:
-    """Make what is missing."""
+    """Make the archives that do not exist yet."""
     if len(find_archives([directory])) >= archives:
         return
     one = archive_log(directory, bytes_max=mib << 20)
@@ -104,7 +104,7 @@ def main() -> None:
     share = sum(path.stat().st_size for path in scanned) / size
     files = " ".join(map(str, scanned))
     missing = "0b9b2b6e-ffff-4c4e-8ddc-none"
-    print_line(f"those who scan were given {len(scanned)} archives; their time is scaled to all of them")
+    print_line(f"grep and rg scan {len(scanned)} archives; their time is scaled to all of them")
     grep = measured(
         "zstd -dc | tr | grep", lambda: shell(f"cat {files} | zstd -dc | tr '\\0' '\\n' | grep -a {missing}")
     )

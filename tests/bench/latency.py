@@ -1,8 +1,8 @@
 """From a publish through RabbitMQ to the ack of a durable message.
 
-Role: `AckTap` stands between Deedbox and the broker, passes every byte on, and notes when an acknowledgement goes by; what it
-costs counts against us. Message n of an empty classic queue with one consumer has delivery tag n. A publish counts from
-the moment it was due, so a publisher that falls behind counts too.
+Role: `AckTap` is between Deedbox and the broker, forwards every byte, and records the time of each acknowledgement. Its cost counts
+as a cost of Deedbox. Message n of an empty classic queue with one consumer has delivery tag n. A publish counts from the time at which
+it was due, so the delay of a late publisher counts too.
 usage: python -m tests.bench.latency URL QUEUE RATE COUNT       publishes at that rate; prints when it began (monotonic)
 """
 

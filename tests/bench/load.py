@@ -38,7 +38,7 @@ def declare(publisher: WirePublisher, queue: str, queue_type: str) -> None:
 
 
 def fill(publisher: WirePublisher, queue: str, size: int, count: int) -> None:
-    """Publish so many persistent messages, all confirmed."""
+    """Publish this number of persistent messages, all confirmed."""
     for serial, body in enumerate(bodies(size, count)):
         publisher.publish(b"", queue.encode(), header(serial), body)
         if serial % 200 == 0:

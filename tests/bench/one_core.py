@@ -38,7 +38,7 @@ def replayed(messages: int, size: int, rate: int) -> tuple[float, float, float, 
 
 
 def _arguments(port: int) -> tuple[str, ...]:
-    """The replay server answers only what a consumer must ask: nothing is declared."""
+    """The replay server answers only the requests of a consumer: nothing is declared."""
     return ("--url", f"amqp://guest:guest@127.0.0.1:{port}/", "--queue", "q", "--set", "broker.declare=none")
 
 
@@ -106,7 +106,7 @@ def stalled() -> None:
 
 
 def _is_full(deedbox: Deedbox) -> bool:
-    """Whether what is held has stopped growing."""
+    """Whether the number of held bytes has stopped growing."""
     held = [line["held_bytes"] for line in deedbox.lines("stats")][-5:]
     return len(held) == 5 and held[0] == held[-1] != 0
 

@@ -1,4 +1,4 @@
-"""What others do with a queue: one small program each, written as their documentation shows.
+"""Other clients: one small program each, written as their documentation shows.
 
 usage: python -m tests.bench.peers NAME URL QUEUE MESSAGES DIRECTORY
 prints: seconds and CPU seconds from the first consume to the last acknowledgement
@@ -24,7 +24,7 @@ def cpu() -> float:
 
 
 def begin() -> None:
-    """To be called when connected, before consuming: imports and connections are nobody's rate."""
+    """Call it after connecting and before consuming: the rate does not include imports and the connection."""
     _began[:] = [time.monotonic(), cpu()]
 
 

@@ -1,4 +1,4 @@
-"""A server that speaks just enough AMQP to send delivery frames as fast as they are read, and to hear their acks.
+"""A server with the part of AMQP that is needed to send delivery frames as fast as they are read, and to read their acks.
 
 usage: python -m tests.bench.replay MESSAGES SIZE RATE      RATE 0: as fast as they are read
 prints the port; then, when everything is acknowledged: seconds, and the p50 and p99 of delivery-to-ack in milliseconds
@@ -134,7 +134,7 @@ class Replay:
         self._acked = tag
 
     def _send(self) -> bool:
-        """What the window and the rate allow."""
+        """How many deliveries the window and the rate allow."""
         now = time.monotonic()
         allowed = min(self._acked + self._window, self._count)
         if self._rate:

@@ -112,7 +112,7 @@ def reading(size: int, count: int) -> dict[str, float]:
 
 
 def starting(archives: int) -> tuple[float, float]:
-    """Seconds to find the last sequence, and to recall the last window, in a directory of so many archives."""
+    """Seconds to find the last sequence, and to read the last window, in a directory with this number of archives."""
     directory = Path(tempfile.mkdtemp(prefix="deedbox-bench-"))
     try:
         one = archive_log(directory)

@@ -82,7 +82,7 @@ def test_a_changed_or_forged_frame_is_corrupt() -> None:
 
 
 @pytest.mark.parametrize("records", [1, 1024, 4000])
-def test_a_frame_that_decompresses_to_more_than_its_header_says_is_corrupt(records: int) -> None:
+def test_a_frame_that_decompresses_to_more_than_in_its_header_is_corrupt(records: int) -> None:
     bomb = archive.compress(bytes(64 << 20), 1)
     header = BatchHeader(0, records, 1, len(bomb), records * RECORD_BYTES, 0, 0, 0, 0, 0, xxh3_64_intdigest(bomb), 0, 0)
     with pytest.raises(Corrupt, match="decompresses to more than"):

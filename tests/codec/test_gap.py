@@ -17,7 +17,7 @@ def test_a_gap_names_kind_size_and_reason() -> None:
         (2, 0, 0, "2 events lost from event 0 on: damaged: why"),
     ],
 )
-def test_a_loss_says_how_many_events_from_which_on(
+def test_a_loss_has_a_number_of_events_and_the_first_one(
     events: int | None, first_event: int | None, size: int, expected: str
 ) -> None:
     assert Gap(7, size, GapKind.DAMAGED, "why", first_event, events).loss == expected

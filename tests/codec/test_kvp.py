@@ -178,7 +178,7 @@ def test_separators_in_names_do_not_make_keys_ambiguous() -> None:
 
 
 def test_a_name_too_long_for_the_envelope_gets_slices_of_its_own() -> None:
-    """cloud-init loops for ever if the name leaves no room for the message."""
+    """cloud-init never returns if the name leaves no room for the message."""
     event = PLAIN._replace(
         id="é" * 4000, type="t" * 4000, exchange="e" * 255, header=bytes(range(256)) * 20, tags=("x" * 3000,)
     )

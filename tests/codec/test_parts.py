@@ -34,7 +34,9 @@ def test_any_body_with_a_right_checksum_is_a_part_or_a_codec_error(raw: bytes) -
             pass
 
 
-def test_a_newer_version_is_reported_and_a_flipped_bit_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_newer_version_is_reported_and_a_flipped_bit_is_not_confused_with_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(parts, "VERSION", 9)
     raw = parts.encode_part(parts.PartKind.HEAD, b"{}")
     monkeypatch.undo()

@@ -1,7 +1,7 @@
 from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
 
 
-def test_an_error_says_what_and_what_to_do() -> None:
+def test_an_error_has_the_failure_and_the_action() -> None:
     assert (
         str(Fatal(Exit.QUEUE, "queue 'a' exists with other settings", "change the settings"))
         == "queue 'a' exists with other settings; change the settings"

@@ -46,7 +46,7 @@ def by_hand(pattern: list[str], words: list[str]) -> bool:
 
 
 @given(PATTERNS, WORDS)
-def test_every_pattern_matches_what_its_definition_says(pattern: list[str], words: list[str]) -> None:
+def test_every_pattern_matches_as_in_its_definition(pattern: list[str], words: list[str]) -> None:
     def split(parts: list[str]) -> list[str]:
         return parts if ".".join(parts) else []  # an empty text has no words
 
@@ -58,8 +58,8 @@ def test_a_pattern_of_many_hashes_ends() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["us*.x", "a.b#", "##", "a.**", "*#"])
-def test_a_wildcard_inside_of_a_word_is_an_error_that_says_what_is_expected(pattern: str) -> None:
-    """It was taken literally, and every answer was empty."""
+def test_a_wildcard_inside_of_a_word_is_an_error(pattern: str) -> None:
+    """It was used literally, and every result was empty."""
     with pytest.raises(
         Fatal, match=r"a wildcard is part of a word; .* is exactly one whole word between dots, # any number"
     ):

@@ -98,7 +98,7 @@ def test_an_archive_of_94_kB_does_not_take_gigabytes(tmp_path: Path, command: tu
 
 @pytest.mark.parametrize("command", [("verify",), ("cat",), ("search",)], ids=" ".join)
 def test_memory_is_bounded_by_the_largest_event(tmp_path: Path, command: tuple[str, ...]) -> None:
-    """Its body is held once, and its JSON line beside it where it is printed."""
+    """Its body is held once; a command that prints it also holds its JSON line."""
     size = 96 * MIB
     one = archive_log(tmp_path / "archive")
     one.append([*some(0, 3), some(3, 1)[0]._replace(body=b"text" * (size // 4)), *some(4, 2)])

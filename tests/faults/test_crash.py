@@ -1,4 +1,4 @@
-"""At every step of the durable path: power cut, or an error of the disk. What was promised is there afterwards."""
+"""At every step of the durable path: a power cut, or an error of the disk. Afterwards every event whose append returned is there."""
 
 import errno
 from pathlib import Path
@@ -24,7 +24,7 @@ BATCHES = [(0, 3), (3, 1), (4, 5), (9, 2), (11, 4), (15, 1)]  # first serial and
 
 
 def run_once(disk: ShadowDisk, directory: Path) -> list[Event]:
-    """Append, roll by count, seal; gives the events whose append returned: those that would be acknowledged."""
+    """Append, roll by count, seal. Returns the events whose append returned: these would be acknowledged."""
     durable: list[Event] = []
     try:
         one = archive_log(directory, disk, events_max=9)
@@ -41,7 +41,7 @@ def run_once(disk: ShadowDisk, directory: Path) -> list[Event]:
 
 
 def steps() -> int:
-    """How many calls of the door a whole run makes."""
+    """How many calls of the disk a whole run makes."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as directory:
@@ -54,7 +54,7 @@ STEPS = range(1, steps() + 1)
 
 
 def recovered(directory: Path) -> list[Event]:
-    """What the next run finds."""
+    """The state that the next run finds."""
     ledger = Ledger(Disk(), directory, "one")
     findings = list(orphans.recover_own(Disk(), Layout(directory), ledger, "one"))
     assert all(finding.outcome in ("sealed", "empty") for finding in findings)
@@ -128,7 +128,7 @@ def test_after_a_power_cut_the_ledger_names_the_newest_archive_with_a_promised_b
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_process_killed_at_any_step_loses_nothing_that_was_written(tmp_path: Path, step: int) -> None:
-    """The page cache survives the process: what was written is there, and what was torn is set aside."""
+    """The page cache survives the process: written bytes are there, and torn ones are set aside."""
     disk = ShadowDisk(tmp_path, fail_at=step, crash=True)
     durable = run_once(disk, tmp_path)
     disk.end_process()
@@ -141,7 +141,7 @@ def test_a_process_killed_at_any_step_loses_nothing_that_was_written(tmp_path: P
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO], ids=["full", "broken"])
 @pytest.mark.parametrize("step", STEPS)
 def test_an_error_at_any_step_loses_and_doubles_nothing(tmp_path: Path, step: int, error: int) -> None:
-    """The batch in hand goes to a new archive; the old one is final and gets mended."""
+    """The current batch goes to a new archive. The old one is never written again, and is repaired."""
     disk = ShadowDisk(tmp_path, fail_at=step, error=error)
     durable = run_once(disk, tmp_path)
     assert len(durable) == 16
@@ -181,7 +181,7 @@ def _no_directory_from(disk: ShadowDisk, name: str, step: int) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_process_killed_at_any_step_and_a_power_cut_in_the_next_life_lose_nothing(tmp_path: Path, step: int) -> None:
-    """The next run removes names, and must first make those durable that the dead process gave."""
+    """The next run removes names. Before that it must make the names of the killed process durable."""
     before = tmp_path / "before"
     before.mkdir()
     disk = ShadowDisk(before, fail_at=step, crash=True)

@@ -44,7 +44,7 @@ def fill(disk: Path) -> Path:
 def test_a_disk_that_fills_up_pauses_and_loses_nothing(
     url: str, name: str, publisher: WirePublisher, disk: Path, reserve: str
 ) -> None:
-    """In the morning the log says paused, resumed, nothing lost."""
+    """In the morning the log has paused, resumed, nothing lost."""
     arguments = (
         "--url",
         url,
@@ -105,7 +105,7 @@ def test_a_full_disk_is_no_reason_not_to_start_and_recovery_waits(
         deedbox.wait_for("consuming")
         publisher.publish(name.encode(), b"a", b"\0\0", b"first")
         publisher.wait_for_confirms()
-        # Else it may come again, and while its archive waits for recovery nothing says that it is a duplicate.
+        # Else it may come again, and while its archive waits for recovery it is not known as a duplicate.
         deedbox.wait_until(lambda: any(line["acked"] for line in deedbox.lines("stats")), "acknowledged")
         deedbox.kill()
         with next(directory.glob("*.open")).open("ab") as torn:
@@ -132,7 +132,7 @@ def deedbox(*arguments: object) -> "subprocess.CompletedProcess[str]":
 
 
 @NEEDS_ROOT
-def test_an_import_on_a_disk_that_is_full_says_how_much_is_archived(disk: Path, tmp_path: Path) -> None:
+def test_an_import_on_a_full_disk_reports_the_number_of_archived_events(disk: Path, tmp_path: Path) -> None:
     """It promised to resume by itself, and had ended."""
     lines = [b'{"n":%d,"text":"%b"}' % (n, os.urandom(1000).hex().encode()) for n in range(20_000)]
     (tmp_path / "lines").write_bytes(b"\n".join(lines))

@@ -1,4 +1,4 @@
-"""A disk that is slower than the broker: what is held stays within its bound, also in the memory of the process."""
+"""A disk that is slower than the broker: held deliveries stay within their bound, also in the memory of the process."""
 
 import os
 from pathlib import Path

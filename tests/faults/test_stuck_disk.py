@@ -1,4 +1,4 @@
-"""A disk that does not answer: the loop goes on, and the end does not wait for it."""
+"""A disk that does not answer: the loop continues, and the end does not wait for it."""
 
 import os
 import subprocess
@@ -51,7 +51,7 @@ def test_a_disk_that_does_not_answer_holds_up_neither_the_loop_nor_the_end(
         publisher.wait_for_confirms()
         deedbox.wait_until(lambda: any(line["held"] for line in deedbox.lines("stats")), "the second is held")
         seen = len(deedbox.lines("stats"))
-        deedbox.wait_for("stats", seen + 5)  # the loop goes on
+        deedbox.wait_for("stats", seen + 5)  # the loop continues
         assert deedbox.process is not None
         deedbox.process.terminate()
         assert deedbox.wait_for("drain_deadline")["returned"] == 1

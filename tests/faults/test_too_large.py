@@ -1,4 +1,4 @@
-"""A disk that takes small batches and not a large one: the large message is held, the others go on, nothing is destroyed.
+"""A disk that takes small batches and not a large one: the large message is held, the others are archived, and nothing is lost.
 
 On a real quorum queue with a small delivery limit: each return of a message brings it nearer to being dropped.
 """
@@ -111,10 +111,10 @@ def test_a_message_larger_than_the_limit_of_a_file_is_archived_when_the_limit_is
 
 
 @NEEDS_ROOT
-def test_a_delivery_limit_that_only_a_policy_sets_is_not_reached_by_three_lives_on_a_full_disk(
+def test_a_delivery_limit_that_only_a_policy_sets_is_not_reached_by_three_runs_on_a_full_disk(
     new_node: NewNode, name: str, disk: Path
 ) -> None:
-    """AMQP does not tell it: a limit of 20 was assumed, each run returned the message, and the queue dropped it."""
+    """AMQP does not report the limit: 20 was assumed, each run returned the message, and the queue dropped it."""
     with new_node() as node:
         node.control("set_policy", "small", ".*", '{"delivery-limit":2}', "--apply-to", "queues")
         publisher = WirePublisher(node.url)
@@ -147,10 +147,10 @@ def test_a_message_at_its_delivery_limit_is_not_returned_when_the_disk_is_full(
         withheld = deedbox.wait_for("withheld")
         assert (withheld["count"], withheld["limit"]) == (0, 0)
         deedbox.wait_for("still_paused")
-        deedbox.wait_until(lambda: deedbox.lines("stats")[-1]["state"] == "paused", "the line says so")
+        deedbox.wait_until(lambda: deedbox.lines("stats")[-1]["state"] == "paused", "the state is logged")
         filler.unlink()
         deedbox.wait_for("resumed")
         deedbox.wait_until(lambda: bodies(deedbox.directory) == {b"one", b"two"}, "both archived")
         publish(publisher, name, [b"three"])
-        deedbox.wait_until(lambda: b"three" in bodies(deedbox.directory), "consuming goes on")
+        deedbox.wait_until(lambda: b"three" in bodies(deedbox.directory), "consuming continues")
         assert deedbox.stop() == 0

@@ -1,7 +1,7 @@
 """The archive log against a model: any order of appends, rolls, errors of the disk, kills, power cuts, deletions and rewritings.
 
 After each step, readers show every acknowledged event once, at its position, and nothing that was deleted; `verify` finds no fault
-but the damage that the test did. `--machines N` says how many sequences of steps are tried; more than the default are random.
+but the damage that the test did. `--machines N` sets the number of sequences of steps; sequences after the default number are random.
 """
 
 import errno
@@ -46,7 +46,7 @@ WHEN = "2026-11-21T16:15:00.000000Z"
 
 
 class Trouble(NamedTuple):
-    """What happens at a call of the disk: an error, once or from then on, or the end of the process or of the machine."""
+    """The effect of a call of the disk: an error, once or from then on, or the end of the process or of the machine."""
 
     call: int
     error: int = 0
@@ -55,7 +55,7 @@ class Trouble(NamedTuple):
 
     @property
     def leaves_copies(self) -> bool:
-        """Whether a batch in hand may be found later: a single error leaves a disk that cuts it off."""
+        """Whether the current batch may be found later. After a single error, the disk still works, and recovery cuts the batch off."""
         return not self.error or bool(self.lasting)
 
 
@@ -115,7 +115,7 @@ class ArchiveLogMachine(RuleBasedStateMachine):
 
     @contextmanager
     def _attempt(self, disk: ShadowDisk, trouble: Trouble | None) -> Iterator[list[str]]:
-        """One step of a process under trouble. Gives a list that is empty if the step ended as it should."""
+        """One step of a process while the disk fails. Returns a list that is empty if the step ended as it should."""
         failed: list[str] = []
         if trouble:
             disk.fail_at = len(disk.calls) + trouble.call
@@ -140,7 +140,7 @@ class ArchiveLogMachine(RuleBasedStateMachine):
             self._boot(trouble.unsynced)
 
     def _operate(self, trouble: Trouble | None, step: Callable[[ShadowDisk], None]) -> bool:
-        """A command beside the service. Says whether it ended."""
+        """A command while the service runs. Returns whether it ended."""
         disk = ShadowDisk(self.directory, durable=self.durable)
         with self._attempt(disk, trouble) as failed:
             step(disk)
@@ -270,7 +270,7 @@ class ArchiveLogMachine(RuleBasedStateMachine):
         self._note_removed(compacted)
 
     def _note_removed(self, compacted: set[Path]) -> None:
-        """Deleted events that are gone cannot come back; those of compacted archives must be gone."""
+        """Removed events cannot return; deleted events of compacted archives must be removed."""
         for position in [*self.model.deleted, *self.model.unsure]:
             path = self._path_of(position)
             if str(place(position)[0]) in self._damaged:
@@ -328,7 +328,7 @@ class ArchiveLogMachine(RuleBasedStateMachine):
 
             self._operate(trouble, step)
 
-    # --- what must hold ---
+    # --- invariants ---
 
     @invariant()
     def readers_show_what_was_acknowledged(self) -> None:
@@ -353,7 +353,7 @@ class ArchiveLogMachine(RuleBasedStateMachine):
         return any(id in fault for id in self._ever_damaged)
 
 
-def test_any_order_of_steps_keeps_what_was_acknowledged(pytestconfig: pytest.Config) -> None:
+def test_any_order_of_steps_keeps_acknowledged_events(pytestconfig: pytest.Config) -> None:
     machines = pytestconfig.getoption("machines")
     # Without the phase that shrinks: it takes many minutes, and a series of 25 steps is readable.
     run_state_machine_as_test(

@@ -1,6 +1,6 @@
-"""Search against a few lines that filter everything by hand: random archive sets, random queries, from seeds.
+"""Search against a simple filter over all events: random archive sets and random queries, from seeds.
 
-`--archive-sets N` says how many sets, `--seed S` with which seed they begin; a failure names its seed.
+`--archive-sets N` sets the number of sets, `--seed S` the first seed. A failure names its seed.
 """
 
 import json
@@ -27,7 +27,7 @@ def some_time(random: Random) -> int:
 
 
 def random_query(random: Random) -> tuple[Query, list[Test]]:
-    """A query, and the same by hand."""
+    """A query, and the same as a simple filter."""
     asked: dict[str, object] = {}
     tests: list[Test] = []
     since, until, early, late = sorted([some_time(random), some_time(random)]) + sorted(some_time(random) for _ in "ab")
@@ -69,7 +69,7 @@ def by_hand(held: list[Held], tests: list[Test], descending: bool) -> list[tuple
     return [(one.event, f"{one.archive}:{one.number}") for one in found]
 
 
-def test_a_search_finds_what_a_filter_by_hand_finds(
+def test_a_search_and_a_simple_filter_find_the_same_events(
     tmp_path: Path, pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = pytestconfig.getoption("seed")

@@ -1,4 +1,4 @@
-"""The broker dies and comes back; connections are cut; nothing is lost."""
+"""The broker is killed and started again; connections are cut; nothing is lost."""
 
 import signal
 from collections.abc import Iterator

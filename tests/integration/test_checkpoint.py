@@ -1,4 +1,4 @@
-"""`deedbox tail --checkpoint`: killed at any moment, it goes on where it was, and it never shows what is not durable."""
+"""`deedbox tail --checkpoint`: killed at any moment, it continues at its checkpoint, and it shows only durable events."""
 
 import itertools
 import os
@@ -146,7 +146,7 @@ def test_a_batch_is_printed_only_after_its_sync_has_returned_in_another_process(
     writer.communicate(b"\n")
 
 
-def test_without_follow_each_run_prints_what_came_since_the_last_one(tmp_path: Path) -> None:
+def test_without_follow_each_run_prints_the_events_since_the_last_one(tmp_path: Path) -> None:
     archives = archive_log(tmp_path / "archive")
     printed = []
     for at in range(3):
@@ -157,7 +157,7 @@ def test_without_follow_each_run_prints_what_came_since_the_last_one(tmp_path: P
     assert printed == [["id-1"], [], ["id-4"]]
 
 
-def test_a_checkpoint_whose_event_is_gone_ends_the_command_and_says_why(tmp_path: Path) -> None:
+def test_a_checkpoint_whose_event_was_removed_ends_the_command_with_the_reason(tmp_path: Path) -> None:
     directory = tmp_path / "archive"
     archives = archive_log(directory)
     archives.append(some(0, 2))
@@ -184,7 +184,7 @@ def test_two_followers_of_one_name_are_refused(writing: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [("--checkpoint", "billing", "--newest", "3"), ("more", "--checkpoint", "billing")])
-def test_what_a_checkpoint_cannot_do_is_an_error(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_options_that_a_checkpoint_excludes_are_an_error(tmp_path: Path, options: tuple[str, ...]) -> None:
     archive_log(tmp_path / "archive").append(some(0, 1))
     status, _, errors = finish(tail(tmp_path / "archive", *options))
     assert status == 2

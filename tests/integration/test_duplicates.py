@@ -1,4 +1,4 @@
-"""Nothing is dropped: what comes twice is archived twice, and marked with the position of the first."""
+"""Nothing is dropped: a message that is delivered twice is archived twice, and the second event is marked with the position of the first."""
 
 import signal
 from pathlib import Path
@@ -102,7 +102,7 @@ def is_of(directory: Path, instance: str, event: Event) -> bool:
 def test_an_equal_message_after_a_clean_stop_is_not_marked(
     url: str, name: str, publisher: WirePublisher, tmp_path: Path
 ) -> None:
-    """Somebody else takes it and gives it back, so that it is flagged as redelivered."""
+    """Another consumer receives it and returns it, so that it is flagged as redelivered."""
     directory = tmp_path / "archive"
     with Deedbox(directory, "--url", url, "--queue", name, "--exchange", name, "--instance", "one") as deedbox:
         deedbox.wait_for("consuming")
@@ -119,7 +119,7 @@ def test_an_equal_message_after_a_clean_stop_is_not_marked(
     assert [(event.redelivered, event.duplicate) for event in archives.events(directory)] == [(False, ""), (True, "")]
 
 
-def test_after_a_lost_connection_what_comes_again_is_marked(
+def test_after_a_lost_connection_redelivered_events_are_marked(
     url: str, name: str, publisher: WirePublisher, tmp_path: Path
 ) -> None:
     directory = tmp_path / "archive"

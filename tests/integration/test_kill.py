@@ -20,7 +20,7 @@ SEED = 20261121
 
 
 class Feed(threading.Thread):
-    """Publish at a steady pace while other things happen; an error is raised by `join`."""
+    """Publish at a constant rate in a thread; `join` raises its error."""
 
     def __init__(self, url: str, exchange: str, sent: list[Sent], per_s: float) -> None:
         super().__init__(daemon=True)
@@ -56,7 +56,7 @@ def of_event(event: Event) -> tuple[str, bytes, bytes]:
 
 
 def test_every_confirmed_message_survives_ten_kills(url: str, name: str, tmp_path: Path) -> None:
-    """20,000 confirmed publishes into a quorum queue, ten kills at random moments: nothing lost, and what comes twice is marked."""
+    """20,000 confirmed publishes into a quorum queue, ten kills at random moments: nothing is lost, and each redelivered event is marked."""
     sent = list(messages(MESSAGES, SEED))
     random = Random(SEED)
     with Deedbox(

@@ -13,7 +13,7 @@ from tests.support.wire import WirePublisher
 SENT = list(small_mix())[:3000]
 
 
-def test_an_archive_of_one_message_a_batch_is_repacked_when_it_is_sealed_and_takes_little_more_than_zstd_3(
+def test_an_archive_of_one_message_a_batch_is_repacked_when_it_is_sealed_to_little_more_than_zstd_3(
     url: str, name: str, publisher: WirePublisher, tmp_path: Path
 ) -> None:
     plain = len(container.zstd.compress(b"\n".join(event.body for event in SENT), 3))

@@ -1,6 +1,6 @@
-"""Any series of runs that are killed, and of late returns: each message is archived, and only once without a mark.
+"""Any series of killed runs and late returns: each message is archived, and only once without a mark.
 
-Below the broker: the queue is played, the archives and the memory of what may come again are real.
+Without a broker: the queue is simulated; the archives and the deduplicator are real.
 """
 
 import tempfile
@@ -53,7 +53,7 @@ def again(found: Delivery) -> Delivery:
 
 
 class Run:
-    """A process from its start to its death: what it archives is durable, and its acknowledgements arrive or not."""
+    """A process from its start to its kill: the events that it archives are durable, and its acknowledgements arrive or not."""
 
     def __init__(self, directory: Path, queue: Queue) -> None:
         disk, place = Disk(), Layout(directory)
@@ -113,7 +113,7 @@ STEPS: dict[str, Callable[[Run, int], None]] = {
 
 
 def cycle(run: Run, count: int) -> None:
-    """What a run does most of the time."""
+    """The usual steps of a run."""
     run.queue.publish(count)
     run.receive(count)
     run.archive(count)
@@ -155,8 +155,8 @@ def test_after_any_series_of_kills_every_redelivery_of_an_archived_event_is_mark
     assert unmarked == Counter({b"%d" % number: 1 for number in range(1, published + 1)})
 
 
-def test_what_a_dead_channel_returns_after_the_window_was_archived_anew_is_marked(tmp_path: Path) -> None:
-    """The first run dies with a window unacknowledged; the second archives another window and dies before it comes back."""
+def test_a_late_return_of_a_dead_channel_is_marked_although_another_window_was_archived(tmp_path: Path) -> None:
+    """The first run is killed with a window unacknowledged. The second archives another window and is killed before the first window is returned."""
     window = [("publish", WINDOW), ("receive", WINDOW), ("archive", WINDOW)]
     unmarked, published = archived(tmp_path, [window, window, window])
     assert unmarked == Counter({b"%d" % number: 1 for number in range(1, published + 1)})

@@ -1,4 +1,4 @@
-"""`tail -f` beside a busy service: rolls, a kill -9, a new instance, and nothing missed, doubled or out of order."""
+"""`tail -f` while a busy service rolls, is killed with -9 and starts under a new name: no event is missing, doubled or out of order."""
 
 import os
 import re

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(OPENSSL is None, reason="making certificates tak
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate that signs itself, and its key beside it."""
+    """A self-signed certificate, and its key."""
     path = tmp_path / "certificate.pem"
     command = [OPENSSL, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
                "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", tmp_path / "key.pem", "-out", path]  # fmt: skip
@@ -58,7 +58,7 @@ def test_deliveries_over_tls_are_archived_exactly(
     assert [event.body for event in archives.events(tmp_path / "archive")] == sent
 
 
-def test_a_certificate_that_nobody_signed_is_refused(node: tuple[Node, int], name: str, tmp_path: Path) -> None:
+def test_a_certificate_of_an_unknown_authority_is_refused(node: tuple[Node, int], name: str, tmp_path: Path) -> None:
     _, port = node
     with Deedbox(tmp_path / "archive", "--url", f"amqps://guest:guest@localhost:{port}/", "--queue", name) as deedbox:
         assert deedbox.process is not None

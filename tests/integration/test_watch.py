@@ -1,4 +1,4 @@
-"""`watch` beside a rotating writer and under kills: every line at least once, none of another file.
+"""`watch` while a writer rotates and `watch` is killed: every line at least once, none of another file.
 
 The suite runs it for half a minute. By hand, for as long as is wanted: python -m tests.integration.test_watch 600
 """
@@ -46,7 +46,7 @@ class Writer:
         self._file = self.path.open("ab", buffering=0)
 
     def run(self, seconds: float) -> None:
-        """Write and rotate for so long; then write a little more, and close."""
+        """Write and rotate for this time; then write a little more, and close."""
         began = time.monotonic()
         rotate_at = 1.0
         kinds: list[str] = []
@@ -54,7 +54,7 @@ class Writer:
             self._write(self._random.randint(1, 40))
             self._disturb()
             if now > rotate_at:
-                kinds = kinds or self._random.sample(KINDS, len(KINDS))  # each comes, however slow the machine is
+                kinds = kinds or self._random.sample(KINDS, len(KINDS))  # each kind is used, also on a slow machine
                 kind = kinds.pop()
                 {
                     "rename": self._rename, "late": self._late, "copytruncate": self._copytruncate,
@@ -128,7 +128,7 @@ class Writer:
 
 @dataclass
 class Outcome:
-    """What came, and what was done meanwhile."""
+    """The received lines, and the actions in the meantime."""
 
     writer: Writer
     bodies: Counter[bytes] = field(default_factory=Counter)
@@ -143,7 +143,7 @@ class Outcome:
 
     @property
     def foreign(self) -> list[bytes]:
-        """What is no line of this writer: of another file, or out of a compressed one."""
+        """Received lines that this writer did not write: of another file, or bytes of a compressed one."""
         return [body for body in self.bodies if not re.fullmatch(rb"line \d{8} x*", body)]
 
     def __str__(self) -> str:
@@ -157,7 +157,7 @@ class Outcome:
 
 
 async def soak(url: str, name: str, directory: Path, seconds: float, kills: int, seed: int = SEED) -> Outcome:
-    """Write, rotate and kill for so long, and wait until no line comes any more."""
+    """Write, rotate and kill for this time, and wait until no line arrives any more."""
     path = directory / "app.log"
     outcome = Outcome(Writer(path, seed))
     watch = Watch(directory / "watch.out", str(path), "--url", url, "--routing-key", name, "--from-start")

@@ -1,6 +1,6 @@
 """`deedbox` with one part of it replaced, as a process: python -m tests.support.altered ALTERATION run …
 
-For what a real disk or a real message does not do on demand. Everything else is the real thing.
+For events that a real disk or a real message does not produce on demand. Everything else is real.
 """
 
 import asyncio

@@ -24,7 +24,7 @@ def some(first: int, count: int) -> list[Event]:
 
 
 def forget(directory: Path, instance: str = "one") -> None:
-    """Remove what a power cut may take: the watermark, and the ledger of a life that had not noted its first commit.
+    """Remove the files that a power cut may remove: the watermark, and the ledger of a run that had not recorded its first commit.
 
     Without them the last batches of an open archive may never have been committed.
     """

@@ -1,4 +1,4 @@
-"""A random directory of archives, with a list beside it of what it holds: the reference of the differential test."""
+"""A random directory of archives, with a list of its events: the reference of the differential test."""
 
 from pathlib import Path
 from random import Random
@@ -104,7 +104,7 @@ class ArchiveSet:
         one.roll("test")
 
     def _crash(self, one: ArchiveLog) -> None:
-        """The owner dies, perhaps in the middle of a write; another process recovers the archive."""
+        """The instance is killed, perhaps in the middle of a write; another process recovers the archive."""
         if one.writer is None:
             return
         path, one.writer = one.writer.path, self._given_up(one)

@@ -1,4 +1,4 @@
-"""Reading what was archived, for tests."""
+"""Read the archived events, for tests."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A disk that remembers what it has promised, and fails on demand.
+"""A disk that records which bytes are durable, and fails on demand.
 
 `ShadowDisk` is the real `Disk` over a real directory. It also records in `Durable` what would survive a power cut: the bytes of each
 file as of its last sync, and the entries of each directory as of the directory's last sync. `after_power_cut` writes
@@ -73,7 +73,7 @@ class Durable:
         self._dropped.setdefault(stat.st_ino, []).append((begin, stat.st_size))
 
     def cut(self, fd: int, size: int) -> None:
-        """The file was truncated: what is written there now is written anew."""
+        """The file was truncated: bytes that are written there now are new."""
         inode = os.fstat(fd).st_ino
         ranges = self._dropped.get(inode, [])
         self._dropped[inode] = [(begin, min(end, size)) for begin, end in ranges if begin < size]
@@ -85,7 +85,7 @@ class Durable:
         return bytes(written)
 
     def after_power_cut(self, target: Path, unsynced: Unsynced = "lost") -> Path:
-        """Write what is durable to `target`: synced bytes under synced names, and what the power cut left of the other bytes."""
+        """Write the durable state to `target`: synced bytes under synced names, and those of the other bytes that the power cut left."""
         for directory in sorted(self.directories):
             (target / directory).mkdir(parents=True, exist_ok=True)
         now = {path.stat().st_ino: path for path in self.root.rglob("*") if path.is_file()}
@@ -222,7 +222,7 @@ class ShadowDisk(Disk):
         super().remove(path)
 
     def after_power_cut(self, target: Path) -> Path:
-        """Write what is durable to `target`: synced bytes under synced names."""
+        """Write the durable state to `target`: synced bytes under synced names."""
         return self.durable.after_power_cut(target)
 
 

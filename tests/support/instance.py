@@ -11,7 +11,7 @@ from tests.support.disk import Durable, ShadowDisk
 
 
 class Instance:
-    """A process. `start` raises what the service would raise; a process that did not start must be killed."""
+    """A process. `start` raises the errors that the service would raise; a process that did not start must be killed."""
 
     def __init__(self, name: str, durable: Durable, events_max: int) -> None:
         self.name = name
@@ -34,7 +34,7 @@ class Instance:
         self.lock.release()
 
     def kill(self) -> None:
-        """The kernel closes what the process had open."""
+        """The kernel closes the descriptors of the process."""
         self.disk.end_process()
 
     @property

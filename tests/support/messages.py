@@ -1,4 +1,4 @@
-"""Messages of every kind that a broker takes, from a seed."""
+"""Messages of every kind that a broker accepts, from a seed."""
 
 from collections.abc import Iterator
 from random import Random
@@ -37,7 +37,7 @@ def every_field(random: Random) -> tuple[tuple[str, Field], ...]:
 
 
 def nested(depth: int) -> tuple[tuple[str, Field], ...]:
-    """A table in a table, so many deep."""
+    """Nested tables, `depth` levels deep."""
     table: tuple[tuple[str, Field], ...] = (("bottom", Field("S", b"here")),)
     for _ in range(depth):
         table = (("down", Field("F", table)),)
@@ -80,7 +80,7 @@ def bodies(random: Random, serial: int, size: int) -> bytes:
 
 
 def messages(count: int, seed: int, size_max: int = 1 << 20) -> Iterator[Sent]:
-    """So many different messages, most of them small, the largest of `size_max` bytes; one of them is empty."""
+    """`count` different messages, most of them small, the largest of `size_max` bytes; one of them is empty."""
     random = Random(seed)
     for serial in range(count):
         size = random.randrange(600)

@@ -1,4 +1,4 @@
-"""What a directory of archives must show: the reference of the state machine over the archive log."""
+"""The events that a directory of archives must show: the reference of the state machine over the archive log."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -45,7 +45,7 @@ class Model:
 
     @property
     def known(self) -> dict[str, Event]:
-        """All acknowledged events that damage has not taken."""
+        """All acknowledged events that are not damaged."""
         return self.acked | self.deleted | self.unsure
 
     def attempt(self, events: Iterable[Event]) -> None:
@@ -75,7 +75,7 @@ class Model:
             self.removed.discard(f"{archive}:{number}")
 
     def check(self, shown: Shown) -> None:
-        """Compare with what a reader shows."""
+        """Compare with the events that a reader shows."""
         found = dict(shown)
         assert len(found) == len(shown), "a position is shown twice"
         for position, event in self.acked.items():

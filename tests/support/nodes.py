@@ -8,7 +8,7 @@ from consumer.demo.broker import ensure_server
 from consumer.demo.node import Node
 
 ROOT_VARIABLE = "TEST_RABBITMQ_ROOT"
-# What RabbitMQ 3 takes by default; RabbitMQ 4 takes 16 MiB.
+# The largest message of RabbitMQ 3 by default; RabbitMQ 4 accepts 16 MiB.
 BODY_BYTES_MAX = 128 << 20
 
 

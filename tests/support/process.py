@@ -14,7 +14,7 @@ WAIT_S_MAX = 60.0
 
 
 class Deedbox:
-    """A running service. `start` may be called again after `kill` or `stop`; the log goes on."""
+    """A running service. `start` may be called again after `kill` or `stop`; the log is appended to."""
 
     def __init__(
         self, directory: Path, *arguments: str, log: Path | None = None, wrap: tuple[str, ...] = (), altered: str = ""
@@ -89,7 +89,7 @@ class Deedbox:
 
 
 def full_pipe() -> tuple[int, int]:
-    """The read and the write end of a pipe that takes nothing more, and whose writers wait."""
+    """The read and the write end of a full pipe; writers to it wait."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     try:
@@ -101,7 +101,7 @@ def full_pipe() -> tuple[int, int]:
 
 
 class Watch(Deedbox):
-    """`deedbox watch` in a process of its own, with a state beside its log."""
+    """`deedbox watch` as a process, with its state file next to its log."""
 
     def __init__(
         self, log: Path, *arguments: str, environ: Mapping[str, str] | None = None, state: Path | None = None

@@ -2,7 +2,7 @@
 
 usage: python -m tests.support.rolling DIRECTORY ARCHIVES
 
-It writes a line to standard output when an event is archived: the directory and the id. After so many archives it goes on in a new
+It writes a line to standard output when an event is archived: the directory and the id. After this number of archives it continues in a new
 directory, so that a listing stays short. It ends when its standard output is closed. It syncs nothing: a reader sees the names and
 bytes at once, and the writer renames as often as it can.
 """
@@ -49,7 +49,7 @@ class Rolling:
         self._process.wait()
 
     def archived(self) -> tuple[Path, set[str]]:
-        """The newest directory, and the ids of what was archived there; waits for something that is new."""
+        """The newest directory, and the ids of its events. Waits for a new event."""
         while True:
             raw = os.read(self._process.stdout.fileno(), 1 << 16)
             assert raw, "the writer has ended"

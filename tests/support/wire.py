@@ -1,6 +1,6 @@
 """A publisher that puts bytes on the wire as they are: every property, every field type, every oddity.
 
-The libraries encode only what they know; these tests must send what a broker takes.
+The libraries encode only the types that they know; these tests must send everything that a broker accepts.
 """
 
 import socket

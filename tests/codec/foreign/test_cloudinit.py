@@ -156,7 +156,7 @@ def test_encoded_events_are_decoded_and_each_slice_is_json(text: str, finished: 
 
 
 def test_fields_and_keys_that_are_too_long_are_refused() -> None:
-    """cloud-init loops for ever at a long name and takes more and more memory."""
+    """cloud-init never returns for a long name, and uses more and more memory."""
     with pytest.raises(Corrupt, match="allowed in a value"):
         cloudinit.encode(BASE, FIELDS | {"name": "é" * 300}, "x")
     with pytest.raises(Corrupt, match="key of"):

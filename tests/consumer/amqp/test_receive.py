@@ -207,7 +207,7 @@ async def test_the_end_of_one_pause_does_not_end_another(reader: DeliveryReader)
         reader.feed_data(b"".join(frames(delivery(tag))))
     reader.pause()
     reader.resume()
-    assert not transport.reads, "the pause between reads goes on"
+    assert not transport.reads, "the pause between reads continues"
     reader.pause()
     await asyncio.sleep(2 * PAUSE_S_MIN)
     assert not transport.reads, "the bound on held bytes is still reached"

@@ -80,7 +80,7 @@ def test_an_empty_id_names_no_event(directory: Path) -> None:
         deedbox.open(directory).get("")
 
 
-def test_what_cannot_be_read_may_hold_the_event(directory: Path) -> None:
+def test_an_archive_that_cannot_be_read_may_hold_the_event(directory: Path) -> None:
     (path,) = (directory / "two").glob("*.open")
     path.write_bytes(b"x" * 5000)
     with pytest.raises(deedbox.ReadError, match=path.name):

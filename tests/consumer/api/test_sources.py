@@ -78,7 +78,7 @@ async def test_a_tail_follows_in_an_event_loop_and_ends_when_it_is_stopped(tmp_p
 async def test_a_search_that_is_cancelled_stops_at_the_next_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It read every batch to the end although nobody waited for the result."""
+    """It read every batch to the end although the iteration had stopped."""
     log = archive_log(tmp_path)
     for serial in range(20):
         log.append([event(serial)])

@@ -10,7 +10,7 @@ from consumer.archive.watermark import publish_watermark
 from consumer.disk.durable import Disk
 
 
-def test_the_next_run_reads_what_was_noted(tmp_path: Path) -> None:
+def test_the_next_run_reads_the_ledger_of_the_last_one(tmp_path: Path) -> None:
     Ledger(Disk(), tmp_path, "one").update(
         sequence=7, previous=Previous("a", "b", 3), running=True, unclean=2, committed=6
     )
@@ -27,7 +27,7 @@ def test_a_ledger_that_cannot_be_read_is_no_reason_not_to_start(tmp_path: Path, 
     assert Ledger(Disk(), tmp_path, "one").state.sequence == 41
 
 
-def test_a_sequence_is_never_used_again_even_when_its_archives_are_gone(tmp_path: Path) -> None:
+def test_a_sequence_is_never_used_again_even_if_its_archives_were_removed(tmp_path: Path) -> None:
     Ledger(Disk(), tmp_path, "one").update(sequence=99)
     assert Ledger(Disk(), tmp_path, "one").state.sequence == 99
 

@@ -32,7 +32,7 @@ def test_a_file_that_was_named_is_kept_as_it_is(tmp_path: Path) -> None:
     assert find_archives([tmp_path / "whatever"]) == [tmp_path / "whatever"]
 
 
-def test_what_a_walk_cannot_read_is_a_fault_of_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_read_is_a_fault_of_verify(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive_log(tmp_path).append(some(0, 5))
     (tmp_path / "secret").mkdir()
     real = os.scandir
@@ -56,7 +56,7 @@ def test_archives_of_one_id_come_in_the_order_of_their_paths(tmp_path: Path) -> 
 
 
 class Scan:
-    """What `os.scandir` gives; `after_reading` is called when the names have been read and none has been looked at."""
+    """The result of `os.scandir`. `after_reading` is called after the names were read and before any file is opened."""
 
     def __init__(self, entries: Iterator[os.DirEntry[str]], after_reading: Callable[[], None]) -> None:
         with entries:
@@ -175,7 +175,7 @@ def test_links_that_lead_round_or_up_are_not_followed(tmp_path: Path) -> None:
 
 
 class Torn:
-    """A directory that is read in two pieces: what happens in between is not in the first one."""
+    """A directory that is read in two pieces. A change in between is not in the first one."""
 
     def __init__(self, entries: "Iterator[os.DirEntry[str]]", between: Callable[[], None]) -> None:
         before = list(entries)

@@ -79,7 +79,7 @@ def test_every_host_name_gives_an_instance(host: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", ".a", "a b", "é", "a" * 65, "a\n"])
-def test_what_is_no_file_name_is_no_instance(name: str) -> None:
+def test_a_text_that_is_no_file_name_is_no_instance(name: str) -> None:
     assert not naming.is_instance(name)
 
 
@@ -91,11 +91,11 @@ def test_names_of_one_instance_sort_in_the_order_of_writing() -> None:
 
 
 @given(ids, times, times)
-def test_a_sealed_name_says_when_its_last_event_arrived(archive: ArchiveId, first: int, last: int) -> None:
+def test_a_sealed_name_has_the_arrival_of_its_last_event(archive: ArchiveId, first: int, last: int) -> None:
     assert naming.last_arrival_us(Path(naming.sealed_name(naming.TEMPLATE, archive, first, last))) == last
     assert naming.last_arrival_us(Path(naming.open_name(archive))) is None
 
 
-def test_a_name_with_a_day_that_does_not_exist_says_nothing_of_its_arrivals() -> None:
+def test_a_name_with_a_day_that_does_not_exist_has_no_arrivals() -> None:
     name = "20251121T161500.123456Z-20251341T161501.000000Z-host-00000007.kvp.zst"
     assert naming.last_arrival_us(Path(name)) is None

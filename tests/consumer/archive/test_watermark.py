@@ -16,7 +16,7 @@ from tests.support.disk import ShadowDisk
 
 @pytest.fixture
 def alive(tmp_path: Path):
-    """The instance `one` lives: it holds its lock."""
+    """The instance `one` runs: it holds its lock."""
     fd = Disk().acquire(naming.lock_path(tmp_path, "one"))
     assert fd is not None
     yield tmp_path

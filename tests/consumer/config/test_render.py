@@ -22,7 +22,7 @@ def test_toml_that_was_written_is_read_as_the_same_value(value: object) -> None:
 
 
 @pytest.mark.parametrize("value", [None, [None], {"a": None}, "\udcff", {"\udcff": 1}, b"x"])
-def test_what_toml_cannot_hold_is_an_error(value: object) -> None:
+def test_a_value_that_toml_cannot_hold_is_an_error(value: object) -> None:
     with pytest.raises(ValueError, match=r"null|not UTF-8|bytes"):
         as_toml(value)
 
@@ -93,6 +93,6 @@ def test_a_value_that_toml_cannot_hold_is_a_comment() -> None:
     assert "dir" not in tomllib.loads(text)["archive"]
 
 
-def test_dates_and_times_stay_what_they_are() -> None:
+def test_dates_and_times_do_not_change() -> None:
     value = [date(2026, 11, 21), time(1, 2, 3), datetime(2026, 11, 21, 1, 2, 3, 4000, UTC)]
     assert tomllib.loads(f"value = {as_toml(value)}") == {"value": value}

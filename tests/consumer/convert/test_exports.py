@@ -48,7 +48,7 @@ def test_an_imported_event_keeps_its_metadata(tmp_path: Path) -> None:
     assert b"keyvalue" in (tmp_path / "events.shoebox").read_bytes()
 
 
-def test_shoebox_json_is_named_after_its_content_and_reports_what_it_cannot_hold(tmp_path: Path) -> None:
+def test_shoebox_json_is_named_after_its_content_and_reports_lost_fields(tmp_path: Path) -> None:
     """shoebox splits a record at a line feed in its payload."""
     events = [event(1), event(2)._replace(body=b'{\n "a": "\xc3\xa9"\n}'), event(3)._replace(body=b"two\nlines")]
     report = export(Disk(), found(*events), FileFormat.SHOEBOX_JSON, tmp_path)
@@ -61,7 +61,7 @@ def test_shoebox_json_is_named_after_its_content_and_reports_what_it_cannot_hold
 
 
 def test_shoebox_json_holds_only_bodies_that_an_import_accepts(tmp_path: Path) -> None:
-    """Other bodies were once written without a report, and every reader took their lines for damage."""
+    """Other bodies were once written without a report, and every reader reported their lines as damage."""
     bodies = (b"text", b"\xff", b'{"a":1', b'{"a":NaN}', b"7", b'{"a":1}')
     report = export(
         Disk(), found(*(event(1)._replace(body=body) for body in bodies)), FileFormat.SHOEBOX_JSON, tmp_path

@@ -25,7 +25,7 @@ def test_an_existing_file_is_never_replaced(tmp_path: Path) -> None:
 
 
 def test_an_export_that_fails_leaves_no_file(tmp_path: Path) -> None:
-    """shoebox writes to the final name, so a copy may be taken of half a file."""
+    """shoebox writes to the final name, so another program may copy an incomplete file."""
 
     def dies() -> Iterator[Found]:
         yield from found(event(1))

@@ -42,7 +42,9 @@ def test_a_second_export_into_one_directory_is_refused(tmp_path: Path) -> None:
     assert len(ds.dataset(tmp_path, partitioning="hive").to_table()) == 1
 
 
-def test_without_pyarrow_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyarrow_the_error_names_the_package_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     with pytest.raises(Fatal, match=r"deedbox\[parquet\]"):
         write_parquet(Disk(), [], tmp_path)

@@ -5,7 +5,7 @@ from consumer.demo.node import free_port
 from tests.support.nodes import NewNode
 
 
-def test_a_node_lives_in_its_directory_and_leaves_nothing(new_node: NewNode, tmp_path: Path) -> None:
+def test_a_node_runs_in_its_directory_and_leaves_nothing(new_node: NewNode, tmp_path: Path) -> None:
     with new_node(tmp_path / "node") as node:
         assert "test" in node.control("add_vhost", "test") + node.control("list_vhosts")
         assert node.url == f"amqp://guest:guest@127.0.0.1:{node.port}/"

@@ -54,13 +54,13 @@ def test_a_policy_of_the_machine_is_left_alone(ran: Ran, tmp_path: Path) -> None
     assert not [command for command in ran if "policy-rc.d" in command]
 
 
-def test_a_package_that_does_not_bring_what_it_should_is_an_error(ran: Ran) -> None:
+def test_a_package_without_the_expected_file_is_an_error(ran: Ran) -> None:
     with pytest.raises(DeedboxError, match="still missing after the installation: one"):
         install_missing([Package("one", "/nowhere/tool")], lambda _: None)
 
 
 def test_a_tool_outside_the_path_of_a_user_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`mkfs.ext4` was taken for missing by a user who is not root."""
+    """For users other than root, `mkfs.ext4` counted as missing."""
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert packages.missing([Package("init-system-helpers", "invoke-rc.d")]) == []
 

@@ -9,7 +9,7 @@ def connect(url: str) -> socket.socket:
     return socket.create_connection((parts.hostname, parts.port), 10)
 
 
-def test_a_muted_relay_loses_what_the_client_sends_and_a_cut_one_closes_both_sides() -> None:
+def test_a_muted_relay_drops_the_bytes_of_the_client_and_a_cut_one_closes_both_sides() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as broker,
         Relay(f"amqp://u:p@127.0.0.1:{broker.getsockname()[1]}/v") as relay,

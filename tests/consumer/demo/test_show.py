@@ -68,7 +68,7 @@ def test_too_few_events_are_refused(count: str) -> None:
 
 
 def test_a_demo_that_fails_leaves_no_service(tmp_path: Path) -> None:
-    """The service went on without the demo, for ever."""
+    """The service continued after the demo had ended."""
     with Run("amqp://127.0.0.1:1/", "x", tmp_path) as run:
         service = run.process
         assert service.poll() is None

@@ -37,20 +37,20 @@ def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (tmp_path / "a").read_bytes() == b"0123456789"
 
 
-def test_a_held_lock_is_not_taken_twice(tmp_path: Path) -> None:
+def test_a_held_lock_is_not_acquired_twice(tmp_path: Path) -> None:
     with held(Disk(), tmp_path / "lock") as first, held(Disk(), tmp_path / "lock") as second:
         assert (first, second) == (True, False)
     with held(Disk(), tmp_path / "lock") as again:
         assert again
 
 
-def test_replace_leaves_nothing_else_behind(tmp_path: Path) -> None:
+def test_replace_leaves_no_other_file(tmp_path: Path) -> None:
     Disk().replace(tmp_path / "a", b"old")
     Disk().replace(tmp_path / "a", b"new")
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
 
 
-def test_supplant_keeps_what_was_there(tmp_path: Path) -> None:
+def test_replace_keeping_keeps_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("old")
     (tmp_path / "fresh").write_text("new")
     Disk().replace_keeping(tmp_path / "a", tmp_path / "fresh", tmp_path / "aside")
@@ -103,7 +103,7 @@ def test_a_read_only_file_can_be_opened_for_recovery(tmp_path: Path, monkeypatch
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """A file outside the archives, to which every name of ours is a link."""
+    """A file outside the archives, to which every name in the directory is a link."""
     path = tmp_path / "foreign"
     path.write_bytes(b"of another program")
     path.chmod(0o440)
@@ -122,7 +122,7 @@ ENTRANCES = {
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES)
-def test_nothing_goes_through_a_link(tmp_path: Path, foreign: Path, entrance: str) -> None:
+def test_no_link_is_followed(tmp_path: Path, foreign: Path, entrance: str) -> None:
     (tmp_path / "ours").symlink_to(foreign)
     with pytest.raises(OSError, match=r"symbolic link|File exists"):
         ENTRANCES[entrance](tmp_path / "ours")

@@ -30,7 +30,7 @@ def test_a_local_file_system_is_not_reported(kind: int) -> None:
     assert unsupported(kind) is None
 
 
-def test_the_kernel_tells_the_file_system_of_a_directory() -> None:
+def test_the_kernel_reports_the_file_system_of_a_directory() -> None:
     assert unsupported(Disk().file_system(Path("/dev/shm"))) == (
         "tmpfs",
         "it is in memory: a power cut loses everything",

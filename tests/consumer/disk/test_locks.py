@@ -9,8 +9,8 @@ from consumer.disk import locks
 from consumer.disk.durable import Disk, is_held
 
 
-def test_a_reader_that_asks_does_not_postpone_recovery(tmp_path: Path) -> None:
-    """A reader asks by a shared lock, and the recovery that met it took the owner to be alive."""
+def test_a_reader_that_checks_the_lock_does_not_postpone_recovery(tmp_path: Path) -> None:
+    """A reader checks with a shared lock. A recovery at that moment assumed that the instance was running."""
     (tmp_path / "a").write_text("a")
     reader = os.open(tmp_path / "a", os.O_RDONLY)
     fcntl.flock(reader, fcntl.LOCK_SH)
@@ -49,7 +49,7 @@ def test_a_shared_lock_that_stays_is_not_waited_for_without_end(
         disk.close(one)
 
 
-def test_a_live_owner_is_recognized_without_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_held_lock_is_recognized_without_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk()
     owner, other = disk.create(tmp_path / "a"), disk.open(tmp_path / "a")
     monkeypatch.setattr(locks.threading.Event, "wait", lambda *_: pytest.fail("waited"))

@@ -17,13 +17,13 @@ def test_a_probe_takes_the_steps_of_an_archive_and_leaves_nothing(tmp_path: Path
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
-def test_a_probe_that_fails_leaves_nothing_that_takes_the_space(tmp_path: Path, step: int) -> None:
+def test_a_probe_that_fails_uses_no_space(tmp_path: Path, step: int) -> None:
     with pytest.raises(OSError, match="No space"):
         probe(ShadowDisk(tmp_path, fail_at=step, error=errno.ENOSPC), tmp_path / "one.probe", 10 * PROBE_BYTES)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_crash_left_of_a_probe_is_no_obstacle(tmp_path: Path) -> None:
+def test_the_file_of_an_interrupted_probe_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "one.probe").write_bytes(b"left")
     probe(ShadowDisk(tmp_path), tmp_path / "one.probe")
     assert list(tmp_path.iterdir()) == []

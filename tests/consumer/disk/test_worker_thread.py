@@ -18,7 +18,7 @@ async def test_steps_run_in_order_on_one_thread_of_this_name() -> None:
     thread.end()
 
 
-async def test_what_a_step_raises_reaches_its_caller_and_the_next_step_runs() -> None:
+async def test_an_exception_of_a_step_reaches_its_caller_and_the_next_step_runs() -> None:
     thread = StepThread("steps")
     with pytest.raises(ZeroDivisionError):
         await thread.run(lambda: 1 // 0)

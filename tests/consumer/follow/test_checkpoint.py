@@ -18,7 +18,7 @@ def opened(directory: Path, disk: Disk | None = None) -> Checkpoint:
     return Checkpoint(disk or Disk(), directory, "billing")
 
 
-def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
+def test_a_stored_checkpoint_is_loaded(tmp_path: Path) -> None:
     checkpoint = opened(tmp_path)
     assert (checkpoint.is_new, checkpoint.confirmed) == (True, {})
     checkpoint.store({ONE: AT})

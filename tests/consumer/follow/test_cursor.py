@@ -69,7 +69,7 @@ def test_reading_goes_on_with_any_event_of_a_batch(path: Path) -> None:
 
 
 def test_a_batch_is_not_given_before_its_sync_has_returned(tmp_path: Path) -> None:
-    """The watermark of the writer says how far it has synced; the bytes of the next batch can be read already."""
+    """The watermark of the writer counts the synced bytes; the bytes of the next batch can be read already."""
     one = archive_log(tmp_path)
     one.append(some(0, 4))
     assert one.writer is not None
@@ -196,7 +196,7 @@ def test_an_archive_that_was_removed_is_sought_everywhere_once(path: Path) -> No
 def test_an_archive_that_is_sealed_while_its_cursor_asks_is_not_live(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was there when that was asked, and gone when its lock was: the tail ended with an error."""
+    """It was removed after the check that it exists and before the check of its lock: the tail ended with an error."""
     one = archive_log(tmp_path)
     one.append(some(0, 1))
     (path,) = tmp_path.glob("*.open")

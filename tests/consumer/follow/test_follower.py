@@ -56,7 +56,7 @@ def test_batches_come_in_the_order_of_each_instance(tmp_path: Path) -> None:
     assert ids(follow(tmp_path)) == [["id-0", "id-1"], ["id-2"], ["id-3"], ["id-10"]]
 
 
-def test_after_each_batch_a_restart_goes_on_with_the_next_one(tmp_path: Path) -> None:
+def test_after_each_batch_a_restart_continues_with_the_next_one(tmp_path: Path) -> None:
     for instance in ("one", "two"):
         archives = archive_log(tmp_path, instance=instance)
         for at in range(4):
@@ -94,7 +94,7 @@ def test_an_instance_that_comes_later_is_followed_from_its_beginning(tmp_path: P
 
 
 @pytest.mark.parametrize("loss", ["removed", "cut", "other", "instance"])
-def test_if_the_confirmed_event_is_gone_or_different_the_follower_stops(tmp_path: Path, loss: str) -> None:
+def test_if_the_confirmed_event_was_removed_or_changed_the_follower_stops(tmp_path: Path, loss: str) -> None:
     directory, other = tmp_path / "archive", tmp_path / "other"
     one = archive_log(directory)
     one.append(some(0, 2))
@@ -217,7 +217,7 @@ def test_a_batch_whose_sync_fails_is_no_gap_because_it_comes_in_the_next_archive
 def test_an_archive_that_is_sealed_while_its_watermark_is_asked_for_is_read_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its name was gone, and it was taken for removed: its events were skipped."""
+    """Its name did not exist any more, so it counted as removed, and its events were skipped."""
     one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
@@ -329,7 +329,7 @@ def test_a_directory_whose_name_is_not_utf_8_has_a_name_in_the_checkpoint(tmp_pa
 def test_a_batch_that_was_cut_off_while_the_cursor_held_it_is_not_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its sync failed, the archive was recovered and sealed, and the sealed name was taken for a proof of the old bytes."""
+    """Its sync failed, the archive was recovered and sealed, and because of the sealed name, the old bytes counted as durable."""
     one = archive_log(tmp_path)
     one.append(some(0, 1))
     assert one.writer is not None

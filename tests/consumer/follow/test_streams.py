@@ -33,7 +33,7 @@ def test_a_copy_of_an_archive_is_no_other_archive(tmp_path: Path) -> None:
     tail.close()
 
 
-def test_what_was_read_before_its_instance_came_back_is_not_read_again(tmp_path: Path) -> None:
+def test_archives_read_before_their_instance_returned_are_not_read_again(tmp_path: Path) -> None:
     """Archives from a backup lie in a directory without a trace of their instance; then the service starts there."""
     one = archive_log(tmp_path / "archive")
     one.append(some(0, 2))

@@ -236,7 +236,7 @@ def test_damage_is_named_and_passed_by(tmp_path: Path, tail: Tail) -> None:
     assert len(tail.faults) == 1
 
 
-def test_a_commit_wakes_who_waits(tmp_path: Path, tail: Tail) -> None:
+def test_a_commit_wakes_a_waiting_reader(tmp_path: Path, tail: Tail) -> None:
     one = archive_log(tmp_path)
     tail.newest(0)
     backend = choose(every_write=True)
@@ -270,7 +270,7 @@ def test_an_expression_that_times_out_in_mid_batch_repeats_no_event(
 
 
 def test_two_directories_below_one_path_may_have_instances_of_one_name(tmp_path: Path, tail: Tail) -> None:
-    """30 of 60 events were shown: the archives of one directory took the place of those of the other."""
+    """Only 30 of 60 events were shown: the archives of one directory replaced those of the other."""
     writers = [archive_log(tmp_path / name) for name in ("a", "b")]
     for at, one in ((0, writers[0]), (15, writers[1])):
         one.append(some(at, 10))
@@ -404,7 +404,7 @@ def test_the_newest_of_a_type_are_found_by_the_index(
 
 
 def test_the_newest_are_those_that_arrived_last_in_the_order_of_their_arrival(tmp_path: Path, tail: Tail) -> None:
-    """An instance whose clock is ahead, or a late event, hid what was archived last."""
+    """An instance whose clock is ahead, or a late event, hid the newest archived events."""
     for instance, serials in (("one", (5, 1, 3)), ("two", (2, 6, 4))):
         writer = archive_log(tmp_path, instance=instance)
         for serial in serials:

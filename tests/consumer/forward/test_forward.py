@@ -125,7 +125,7 @@ async def test_while_the_broker_is_away_no_line_is_lost(
 
 
 async def test_the_size_of_a_file_is_stored_while_the_broker_is_away(tmp_path: Path) -> None:
-    """The next start reported nothing unread of files that were gone, and did not mention those that had come meanwhile."""
+    """The next start did not report the unread bytes of removed files, and did not name the files that were new."""
     path, state = tmp_path / "log", tmp_path / "state"
     path.touch()
     async with watching(path, Target("amqp://guest:guest@127.0.0.1:1/", "", "nobody"), state) as stored:
@@ -256,7 +256,7 @@ def test_a_wrong_url_is_refused_without_its_password(tmp_path: Path) -> None:
 
 
 async def everything(url: str, name: str) -> list[aiormq.abc.DeliveredMessage]:
-    """What is in a durable queue now; the queue is made if it is not there."""
+    """The messages in a durable queue now. The queue is declared if it does not exist."""
     async with aiormq.connect(url) as connection:
         channel = await connection.channel()
         count = (await channel.queue_declare(name, durable=True)).message_count or 0
@@ -297,7 +297,7 @@ async def test_a_restart_of_the_broker_loses_no_line(new_node: NewNode, name: st
 async def test_a_message_that_the_broker_refuses_is_set_aside_and_named(
     new_node: NewNode, name: str, tmp_path: Path
 ) -> None:
-    """It was tried again for ever, and no later line was published."""
+    """It was tried again without end, and no later line was published."""
     path = tmp_path / "log"
     lines = [b"%d" % number for number in range(20)]
     lines[7] = b"x" * 2000
@@ -360,7 +360,7 @@ async def test_a_busy_file_and_a_directory_do_not_delay_the_other_files(
 
 
 async def test_a_full_queue_that_rejects_gets_every_line_once(url: str, name: str, tmp_path: Path) -> None:
-    """Each attempt published the whole batch: the queue took its first lines again and again, and never the others."""
+    """Each attempt published the whole batch: the queue accepted its first lines again and again, and never the others."""
     path = tmp_path / "log"
     lines = [b"%d" % number for number in range(300)]
     path.write_bytes(b"\n".join(lines) + b"\n")
@@ -395,7 +395,7 @@ async def test_a_state_file_that_cannot_be_written_ends_the_command(
 
 
 class FullDisk(Disk):
-    """A disk that can be made to take no state."""
+    """A disk that can be made to accept no state file."""
 
     code = 0
 
@@ -438,7 +438,7 @@ async def test_a_temporary_failure_to_store_the_state_ends_nothing(
 async def test_an_error_while_the_connection_closes_does_not_hide_the_cancellation(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen as a command that went on after Ctrl-C: closing the connection failed, and was taken for a broker that is away."""
+    """The command continued after Ctrl-C: closing the connection failed, which counted as an unreachable broker."""
     entered = asyncio.Event()
 
     class FailsToClose:

@@ -50,7 +50,7 @@ def test_a_state_file_of_another_format_is_an_error_and_is_kept(tmp_path: Path, 
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "directory"])
 def test_a_state_file_that_is_not_a_regular_file_is_an_error(tmp_path: Path, kind: str) -> None:
-    """A pipe hung, and a lock file was left beside a device."""
+    """A pipe blocked the command, and a lock file was left next to a device."""
     path = Path("/dev/null") if kind == "device" else tmp_path / "state"
     if kind == "pipe":
         os.mkfifo(path)

@@ -1,4 +1,4 @@
-"""Deliveries are received, taken, divided, postponed and retried."""
+"""Deliveries are received, put into batches, divided, postponed and retried."""
 
 import asyncio
 
@@ -20,7 +20,7 @@ def tags(batch) -> list[int]:
     return [found.tag for found in batch.deliveries]
 
 
-async def test_a_batch_is_taken_when_no_more_deliveries_arrive(buffer: DeliveryBuffer) -> None:
+async def test_a_batch_is_complete_when_no_more_deliveries_arrive(buffer: DeliveryBuffer) -> None:
     buffer.put([delivery(1)])
     assert [found.tag for found in (await buffer.take() or []).deliveries] == [1]
 

@@ -36,7 +36,7 @@ def soon(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-async def test_a_drain_commits_what_is_held_and_returns_nothing() -> None:
+async def test_a_drain_commits_the_held_deliveries_and_returns_none() -> None:
     played = FakeIngest()
     stage = IngestStage(cast("Ingest", played))
     running = asyncio.create_task(stage.run())
@@ -47,7 +47,7 @@ async def test_a_drain_commits_what_is_held_and_returns_nothing() -> None:
     assert played.calls == ["stop"]
 
 
-async def test_at_the_deadline_what_is_held_is_returned_to_the_broker() -> None:
+async def test_at_the_deadline_held_deliveries_are_returned_to_the_broker() -> None:
     played = FakeIngest(hangs=True)
     stage = IngestStage(cast("Ingest", played))
     running = asyncio.create_task(stage.run())

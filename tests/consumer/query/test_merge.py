@@ -104,7 +104,7 @@ def test_events_within_the_memory_limit_are_not_read_again() -> None:
 
 
 def test_events_of_one_time_are_yielded_before_everything_is_read() -> None:
-    """Times in whole seconds: all batches begin at the same one, and nothing came out before all of them were read."""
+    """Times in whole seconds: all batches begin at the same one, and no event was returned before all of them were read."""
     header = BatchHeader(0, 1, 1, 1, 1, 0, 5, 5, 0, 0, 0, 0, 0)
     request = BatchRequest(Path(), 0, StoredBatch(0, header), Tombstones(), Query())
     merged = Merge(False, lambda _: iter(()))

@@ -61,7 +61,7 @@ def test_an_archive_that_is_sealed_after_the_plan_is_found_again_once(one: Archi
     assert walks.count(str(directory)) <= 4, "one listing"
 
 
-def test_an_archive_that_is_gone_after_the_plan_is_one_fault(one: ArchiveLog, walks: list[str]) -> None:
+def test_an_archive_that_is_removed_after_the_plan_is_one_fault(one: ArchiveLog, walks: list[str]) -> None:
     """It was one for each batch."""
     directory = one.settings.layout.directory
     one.roll("test")
@@ -74,7 +74,7 @@ def test_an_archive_that_is_gone_after_the_plan_is_one_fault(one: ArchiveLog, wa
     assert walks.count(str(directory)) <= 4, "one listing"
 
 
-def test_many_archives_that_are_gone_are_looked_for_together(tmp_path: Path, walks: list[str]) -> None:
+def test_many_removed_archives_are_searched_for_together(tmp_path: Path, walks: list[str]) -> None:
     one = archive_log(tmp_path)
     for serial in range(20):
         one.append(some(serial, 1))
@@ -131,7 +131,7 @@ def test_an_archive_that_is_moved_and_compacted_after_the_plan_is_read(one: Arch
     assert (ids(job), job.faults) == ([id for id in EVERY if id not in ("id-0", "id-155")], [])
 
 
-def test_another_archive_of_the_same_name_is_not_taken_for_it(one: ArchiveLog, tmp_path: Path) -> None:
+def test_another_archive_of_the_same_name_is_not_read_instead(one: ArchiveLog, tmp_path: Path) -> None:
     directory = one.settings.layout.directory
     one.roll("test")
     (path,) = find_archives([directory])

@@ -30,7 +30,7 @@ def fail_at_three(number: int) -> int:
 
 @given(st.lists(st.integers()), st.integers(1, 20))
 def test_every_item_once_and_in_order(items: list[int], ahead: int) -> None:
-    """Each of its workers went over all items by itself: N workers gave each item N times."""
+    """Each of its workers iterated over all items: N workers returned each item N times."""
     with ThreadPoolExecutor(3) as executor:
         assert list(scan(executor, square, items, ahead)) == [square(item) for item in items]
 
@@ -42,7 +42,7 @@ def test_processes_threads_and_no_executor_give_the_same_results(threads: Execut
 
 
 def test_the_passes_are_numbered(threads: Executor) -> None:
-    """With a callback of one argument, its epoch stayed at 0 for ever."""
+    """With a callback of one argument, its epoch stayed at 0."""
     found = list(epochs(threads, square, lambda: range(3), passes=2))
     assert found == [(0, 0), (0, 1), (0, 4), (1, 0), (1, 1), (1, 4)]
     assert list(epochs(None, square, list, passes=3)) == []
@@ -50,7 +50,7 @@ def test_the_passes_are_numbered(threads: Executor) -> None:
 
 @pytest.mark.parametrize("kind", [ThreadPoolExecutor, processes])
 def test_a_type_error_of_the_work_is_no_end_of_an_epoch(kind: Callable[[int], Executor]) -> None:
-    """It took any TypeError for the end, and gave empty epochs at full speed."""
+    """It treated any TypeError as the end, and returned empty epochs in a busy loop."""
     with kind(2) as executor:
         found = scan(executor, fail_at_three, range(9), ahead=2)
         assert [next(found) for _ in range(3)] == [0, 1, 2]
@@ -59,7 +59,7 @@ def test_a_type_error_of_the_work_is_no_end_of_an_epoch(kind: Callable[[int], Ex
 
 
 def test_a_worker_that_fails_does_not_block_the_reader(threads: Executor) -> None:
-    """Any other exception killed its worker, and the reader waited for ever."""
+    """Any other exception ended its worker, and the reader never returned."""
     with pytest.raises(ZeroDivisionError):
         list(scan(threads, lambda number: 1 // number, [1, 0, 1]))
 

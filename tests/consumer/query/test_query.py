@@ -52,7 +52,7 @@ def test_events_that_do_not_fulfil_a_condition_are_rejected(asked: dict) -> None
 
 
 def test_zero_is_a_time_like_any_other() -> None:
-    """Theia took an end of 0 for open in one place and for 0 in another."""
+    """Theia treated an end of 0 as open in one place and as 0 in another."""
     assert not make_query(until_us=0).accepts(ONE)
     assert make_query(until_us=0).accepts(ONE._replace(time_us=0))
 

@@ -72,7 +72,7 @@ def test_equal_times_keep_the_order_of_archive_and_place(tmp_path: Path) -> None
     st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=6), min_size=1, max_size=6),
     st.integers(0, 30), st.integers(0, 30), st.booleans(),
 )  # fmt: skip
-def test_a_search_finds_what_a_scan_finds(
+def test_a_search_and_a_scan_find_the_same_events(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[int]], first: int, last: int, descending: bool
 ) -> None:
     first, last = sorted((first, last))
@@ -235,7 +235,7 @@ def test_a_search_misses_nothing_that_was_archived_before_it_began(tmp_path: Pat
 
 
 def test_an_archive_that_gets_the_inode_of_a_removed_one_is_searched(tmp_path: Path) -> None:
-    """Archives were told apart by device and inode, and compacting frees an inode for the next one."""
+    """Archives were distinguished by device and inode, and compacting frees an inode for the next one."""
     one = archive_log(tmp_path)
     for serial in range(6):
         one.append(some(10 * serial, 10))
@@ -251,7 +251,7 @@ def test_an_archive_that_gets_the_inode_of_a_removed_one_is_searched(tmp_path: P
 
 
 def renew(path: Path) -> None:
-    """The same bytes in a new file, which takes the first free inode."""
+    """The same bytes in a new file, which gets the first free inode."""
     raw = path.read_bytes()
     path.unlink()
     path.write_bytes(raw)
@@ -306,7 +306,7 @@ def test_different_archives_of_one_name_are_both_read(tmp_path: Path) -> None:
     assert len({found.event.id for found in Search([tmp_path])}) == 20
 
 
-def test_an_archive_that_is_sealed_between_listing_and_opening_is_read_beside_another_of_its_name(
+def test_an_archive_that_is_sealed_between_listing_and_opening_is_read_although_another_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = archive_log(tmp_path)
@@ -356,8 +356,8 @@ def test_a_limit_stops_early_when_all_batches_overlap_in_time(overlapping: Path,
     assert job.batches_read <= 6
 
 
-def test_an_archive_that_is_gone_is_reported_also_if_another_directory_has_one_of_its_name(tmp_path: Path) -> None:
-    """A link to a disk that was not mounted: half of the events were missing, without a complaint."""
+def test_a_removed_archive_is_reported_also_if_another_directory_has_one_of_its_name(tmp_path: Path) -> None:
+    """A link to a disk that was not mounted: half of the events were missing, and no fault was reported."""
     for number, place in enumerate((tmp_path / "a", tmp_path / "b")):
         one = archive_log(place)
         one.append(some(10 * number, 10))

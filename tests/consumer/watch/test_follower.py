@@ -46,7 +46,7 @@ def add(path: Path, raw: bytes) -> None:
 
 
 def at(path: Path, offset: int) -> list[LinePosition]:
-    """The position that a follower would have stored after so many bytes."""
+    """The position that a follower would have stored after this number of bytes."""
     raw = path.read_bytes()
     mark = xxh3_64_intdigest(raw[:1024] + raw[max(0, offset - 1024) : offset])
     return [LinePosition(path.stat().st_ino, offset, offset, min(len(raw), 1024), mark, "g")]
@@ -100,7 +100,7 @@ def test_a_rotated_file_is_read_to_its_end_and_its_successor_from_its_start(
     assert logged == ["file_rotated"]
 
 
-def test_a_file_that_lost_its_name_is_given_up_after_a_time(
+def test_a_file_that_lost_its_name_is_closed_after_a_time(
     path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(following, "LINGER_S", -1)
@@ -123,7 +123,7 @@ def test_a_name_that_does_not_exist_for_a_time_is_waited_for(path: Path, followe
 
 
 def test_a_truncated_file_is_read_from_its_start(path: Path, follower: FileFollower, logged: list[str]) -> None:
-    """Later lines were skipped: the position was behind the end."""
+    """Later lines were skipped: the position was after the end."""
     add(path, b"a long line that is read\n")
     assert len(texts(follower)) == 1
     os.truncate(path, 0)
@@ -278,7 +278,7 @@ def test_a_file_that_was_removed_is_not_kept_open(
     assert follower.positions() == []
 
 
-def test_a_file_that_is_given_up_is_closed_without_a_new_line(
+def test_a_file_that_is_no_longer_followed_is_closed_without_a_new_line(
     path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was kept open until the next line was confirmed: a removed file kept its space, and the descriptor was wanting elsewhere."""
@@ -289,7 +289,7 @@ def test_a_file_that_is_given_up_is_closed_without_a_new_line(
     assert [line.text for line in follower.read()] == [b"one"]
     assert follower.read() == []
     follower.look()
-    assert len(follower.positions()) == 1  # what is not confirmed is not given up
+    assert len(follower.positions()) == 1  # an unconfirmed line is not dropped
     follower.confirm()
     path.touch()
     follower.look()
@@ -324,7 +324,7 @@ def app(tmp_path: Path) -> Path:
 
 
 def restart(path: Path, follower: FileFollower, **options: Collection[Path]) -> FileFollower:
-    """Another life, from the positions of this one."""
+    """Another run, from the positions of this one."""
     stored = follower.positions()
     follower.close()
     return FileFollower(path, stored, **options)
@@ -509,7 +509,7 @@ def test_lines_that_were_buffered_before_a_truncation_are_returned(app: Path) ->
 
 
 def test_a_content_id_is_new_after_a_truncation_and_kept_by_a_copy_and_a_restart(app: Path) -> None:
-    """The same path, inode and offset stood for two lines."""
+    """Two lines had the same path, inode and offset."""
     follower = FileFollower(app, from_start=True)
     (before,) = give(follower)
     add(app, b"two\n")
@@ -550,7 +550,7 @@ def test_a_read_error_loses_no_line_that_was_read_before(app: Path, monkeypatch:
     follower.close()
 
 
-def test_a_position_never_passes_what_is_confirmed(app: Path) -> None:
+def test_a_position_never_passes_the_last_confirmed_line(app: Path) -> None:
     follower = FileFollower(app)
     add(app, b"one\ntwo\n")
     (stored,) = follower.positions()
@@ -849,7 +849,7 @@ def test_a_file_that_could_not_be_read_and_was_removed_has_no_other_file_read_tw
 
 
 def test_an_old_file_with_a_time_in_the_future_is_not_read_at_each_rotation_of_a_link(tmp_path: Path) -> None:
-    """The clock was set back, or somebody copied the file: 600 old lines were published again at every rotation."""
+    """The clock was set back, or the file was copied: 600 old lines were published again at every rotation."""
     real, link = tmp_path / "real" / "app.log", tmp_path / "app.log"
     real.parent.mkdir()
     add(real, b"before\n")
@@ -873,7 +873,7 @@ def test_an_old_file_with_a_time_in_the_future_is_not_read_at_each_rotation_of_a
 
 @pytest.mark.parametrize("name", ["app.1.log", "app-1.log", "app.log.1"])
 def test_reading_continues_in_a_short_file_that_was_renamed_while_stopped(tmp_path: Path, name: str) -> None:
-    """Less than 1 KiB of it had been seen, and its new name may be another program's: what was written later was given up."""
+    """Less than 1 KiB of it had been seen, and its new name may be another program's: later lines were not read."""
     path = tmp_path / "app.log"
     add(path, b"one\n")
     start = at(path, 4)
@@ -886,7 +886,7 @@ def test_reading_continues_in_a_short_file_that_was_renamed_while_stopped(tmp_pa
 
 
 def test_a_copy_of_a_file_that_was_empty_at_the_stop_is_read(tmp_path: Path) -> None:
-    """The empty file had its inode still, and what was written and copied away meanwhile was lost without a word."""
+    """The empty file still had its inode. Lines that were written and copied away in the meantime were lost without a report."""
     path = tmp_path / "app.log"
     path.touch()
     first = FileFollower(path, from_start=True)
@@ -908,7 +908,7 @@ def test_a_copy_of_a_file_that_was_empty_at_the_stop_is_read(tmp_path: Path) -> 
 def test_a_read_of_several_files_returns_no_more_than_a_batch_of_bytes(
     path: Path, follower: FileFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each file gave as much as was allowed for all."""
+    """Each file returned as much as was allowed for all together."""
     monkeypatch.setattr(reading, "READ_BYTES", 1000)
     for number in (2, 1):
         add(path, b"x" * 999 + b"\n")
@@ -929,7 +929,7 @@ def test_a_read_of_several_files_returns_no_more_than_a_batch_of_bytes(
 def test_a_file_that_cannot_be_opened_has_no_other_file_read_twice(
     app: Path, closed: set[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one was given out anew each time after it had been read to its end, every ten seconds for ever."""
+    """The other one was returned again each time after it had been read to its end, every ten seconds."""
     monkeypatch.setattr(following, "LINGER_S", -1)
     add(app, b"one\n")
     start = at(app, 4)
@@ -947,7 +947,7 @@ def test_a_file_that_cannot_be_opened_has_no_other_file_read_twice(
 
 
 def test_the_siblings_of_a_link_are_not_listed_at_each_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A look at 2,000 files beside took 155 ms of CPU, twice a second and at each write."""
+    """A listing of 2,000 files in the same directory took 155 ms of CPU, twice a second and at each write."""
     add(tmp_path / "real", b"one\n")
     (tmp_path / "app.log").symlink_to("real")
     follower = FileFollower(tmp_path / "app.log")

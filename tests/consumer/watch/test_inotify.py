@@ -95,7 +95,7 @@ def test_renames_are_reported_in_their_order(kernel: Inotify, tmp_path: Path) ->
     log, one, two, outside = tmp_path / "log", tmp_path / "log.1", tmp_path / "log.2", tmp_path / "outside"
     outside.mkdir()
     kernel.watch({tmp_path})
-    assert kernel.renames() is None  # what happened before it was watched was not seen
+    assert kernel.renames() is None  # events before the watch began are not seen
     log.touch()
     log.rename(one)
     log.touch()

@@ -41,5 +41,5 @@ def test_a_piece_in_the_middle_of_a_line_keeps_the_offset_of_the_line(monkeypatc
 
 
 def test_a_piece_with_its_headers_is_smaller_than_the_default_limit_of_the_broker() -> None:
-    """RabbitMQ 4 takes messages of 16 MiB; a line was cut at 17 MiB and refused for ever."""
+    """RabbitMQ 4 takes messages of 16 MiB; a line was cut at 17 MiB, and refused at each attempt."""
     assert lines.PIECE_BYTES <= 8 << 20

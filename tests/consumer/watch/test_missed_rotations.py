@@ -1,4 +1,4 @@
-"""Files that came and went while no rename was reported."""
+"""Files that were created and removed while no rename was reported."""
 
 import os
 from pathlib import Path

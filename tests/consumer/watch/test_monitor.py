@@ -138,7 +138,7 @@ def test_every_backend_reports_the_same_events(monitor: FileMonitor, tmp_path: P
 
 
 def test_a_file_and_its_directory_may_both_be_monitored(monitor: FileMonitor, tmp_path: Path) -> None:
-    """The directory's monitor went silent, whichever was set first."""
+    """The directory's monitor reported nothing, in either order."""
     first, file, last = Recorder(), Recorder(), Recorder()
     monitor.add(tmp_path, first)
     monitor.add(tmp_path / "file", file)
@@ -155,7 +155,7 @@ def test_a_file_and_its_directory_may_both_be_monitored(monitor: FileMonitor, tm
 
 
 def test_a_directory_that_is_deleted_and_created_again_is_watched_again(monitor: FileMonitor, tmp_path: Path) -> None:
-    """There was no event, the watch was gone, and setting the monitor again did not bring it back."""
+    """There was no event, the watch had ended, and setting the monitor again did not restore it."""
     directory = tmp_path / "a" / "b"
     directory.mkdir(parents=True)
     write(directory / "one", "1")
@@ -319,7 +319,7 @@ def test_a_handler_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_lock_is_released_when_a_handler_is_interrupted(tmp_path: Path) -> None:
-    """It stayed locked for ever."""
+    """It stayed locked."""
 
     def interrupted(_: FileEvent) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Files that come and go, and what is no file."""
+"""Files that are created and removed, and paths that are no files."""
 
 import errno
 import os
@@ -45,7 +45,7 @@ def test_a_link_also_has_the_name_of_its_target(tmp_path: Path) -> None:
 
 
 def test_files_leave_descriptors_for_the_state_and_the_broker(tmp_path: Path) -> None:
-    """When files had taken all descriptors, no state could be stored, nothing was published, and no file was ever closed."""
+    """When files used all descriptors, no state could be stored, nothing was published, and no file was ever closed."""
     path = tmp_path / "log"
     path.touch()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""Which files beside a watched one hold what was read of it."""
+"""Files in the directory of a watched one that hold the bytes that were read of it."""
 
 import os
 from pathlib import Path

@@ -8,7 +8,7 @@ from consumer.archive.reading.tombstones import Tombstones
 from tests.support.archive_logs import archive_log, some
 
 
-def test_the_state_says_what_the_file_is(tmp_path: Path) -> None:
+def test_the_state_is_that_of_the_file(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None

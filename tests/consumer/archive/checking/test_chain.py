@@ -1,4 +1,4 @@
-"""What is taken away from a directory of archives, or exchanged in it, is noticed: through the command line."""
+"""Archives that were removed from a directory or replaced in it are reported. Through the command line."""
 
 import shutil
 import subprocess
@@ -43,21 +43,21 @@ def test_whole_archives_are_complete_and_the_limits_of_the_proof_are_named(three
 @pytest.mark.parametrize(
     "change", [Path.unlink, lambda path: path.rename(path.with_name("renamed"))], ids=["gone", "renamed"]
 )
-def test_the_newest_archive_that_is_gone_is_missed(three: list[Path], tmp_path: Path, change) -> None:
+def test_a_missing_newest_archive_is_reported(three: list[Path], tmp_path: Path, change) -> None:
     change(three[-1])
     status, report = verified(tmp_path)
     assert status == Exit.DAMAGED
     assert "archive one-00000003 is missing: according to the ledger or the watermark, it holds events" in report
 
 
-def test_all_archives_of_an_instance_that_are_gone_are_missed(three: list[Path], tmp_path: Path) -> None:
+def test_an_instance_without_its_archives_is_reported(three: list[Path], tmp_path: Path) -> None:
     for path in three:
         path.unlink()
     status, report = verified(tmp_path)
     assert (status, "archive one-00000003 is missing" in report) == (Exit.DAMAGED, True)
 
 
-def test_an_oldest_archive_that_was_not_sealed_and_is_gone_is_missed(tmp_path: Path) -> None:
+def test_a_missing_oldest_archive_that_was_not_sealed_is_reported(tmp_path: Path) -> None:
     """Retention removes sealed archives from the front; an open one is not its business."""
     disk = ShadowDisk(tmp_path)
     one = archive_log(tmp_path, disk)
@@ -73,7 +73,7 @@ def test_an_oldest_archive_that_was_not_sealed_and_is_gone_is_missed(tmp_path: P
     assert report.count("archive one-00000001 is missing") == 1
 
 
-def test_a_newest_sealed_archive_that_is_gone_is_missed_although_the_open_one_is_there(
+def test_a_missing_newest_sealed_archive_is_reported_although_the_open_one_exists(
     three: list[Path], tmp_path: Path
 ) -> None:
     one = archive_log(tmp_path)
@@ -113,7 +113,7 @@ def test_a_copy_of_the_directory_is_no_fault(three: list[Path], tmp_path: Path) 
     assert verified(tmp_path, backup)[0] == Exit.OK
 
 
-def test_the_last_batches_of_an_open_archive_that_are_gone_are_missed(tmp_path: Path) -> None:
+def test_missing_last_batches_of_an_open_archive_are_reported(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     receipts = [one.append(some(first, 2)) for first in (0, 2, 4)]
     assert one.writer is not None
@@ -146,7 +146,7 @@ def test_an_archive_that_was_recovered_late_and_then_removed_is_missed(tmp_path:
     )
 
 
-def test_archives_that_went_first_are_not_missed(three: list[Path], tmp_path: Path) -> None:
+def test_the_oldest_archives_may_be_removed(three: list[Path], tmp_path: Path) -> None:
     """Retention deletes from the front."""
     three[0].unlink()
     three[1].unlink()
@@ -154,7 +154,7 @@ def test_archives_that_went_first_are_not_missed(three: list[Path], tmp_path: Pa
 
 
 def test_archives_below_a_directory_of_archive_directories_belong_to_their_own_ledger(tmp_path: Path) -> None:
-    """Two hosts may have given their instances one name."""
+    """Instances of two hosts may have the same name."""
     for host in ("x", "y"):
         (tmp_path / host).mkdir()
         one = archive_log(tmp_path / host, events_max=1)

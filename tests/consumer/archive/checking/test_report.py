@@ -34,7 +34,7 @@ def test_verify_of_nothing_proves_nothing(tmp_path: Path) -> None:
     assert lines[-1].startswith("nothing found")
 
 
-def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:
+def test_a_dry_run_reports_a_repair_and_changes_nothing(tmp_path: Path) -> None:
     path = orphan(tmp_path, cut=5)
     before = path.read_bytes()
     lines: list[str] = []
@@ -44,7 +44,7 @@ def test_a_dry_run_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> N
     assert path.read_bytes() == before
 
 
-def test_repair_mends_and_a_second_one_has_nothing_to_do(tmp_path: Path) -> None:
+def test_a_second_repair_has_nothing_to_do(tmp_path: Path) -> None:
     path = orphan(tmp_path, cut=5)
     lines: list[str] = []
     assert show_repairs([tmp_path], dry_run=False, print_line=lines.append)
@@ -58,7 +58,7 @@ def test_repair_mends_and_a_second_one_has_nothing_to_do(tmp_path: Path) -> None
 
 
 def test_a_repair_that_cannot_see_a_loss_names_the_command_that_can(tmp_path: Path) -> None:
-    """Of a directory from which an archive is missing it said only that there is nothing else to do."""
+    """For a directory from which an archive is missing, it reported only that there is nothing to do."""
     one = archive_log(tmp_path)
     for first in (0, 2, 4):
         one.append(some(first, 2))
@@ -70,7 +70,7 @@ def test_a_repair_that_cannot_see_a_loss_names_the_command_that_can(tmp_path: Pa
     assert not show_verdicts([tmp_path], lambda _: None)
 
 
-def test_repair_leaves_an_archive_alone_whose_owner_lives(tmp_path: Path) -> None:
+def test_repair_does_not_change_an_archive_that_a_process_is_writing(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 1))
     lines: list[str] = []

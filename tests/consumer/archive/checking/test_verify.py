@@ -34,13 +34,13 @@ def test_whole_archives_are_complete(three: list[Path], tmp_path: Path) -> None:
     ] * 3
 
 
-def test_an_archive_that_was_taken_away_is_missed(three: list[Path], tmp_path: Path) -> None:
+def test_a_removed_archive_is_reported_as_missing(three: list[Path], tmp_path: Path) -> None:
     three[1].unlink()
     (fault,) = faults(tmp_path)
     assert "archive one-00000002 is missing" in fault
 
 
-def test_archives_that_went_first_are_not_missed(three: list[Path], tmp_path: Path) -> None:
+def test_the_oldest_archives_may_be_removed(three: list[Path], tmp_path: Path) -> None:
     """Retention deletes from the front."""
     three[0].unlink()
     assert faults(tmp_path) == []
@@ -54,7 +54,7 @@ def test_an_archive_that_was_exchanged_is_noticed(three: list[Path], tmp_path: P
     assert any("is not the archive that was sealed before this one" in fault for fault in faults(tmp_path / "20251121"))
 
 
-def test_a_batch_that_was_taken_out_is_noticed(three: list[Path]) -> None:
+def test_a_removed_batch_is_reported(three: list[Path]) -> None:
     raw, at = three[0].read_bytes(), offsets(three[0])
     rewrite(three[0], raw[: at[0]] + raw[at[1] :])
     found = faults(three[0])
@@ -95,7 +95,7 @@ def test_a_file_that_is_not_an_archive_is_reported(tmp_path: Path, raw: bytes) -
     assert len(faults(path)) >= 1
 
 
-def test_an_open_archive_whose_owner_writes_is_no_fault(tmp_path: Path) -> None:
+def test_an_open_archive_that_a_process_is_writing_is_no_fault(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
@@ -157,7 +157,7 @@ def test_an_archive_that_is_sealed_between_listing_and_opening_is_found(tmp_path
     assert (verdict.state, verdict.events, verdict.faults) == ("sealed", 2, [])
 
 
-def test_damage_in_a_live_archive_is_not_taken_for_a_batch_that_is_being_written(tmp_path: Path) -> None:
+def test_damage_in_a_live_archive_is_not_confused_with_an_unfinished_batch(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     for serial in range(4):
         one.append(some(serial, 1))

@@ -45,7 +45,7 @@ def test_raw_prints_bodies_and_kvp_prints_records(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(("damage", "survivors", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_what_is_whole_is_printed_and_what_is_not_is_named(
+def test_whole_events_are_printed_and_damage_is_reported(
     tmp_path: Path, damage, survivors: list[int], expected
 ) -> None:
     one = archive_log(tmp_path)

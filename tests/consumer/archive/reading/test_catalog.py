@@ -63,7 +63,7 @@ def test_tags_and_types_lead_to_their_batches(archive: Path) -> None:
 
 
 def test_types_without_a_glob_need_not_be_known_to_the_totals(tmp_path: Path) -> None:
-    """A footer counts a thousand names; the filters know them all."""
+    """A footer counts a thousand names; the filters hold all of them."""
     one = archive_log(tmp_path)
     one.append([event(serial)._replace(type=f"kind.{serial}") for serial in range(1500)])
     one.append([event(serial)._replace(type="other") for serial in range(1500, 1510)])
@@ -115,13 +115,13 @@ def test_a_damaged_end_costs_speed_and_no_event(archive: Path, at: int) -> None:
     assert [batch.header.number for batch in entry.batches] == [9]
 
 
-def test_what_cannot_be_opened_is_named(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     (entry,) = entries([tmp_path / "missing.kvp.zst"], Wanted())
     assert "No such file" in entry.faults[0].reason
 
 
 def test_a_foreign_file_in_the_directory_is_no_archive(archive: Path) -> None:
-    """Theia's store could not start beside a file called 100-160.bak."""
+    """Theia's store could not start if its directory had a file called 100-160.bak."""
     (archive.parent / "100-160.bak").write_bytes(b"x")
     assert len(list(entries([archive.parent], Wanted()))) == 1
 

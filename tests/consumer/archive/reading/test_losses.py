@@ -29,7 +29,7 @@ def test_a_whole_archive_has_lost_nothing(path: Path) -> None:
     assert lost(path, Expected(8, exact=True), sealed=True) == []
 
 
-def test_the_number_of_the_next_event_tells_what_is_lost_in_the_middle(path: Path) -> None:
+def test_the_number_of_the_next_event_shows_the_loss_in_the_middle(path: Path) -> None:
     raw, at = bytearray(path.read_bytes()), offsets(path)
     raw[at[1] + 100] ^= 1
     path.write_bytes(raw)
@@ -39,7 +39,7 @@ def test_the_number_of_the_next_event_tells_what_is_lost_in_the_middle(path: Pat
 
 
 @pytest.mark.parametrize("cut", [0, 5], ids=["between batches", "in a batch"])
-def test_what_is_lost_at_the_end_is_known_from_outside_only(path: Path, cut: int) -> None:
+def test_a_loss_at_the_end_is_known_only_from_other_files(path: Path, cut: int) -> None:
     raw, at = path.read_bytes(), offsets(path)
     path.write_bytes(raw[: at[2] + cut])
     kind = "torn" if cut else "missing"

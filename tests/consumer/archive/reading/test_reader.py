@@ -75,7 +75,7 @@ def test_an_open_archive_is_batches(open_archive: Path) -> None:
 
 
 def test_a_tail_torn_at_every_byte_costs_the_last_batch_alone(open_archive: Path) -> None:
-    """Cut anywhere in the last batch: the others are read, and the gap says where it begins."""
+    """Cut anywhere in the last batch: the others are read, and the gap has the offset of the cut."""
     raw = open_archive.read_bytes()
     last = offsets(open_archive)[-1]
     for size in range(last + 1, len(raw)):
@@ -109,7 +109,7 @@ def test_every_flipped_bit_of_the_head_leaves_the_batches(open_archive: Path) ->
         assert gaps(open_archive)[0].offset == 0
 
 
-# name, what is done to the bytes, numbers of the batches that survive, kinds and reasons of the gaps
+# name, change of the bytes, numbers of the batches that survive, kinds and reasons of the gaps
 TABLE = [
     ("zero tail", lambda raw, at: raw + bytes(5000), [0, 1, 2], [("torn", "nothing but zeros")]),
     ("last batch zeroed", lambda raw, at: raw[: at[2]] + bytes(len(raw) - at[2]), [0, 1], [("torn", "nothing but zeros")]),
@@ -128,7 +128,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("damage", "survivors", "expected"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE])
-def test_damage_is_a_gap_and_the_rest_is_read(
+def test_damage_is_a_gap_and_the_other_batches_are_read(
     open_archive: Path, damage, survivors: list[int], expected: list[tuple[str, str]]
 ) -> None:
     raw = open_archive.read_bytes()
@@ -216,10 +216,10 @@ def test_archives_are_found_in_the_order_of_their_writing(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("command", ["search", "cat", "verify"])
-def test_an_archive_that_is_sealed_before_its_owner_is_asked_for_is_read(
+def test_an_archive_that_is_sealed_before_its_lock_is_checked_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
-    """Between finding the name and asking for its lock the name was gone, and the archive could not be read."""
+    """The name was removed after it was found and before its lock was checked; the archive could not be read."""
     one = archive_log(tmp_path)
     one.append(some(0, 5))
     real = Path.exists

@@ -55,7 +55,7 @@ def events(archive: ArchiveReader) -> list[Event]:
     return [event for part in archive.parts() if isinstance(part, StoredBatch) for event in part.events()]
 
 
-def test_a_source_that_is_no_file_gives_the_same_parts(path: Path) -> None:
+def test_a_source_that_is_no_file_yields_the_same_parts(path: Path) -> None:
     source = ranges(path)
     with ArchiveReader(source) as archive, ArchiveFile(path) as file:
         assert (archive.id, archive.identity, archive.live) == (file.id, file.identity, False)
@@ -92,7 +92,7 @@ def test_damage_in_a_source_is_reported_with_its_offset(path: Path) -> None:
     assert (verdict.faults[0].path.name, verdict.faults[0].offset) == (path.name, second.offset)
 
 
-def test_a_file_source_sees_what_was_appended_after_a_refresh(tmp_path: Path) -> None:
+def test_a_file_source_sees_appended_bytes_after_a_refresh(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"0123")
     source = FileSource(path)

@@ -20,7 +20,7 @@ def two_archives(directory: Path) -> tuple[Path, Path]:
     return sealed, opened
 
 
-def test_a_footer_says_what_a_sealed_archive_holds(tmp_path: Path) -> None:
+def test_the_summary_of_a_sealed_archive_comes_from_its_footer(tmp_path: Path) -> None:
     sealed, _ = two_archives(tmp_path)
     found = summarize(sealed)
     assert (found.path, found.state, str(found.id), found.fault) == (sealed, State.SEALED, "one-00000001", "")
@@ -31,7 +31,7 @@ def test_a_footer_says_what_a_sealed_archive_holds(tmp_path: Path) -> None:
     assert found.types == {"type.0": 17, "type.1": 17, "type.2": 16}
 
 
-def test_batch_headers_say_what_an_open_archive_holds(tmp_path: Path) -> None:
+def test_the_summary_of_an_open_archive_comes_from_its_batch_headers(tmp_path: Path) -> None:
     _, opened = two_archives(tmp_path)
     found = summarize(opened)
     assert (found.state, found.batches, found.events, found.types) == (State.OPEN, 1, 10, None)

@@ -18,7 +18,7 @@ def test_a_survey_names_batches_gaps_and_the_end(tmp_path: Path) -> None:
     assert sealed.file == open_file.file
 
 
-def test_what_follows_the_committed_bytes_is_torn(tmp_path: Path) -> None:
+def test_bytes_after_the_committed_bytes_are_torn(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     first = one.append(some(0, 3))
     one.append(some(3, 1))

@@ -113,7 +113,7 @@ def test_an_id_that_is_no_utf_8_can_be_deleted(path: Path) -> None:
     assert deleted(path, 1, id="a\udcff") == 1
 
 
-def test_what_stays_of_a_removed_event_is_its_place_and_its_arrival() -> None:
+def test_a_removed_event_keeps_its_position_and_its_arrival() -> None:
     gone = removed(event(7))
     assert is_removed(gone)
     assert not is_removed(event(7))

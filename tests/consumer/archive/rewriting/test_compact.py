@@ -176,7 +176,7 @@ def test_a_path_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
 
 
 class Failing(Disk):
-    """Dies after so many steps."""
+    """Ends after this number of steps."""
 
     def __init__(self, after: int) -> None:
         super().__init__()

@@ -88,7 +88,7 @@ def test_the_chain_of_archives_stays_proven(directory: Path) -> None:
     assert faults(directory) == []
 
 
-def test_deletions_and_marks_stay_what_they_are(directory: Path) -> None:
+def test_deletions_and_marks_do_not_change(directory: Path) -> None:
     marked = event(60)._replace(duplicate="one-00000001:3", redelivered=True)
     one_by_one(directory, [marked, *some(61, 3)])
     with open_archive(find_archives([directory])[0]) as archive:

@@ -42,7 +42,7 @@ def run(steps: Callable[[Repacker], Awaitable[None]], directory: Path) -> None:
     asyncio.run(main())
 
 
-def test_archives_of_earlier_lives_and_of_this_one_are_repacked(tmp_path: Path) -> None:
+def test_archives_of_earlier_runs_and_of_this_one_are_repacked(tmp_path: Path) -> None:
     earlier = one_by_one(tmp_path / "archive", 0, 30)
 
     async def steps(repacker: Repacker) -> None:

@@ -81,7 +81,7 @@ def test_a_sealed_archive_that_was_cut_and_that_nothing_counts_is_not_complete_a
     assert deedbox("verify", copy)[0] == 1
 
 
-def test_a_batch_that_was_taken_out_is_a_gap_after_repair_and_after_compact(sealed: list[Path], tmp_path: Path) -> None:
+def test_a_removed_batch_is_a_gap_after_repair_and_after_compact(sealed: list[Path], tmp_path: Path) -> None:
     path = sealed[0]
     raw, at = path.read_bytes(), offsets(path)
     rewrite(path, raw[: at[1]] + raw[at[2] :])
@@ -227,7 +227,7 @@ def test_two_repairs_of_one_archive_at_a_time_put_no_half_of_a_file_in_its_place
 def test_a_batch_whose_header_is_damaged_and_whose_frame_is_whole_is_kept(
     sealed: list[Path], tmp_path: Path, damaged: tuple[int, ...]
 ) -> None:
-    """The index has a copy of each header, by which `search` found the events that `repair` threw away."""
+    """The index has a copy of each header. By it `search` found the events that `repair` dropped."""
     raw = bytearray(sealed[0].read_bytes())
     for number in damaged:
         at = offsets(sealed[0])[number] + 20
@@ -240,7 +240,7 @@ def test_a_batch_whose_header_is_damaged_and_whose_frame_is_whole_is_kept(
     assert gaps(find_archives([tmp_path])[0]) == []
 
 
-def test_of_an_archive_without_a_whole_batch_repair_says_what_to_do(sealed: list[Path], tmp_path: Path) -> None:
+def test_for_an_archive_without_a_whole_batch_repair_names_the_next_step(sealed: list[Path], tmp_path: Path) -> None:
     rewrite(sealed[1], sealed[1].read_bytes()[: offsets(sealed[1])[0] + 10])
     status, report = deedbox("repair", tmp_path)
     assert status == 1

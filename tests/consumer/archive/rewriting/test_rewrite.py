@@ -70,7 +70,7 @@ def test_an_archive_whose_sealing_did_not_end_is_not_rewritten_before_it_is_reco
 
 
 class RacedDisk(Disk):
-    """Another process takes the new file for a leftover before it is locked, and begins a new file of its own."""
+    """Before the new file is locked, another process removes it as a leftover, and begins a new file."""
 
     def create(self, path: Path) -> int:
         fd = super().create(path)

@@ -32,7 +32,7 @@ def test_an_abandoned_archive_is_sealed_and_waits_no_more(tmp_path: Path) -> Non
 def test_recoveries_that_fail_again_and_again_take_a_tenth_of_the_time_at_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a disk that takes no footer, each archive that waits was read again at each new one and at each probe."""
+    """On a disk that accepts no footer, each waiting archive was read again at each new archive and at each probe."""
     now, recovered = 0.0, 0
 
     def recover(_disk: Disk, _layout: Layout, path: Path, _archive: Abandoned) -> Finding:

@@ -30,7 +30,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]
 
 
 def test_no_archive_is_opened_before_there_is_something_for_it(tmp_path: Path) -> None:
-    """shoebox left an empty file behind every roll."""
+    """shoebox left an empty file after every roll."""
     one = archive_log(tmp_path)
     one.roll("stop")
     assert find_archives([tmp_path]) == []
@@ -84,7 +84,7 @@ def test_a_batch_that_failed_goes_to_a_new_archive_once(
     assert ("archive_abandoned", "disk_error") in [(event, fields.get("reason")) for event, fields in logged]
 
 
-def test_a_disk_that_takes_no_bytes_is_reported_as_full(tmp_path: Path) -> None:
+def test_a_disk_that_accepts_no_bytes_is_reported_as_full(tmp_path: Path) -> None:
     disk = ShadowDisk(tmp_path)
     disk.append = lambda fd, raw: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(StorageFault, match="free space; consuming resumes by itself") as caught:
@@ -159,7 +159,7 @@ def test_an_archive_without_a_batch_leaves_nothing(tmp_path: Path) -> None:
 
 
 def sealed_by_another_host(path: Path) -> Path:
-    """Another host does not see our lock: it takes the archive for that of a dead instance."""
+    """Another host does not see the lock of this one: it seals the archive as if its instance had ended."""
     disk = Disk()
     disk.try_lock = lambda _fd: True  # type: ignore[method-assign]
     sealed = recovery.recover(disk, Layout(path.parent), path).sealed
@@ -194,7 +194,7 @@ CHANGES = {
 def test_no_batch_goes_into_an_open_archive_that_was_changed(
     tmp_path: Path, change: str, logged: list[tuple[str, dict[str, object]]]
 ) -> None:
-    """Events that were acknowledged went into a file without a name."""
+    """Acknowledged events were written to a file that had no name any more."""
     one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
@@ -341,8 +341,8 @@ def test_without_a_sequence_left_no_archive_is_opened(tmp_path: Path) -> None:
     assert archives.events(tmp_path) == some(0, 3)
 
 
-def test_what_could_not_be_recovered_before_a_pause_is_recovered_after_it(tmp_path: Path) -> None:
-    """It had taken long, and was not tried again until the next archive was opened."""
+def test_an_archive_that_could_not_be_recovered_is_tried_again_after_the_pause(tmp_path: Path) -> None:
+    """The recovery was slow, and was not tried again until the next archive was opened."""
     disk = ShadowDisk(tmp_path)
     one = archive_log(tmp_path, disk)
     one.append(some(0, 2))
@@ -367,7 +367,7 @@ def test_what_could_not_be_recovered_before_a_pause_is_recovered_after_it(tmp_pa
     assert archives.events(tmp_path) == some(0, 4)
 
 
-def test_what_was_not_tried_at_an_open_is_tried_at_a_later_batch(tmp_path: Path) -> None:
+def test_a_recovery_that_was_not_tried_at_an_open_is_tried_at_a_later_batch(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None

@@ -5,7 +5,7 @@ from consumer.archive.writing.index import NAMES_MAX, ArchiveIndex, NameCounts
 from tests.support.archive_logs import some
 
 
-def test_more_names_than_a_footer_takes_are_reported_as_incomplete() -> None:
+def test_more_names_than_fit_into_a_footer_are_reported_as_incomplete() -> None:
     names = NameCounts()
     names.add([f"type.{n}" for n in range(NAMES_MAX)])
     assert names.complete

@@ -26,7 +26,7 @@ async def take(directory: Path, disk: Disk | None = None, instance: str = "one")
     return await InstanceLock.acquire(disk or Disk(), Layout(directory), instance)
 
 
-async def test_a_claim_makes_the_directory_and_counts_lives_that_did_not_end(tmp_path: Path) -> None:
+async def test_the_lock_makes_the_directory_and_counts_runs_that_did_not_end_cleanly(tmp_path: Path) -> None:
     for unclean in range(3):
         instance_lock = await take(tmp_path / "a" / "b")
         assert instance_lock.unclean == unclean
@@ -43,7 +43,7 @@ async def test_a_claim_makes_the_directory_and_counts_lives_that_did_not_end(tmp
     instance_lock.release()
 
 
-async def test_a_life_that_never_consumed_keeps_what_may_come_again(tmp_path: Path) -> None:
+async def test_a_run_that_never_consumed_keeps_the_events_that_may_be_redelivered(tmp_path: Path) -> None:
     """A crash, then a start that found no broker: the window before the crash is still unacknowledged."""
     one = archive_log(tmp_path)
     one.append(some(0, 2))
@@ -73,9 +73,7 @@ async def test_the_begins_of_generations_are_kept_until_a_clean_end(tmp_path: Pa
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(bytes(300))], ids=["gone", "zeros"])
-async def test_a_lost_ledger_says_nothing_of_what_may_come_again(
-    tmp_path: Path, damage: Callable[[Path], None]
-) -> None:
+async def test_after_a_lost_ledger_redeliveries_are_expected(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     """Zeros: what some file systems leave of a file after a power cut."""
     one = archive_log(tmp_path)
     one.append(some(0, 2))
@@ -85,7 +83,7 @@ async def test_a_lost_ledger_says_nothing_of_what_may_come_again(
     instance_lock.release()
 
 
-async def test_a_ledger_that_another_instance_made_anew_says_nothing_of_what_may_come_again(tmp_path: Path) -> None:
+async def test_after_another_instance_rewrote_the_ledger_redeliveries_are_expected(tmp_path: Path) -> None:
     """The new ledger of a dead instance looked like that of one which had stopped cleanly."""
     one = archive_log(tmp_path)
     one.append(some(0, 2))
@@ -99,8 +97,8 @@ async def test_a_ledger_that_another_instance_made_anew_says_nothing_of_what_may
     instance_lock.release()
 
 
-async def test_a_ledger_that_could_not_note_the_last_life_says_nothing_of_what_may_come_again(tmp_path: Path) -> None:
-    """A disk without inodes took the batches, and the ledger still named the clean stop of the life before."""
+async def test_if_the_ledger_did_not_record_the_last_run_redeliveries_are_expected(tmp_path: Path) -> None:
+    """A disk without free inodes accepted the batches, and the ledger still recorded the clean stop of the run before."""
     instance_lock = await take(tmp_path)
     instance_lock.end(consumed=True, settled=True)
     instance_lock.release()
@@ -132,7 +130,7 @@ async def test_a_second_claim_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
     (await take(tmp_path)).release()
 
 
-async def test_what_earlier_lives_left_is_recovered(tmp_path: Path) -> None:
+async def test_archives_that_earlier_runs_left_are_recovered(tmp_path: Path) -> None:
     for instance in ("one", "dead"):
         one = archive_log(tmp_path, instance=instance)
         one.append(some(0, 2))
@@ -144,7 +142,7 @@ async def test_what_earlier_lives_left_is_recovered(tmp_path: Path) -> None:
     instance_lock.release()
 
 
-async def test_what_cannot_be_recovered_now_is_handed_on(tmp_path: Path) -> None:
+async def test_an_archive_that_cannot_be_recovered_now_is_adopted(tmp_path: Path) -> None:
     one = archive_log(tmp_path)
     one.append(some(0, 2))
     assert one.writer is not None
@@ -156,7 +154,7 @@ async def test_what_cannot_be_recovered_now_is_handed_on(tmp_path: Path) -> None
     instance_lock.release()
 
 
-async def test_a_directory_that_cannot_be_written_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_directory_that_cannot_be_written_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Root may write anywhere, so the answer of access(2) is played."""
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(Fatal, match="not writable; make it writable for user") as caught:
@@ -165,7 +163,7 @@ async def test_a_directory_that_cannot_be_written_says_so(tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("place", ["file", "file/below"])
-async def test_a_file_in_the_place_of_the_directory_says_so(tmp_path: Path, place: str) -> None:
+async def test_a_file_in_the_place_of_the_directory_is_an_error(tmp_path: Path, place: str) -> None:
     """The advice was to make it writable."""
     (tmp_path / "file").touch()
     with pytest.raises(Fatal, match="it, or a part of its path, is not a directory; name a directory") as caught:
@@ -173,7 +171,7 @@ async def test_a_file_in_the_place_of_the_directory_says_so(tmp_path: Path, plac
     assert caught.value.exit is Exit.DIRECTORY
 
 
-async def test_a_lock_that_is_a_directory_says_so(tmp_path: Path) -> None:
+async def test_a_lock_that_is_a_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "one.lock").mkdir()
     with pytest.raises(Fatal) as caught:
         await take(tmp_path)
@@ -204,7 +202,7 @@ async def test_a_claim_waits_as_long_as_another_instance_recovers_our_archives(
     disk.close(held)
 
 
-async def test_recovery_of_another_instance_says_so_in_its_lock(
+async def test_recovery_of_another_instance_is_named_in_its_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = archive_log(tmp_path, instance="two")
@@ -245,7 +243,7 @@ SEALED = b"20250101T000000.000000Z-20250101T000000.000000Z-one-00000041.kvp.zst"
     ],
     ids=["fifo", "endless", "directory", "latin-1", "huge ledger", "huge watermark", "huge ledger of another"],
 )
-async def test_what_is_in_the_directory_under_a_name_of_ours_does_not_keep_from_starting(
+async def test_foreign_files_with_names_of_deedbox_do_not_prevent_the_start(
     tmp_path: Path, name: bytes, make: Callable[[Path], None]
 ) -> None:
     (tmp_path / "two-00000001.kvp.zst.open").touch()
@@ -278,17 +276,17 @@ async def test_a_process_that_has_lost_its_lock_file_opens_no_archive_and_leaves
     instance_lock.release()
 
 
-async def test_a_directory_that_is_gone_is_a_matter_of_the_disk_and_not_of_the_lock(tmp_path: Path) -> None:
+async def test_a_removed_directory_is_an_error_of_the_disk_and_not_of_the_lock(tmp_path: Path) -> None:
     instance_lock = await take(tmp_path / "a")
     shutil.rmtree(tmp_path / "a")
     instance_lock.check()
     instance_lock.release()
 
 
-async def test_a_recovery_beside_the_writer_never_touches_the_directories_that_its_disk_has_to_sync(
+async def test_a_recovery_during_writing_does_not_change_the_directories_that_the_writer_must_sync(
     tmp_path: Path,
 ) -> None:
-    """The writer thread iterates over them, and a directory that another thread takes off the list is not synced any more."""
+    """The writer thread iterates over them, and a directory that another thread removes from the set is not synced any more."""
     writers = Disk()
     instance_lock = await take(tmp_path, writers)
     other = archive_log(tmp_path, instance="two")

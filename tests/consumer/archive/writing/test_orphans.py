@@ -45,7 +45,7 @@ def test_archives_of_stopped_instances_are_recovered_and_those_of_running_ones_a
     Disk().close(lock)
 
 
-def test_an_empty_orphan_takes_its_sequence_along(tmp_path: Path) -> None:
+def test_the_sequence_of_an_empty_orphan_is_not_used_again(tmp_path: Path) -> None:
     (tmp_path / "one-00000041.kvp.zst.open").touch()
     ledger = Ledger(Disk(), tmp_path, "one")
     assert [finding.outcome for finding in orphans.recover_own(Disk(), Layout(tmp_path), ledger, "one")] == ["empty"]
@@ -65,7 +65,7 @@ def test_a_ledger_that_cannot_be_written_stops_nothing(tmp_path: Path) -> None:
 
 
 def seal_without_a_note(one: ArchiveLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A life ends between the rename of a seal and its note in the ledger."""
+    """A run ends after the rename of a seal and before its record in the ledger."""
     with monkeypatch.context() as patched:
         patched.setattr(one.disk, "replace", _refuse)
         one.roll("test")
@@ -78,7 +78,7 @@ def _refuse(*_: object) -> None:
 def test_an_archive_that_was_repacked_before_its_seal_was_noted_is_noted_as_it_was_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The digest of the repacked file was noted: after `compact`, `verify` called the archive damaged for ever."""
+    """The digest of the repacked file was noted: after `compact`, `verify` reported the archive as damaged from then on."""
     one = archive_log(tmp_path)
     for first in range(0, 60, 3):
         one.append(some(first, 3))
@@ -115,7 +115,7 @@ class FailsOnce(Disk):
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_events_that_are_cut_off_an_archive_that_waits_for_recovery_are_missed(tmp_path: Path, killed: bool) -> None:
-    """The watermark counts the events of the newest archive only; `verify` said complete."""
+    """The watermark counts the events of the newest archive only; `verify` reported everything as complete."""
     disk = FailsOnce()
     one = archive_log(tmp_path, disk)
     for first in range(0, 15, 3):

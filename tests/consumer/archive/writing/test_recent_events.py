@@ -29,7 +29,7 @@ def recent(directory: Path, disk: Disk | None = None, own: ArchiveLog | None = N
 
 
 def crashed(directory: Path, instance: str, first: int, count: int, step: int = 10, **policy: float) -> ArchiveLog:
-    """An instance that archived some events and was killed: its ledger says that it runs, and its lock is free."""
+    """An instance that archived some events and was killed: according to its ledger it runs, and its lock is free."""
     one = archive_log(directory, instance=instance, **policy)
     one.ledger.update(running=True)
     for serial in range(first, first + count, step):
@@ -38,7 +38,7 @@ def crashed(directory: Path, instance: str, first: int, count: int, step: int = 
 
 
 def die(one: ArchiveLog) -> None:
-    """Its process is gone, and with it the lock on the open archive."""
+    """Its process has ended, and its lock on the open archive with it."""
     assert one.writer is not None
     one.writer.abandon()
     one.writer = None
@@ -119,7 +119,7 @@ def test_own_archives_of_earlier_runs_are_known_as_acknowledged(tmp_path: Path) 
 
 
 def test_a_clock_that_is_set_while_a_generation_consumes_hides_nothing_of_its_window(tmp_path: Path) -> None:
-    """What arrived half an hour before the newest event was taken for acknowledged."""
+    """An event that arrived half an hour before the newest one counted as acknowledged."""
     old, young = some(0, 2), [event._replace(arrived_us=event.arrived_us + AGE_US + 10) for event in some(2, 2)]
     one = crashed(tmp_path, "a", 0, 0)
     for batch in (old, young):
@@ -171,7 +171,7 @@ def test_a_start_and_a_reconnect_cost_the_same_after_a_year(
     assert opened.files == []
 
 
-def test_what_was_written_and_not_synced_is_never_called_known(tmp_path: Path) -> None:
+def test_an_event_that_was_not_synced_never_counts_as_known(tmp_path: Path) -> None:
     """The page cache shows the batch that a failed sync has lost."""
     disk = ShadowDisk(tmp_path)
     one = archive_log(tmp_path, disk, instance="me")
@@ -231,7 +231,7 @@ def test_an_instance_that_dies_while_we_run_is_read_up_to_its_end(tmp_path: Path
     assert list(reading.changed()) == []
 
 
-def test_only_what_is_new_of_an_instance_that_changed_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_an_instance_that_changed_only_new_batches_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     still, busy = crashed(tmp_path, "still", 0, 10), crashed(tmp_path, "busy", 100, 10)
     reading = recent(tmp_path)
     assert len(list(reading.window())) == 20
@@ -242,7 +242,7 @@ def test_only_what_is_new_of_an_instance_that_changed_is_read(tmp_path: Path, mo
     assert still.writer is not None
 
 
-def test_an_instance_that_ended_cleanly_and_starts_again_begins_anew(tmp_path: Path) -> None:
+def test_an_instance_that_ended_cleanly_starts_without_a_window(tmp_path: Path) -> None:
     one = crashed(tmp_path, "other", 0, 10)
     one.roll("stop")
     one.ledger.update(running=False)
@@ -271,7 +271,7 @@ def test_a_directory_that_cannot_be_listed_is_no_reason_not_to_start(tmp_path: P
     assert list(recent(tmp_path / "gone").window()) == []
 
 
-def test_a_clock_that_was_set_back_takes_no_event_out_of_the_window(tmp_path: Path) -> None:
+def test_a_clock_that_was_set_back_removes_no_event_from_the_window(tmp_path: Path) -> None:
     """Two hours, as after a start with a wrong clock: the newest events have the oldest times."""
     one = crashed(tmp_path, "me", 0, 10)
     one.append([event._replace(arrived_us=event.arrived_us - 4 * AGE_US) for event in some(10, 10)])

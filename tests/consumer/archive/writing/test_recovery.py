@@ -20,7 +20,7 @@ from tests.support.disk import ShadowDisk
 
 @pytest.fixture
 def orphan(tmp_path: Path) -> Path:
-    """An open archive of a life that ended without warning."""
+    """An open archive of a run that was killed."""
     one = archive_log(tmp_path)
     for first, count in ((0, 3), (3, 1), (4, 4)):
         one.append(some(first, count))
@@ -175,7 +175,7 @@ def test_a_sealed_archive_without_its_end_gets_a_new_one(orphan: Path) -> None:
 
 
 def test_an_end_that_was_never_synced_is_written_again(orphan: Path) -> None:
-    """The sync of the footer failed: what the page cache shows of it may not be on the disk."""
+    """The sync of the footer failed: bytes that the page cache shows may not be on the disk."""
     committed = orphan.stat().st_size
     sealed = recover(orphan).sealed
     assert sealed is not None
@@ -196,7 +196,7 @@ def test_nothing_is_renamed_before_it_is_synced(orphan: Path) -> None:
 
 
 def test_an_archive_of_a_newer_deedbox_is_not_changed(orphan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a rolling upgrade the old instance must not set aside what it cannot read."""
+    """In a rolling upgrade the old instance must not set aside an archive of the newer version."""
     from codec import archive, parts
     from codec.archive import Head
 
@@ -230,7 +230,7 @@ def test_bytes_that_were_kept_are_never_replaced_by_others(orphan: Path) -> None
     assert aside.with_name(aside.name + ".2").read_bytes() == raw[last:-5]
 
 
-def test_a_head_that_says_something_else_writes_nothing_outside(orphan: Path) -> None:
+def test_a_head_with_another_name_writes_nothing_outside_the_directory(orphan: Path) -> None:
     from codec import archive
     from codec.archive import Head
     from codec.parts import checksum_of
@@ -280,7 +280,7 @@ def test_a_link_with_the_name_of_an_open_archive_is_not_followed(tmp_path: Path)
 
 
 def test_a_link_under_the_sealed_name_does_not_cost_the_archive(orphan: Path) -> None:
-    """Recovery took it for the archive under its second name, and removed the archive."""
+    """Recovery treated it as a second name of the archive, and removed the archive."""
     sealed = recover(orphan).sealed
     assert sealed is not None
     sealed.path.rename(orphan)

@@ -4,7 +4,7 @@ from consumer.archive.writing.torn import free_name, is_regular, keep_aside
 from consumer.disk.durable import Disk
 
 
-def test_the_same_bytes_are_kept_once_and_other_bytes_beside_them(tmp_path: Path) -> None:
+def test_the_same_bytes_are_kept_once_and_other_bytes_under_another_name(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"whole torn")
     for _ in range(2):

@@ -61,7 +61,7 @@ def test_the_last_window_of_each_generation_may_come_again(generations: Generati
 
 
 def test_the_window_of_a_generation_is_counted_over_all_its_archives(generations: Generations) -> None:
-    """It was counted anew for each archive, so that the whole history was read."""
+    """It was counted from zero for each archive, so that the whole history was read."""
     generations.begin()
     for number in range(5):
         generations.archive(number * 100, 30)
@@ -86,7 +86,7 @@ def test_a_generation_is_forgotten_when_those_after_it_consumed_for_half_an_hour
 
 
 def test_hours_without_a_connection_are_no_hours_of_consuming(generations: Generations) -> None:
-    """The broker was away; what it did not return before may come after the first new messages."""
+    """The broker was not reachable. The messages that it had not returned may come after the first new ones."""
     generations.archive(0, 10)
     for number in (1, 2):
         generations.begin()
@@ -94,7 +94,7 @@ def test_hours_without_a_connection_are_no_hours_of_consuming(generations: Gener
     assert serials(generations.plan()) == [*range(10), *range(1000, 1010), *range(2000, 2010)]
 
 
-def test_what_may_come_again_is_bounded_in_events_and_in_generations(
+def test_the_window_is_bounded_in_events_and_in_generations(
     generations: Generations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unsettled, "BEGINS_MAX", 4)

@@ -16,7 +16,7 @@ def writer(directory: Path, disk: Disk | None = None) -> ArchiveWriter:
     return ArchiveWriter(disk or Disk(), Layout(directory), Head("one", 1, START_US, "boot"), lambda: 0.0, lambda: 0.0)
 
 
-def test_a_receipt_says_where_the_batch_is(tmp_path: Path) -> None:
+def test_a_receipt_names_the_place_of_the_batch(tmp_path: Path) -> None:
     one = writer(tmp_path)
     receipts = [one.append(some(0, 2)), one.append(some(2, 3))]
     assert [(str(receipt.archive), receipt.batch, receipt.events) for receipt in receipts] == [
@@ -27,7 +27,7 @@ def test_a_receipt_says_where_the_batch_is(tmp_path: Path) -> None:
     one.abandon()
 
 
-def test_a_seal_says_what_is_in_it(tmp_path: Path) -> None:
+def test_a_seal_counts_the_events_of_its_archive(tmp_path: Path) -> None:
     one = writer(tmp_path)
     one.append([event._replace(tags=("blue",)) for event in some(0, 5)])
     sealed = one.seal()

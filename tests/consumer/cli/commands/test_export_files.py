@@ -15,7 +15,7 @@ from tests.support.archive_logs import archive_log, event, some
 from tests.support.command_line import deedbox
 
 
-def test_an_export_reports_its_files_and_what_the_format_cannot_hold(tmp_path: Path) -> None:
+def test_an_export_reports_its_files_and_the_fields_that_the_format_cannot_hold(tmp_path: Path) -> None:
     one = archive_log(tmp_path / "archive")
     one.append([*some(0, 5), event(5)._replace(body=b"\xff")])
     done = deedbox("export", tmp_path / "archive", "--format", "theia", "--out", tmp_path / "out", "--type", "type.?")
