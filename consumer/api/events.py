@@ -7,15 +7,18 @@ read is never skipped silently: it raises ReadError, or is in `faults`.
 
 from collections import deque
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, Protocol, Self
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from consumer.api.event import ArchivedEvent
 from consumer.archive.reading.fault import ReadFault
 
 if TYPE_CHECKING:
-    from asyncio import Task
+    import asyncio
+    from concurrent.futures import Future
 
 CHUNK_EVENTS_MAX = 256  # of one call in a thread: a call costs about as much as reading 20 events
+_IN_USE = "these events are already iterated by another thread or task; make a search or a tail for each of them"
 
 
 class Source(Protocol):
@@ -36,18 +39,30 @@ class Source(Protocol):
         """End the iteration soon. May be called from another thread."""
 
 
-class Events:
-    """An iterator of events, and an asynchronous one. Iterate it once, in one way.
+class Chunk(NamedTuple):
+    """What one call in a thread read."""
 
-    It is also a context manager: leaving it closes the files. `close` does the same.
+    events: list[ArchivedEvent]
+    end: BaseException | None  # what follows the events: the end of the iteration, or an error; None if more may come
+
+
+class Events:
+    """An iterator of events, and an asynchronous one. Iterate it once, in one way, and from one thread or task at a time.
+
+    It is also a context manager: leaving it closes the files. `close` does the same. Raises RuntimeError if a thread or a task asks
+    for an event while another one waits for one.
     """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._iterator = source.read()
+        self._in_use = Lock()  # held while `_iterator` runs
         self._chunk: deque[ArchivedEvent] = deque()  # read by a thread, and not given to the caller yet
-        self._reading: Task[list[ArchivedEvent]] | None = None
-        self._end: Exception | None = None  # what follows the chunk: the end, or an error
+        self._end: BaseException | None = None  # what follows the chunk
+        self._reading: Future[Chunk] | None = (
+            None  # a chunk that a thread reads, or has read; it belongs to no event loop
+        )
+        self._waiting: asyncio.Future[Chunk] | None = None  # how a task waits for `_reading`
 
     @property
     def faults(self) -> list[ReadFault]:
@@ -63,8 +78,15 @@ class Events:
         return self
 
     def __next__(self) -> ArchivedEvent:
-        while (event := next(self._iterator)) is None:
-            pass
+        if self._chunk or self._reading is not None:
+            raise RuntimeError("these events are iterated with `async for`, and cannot be iterated with `for` too")
+        if not self._in_use.acquire(blocking=False):
+            raise RuntimeError(_IN_USE)
+        try:
+            while (event := next(self._iterator)) is None:
+                pass
+        finally:
+            self._in_use.release()
         return event
 
     def __aiter__(self) -> Self:
@@ -79,35 +101,62 @@ class Events:
         return self._chunk.popleft()
 
     async def _fetch(self) -> None:
-        """Read in a thread. If the caller is cancelled, the thread goes on, and the next call takes what it has read."""
+        """Wait for a chunk. If the caller is cancelled, the thread goes on, and the next call takes what it has read."""
         import asyncio
 
-        if self._reading is None:
-            self._reading = asyncio.create_task(asyncio.to_thread(self._read_chunk))
-        self._chunk.extend(await asyncio.shield(self._reading))
-        self._reading = None
+        if self._waiting is not None and not self._waiting.done():  # it is done at once if its task is cancelled
+            raise RuntimeError(_IN_USE)
+        reading = self._reading = self._reading or self._start_reading()
+        self._waiting = asyncio.wrap_future(reading)
+        chunk = await self._waiting
+        if self._reading is reading:  # else another task has taken the chunk
+            self._reading = None
+            self._chunk.extend(chunk.events)
+            self._end = chunk.end
 
-    def _read_chunk(self) -> list[ArchivedEvent]:
-        """The events that are there now. What ends the iteration is raised after them."""
-        chunk: list[ArchivedEvent] = []
+    def _start_reading(self) -> "Future[Chunk]":
+        """Begin to read a chunk in a thread. A task for it would be cancelled at the end of `asyncio.run`, and its events would be lost."""
+        import asyncio
+        from concurrent.futures import Future
+
+        reading: Future[Chunk] = Future()
+        reading.set_running_or_notify_cancel()  # from here on, nobody can cancel it
+        asyncio.get_running_loop().run_in_executor(None, lambda: reading.set_result(self._read_chunk()))
+        return reading
+
+    def _read_chunk(self) -> Chunk:
+        """The events that are there now, and what ends the iteration after them."""
+        if not self._in_use.acquire(blocking=False):
+            return Chunk([], RuntimeError(_IN_USE))
+        events: list[ArchivedEvent] = []
         try:
-            while len(chunk) < CHUNK_EVENTS_MAX and (event := next(self._iterator)) is not None:
-                chunk.append(event)
-        except Exception as end:  # noqa: BLE001 -- raised by `__anext__`, after the events that were read before it
-            self._end = end
-        return chunk
+            while len(events) < CHUNK_EVENTS_MAX and (event := next(self._iterator)) is not None:
+                events.append(event)
+        except BaseException as end:  # noqa: BLE001 -- raised by `__anext__`, after the events that were read before it
+            return Chunk(events, end)
+        finally:
+            self._in_use.release()
+        return Chunk(events, None)
 
     def stop(self) -> None:
         """End the iteration soon. May be called from another thread."""
         self._source.stop()
 
     def close(self) -> None:
-        """End the iteration, and close the files. With `async for`, files are closed when the current call has ended."""
+        """End the iteration, and close the files. May be called from another thread.
+
+        If a thread is reading, the files are closed when its current call has ended.
+        """
         self.stop()
-        if self._reading is None:
-            self._iterator.close()
-        else:  # a thread may use it
-            self._iterator = _nothing()
+        iterator, self._iterator = (
+            self._iterator,
+            _nothing(),
+        )  # a call that uses the old one has the last reference to it
+        if self._in_use.acquire(blocking=False):
+            try:
+                iterator.close()
+            finally:
+                self._in_use.release()
 
     def __enter__(self) -> Self:
         return self

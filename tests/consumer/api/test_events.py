@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 
 import pytest
 
@@ -87,6 +88,98 @@ async def test_an_iteration_that_is_cancelled_and_continued_loses_no_event() -> 
             await anext(events)
     gate.set()
     assert numbers([one async for one in events]) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("error", [None, ValueError("damaged")])
+async def test_events_that_were_read_after_a_cancellation_come_before_the_end(error: Exception | None) -> None:
+    """The end of the thread's chunk was taken before its events, and they were lost."""
+    events = Events(FakeSource(archived(1), archived(2), *([error] if error else [])))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await anext(events)
+    await asyncio.get_running_loop().shutdown_default_executor()  # the thread has ended
+    assert numbers([await anext(events), await anext(events)]) == [1, 2]
+    with pytest.raises(ValueError if error else StopAsyncIteration):
+        await anext(events)
+    assert [one async for one in events] == []
+
+
+async def test_another_task_may_continue_as_soon_as_the_first_one_is_cancelled() -> None:
+    events = Events(FakeSource(archived(1), archived(2)))
+    first = asyncio.create_task(anext(events))  # type: ignore[arg-type]  # a coroutine
+    await asyncio.sleep(0)
+    first.cancel()
+    assert numbers([one async for one in events]) == [1, 2]
+    assert first.cancelled()
+
+
+def test_an_iteration_may_be_continued_in_another_event_loop() -> None:
+    """The end of the first loop cancelled the read itself, and each later call raised CancelledError."""
+    gate = threading.Event()
+    events = Events(FakeSource(lambda: gate.wait(30), archived(1), archived(2)))
+
+    async def begin() -> None:
+        asyncio.get_running_loop().call_later(0.05, gate.set)  # the end of the loop waits for the thread
+        waiting = asyncio.create_task(anext(events))  # type: ignore[arg-type]  # a coroutine
+        await asyncio.wait([waiting], timeout=0.01)
+
+    async def rest() -> list[ArchivedEvent]:
+        return [one async for one in events]
+
+    asyncio.run(begin())
+    assert numbers(asyncio.run(rest())) == [1, 2]
+
+
+async def test_two_tasks_cannot_wait_at_the_same_time() -> None:
+    gate = threading.Event()
+    events = Events(FakeSource(lambda: gate.wait(30), archived(1), archived(2)))
+    first = asyncio.create_task(anext(events))  # type: ignore[arg-type]  # a coroutine
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="already iterated by another thread or task"):
+        await anext(events)
+    gate.set()
+    assert numbers([await first, await anext(events)]) == [1, 2]
+
+
+def begin_in_a_thread(events: Events, begun: threading.Event) -> Future[list[ArchivedEvent]]:
+    """Iterate in a thread; it has begun to read when this returns."""
+    found: Future[list[ArchivedEvent]] = Future()
+    threading.Thread(target=lambda: found.set_result(list(events))).start()
+    assert begun.wait(30)
+    return found
+
+
+def test_two_threads_cannot_wait_at_the_same_time() -> None:
+    begun, gate = threading.Event(), threading.Event()
+    events = Events(FakeSource(begun.set, lambda: gate.wait(30), archived(1)))
+    found = begin_in_a_thread(events, begun)
+    with pytest.raises(RuntimeError, match="already iterated by another thread or task"):
+        next(events)
+    with pytest.raises(RuntimeError, match="already iterated by another thread or task"):
+        asyncio.run(anext(events))  # type: ignore[arg-type]  # a coroutine
+    gate.set()
+    assert numbers(found.result(30)) == [1]
+
+
+async def test_events_of_an_asynchronous_iteration_cannot_be_taken_with_for() -> None:
+    """The events that a thread had read already were lost."""
+    events = Events(FakeSource(archived(1), archived(2), archived(3)))
+    await anext(events)
+    with pytest.raises(RuntimeError, match="cannot be iterated with `for` too"):
+        next(events)
+    assert numbers([one async for one in events]) == [2, 3]
+
+
+def test_another_thread_may_close_while_one_iterates() -> None:
+    begun, gate = threading.Event(), threading.Event()
+    source = FakeSource(begun.set, lambda: gate.wait(30), archived(1), archived(2))
+    events = Events(source)
+    found = begin_in_a_thread(events, begun)
+    events.close()
+    assert (source.stopped, source.closed) == (True, False)
+    gate.set()
+    assert numbers(found.result(30)) == [1]
+    assert source.closed
 
 
 def test_leaving_the_context_stops_the_source_and_closes_its_files() -> None:
