@@ -1,9 +1,9 @@
 """Errors for people, and the exit status of each.
 
-Invariant: an error says what happened and what to do about it.
+Invariant: an error names the failure and the action that resolves it.
 """
 
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class Exit(IntEnum):
@@ -28,7 +28,7 @@ class Exit(IntEnum):
 
 
 class DeedboxError(Exception):
-    """A failure that a person can resolve. `what`: what happened. `do`: what to do. Its text is one line."""
+    """A failure that a person can resolve. `what`: the failure. `do`: the action that resolves it. Its text is one line."""
 
     def __init__(self, what: str, do: str = "") -> None:
         super().__init__(f"{what}; {do}" if do else what)
@@ -48,13 +48,24 @@ class Retry(DeedboxError):
     """The broker is not there or not ready. The same request may succeed later."""
 
 
+class StorageReason(StrEnum):
+    """Why an append was not written. The values are those of the log."""
+
+    DISK_LOW = "disk_low"
+    DISK_FULL = "disk_full"
+    FILE_LIMIT = "file_limit"
+    ARCHIVE_CHANGED = "archive_changed"
+    DISK_ERROR = "disk_error"
+    DEFECT = "defect"
+
+
 class StorageFault(DeedboxError):
     """An append to an archive failed. Nothing of it counts as written.
 
-    `reason`: one word for the log. `size`: how many bytes were to be written; 0 if another step failed.
+    `size`: how many bytes were to be written; 0 if another step failed.
     """
 
-    def __init__(self, reason: str, what: str, do: str = "", size: int = 0) -> None:
+    def __init__(self, reason: StorageReason, what: str, do: str = "", size: int = 0) -> None:
         super().__init__(what, do)
         self.reason = reason
         self.size = size

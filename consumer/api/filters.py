@@ -50,10 +50,15 @@ class Filters(TypedDict, total=False):
 
 def make_query(filters: Filters) -> "Query":
     """The filters as a query. Raises TypeError for an unknown filter, and ValueError for a value that it cannot have."""
+    from consumer.archive.reading.duplicates import DuplicateMode
     from consumer.query import query
     from consumer.query.where import parse_header
 
     _check_names(filters)
+    try:
+        mode = DuplicateMode(filters.get("duplicates", "hide"))
+    except ValueError:
+        raise ValueError(f"duplicates={filters['duplicates']!r}; expected 'hide', 'show' or 'only'") from None
     try:
         made = query.make_query(
             since_us=_time_us(filters, "since"), until_us=_time_us(filters, "until", end=True),
@@ -64,7 +69,7 @@ def make_query(filters: Filters) -> "Query":
         made = made.arriving(_time_us(filters, "arrived_since"), _time_us(filters, "arrived_until", end=True))
     except DeedboxError as error:
         raise ValueError(str(error)) from error
-    return made.showing(filters.get("duplicates", "hide"))
+    return made.showing(mode)
 
 
 def _check_names(filters: Filters) -> None:
@@ -72,8 +77,6 @@ def _check_names(filters: Filters) -> None:
         near = get_close_matches(name, Filters.__annotations__, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"the filters are {', '.join(Filters.__annotations__)}"
         raise TypeError(f"unknown filter {name!r}; {hint}")
-    if filters.get("duplicates", "hide") not in ("hide", "show", "only"):
-        raise ValueError(f"duplicates={filters['duplicates']!r}; expected 'hide', 'show' or 'only'")
 
 
 def _texts(filters: Filters, name: str) -> Sequence[str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from consumer.query.query import Query
 
 
-DuplicateMode = Annotated[
+DuplicatesOption = Annotated[
     Literal["hide", "show", "only"],
     Parameter(help="Events that are marked as duplicates: hide them, show them too, or show only them."),
 ]
@@ -54,10 +54,11 @@ class Filters:
             "Operators: = and !=; for numbers and times also < <= > >=. A field that is missing fulfils only !=. Repeatable.",
         ),
     ] = ()
-    duplicates: DuplicateMode = "hide"
+    duplicates: DuplicatesOption = "hide"
 
     def query(self, local: bool = False) -> "Query":
         """The filters as a query. `local`: times without a zone are in the zone of this machine. Raises Fatal."""
+        from consumer.archive.reading.duplicates import DuplicateMode
         from consumer.query.query import make_query
         from consumer.query.when import parse_when
         from consumer.query.where import parse_header
@@ -73,7 +74,7 @@ class Filters:
             where=[*self.where, *map(parse_header, self.header)],
         )  # fmt: skip
         arriving = query.arriving(instant(self.arrived_since), instant(self.arrived_until, end=True))
-        return arriving.showing(self.duplicates)
+        return arriving.showing(DuplicateMode(self.duplicates))
 
 
 def zone_of(local: bool) -> tzinfo:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from consumer.cli.command import OUTPUT, READ, command
-from consumer.cli.filters import NO_FILTERS, DuplicateMode, Filtered, zone_of
+from consumer.cli.filters import NO_FILTERS, DuplicatesOption, Filtered, zone_of
 from consumer.cli.parameters import Columns, EventFormat, EventName, JsonBody, Limit, Local, Paths, Workers
 
 
@@ -57,10 +57,11 @@ def cat(
     Reads sealed and open archives. An archive that cannot be read is reported on standard error, the others are printed, and
     the exit status is 1.
     """
+    from consumer.archive.reading.cat import OutputFormat
     from consumer.cli.commands.cat import print_archives
     from consumer.query.show import OutputOptions
 
-    output = OutputOptions(format, zone_of(local), json_body, columns)
+    output = OutputOptions(OutputFormat(format), zone_of(local), json_body, columns)
     return print_archives(paths, filters.query(local), output, limit)
 
 
@@ -94,10 +95,11 @@ def search(
     Reads sealed and open archives. An event must pass all filters. If an archive cannot be read, the events of the others are
     found, and the exit status is 1.
     """
+    from consumer.archive.reading.cat import OutputFormat
     from consumer.cli.commands.search import SearchRequest, search_archives
     from consumer.query.show import OutputOptions
 
-    output = OutputOptions(format, zone_of(local), json_body, columns)
+    output = OutputOptions(OutputFormat(format), zone_of(local), json_body, columns)
     return search_archives(
         SearchRequest(paths, filters.query(local), order == "desc", limit, count, explain, workers, output)
     )
@@ -116,16 +118,19 @@ def get(
     format: EventFormat = "jsonl",
     json_body: JsonBody = False,
     columns: Columns = None,
-    duplicates: DuplicateMode = "hide",
+    duplicates: DuplicatesOption = "hide",
 ) -> int:
     """Print the events with an id, or the event at a position.
 
     An event that is named by its position is printed even if it is marked as a duplicate. Exit status 3 if there is no such event.
     """
+    from consumer.archive.reading.cat import OutputFormat
+    from consumer.archive.reading.duplicates import DuplicateMode
     from consumer.cli.commands.named_events import get_events
     from consumer.query.show import OutputOptions
 
-    return get_events(paths, name, OutputOptions(format, json_body=json_body, columns=columns), duplicates)
+    output = OutputOptions(OutputFormat(format), json_body=json_body, columns=columns)
+    return get_events(paths, name, output, DuplicateMode(duplicates))
 
 
 @command("tail", READ, "tail DIR -n 100", "tail -f DIR --type 'compute.*'", "tail -f DIR --checkpoint billing")
@@ -164,9 +169,10 @@ def tail(
     printed. No event is skipped. After a kill, at most the last batch of the tail is printed again: 1,000
     events, or one archived batch if it has more.
     """
+    from consumer.archive.reading.cat import OutputFormat
     from consumer.cli.commands.tail import TailOptions, print_tail
     from consumer.query.show import OutputOptions, Printer
 
     query = filters.query(local)
-    printer = Printer(sys.stdout.buffer, OutputOptions(format, zone_of(local), json_body, columns))
+    printer = Printer(sys.stdout.buffer, OutputOptions(OutputFormat(format), zone_of(local), json_body, columns))
     return print_tail(paths, query, TailOptions(newest, follow, checkpoint), printer)

@@ -10,7 +10,7 @@ import regex
 from codec.event import Event, format_time
 from codec.jsonl import show_header
 from consumer.archive.reading.catalog import Wanted
-from consumer.archive.reading.duplicates import Mode
+from consumer.archive.reading.duplicates import DuplicateMode
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.query.where import Condition, loads, parse_condition
 from consumer.topic import Topic
@@ -32,14 +32,14 @@ class Query:
     routing_key: Topic | None = None
     match: regex.Pattern[str] | None = None
     where: tuple[Condition, ...] = ()
-    duplicates: Mode = "hide"
+    duplicates: DuplicateMode = DuplicateMode.HIDE
 
     def arriving(self, since_us: int | None, until_us: int | None) -> "Query":
         """The same query for events that arrived in this range: microseconds since 1970, both inclusive. Raises Fatal for an empty range."""
         _check_range("arrived since", since_us, until_us)
         return replace(self, wanted=replace(self.wanted, arrived_since_us=since_us, arrived_until_us=until_us))
 
-    def showing(self, duplicates: Mode) -> "Query":
+    def showing(self, duplicates: DuplicateMode) -> "Query":
         """The same query with another handling of duplicates."""
         return replace(self, duplicates=duplicates)
 

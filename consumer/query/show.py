@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from codec import jsonl
 from codec.event import Event
+from consumer.archive.reading.cat import OutputFormat
 from consumer.errors import Exit, Fatal
 from consumer.query.columns import Column, parse_columns
 from consumer.query.when import show_when
@@ -23,20 +24,23 @@ _NO_TERMINAL = (184, 24)
 
 @dataclass(frozen=True)
 class OutputOptions:
-    """How events are printed. `format`: jsonl, table or raw. `zone`: the time zone of the times that are shown.
+    """How events are printed. `zone`: the time zone of the times that are shown.
 
     `json_body`: show JSON bodies as JSON, for jsonl only. `columns`: names separated by commas, for table only.
     Raises Fatal for an option that the format does not have.
     """
 
-    format: str = "jsonl"
+    format: OutputFormat = OutputFormat.JSONL
     zone: tzinfo = UTC
     json_body: bool = False
     columns: str | None = None
 
     def __post_init__(self) -> None:
-        for option, value, format in (("--json-body", self.json_body, "jsonl"), ("--columns", self.columns, "table")):
-            if value and self.format != format:
+        for option, value, format in (
+            ("--json-body", self.json_body, OutputFormat.JSONL),
+            ("--columns", self.columns, OutputFormat.TABLE),
+        ):
+            if value and self.format is not format:
                 what = f"{option} does not work with --format {self.format}"
                 raise Fatal(Exit.SETTINGS, what, f"use --format {format}, or leave {option} out")
 
@@ -51,12 +55,12 @@ class Printer:
         options = options or OutputOptions()
         self._out, self._zone, self._json_body = out, options.zone, options.json_body
         self._width = width or shutil.get_terminal_size(_NO_TERMINAL).columns
-        encoders: dict[str, Callable[[Event, str], bytes]] = {
-            "jsonl": self._line, "table": self._row, "raw": self._raw,
+        encoders: dict[OutputFormat, Callable[[Event, str], bytes]] = {
+            OutputFormat.JSONL: self._line, OutputFormat.TABLE: self._row, OutputFormat.RAW: self._raw,
         }  # fmt: skip
         self.encode = encoders[options.format]
         self._columns: list[Column] = []
-        if options.format == "table":
+        if options.format is OutputFormat.TABLE:
             default = DEFAULT_COLUMNS if self._width >= _NARROW else _NARROW_COLUMNS
             self._columns = parse_columns(default if options.columns is None else options.columns, self._zone)
             out.write(self._cells([column.name for column in self._columns]))

@@ -8,10 +8,11 @@ compared as numbers, times as times, and everything else as text.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal, InvalidOperation
+from enum import StrEnum
 from functools import lru_cache
 from typing import TypeVar
 
@@ -25,15 +26,29 @@ from consumer.query.when import parse_when
 
 Source = tuple[str, tuple[str, ...]]  # `body`, `headers` or `properties`, and the path of a field there
 
-_CONDITION = re.compile(r"(?P<path>[^=!<>]*?[^=!<>~\s])\s*(?P<sign>[=!<>~]*[=!<>][=!<>~]*)(?P<value>.*)", re.DOTALL)
+_CONDITION = re.compile(r"(?P<path>[^=!<>]*?[^=!<>~\s])\s*(?P<operator>[=!<>~]*[=!<>][=!<>~]*)(?P<value>.*)", re.DOTALL)
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")  # may have more than 64 bits; orjson reads such a number as a float
 _LONG = 1 << 63
 _DIGITS_MAX = 4300
 _INDEX = re.compile(r"[0-9]{1,9}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?")
-_SIGNS = {
-    "=": lambda order: order == 0, "!=": lambda order: order != 0, "<": lambda order: order < 0,
-    "<=": lambda order: order <= 0, ">": lambda order: order > 0, ">=": lambda order: order >= 0,
+
+
+class Operator(StrEnum):
+    """The operator of a condition, as it is written."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    LESS = "<"
+    LESS_OR_EQUAL = "<="
+    GREATER = ">"
+    GREATER_OR_EQUAL = ">="
+
+
+_TEST_OF_ORDER: dict[Operator, Callable[[int], bool]] = {
+    Operator.EQUAL: lambda order: order == 0, Operator.NOT_EQUAL: lambda order: order != 0,
+    Operator.LESS: lambda order: order < 0, Operator.LESS_OR_EQUAL: lambda order: order <= 0,
+    Operator.GREATER: lambda order: order > 0, Operator.GREATER_OR_EQUAL: lambda order: order >= 0,
 }  # fmt: skip
 MISSING = object()  # no such field; None is the null of JSON
 _TIMESTAMP: Source = (
@@ -45,10 +60,10 @@ T = TypeVar("T", Decimal | int, int, str)
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A field, an operator (`sign`) and a value. `sources`: where the field may be; the first source that has it counts."""
+    """A field, an operator and a value. `sources`: where the field may be; the first source that has it counts."""
 
     sources: tuple[Source, ...]
-    sign: str
+    operator: Operator
     value: str
 
     @property
@@ -66,9 +81,9 @@ class Condition:
         """Whether an event fulfils the condition. `body`: its decoded body. `delivery`: its `headers` and `properties`."""
         found = self.find(body, delivery)
         if found is MISSING:
-            return self.sign == "!="
+            return self.operator is Operator.NOT_EQUAL
         order = compare(found, self.value)
-        return self.sign == "!=" if order is None else _SIGNS[self.sign](order)
+        return self.operator is Operator.NOT_EQUAL if order is None else _TEST_OF_ORDER[self.operator](order)
 
     def find(self, body: object, delivery: Mapping[str, object] | None = None) -> object:
         """The value of the field in an event; MISSING if it has no such field. The arguments are those of `holds`."""
@@ -86,35 +101,35 @@ class Condition:
 
 def parse_condition(text: str) -> Condition:
     """Parse a condition such as `payload.tenant_id=123`. Raises Fatal."""
-    path, sign, value = _split(text, "payload.size>=10")
-    return Condition(_sources(path, text), sign, value)
+    path, operator, value = _split(text, "payload.size>=10")
+    return Condition(_sources(path, text), operator, value)
 
 
 def parse_header(text: str) -> Condition:
     """Parse a condition on a header such as `retries>=3`. Raises Fatal."""
-    path, sign, value = _split(text, "retries>=3")
-    return Condition((("headers", path),), sign, value)
+    path, operator, value = _split(text, "retries>=3")
+    return Condition((("headers", path),), operator, value)
 
 
-def _split(text: str, example: str) -> tuple[tuple[str, ...], str, str]:
+def _split(text: str, example: str) -> tuple[tuple[str, ...], Operator, str]:
     """Path, operator and value of a condition. `example`: a valid condition for the error text. Raises Fatal."""
     match = _CONDITION.fullmatch(text.strip())
     if match is None:
         raise Fatal(
             Exit.SETTINGS, f"{text!r} is no condition", f"write a field, one of = != < <= > >= and a value: {example}"
         )
-    if match["sign"] not in _SIGNS:
+    if match["operator"] not in list(Operator):
         raise Fatal(
             Exit.SETTINGS,
-            f"{text!r} has the operator {match['sign']!r}, which is none of = != < <= > >=",
+            f"{text!r} has the operator {match['operator']!r}, which is none of = != < <= > >=",
             "put a space before a value that begins with one of =!<>~; --match takes regular expressions",
         )
-    value = match["value"].strip()
-    if match["sign"] not in ("=", "!=") and not _has_order(value):
+    operator, value = Operator(match["operator"]), match["value"].strip()
+    if operator not in (Operator.EQUAL, Operator.NOT_EQUAL) and not _has_order(value):
         raise Fatal(
             Exit.SETTINGS,
             f"{text!r} compares with {value!r}, which is no number and no time",
-            f"with {match['sign']} write a number or an ISO 8601 time: {example}, timestamp>=2026-11-21; texts have only = and !=",
+            f"with {operator} write a number or an ISO 8601 time: {example}, timestamp>=2026-11-21; texts have only = and !=",
         )
     path = match["path"].strip()
     if path.startswith("."):
@@ -123,7 +138,7 @@ def _split(text: str, example: str) -> tuple[tuple[str, ...], str, str]:
             f"{text!r} names no field: it begins with a dot",
             f"write {path[1:] or 'a field'} without the dot, or body.{path} for a name that begins with one",
         )
-    return tuple(path.split(".")), match["sign"], value
+    return tuple(path.split(".")), operator, value
 
 
 def _has_order(value: str) -> bool:

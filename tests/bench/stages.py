@@ -16,7 +16,7 @@ from consumer.archive.checking.verify import verify
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.cat import cat_archives
+from consumer.archive.reading.cat import OutputFormat, cat_archives
 from consumer.archive.writing import recovery
 from consumer.archive.writing.recent_events import RecentEvents
 from consumer.disk.durable import Disk
@@ -97,7 +97,7 @@ def reading(size: int, count: int) -> dict[str, float]:
         records = one.writer.index.raw / 1e6
         verify_s = seconds_of(lambda: list(verify([directory])), times=2)
         with Path("/dev/null").open("wb") as nowhere:
-            cat_s = seconds_of(lambda: cat_archives([directory], "jsonl", nowhere, print), times=2)
+            cat_s = seconds_of(lambda: cat_archives([directory], OutputFormat.JSONL, nowhere, print), times=2)
         batches = _encode(events)
         decode_s = seconds_of(lambda: [list(kvp.decode(found)) for found in batches], times=2)
         lines = b"\n".join(bodies(size, count))

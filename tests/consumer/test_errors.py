@@ -1,4 +1,4 @@
-from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
+from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault, StorageReason
 
 
 def test_an_error_has_the_failure_and_the_action() -> None:
@@ -15,6 +15,6 @@ def test_every_exit_status_is_its_own_and_none_is_a_signal() -> None:
 
 
 def test_a_storage_fault_has_a_word_for_the_log() -> None:
-    fault = StorageFault("disk_full", "no space", "free some")
+    fault = StorageFault(StorageReason.DISK_FULL, "no space", "free some")
     assert (fault.reason, fault.what, fault.do) == ("disk_full", "no space", "free some")
     assert isinstance(fault, DeedboxError)

@@ -25,6 +25,7 @@ from hypothesis.stateful import (
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_sealed
+from consumer.archive.reading.duplicates import DuplicateMode
 from consumer.archive.reading.reader import open_archive
 from consumer.archive.reading.tombstones import add_tombstones, is_removed, remove_tombstones
 from consumer.archive.rewriting.compact import compact
@@ -332,7 +333,7 @@ class ArchiveLogMachine(RuleBasedStateMachine):
 
     @invariant()
     def readers_show_what_was_acknowledged(self) -> None:
-        search = Search([self.directory], make_query().showing("show"))
+        search = Search([self.directory], make_query().showing(DuplicateMode.SHOW))
         self.model.check([(position, event) for event, position in search])
         for fault in search.faults:
             assert self._is_of_damage(str(fault)) or ".open" in str(fault), fault

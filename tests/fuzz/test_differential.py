@@ -13,6 +13,7 @@ from random import Random
 import pytest
 
 from codec.event import Event
+from consumer.archive.reading.duplicates import DuplicateMode
 from consumer.query.query import Query, make_query
 from consumer.query.search import Search
 from tests.support.archive_logs import START_US
@@ -80,7 +81,7 @@ def test_a_search_and_a_simple_filter_find_the_same_events(
         archives.grow()
         for number in range(QUERIES):
             query, tests = random_query(random)
-            descending, mode = random.random() < 0.5, random.choice(("hide", "show", "only"))
+            descending, mode = random.random() < 0.5, random.choice(list(DuplicateMode))
             search = Search([archives.directory], query.showing(mode), descending)
             everything = by_hand(archives.held, tests, descending)
             expected = [one for one in everything if mode == "show" or bool(one[0].duplicate) == (mode == "only")]

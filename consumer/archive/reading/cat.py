@@ -5,6 +5,7 @@ Invariant: what cannot be read is reported as a ReadFault, and the next batch or
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -14,7 +15,7 @@ from codec.errors import CodecError
 from codec.event import Event
 from codec.gap import Gap
 from consumer.archive.reading.catalog import Wanted, entries
-from consumer.archive.reading.duplicates import Duplicates
+from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
 from consumer.archive.reading.fault import ReadFault, batch_fault
 from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_archive
 from consumer.archive.reading.tombstones import Tombstones
@@ -33,7 +34,21 @@ def _records(event: Event, position: str) -> bytes:
 
 
 _MARK = b',"duplicate":"'  # only the records of a marked event hold it: within a text, quotes are escaped
-FORMATS: dict[str, Encode] = {"jsonl": jsonl.encode, "raw": _bodies, "kvp": _records}
+
+
+class OutputFormat(StrEnum):
+    """How events are printed. The values are those of `--format`."""
+
+    JSONL = "jsonl"
+    TABLE = "table"
+    RAW = "raw"  # the bodies as they are
+    KVP = "kvp"  # the records as the archive holds them
+
+
+# The encoders that need no options. `consumer.query.show` has the others.
+FORMATS: dict[OutputFormat, Encode] = {
+    OutputFormat.JSONL: jsonl.encode, OutputFormat.RAW: _bodies, OutputFormat.KVP: _records,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ class EventSelection:
 
 def cat_archives(
     paths: list[Path],
-    format: str | Encode,
+    format: OutputFormat | Encode,
     out: BinaryIO,
     report: Callable[[ReadFault], None],
     chosen: EventSelection | None = None,
@@ -102,7 +117,7 @@ def _cat(
 class _Printing:
     """How events are printed, and which. `left`: how many more may be printed; None for no limit."""
 
-    format: str | Encode
+    format: OutputFormat | Encode
     out: BinaryIO
     chosen: EventSelection | None
     duplicates: Duplicates
@@ -111,7 +126,12 @@ class _Printing:
     def print(self, archive: ArchiveReader, batch: StoredBatch, tombstones: Tombstones) -> None:
         """Print the events of a batch. Raises CodecError."""
         chosen = self.chosen
-        whole = self.format == "kvp" and chosen is None and self.left is None and not tombstones.within(batch.header)
+        whole = (
+            self.format is OutputFormat.KVP
+            and chosen is None
+            and self.left is None
+            and not tombstones.within(batch.header)
+        )
         if whole and not self._hides(batch):
             self.out.writelines(batch.records())
             return
@@ -119,7 +139,7 @@ class _Printing:
             return
         name = str(archive.id or archive.path.name)
         kept = ((f"{name}:{number}", event) for number, event in tombstones.kept(batch.header, batch.events()))
-        encode = FORMATS[self.format] if isinstance(self.format, str) else self.format
+        encode = FORMATS[self.format] if isinstance(self.format, OutputFormat) else self.format
         accepted = (one for one in kept if chosen is None or chosen.accepts(one[1], one[0]))
         shown = (encode(event, place) for place, event in accepted if self.duplicates.shows(event))
         if self.left is None:
@@ -132,4 +152,6 @@ class _Printing:
     def _hides(self, batch: StoredBatch) -> bool:
         """Whether an event of the batch may be hidden because it is marked, or because it is not. Raises CodecError."""
         mode = self.duplicates.mode
-        return mode == "only" or (mode == "hide" and any(_MARK in piece for piece in batch.records()))
+        return mode is DuplicateMode.ONLY or (
+            mode is DuplicateMode.HIDE and any(_MARK in piece for piece in batch.records())
+        )

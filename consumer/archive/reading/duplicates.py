@@ -4,27 +4,33 @@ An event is marked as a duplicate if the broker delivered its message again and 
 marked events; nothing is deleted. Invariant: every hidden event is counted, so that a reader can report it.
 """
 
-from typing import Literal
+from enum import StrEnum
 
 from codec.event import Event
 
-Mode = Literal["hide", "show", "only"]
+
+class DuplicateMode(StrEnum):
+    """What a reader does with marked events. The values are those of `--duplicates`."""
+
+    HIDE = "hide"
+    SHOW = "show"  # show them too
+    ONLY = "only"  # show only them
 
 
 class Duplicates:
     """The filter of one reader. `hidden`: how many marked events it has hidden so far."""
 
-    def __init__(self, mode: Mode = "hide") -> None:
-        self.mode: Mode = mode
+    def __init__(self, mode: DuplicateMode = DuplicateMode.HIDE) -> None:
+        self.mode = mode
         self.hidden = 0
 
     def shows(self, event: Event) -> bool:
         """Whether the reader shows this event. Ask only for an event that matches in every other respect."""
-        if self.mode == "show":
+        if self.mode is DuplicateMode.SHOW:
             return True
         marked = bool(event.duplicate)
-        self.hidden += marked and self.mode == "hide"
-        return marked == (self.mode == "only")
+        self.hidden += marked and self.mode is DuplicateMode.HIDE
+        return marked == (self.mode is DuplicateMode.ONLY)
 
     def report(self) -> str:
         """One line about the hidden events; empty if there are none."""

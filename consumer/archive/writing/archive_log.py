@@ -24,12 +24,12 @@ from consumer.archive.writing.finding import Abandoned
 from consumer.archive.writing.recent_events import OwnArchives
 from consumer.archive.writing.rolling import Fill, RollPolicy, RollReason, roll_reason
 from consumer.archive.writing.sealing import Sealed
-from consumer.archive.writing.storage_faults import StorageReason, storage_fault
+from consumer.archive.writing.storage_faults import storage_fault
 from consumer.archive.writing.unsettled import EventPlace
 from consumer.archive.writing.writer import ArchiveWriter, Receipt
 from consumer.disk.durable import Disk
 from consumer.disk.probe import PROBE_BYTES, probe
-from consumer.errors import StorageFault
+from consumer.errors import StorageFault, StorageReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class ArchiveLog:
         try:
             return self._append_once(events)
         except StorageFault as fault:
-            if fault.reason == StorageReason.DISK_LOW:
+            if fault.reason is StorageReason.DISK_LOW:
                 raise
             size = fault.size
         # Nothing more is written to an archive that failed: the batch is written again, in a new archive.

@@ -1,21 +1,9 @@
 """StorageFault from an error of the disk: what happened, and what the operator can do."""
 
 import errno
-from enum import StrEnum
 from pathlib import Path
 
-from consumer.errors import StorageFault
-
-
-class StorageReason(StrEnum):
-    """Why an append was not written. The values are those of the log."""
-
-    DISK_LOW = "disk_low"
-    DISK_FULL = "disk_full"
-    FILE_LIMIT = "file_limit"
-    ARCHIVE_CHANGED = "archive_changed"
-    DISK_ERROR = "disk_error"
-    DEFECT = "defect"
+from consumer.errors import StorageFault, StorageReason
 
 
 def storage_fault(error: OSError, path: Path, size: int = 0) -> StorageFault:

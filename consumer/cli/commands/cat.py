@@ -6,7 +6,7 @@ from datetime import UTC
 from pathlib import Path
 
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.cat import EventSelection, cat_archives
+from consumer.archive.reading.cat import EventSelection, OutputFormat, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_no_archive
 from consumer.cli.printing import report_error
@@ -24,7 +24,9 @@ def print_archives(paths: Sequence[Path], query: Query, output: OutputOptions, l
     out = sys.stdout.buffer
     # The archive's own encoder is the fastest; it knows neither tables, nor time zones, nor parsed bodies.
     needs_printer = (
-        output.format == "table" or output.json_body or (output.zone is not UTC and output.format == "jsonl")
+        output.format is OutputFormat.TABLE
+        or output.json_body
+        or (output.zone is not UTC and output.format is OutputFormat.JSONL)
     )
     shown = Printer(out, output).encode if needs_printer else output.format
     faults: list[str] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from codec.event import Event, format_time
 from consumer.archive.counted import counted
-from consumer.archive.reading.duplicates import Duplicates, Mode
+from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
 from consumer.archive.reading.fault import ReadFault
 from consumer.cli.commands.reports import report_faults, report_hidden
 from consumer.cli.printing import print_line, report_error
@@ -28,13 +28,13 @@ from consumer.query.show import OutputOptions, Printer
 LISTED_MAX = 10  # positions that the request for --yes lists
 
 
-def get_events(paths: Sequence[Path], text: str, output: OutputOptions, mode: Mode) -> Exit:
+def get_events(paths: Sequence[Path], text: str, output: OutputOptions, mode: DuplicateMode) -> Exit:
     """Print the events with an id, or the one at a position, also if it is marked as a duplicate. NOT_FOUND if there is none.
 
     Raises Fatal for an empty id.
     """
     name = EventName.parse(text)
-    duplicates = Duplicates(mode if name.position is None else "show")
+    duplicates = Duplicates(mode if name.position is None else DuplicateMode.SHOW)
     printer = Printer(sys.stdout.buffer, output)
     found: list[NamedEvents] = []
     faults: list[ReadFault] = []

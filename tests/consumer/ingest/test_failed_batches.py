@@ -8,13 +8,13 @@ import pytest
 from codec.amqp import Field, encode_header
 from consumer import log
 from consumer.amqp.delivery import Delivery
-from consumer.errors import StorageFault
+from consumer.errors import StorageFault, StorageReason
 from consumer.ingest.batcher import BatchLimits, DeliveryBatch
 from consumer.ingest.buffer import DeliveryBuffer
 from consumer.ingest.failed_batches import FAULTS_MAX, FailedBatches
 from tests.support.deliveries import delivery
 
-FAULT = StorageFault("disk_full", "full", "free space", 900)
+FAULT = StorageFault(StorageReason.DISK_FULL, "full", "free space", 900)
 
 
 class FakeDisk:
@@ -27,7 +27,7 @@ class FakeDisk:
     async def probe(self, size: int = 0) -> None:
         self.probed.append(size)
         if size > self.takes:
-            raise StorageFault("disk_full", "full", "free space", size)
+            raise StorageFault(StorageReason.DISK_FULL, "full", "free space", size)
 
 
 def returned(tag: int, count: int) -> Delivery:

@@ -12,7 +12,7 @@ from consumer import log
 from consumer.amqp.delivery import Delivery
 from consumer.amqp.session import EndCause, SessionEnd
 from consumer.amqp.topology import Topology
-from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault
+from consumer.errors import DeedboxError, Exit, Fatal, Retry, StorageFault, StorageReason
 from consumer.ingest import watchdog
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.dedupe import KNOWN_S, Deduplicator
@@ -149,7 +149,7 @@ class FakeArchive:
         events = make_events()
         if self.faults:
             self.faults -= 1
-            raise StorageFault("disk_full", "full", "free space", 500)
+            raise StorageFault(StorageReason.DISK_FULL, "full", "free space", 500)
         self.events += events
         return FakeReceipt(len(events))
 
@@ -166,7 +166,7 @@ class FakeArchive:
         self.probes += 1
         self.probed.append(size)
         if self.probes < 4:
-            raise StorageFault("disk_full", "still full", "free space")
+            raise StorageFault(StorageReason.DISK_FULL, "still full", "free space")
 
 
 @pytest.fixture
@@ -445,7 +445,7 @@ async def test_the_wait_doubles_from_one_pause_to_the_next_until_a_commit(logged
 
     async def probe(size: int = 0) -> None:
         if not size:
-            raise StorageFault("disk_full", "full", "free space")
+            raise StorageFault(StorageReason.DISK_FULL, "full", "free space")
         waits.append(running._pause_s)
 
     archive.probe = probe  # type: ignore[method-assign]

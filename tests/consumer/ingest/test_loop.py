@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from codec.event import Event
-from consumer.errors import StorageFault
+from consumer.errors import StorageFault, StorageReason
 from consumer.ingest.batcher import BatchLimits, DeliveryBatch
 from consumer.ingest.buffer import DeliveryBuffer
 from consumer.ingest.describe import describe
@@ -29,7 +29,7 @@ class Recorder:
         self.steps.append(f"append {len(events)}")
         await self.go_on.wait()
         if self.fail:
-            raise StorageFault("disk_full", "full")
+            raise StorageFault(StorageReason.DISK_FULL, "full")
         self.steps.append("durable")
 
     async def ack(self, tag: int) -> bool:
@@ -110,7 +110,7 @@ async def test_a_postponed_delivery_is_not_acknowledged_with_later_ones(
     async def append(make_events: Callable[[], Sequence[Event]]) -> None:
         bodies = [event.body for event in make_events()]
         if b"large" in bodies:
-            raise StorageFault("disk_full", "full")
+            raise StorageFault(StorageReason.DISK_FULL, "full")
         recorder.steps.append(f"append {len(bodies)}")
 
     async def fault(batch: DeliveryBatch, fault: StorageFault) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, timedelta, timezone
 import orjson
 import pytest
 
+from consumer.archive.reading.cat import OutputFormat
 from consumer.query.show import OutputOptions, Printer
 from tests.support.archive_logs import event
 
@@ -12,7 +13,7 @@ EAST = timezone(timedelta(hours=2))
 
 def printed(format: str, width: int = 160, **changes: object) -> str:
     out = io.BytesIO()
-    Printer(out, OutputOptions(format, EAST if changes.pop("east", False) else UTC), width).print(
+    Printer(out, OutputOptions(OutputFormat(format), EAST if changes.pop("east", False) else UTC), width).print(
         event(7)._replace(**changes), "one-00000001:0"
     )
     return out.getvalue().decode()
@@ -31,7 +32,7 @@ def test_times_may_be_in_another_zone() -> None:
 
 def test_raw_is_the_body() -> None:
     out = io.BytesIO()
-    Printer(out, OutputOptions("raw")).print(event(7)._replace(body=b"\xff\x00"), "x")
+    Printer(out, OutputOptions(OutputFormat.RAW)).print(event(7)._replace(body=b"\xff\x00"), "x")
     assert out.getvalue() == b"\xff\x00\n"
 
 
@@ -55,7 +56,7 @@ def test_a_terminal_obeys_no_event() -> None:
 def test_a_row_of_a_table_has_the_position_of_its_event(width: int, position: str) -> None:
     """An event without an id that was found could not be named."""
     out = io.BytesIO()
-    Printer(out, OutputOptions("table"), width).print(event(7)._replace(body=b"x" * 500), position)
+    Printer(out, OutputOptions(OutputFormat.TABLE), width).print(event(7)._replace(body=b"x" * 500), position)
     head, row = out.getvalue().decode().splitlines()
     assert row.split()[1] == position[: width - 28]
     assert head.split()[:2] == ["time", "position"]

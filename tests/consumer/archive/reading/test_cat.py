@@ -5,7 +5,7 @@ import orjson
 import pytest
 
 from consumer.archive.listing import find_archives
-from consumer.archive.reading.cat import cat_archives
+from consumer.archive.reading.cat import OutputFormat, cat_archives
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
@@ -16,7 +16,7 @@ from tests.support.archive_logs import archive_log, some
 
 def cat(path: Path, format: str = "jsonl") -> tuple[bytes, list[ReadFault], bool]:
     out, faults = io.BytesIO(), []
-    damaged = cat_archives([path], format, out, faults.append)
+    damaged = cat_archives([path], OutputFormat(format), out, faults.append)
     return out.getvalue(), faults, damaged
 
 

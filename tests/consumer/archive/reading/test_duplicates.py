@@ -1,6 +1,6 @@
 import pytest
 
-from consumer.archive.reading.duplicates import Duplicates, Mode
+from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
 from tests.support.archive_logs import event
 
 PLAIN = event(1)
@@ -9,9 +9,13 @@ MARKED = event(1)._replace(duplicate="one-00000001:0")
 
 @pytest.mark.parametrize(
     ("mode", "shown", "hidden"),
-    [("hide", [PLAIN, PLAIN], 1), ("show", [PLAIN, MARKED, PLAIN], 0), ("only", [MARKED], 0)],
+    [
+        (DuplicateMode.HIDE, [PLAIN, PLAIN], 1),
+        (DuplicateMode.SHOW, [PLAIN, MARKED, PLAIN], 0),
+        (DuplicateMode.ONLY, [MARKED], 0),
+    ],
 )
-def test_marked_events_are_hidden_and_counted_or_shown(mode: Mode, shown: list[object], hidden: int) -> None:
+def test_marked_events_are_hidden_and_counted_or_shown(mode: DuplicateMode, shown: list[object], hidden: int) -> None:
     duplicates = Duplicates(mode)
     assert [one for one in (PLAIN, MARKED, PLAIN) if duplicates.shows(one)] == shown
     assert duplicates.hidden == hidden

@@ -9,6 +9,7 @@ from consumer.archive.checking.verify import verify
 from consumer.archive.layout import Layout
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.catalog import Wanted, look_up
+from consumer.archive.reading.duplicates import DuplicateMode
 from consumer.archive.reading.reader import ArchiveFile, StoredBatch, open_archive
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
@@ -94,7 +95,7 @@ def test_deletions_and_marks_do_not_change(directory: Path) -> None:
     with open_archive(find_archives([directory])[0]) as archive:
         add_tombstones(Disk(), archive, [7], "x", NOW)
     repacked(directory)
-    shown = list(Search([directory], Query(duplicates="show")))
+    shown = list(Search([directory], Query(duplicates=DuplicateMode.SHOW)))
     assert "one-00000001:7" not in [found.position for found in shown]
     assert [found.event.duplicate for found in shown if found.event.duplicate] == ["one-00000001:3"]
     (done,) = compact(Disk(), [directory])

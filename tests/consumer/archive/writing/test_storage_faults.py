@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from consumer.archive.writing.storage_faults import StorageReason, storage_fault
+from consumer.archive.writing.storage_faults import storage_fault
+from consumer.errors import StorageReason
 
 PATH = Path("one-00000001.kvp.zst.open")
 
