@@ -28,6 +28,8 @@ from typing import BinaryIO
 
 import orjson
 
+from consumer.visible import escaped
+
 LINES_MAX = 10_000
 REPEAT_S = 10.0  # a warning or error with the same event, reason and path within this time is counted
 
@@ -172,7 +174,12 @@ def _console(colors: bool) -> Callable[[dict[str, object]], bytes]:
     import structlog  # its import is a third of the start time, and only a terminal needs it
 
     renderer = structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="time", pad_event_to=18, sort_keys=False)
-    return lambda line: (str(renderer(None, "", dict(line))) + "\n").encode("utf-8", "backslashreplace")
+
+    def render(line: dict[str, object]) -> bytes:
+        shown = {name: escaped(value) if isinstance(value, str) else value for name, value in line.items()}
+        return (str(renderer(None, "", shown)) + "\n").encode("utf-8", "backslashreplace")
+
+    return render
 
 
 _writer: LogWriter | None = None

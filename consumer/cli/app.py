@@ -17,6 +17,7 @@ from consumer.cli.command import OPTIONS, app
 from consumer.cli.parameters import STDIN
 from consumer.cli.printing import OutputLost, discard_output, open_streams, print_line, report_error
 from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.visible import without_value
 
 __all__ = ["COMMANDS", "app", "main", "with_stdin"]
 
@@ -89,12 +90,22 @@ def _status(command: Callable[[], object]) -> int:
         return _report(error)
 
 
+def _usage_fault(error: cyclopts.CycloptsError) -> str:
+    """What is wrong with the command line, in one line. An argument without a meaning may be a password or a URL: it is not shown."""
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        return "An argument was not expected. It is not shown, because it may be a password. Is the name of an option missing?"
+    text = " ".join(str(error).split())
+    for token in error.unused_tokens or ():
+        text = text.replace(token, without_value(token))
+    return text
+
+
 def _report(error: Exception) -> Exit:
     """Report an error in one line. A defect of Deedbox has a traceback too, which the report of the defect needs."""
     match error:
         case cyclopts.CycloptsError():
             command = " ".join(["deedbox", *(error.command_chain or ())])
-            report_error(f"{' '.join(str(error).split())} See `{command} --help`.")
+            report_error(f"{_usage_fault(error)} See `{command} --help`.")
             return Exit.SETTINGS
         case DeedboxError():
             report_error(error)

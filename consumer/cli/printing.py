@@ -11,6 +11,8 @@ import select
 import sys
 from contextlib import suppress
 
+from consumer.visible import escaped
+
 
 class OutputLost(Exception):
     """Standard output cannot be written. `closed_early`: its reader has ended, as `head` does."""
@@ -31,14 +33,19 @@ class _Output(io.FileIO):
 
 
 def print_line(text: str) -> None:
-    """Print a line on standard output. Raises OutputLost."""
+    """Print a line for people on standard output. A path in it cannot control the terminal. Raises OutputLost."""
+    print(escaped(text))
+
+
+def print_data(text: str) -> None:
+    """Print lines for programs, such as JSON, on standard output, as they are. Raises OutputLost."""
     print(text)
 
 
 def report_error(error: object) -> None:
-    """Print a line on standard error. If that fails, only the exit status reports the error."""
+    """Print a line on standard error. A path in it cannot control the terminal. If that fails, only the exit status reports the error."""
     try:
-        print(f"deedbox: {error}", file=sys.stderr, flush=True)
+        print(f"deedbox: {escaped(error)}", file=sys.stderr, flush=True)
     except OSError:
         discard_errors()
 

@@ -15,6 +15,7 @@ from consumer.config.checks import faults_of
 from consumer.config.sections import SECTIONS, SETTINGS, Settings
 from consumer.config.values import convert
 from consumer.errors import Exit, Fatal
+from consumer.visible import without_value
 
 PREFIX = "DEEDBOX_"
 
@@ -51,12 +52,12 @@ def _from_file(config: Path | None, faults: list[str]) -> Iterator[Source]:
     if config is None:
         return
     try:
-        document = tomllib.loads(config.read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        faults.append(f"{config}: {getattr(error, 'strerror', None) or error}")
-        return
+        document = tomllib.loads(_read_text(config))
     except tomllib.TOMLDecodeError as error:
         faults.append(f"{config}: not a TOML file: {error}")
+        return
+    except ValueError as fault:
+        faults.append(str(fault))
         return
     for section, members in document.items():
         if not isinstance(members, dict):
@@ -75,13 +76,26 @@ def _from_environment(environ: Mapping[str, str]) -> Iterator[Source]:
 def _from_flags(flags: Mapping[str, object], assignments: list[str], faults: list[str]) -> Iterator[Source]:
     for assignment in assignments:
         name, sign, text = assignment.partition("=")
-        if not sign:
-            faults.append(f"--set {assignment}: expected section.name=value")
+        shown = without_value(name)
+        if not sign or shown != name:
+            faults.append(f"--set {shown}: expected section.name=value")
             continue
         yield f"--set {name}", name, text
     for name, value in flags.items():
         if value is not None:
             yield "--" + name.rpartition(".")[2].replace("_", "-"), name, value
+
+
+def _read_text(path: Path) -> str:
+    """The content of a file of settings. Raises ValueError, which names the file."""
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: the file is not UTF-8 text (its byte {error.start} is not valid)") from error
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r}: this is not the name of a file") from error
 
 
 def _resolve(name: str, value: object) -> tuple[str, object]:
@@ -94,9 +108,9 @@ def _resolve(name: str, value: object) -> tuple[str, object]:
     key = name.removesuffix("_file")
     if name.endswith("_file") and key in SETTINGS:
         try:
-            return key, Path(str(value)).read_text().rstrip("\r\n")
-        except OSError as error:
-            raise ValueError(f"{name}: {value}: {error.strerror}") from error
+            return key, _read_text(Path(str(value))).rstrip("\r\n")
+        except ValueError as fault:
+            raise ValueError(f"{name}: {fault}") from fault
     near = difflib.get_close_matches(name, SETTINGS, 1, 0.4)
     raise ValueError(f"unknown setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 

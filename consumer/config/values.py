@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from fractions import Fraction
 from typing import Any, Literal, get_args, get_origin
 
 import msgspec
@@ -12,6 +13,7 @@ from consumer.section import Arguments
 
 SECRETS = {"broker.password", "broker.url"}  # never shown in an error
 
+_POWER = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)[eE]\+?(\d|1[0-8])", re.ASCII)  # 1e3, 1.5e6
 _ARGUMENTS_EXAMPLE = """a JSON object such as {"x-delivery-limit": 20}, or a table in the file of --config"""
 _TYPE_NAMES = {
     "`int`": "a whole number",
@@ -45,9 +47,18 @@ def _parse(setting: Setting, text: str) -> object:
         return names
     if kind == Arguments:
         return msgspec.json.decode(text)
+    if kind not in (int, float):
+        return text
     if setting.unit is not None and not _is_number(text):
         return parse_quantity(text, setting.unit)
-    return text
+    return _whole(text.strip()) if kind is int else text.strip()
+
+
+def _whole(text: str) -> str:
+    """A whole number such as `1e18` in digits, because the conversion reads only small ones. Any other text is unchanged."""
+    match = _POWER.fullmatch(text)
+    number = Fraction(match[1]) * 10 ** int(match[2]) if match else Fraction(1, 2)
+    return str(number) if number.denominator == 1 else text
 
 
 def _is_number(text: str) -> bool:

@@ -107,6 +107,14 @@ def test_on_a_terminal_a_line_is_text(sink: Sink) -> None:
     assert b"\x1b" not in sink.raw
 
 
+def test_a_value_cannot_control_the_terminal(sink: Sink) -> None:
+    writer = LogWriter(sink, console=True)
+    writer.emit(CATALOGUE["watch_failed"], {"reason": "\x1b]0;title\a\nfile"})
+    writer.close()
+    assert b"\x1b" not in sink.raw
+    assert sink.raw.count(b"\n") == 1
+
+
 def test_the_text_has_colors_only_on_request(sink: Sink) -> None:
     writer = LogWriter(sink, console=True, colors=True)
     writer.emit(CATALOGUE["resumed"], {"paused_s": 5.0})

@@ -46,6 +46,22 @@ def test_a_wrong_command_line_is_one_error_line(arguments: list[str], message: s
     assert message in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "amqp://u:SECRET@h/"],
+        ["run", "--set", "broker.password", "SECRET"],
+        ["amqp://u:SECRET@h/"],
+        ["config", "--set", "broker.password:SECRET"],
+        ["config", "--set", "broker.url amqp://u:SECRET@h/?heartbeat=5"],
+    ],
+)
+def test_a_password_in_the_wrong_place_is_not_repeated(arguments: list[str]) -> None:
+    done = deedbox(*arguments)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "SECRET" not in done.stderr
+
+
 def test_cat_verify_and_repair_of_whole_archives(directory: Path) -> None:
     lines = deedbox("cat", str(directory)).stdout.splitlines()
     assert [orjson.loads(line)["id"] for line in lines] == [f"id-{n}" for n in range(2000)]
@@ -137,7 +153,7 @@ def test_a_command_starts_without_the_modules_of_other_commands() -> None:
     }
     assert heavy & set(done.stdout.split()) == set()
     ours = {name for name in done.stdout.split() if name.startswith(("consumer.", "codec."))}
-    assert {name for name in ours if not name.startswith("consumer.cli")} == {"consumer.errors"}
+    assert {name for name in ours if not name.startswith("consumer.cli")} == {"consumer.errors", "consumer.visible"}
 
 
 COMPLETION = """

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import orjson
 import pytest
 
 from codec.event import Event
@@ -62,6 +63,29 @@ def test_a_path_that_is_not_utf_8_is_shown(tmp_path: Path) -> None:
     code, out, err = shell(f"{DEEDBOX} verify {tmp_path}")
     assert (code, err) == (0, "")
     assert "udcff" in out
+
+
+@pytest.mark.parametrize(
+    "command", ["ls", "verify", "repair --dry-run", "cat $'\\x1b]0;title\\a\\x1b[31m\\nsealed\\x9b'"]
+)
+def test_a_path_cannot_control_the_terminal(tmp_path: Path, command: str) -> None:
+    """A directory of another user: its name set the title of the terminal, and began a new line of the report."""
+    path = tmp_path / "\x1b]0;title\a\x1b[31m\nsealed\x9b"
+    archive_log(path).append(some(0, 5))
+    (opened,) = path.glob("*.open")
+    opened.write_bytes(opened.read_bytes()[:-10])
+    _, out, err = shell(f"{DEEDBOX} {command} {tmp_path}")
+    shown = err if command.startswith("cat") else out + err
+    assert r"\x1b]0;title\x07\x1b[31m\nsealed" in shown
+    assert [line for line in shown.splitlines() if not line.isprintable()] == []
+
+
+def test_json_lines_hold_a_path_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "\x1b[31m\n\x9b"
+    archive_log(path).append(some(0, 5))
+    for command in ("ls", "verify"):
+        _, out, _ = shell(f"{DEEDBOX} {command} --format jsonl {tmp_path}")
+        assert Path(orjson.loads(out)["path"]).parent == path
 
 
 def test_an_idle_tail_ends_when_its_pipe_is_closed(directory: Path) -> None:

@@ -50,6 +50,23 @@ def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
     assert "No such file or directory" in faults(None, {"DEEDBOX_BROKER__PASSWORD_FILE": str(tmp_path / "none")})
 
 
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"p\xff")
+    found = faults(None, {}, f"broker.password_file={secret}")
+    assert (
+        found
+        == f"settings: --set: broker.password_file: {secret}: the file is not UTF-8 text (its byte 1 is not valid)"
+    )
+    assert "'x\\x00': this is not the name of a file" in faults(None, {}, "broker.password_file=x\0")
+
+
+def test_a_settings_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "deedbox.toml"
+    config.write_bytes(b"\xff")
+    assert faults(config) == f"settings: {config}: the file is not UTF-8 text (its byte 0 is not valid)"
+
+
 def test_one_message_has_all_faults(tmp_path: Path) -> None:
     config = tmp_path / "deedbox.toml"
     config.write_text('stray = 1\n[broker]\nquee = "x"\n[batch]\ncount = "many"\n')

@@ -18,6 +18,11 @@ from consumer.config.values import convert
         ("roll.age_s", "1.5", 1.5),
         ("roll.age_s", 7, 7.0),
         ("roll.age_s", "1e3", 1000.0),
+        ("roll.bytes", "1e18", 10**18),  # was refused, unlike 1e3
+        ("roll.bytes", "1.5e6", 1_500_000),
+        ("batch.count", "  5 ", 5),  # was refused, unlike " 5s "
+        ("roll.age_s", " 5 ", 5.0),
+        ("roll.age_s", " 5s ", 5.0),
         ("roll.align_s", "1h", 3600),
         ("batch.linger_s", "5ms", 0.005),
         ("watch.from_start", "true", True),
@@ -36,6 +41,7 @@ def test_a_value_is_converted_to_the_type_of_its_setting(key: str, value: object
         ("batch.count", "many", "batch.count: expected a whole number, found 'many'"),
         ("batch.count", 1.5, "batch.count: expected a whole number, found 1.5"),
         ("batch.count", "0", "batch.count: expected a whole number >= 1, found '0'"),
+        ("batch.count", "1.5e0", "batch.count: expected a whole number, found '1.5e0'"),
         ("batch.bytes", "12parsecs", "batch.bytes: expected a number of bytes, such as 134217728 or 128MiB"),
         ("batch.bytes", "0B", "batch.bytes: expected a whole number >= 1, found '0B'"),
         ("batch.linger_s", "2m", "batch.linger_s: expected a number <= 60.0, found '2m'"),
