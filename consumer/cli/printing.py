@@ -37,7 +37,7 @@ def print_line(text: str) -> None:
     print(escaped(text))
 
 
-def print_data(text: str) -> None:
+def print_unchanged(text: str) -> None:
     """Print lines for programs, such as JSON, on standard output, as they are. Raises OutputLost."""
     print(text)
 

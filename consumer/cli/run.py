@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from consumer.cli.command import SERVICE, command
 from consumer.cli.parameters import Config, Directory, OnePath, Set, Url
-from consumer.cli.printing import print_data, print_line
+from consumer.cli.printing import print_unchanged, print_line
 from consumer.errors import Exit, Fatal
 
 
@@ -184,5 +184,5 @@ def show_config(*, config: Config = None, set: Set = ()) -> int:
     from consumer.config import loader
     from consumer.config.render import render
 
-    print_data(render(loader.load(config, loader.environment(), {}, list(set))).removesuffix("\n"))
+    print_unchanged(render(loader.load(config, loader.environment(), {}, list(set))).removesuffix("\n"))
     return Exit.OK

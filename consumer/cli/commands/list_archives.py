@@ -13,7 +13,7 @@ import orjson
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.summary import State, Summary, summarize
 from consumer.cli.commands.reports import report_no_archive
-from consumer.cli.printing import print_data, print_line, report_error
+from consumer.cli.printing import print_unchanged, print_line, report_error
 from consumer.errors import Exit
 from consumer.query.when import show_when
 
@@ -62,7 +62,7 @@ def _json(zone: tzinfo) -> Callable[[Summary], None]:
             "types": None if summary.types is None else dict(_frequent(summary.types)),
             "lost": summary.lost, "removed": summary.removed, "fault": _utf8(summary.fault) or None,
         }  # fmt: skip
-        print_data(orjson.dumps(line).decode())
+        print_unchanged(orjson.dumps(line).decode())
 
     return show
 

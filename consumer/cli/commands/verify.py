@@ -10,7 +10,7 @@ from consumer.archive.checking import report as checking
 from consumer.archive.checking.acknowledged import acknowledge, separate_acknowledged
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives
-from consumer.cli.printing import print_data, print_line
+from consumer.cli.printing import print_unchanged, print_line
 from consumer.cli.progress import progress
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
@@ -25,7 +25,7 @@ def verify_archives(paths: Sequence[Path], wanted: int | None, format: str, reas
     """
     amount = sum(map(_size, find_archives(list(paths))))
     with progress("verifying", amount, lines=True) as advance, workers(amount, wanted) as executor:
-        show, write = (checking.print_json, print_data) if format == "jsonl" else (checking.print_text, print_line)
+        show, write = (checking.print_json, print_unchanged) if format == "jsonl" else (checking.print_text, print_line)
         sign = (lambda _: None) if reason is None else partial(_acknowledge, reason)
         complete = checking.show_verdicts(list(paths), write, show, partial(scan, executor), advance, sign)
     return Exit.OK if complete else Exit.DAMAGED

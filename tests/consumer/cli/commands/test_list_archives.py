@@ -111,7 +111,7 @@ def test_each_line_is_printed_before_the_next_archive_is_read(directory: Path, m
         return summarize(path)
 
     monkeypatch.setattr(command, "summarize", noted)
-    monkeypatch.setattr(command, "print_data", lambda _: steps.append("printed"))
+    monkeypatch.setattr(command, "print_unchanged", lambda _: steps.append("printed"))
     assert command.list_archives([directory], "jsonl") is Exit.OK
     assert steps == ["read", "printed", "read", "printed"]
 
