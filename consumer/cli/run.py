@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from consumer.cli.command import SERVICE, command
 from consumer.cli.parameters import Config, Directory, OnePath, Set, Url
-from consumer.cli.printing import print_unchanged, print_line
+from consumer.cli.printing import print_line, print_unchanged
 from consumer.errors import Exit, Fatal
 
 

@@ -13,7 +13,7 @@ import orjson
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.summary import State, Summary, summarize
 from consumer.cli.commands.reports import report_no_archive
-from consumer.cli.printing import print_unchanged, print_line, report_error
+from consumer.cli.printing import print_line, print_unchanged, report_error
 from consumer.errors import Exit
 from consumer.query.when import show_when
 

@@ -10,7 +10,7 @@ from consumer.archive.checking import report as checking
 from consumer.archive.checking.acknowledged import acknowledge, separate_acknowledged
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives
-from consumer.cli.printing import print_unchanged, print_line
+from consumer.cli.printing import print_line, print_unchanged
 from consumer.cli.progress import progress
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
