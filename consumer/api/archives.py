@@ -4,13 +4,14 @@ Invariant: reading takes no lock, so a program may read while Deedbox writes.
 """
 
 import errno
+import operator
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from consumer.api.errors import ReadError
+from consumer.api.errors import ReadError, wrong_type
 from consumer.api.event import ArchivedEvent
 from consumer.api.events import Events
 from consumer.api.filters import Filters, make_query
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
 def open(*paths: str | os.PathLike[str]) -> "Archives":
     """The archives below these paths: directories, or archive files. Nothing is read yet.
 
-    Raises FileNotFoundError if a path does not exist, and TypeError without a path.
+    Raises FileNotFoundError if a path does not exist, and TypeError without a path or for another type.
     """
     if not paths:
         raise TypeError("expected a path: a directory of archives, or an archive file")
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise wrong_type("path", path, "a text or a Path")
     found = [Path(path) for path in paths]
     for path in found:
         if not path.exists():
@@ -54,14 +58,15 @@ class Archives:
         not be read; if it is False, `faults` of the result has what could not be read. `executor`: decodes batches ahead, for
         example a ProcessPoolExecutor; without one, the caller decodes them.
 
-        Raises TypeError for an unknown filter, and ValueError for a value that a filter cannot have.
+        Raises TypeError for an unknown filter or a value of a wrong type, and ValueError for a value that is not possible.
         """
         from consumer.api.sources import SearchSource
         from consumer.query.search import Search
 
-        _check_count("limit", limit)
+        most = None if limit is None else _count("limit", limit)
+        _check_executor(executor)
         search = Search(self.paths, make_query(filters), newest_first, executor)
-        return Events(SearchSource(search, None if limit is None else min(limit, sys.maxsize), strict))
+        return Events(SearchSource(search, most, strict))
 
     def tail(
         self, newest: int = 10, *, follow: bool = False, strict: bool = True, **filters: Unpack[Filters]
@@ -72,24 +77,26 @@ class Archives:
         instance keep their order. `strict`: raise ReadError if a part could not be read, after the events that were found
         with it; if it is False, `faults` of the result has what could not be read.
 
-        Raises TypeError for an unknown filter, and ValueError for a value that a filter cannot have.
+        Raises TypeError for an unknown filter or a value of a wrong type, and ValueError for a value that is not possible.
         """
         from consumer.api.sources import TailSource
         from consumer.follow.tail import Tail
 
-        _check_count("newest", newest)
-        return Events(TailSource(Tail(self.paths, make_query(filters)), newest, follow, strict))
+        most = _count("newest", newest)
+        return Events(TailSource(Tail(self.paths, make_query(filters)), most, follow, strict))
 
     def get(self, name: str | Position) -> list[ArchivedEvent]:
         """The events with this id, or the event at this position; an empty list if there is none.
 
         Several events may have one id, because publishers choose ids. Marked duplicates are returned too, and deleted
         events are not. A text such as `a1-00000007:41` is a position. Raises ReadError if a part that may
-        hold such an event could not be read, and ValueError for an empty id.
+        hold such an event could not be read, TypeError for another type, and ValueError for an empty id.
         """
         from consumer.api.sources import events
         from consumer.query.named import EventName, Visibility, find_named
 
+        if not isinstance(name, str | Position):
+            raise wrong_type("name", name, "an id as a text, or a Position")
         try:
             wanted = EventName.parse(str(name))
         except DeedboxError as error:
@@ -118,6 +125,21 @@ class Archives:
         return f"deedbox.open({', '.join(repr(str(path)) for path in self.paths)})"
 
 
-def _check_count(name: str, count: int | None) -> None:
-    if count is not None and count < 0:
-        raise ValueError(f"{name}={count}; expected 0 or more")
+def _count(name: str, count: int) -> int:
+    """The count; a larger one than there can be events is reduced. Raises TypeError and ValueError."""
+    try:
+        number = operator.index(count)
+    except TypeError:
+        raise wrong_type(name, count, "an integer") from None
+    if number < 0:
+        raise ValueError(f"{name}={number}; expected 0 or more")
+    return min(number, sys.maxsize)
+
+
+def _check_executor(executor: "Executor | None") -> None:
+    if executor is None:
+        return
+    from concurrent.futures import Executor
+
+    if not isinstance(executor, Executor):
+        raise wrong_type("executor", executor, "a concurrent.futures.Executor")

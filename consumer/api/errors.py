@@ -1,5 +1,6 @@
-"""The error that a program gets if a part of its archives cannot be read."""
+"""The errors that a program gets: a part of its archives cannot be read, or an argument has a wrong type."""
 
+import reprlib
 from collections.abc import Sequence
 
 from consumer.archive.reading.fault import ReadFault
@@ -19,3 +20,8 @@ class ReadError(DeedboxError):
             f"not everything could be read: {faults[0]}{others}", "check the archives with `deedbox verify`"
         )
         self.faults = list(faults)
+
+
+def wrong_type(name: str, found: object, expected: str) -> TypeError:
+    """The error for an argument of a wrong type."""
+    return TypeError(f"{name}: expected {expected}, found {reprlib.repr(found)} of type {type(found).__name__}")

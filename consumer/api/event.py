@@ -21,13 +21,16 @@ class ArchivedEvent:
     Text that is not UTF-8 holds lone surrogates, as with `errors="surrogateescape"` (PEP 383).
     """
 
-    __slots__ = ("_event", "position")
-
-    position: Position
+    __slots__ = ("_event", "_position")
 
     def __init__(self, event: Event, position: Position) -> None:
         self._event = event
-        self.position = position
+        self._position = position
+
+    @property
+    def position(self) -> Position:
+        """Where it is. It never changes."""
+        return self._position
 
     @property
     def id(self) -> str:
@@ -112,14 +115,14 @@ class ArchivedEvent:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ArchivedEvent):
             return NotImplemented
-        return (self.position, self._event) == (other.position, other._event)
+        return (self._position, self._event) == (other._position, other._event)
 
     def __hash__(self) -> int:
-        return hash(self.position)
+        return hash(self._position)
 
     def __repr__(self) -> str:
         event = self._event
-        return f"<ArchivedEvent {self.position} {event.type!r} {format_time(event.time_us)} {len(event.body)} bytes>"
+        return f"<ArchivedEvent {self._position} {event.type!r} {format_time(event.time_us)} {len(event.body)} bytes>"
 
 
 def _instant(time_us: int) -> datetime:

@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from codec.errors import Corrupt
 from consumer.archive.naming import ArchiveId
 
 _TEXT = re.compile(
@@ -34,8 +33,13 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The inverse of `str`: `a1-00000007:41`. Raises Corrupt."""
+        """The position of a text such as `a1-00000007:41`, which `str` returns. More zeros before a number change nothing.
+
+        Raises ValueError for any other text, and TypeError for a value that is no text.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"position: expected a text, found {text!r} of type {type(text).__name__}")
         match = _TEXT.fullmatch(text)
         if match is None:
-            raise Corrupt(f"position {text!r}, expected INSTANCE-SEQUENCE:EVENT such as 'a1-00000007:41'")
+            raise ValueError(f"position {text!r}, expected INSTANCE-SEQUENCE:EVENT such as 'a1-00000007:41'")
         return cls(match["instance"], int(match["sequence"]), int(match["event"]))

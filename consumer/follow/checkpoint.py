@@ -138,7 +138,7 @@ def _load(path: Path) -> dict[StreamName, Confirmed] | None:
         return dict(map(_confirmed, msgspec.json.decode(raw, type=_File).streams))
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Corrupt) as error:
+    except (OSError, msgspec.MsgspecError, ValueError, RecursionError, Corrupt) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DeedboxError(f"{path}: {reason}", "restore the file, or remove it to begin again") from error
 

@@ -10,7 +10,6 @@ from enum import Enum, auto
 from functools import partial
 from pathlib import Path
 
-from codec.errors import Corrupt
 from codec.event import Event
 from consumer.archive.position import Position
 from consumer.archive.reading.catalog import ArchiveMatch, Wanted, copies_of, look_at
@@ -46,7 +45,7 @@ class EventName:
             raise Fatal(Exit.SETTINGS, what, "name one by its position, which `search --id ''` prints")
         try:
             return cls(text, Position.parse(text))
-        except Corrupt:
+        except ValueError:
             return cls(text, None)
 
     def __str__(self) -> str:

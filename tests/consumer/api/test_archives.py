@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,6 +86,25 @@ def test_an_archive_that_cannot_be_read_may_hold_the_event(directory: Path) -> N
     path.write_bytes(b"x" * 5000)
     with pytest.raises(deedbox.ReadError, match=path.name):
         deedbox.open(directory).get("no such id")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda one: one.get(None), "name: expected an id as a text, or a Position, found None of type NoneType"),
+        (lambda one: one.get(b"id-1"), "found b'id-1' of type bytes"),
+        (lambda one: one.search(limit=2.5), "limit: expected an integer, found 2.5 of type float"),
+        (lambda one: one.search(executor=ThreadPoolExecutor), "executor: expected a concurrent.futures.Executor"),
+        (lambda one: one.tail(None), "newest: expected an integer, found None of type NoneType"),
+        (lambda _: deedbox.open(None), "path: expected a text or a Path, found None of type NoneType"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_value_of_a_wrong_type_is_a_type_error(
+    directory: Path, call: Callable[[deedbox.Archives], object], message: str
+) -> None:
+    """Some were taken for a text, or for no limit, and the answer was wrong."""
+    with pytest.raises(TypeError, match=message):
+        call(deedbox.open(directory))
 
 
 @pytest.mark.parametrize("call", [lambda one: one.search(limit=-1), lambda one: one.tail(-1)])

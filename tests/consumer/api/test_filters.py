@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from consumer.api.filters import make_query
+from consumer.api.filters import Filters, make_query
 from tests.support.archive_logs import START_US, event
 
 
@@ -55,6 +55,18 @@ def test_marked_duplicates_are_hidden_unless_they_are_wanted() -> None:
 def test_an_unknown_filter_is_a_type_error(filters: dict[str, object], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         make_query(filters)
+
+
+@pytest.mark.parametrize("name", sorted(Filters.__annotations__))
+def test_none_is_no_filter(name: str) -> None:
+    assert make_query({name: None}) == make_query({})  # type: ignore[misc]  # the name is not known before
+
+
+@pytest.mark.parametrize("name", sorted(Filters.__annotations__))
+@pytest.mark.parametrize("value", [5, b"id-1", [5], [None]])
+def test_a_value_of_a_wrong_type_is_a_type_error(name: str, value: object) -> None:
+    with pytest.raises(TypeError, match=rf"{name}: expected .*, found .*(int|bytes|list|NoneType)"):
+        make_query({name: value})  # type: ignore[misc]  # that is the fault
 
 
 @pytest.mark.parametrize(

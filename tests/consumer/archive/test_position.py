@@ -2,7 +2,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec.errors import Corrupt
 from consumer.archive.naming import ArchiveId
 from consumer.archive.position import Position
 
@@ -26,8 +25,18 @@ def test_positions_of_an_instance_are_in_the_order_of_its_events(instance: str, 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a1", "a1-7:0", "a1-00000007", "a1-00000007:", "a1-00000007:-1", "a1-00000007:1:2", "-00000007:1", "a1-00000007:\N{FULLWIDTH DIGIT ONE}", "a/b-00000007:1", "a1-00000007:1\n"],
+    "text", ["", "x", "a1", "a1-7:0", "a1-00000007", "a1-00000007:", "a1-00000007:-1", "a1-00000007:1:2", "-00000007:1", "a1-00000007:\N{FULLWIDTH DIGIT ONE}", "a/b-00000007:1", "a1-00000007:1\n"],
 )  # fmt: skip
 def test_a_text_that_is_no_position_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(Corrupt, match="expected INSTANCE-SEQUENCE:EVENT such as 'a1-00000007:41'"):
+    with pytest.raises(ValueError, match=r"^position .*, expected INSTANCE-SEQUENCE:EVENT such as 'a1-00000007:41'"):
         Position.parse(text)
+
+
+@pytest.mark.parametrize("value", [None, 5, b"a1-00000007:41"])
+def test_a_value_that_is_no_text_is_a_type_error(value: object) -> None:
+    with pytest.raises(TypeError, match=r"position: expected a text, found .* of type"):
+        Position.parse(value)  # type: ignore[arg-type]  # that is the fault
+
+
+def test_more_zeros_before_a_number_change_nothing() -> None:
+    assert Position.parse("a1-000000007:041") == Position("a1", 7, 41)
