@@ -59,6 +59,7 @@ class RunningStages:
     """The stages of a service and the tasks that run them, in the order in which they are drained."""
 
     def __init__(self, stages: Sequence[Stage]) -> None:
+        self._failed: dict[str, BaseException] = {}  # stages whose drain failed
         self._tasks = [(stage, asyncio.create_task(stage.run(), name=stage.name)) for stage in stages]
 
     async def first_end(self, *others: asyncio.Future[str]) -> None:
@@ -67,9 +68,15 @@ class RunningStages:
         await asyncio.wait([*awaited, *others], return_when=asyncio.FIRST_COMPLETED)
 
     async def drain(self, deadline: float) -> int | None:
-        """Drain each stage. None if all finished in time; otherwise the number of events that were given back."""
-        given_back = [await stage.drain(deadline) for stage, _ in self._tasks]
-        late = [count for count in given_back if count is not None]
+        """Drain each stage, also after one that fails. None if all finished in time; otherwise the number of events that were given back."""
+        late: list[int] = []
+        for stage, _ in self._tasks:
+            try:
+                given_back = await stage.drain(deadline)
+            except Exception as error:  # noqa: BLE001 -- it is one of `failures`
+                self._failed[stage.name] = error
+                given_back = 0
+            late += [] if given_back is None else [given_back]
         return sum(late) if late else None
 
     def running(self) -> list[str]:
@@ -79,4 +86,4 @@ class RunningStages:
     def failures(self) -> dict[str, BaseException]:
         """The errors of the stages that have ended with one, by name."""
         ended = [(stage.name, task) for stage, task in self._tasks if task.done() and not task.cancelled()]
-        return {name: error for name, task in ended if (error := task.exception()) is not None}
+        return self._failed | {name: error for name, task in ended if (error := task.exception()) is not None}

@@ -61,7 +61,7 @@ RECOVERED = LogEvent(
     "recovered",
     Level.WARNING,
     ("path", "outcome", "events", "torn_bytes", "gaps", "sealed"),
-    "An archive was recovered after a run that did not end cleanly. The torn bytes at its end were never acknowledged.",
+    "An archive was recovered after a run that did not end cleanly. `torn_bytes` were cut off its end, and a copy of them was kept. `gaps`: how many places may have held acknowledged events.",
     "Nothing if `gaps` is 0. Otherwise run `deedbox verify`, which names what is lost.",
 )
 RECOVERY_AWAITED = LogEvent(

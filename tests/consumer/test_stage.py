@@ -106,3 +106,16 @@ async def test_background_work_that_does_not_end_is_late(monkeypatch: pytest.Mon
     assert stages.running() == ["one"]
     ended.set()
     await stages.drain(soon())
+
+
+async def test_after_a_drain_that_fails_the_later_stages_are_drained_too() -> None:
+    class Broken(Played):
+        async def drain(self, deadline: float) -> int | None:
+            self._drained.set()
+            raise OSError("disk")
+
+    calls: list[str] = []
+    stages = RunningStages([Broken("one", calls), Played("two", calls)])
+    assert await stages.drain(soon()) == 0
+    assert "two ended" in calls
+    assert [(name, str(error)) for name, error in stages.failures().items()] == [("one", "disk")]

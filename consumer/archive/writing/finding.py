@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was done with a file. `lost`: the events that a repair could not keep; `reason`: why nothing was done."""
+    """What was done with a file. `lost`: the gaps that may have held acknowledged events; `reason`: why nothing was done."""
 
     path: Path
     outcome: Outcome
@@ -61,7 +61,7 @@ def log_finding(finding: Finding) -> None:
             outcome=finding.outcome.value,
             events=finding.events,
             torn_bytes=sum(gap.size for gap in finding.gaps if gap.kind is GapKind.TORN),
-            gaps=sum(gap.kind is not GapKind.TORN for gap in finding.gaps),
+            gaps=len(finding.lost),
             sealed=str(finding.sealed.path) if finding.sealed else "",
         )
 

@@ -64,12 +64,13 @@ def _seal(disk: Disk, layout: Layout, fd: int, found: Survey, committed: int) ->
         return _set_empty_aside(disk, found)
     if found.damaged and found.seal is None:
         return _rebuild(disk, layout, found, committed)
+    lost = _lost(found, committed) if found.seal is None else []
     if found.seal is None:
         cut_torn_end(disk, fd, found)
-        disk.append(fd, index_of(found).encode_end(len(found.head_raw), _lost(found, committed)))
+        disk.append(fd, index_of(found).encode_end(len(found.head_raw), lost))
     disk.sync(fd)  # also if the footer was there already: it is unknown whether it was synced
     sealed = _publish(disk, layout, fd, found)
-    return Finding(found.path, Outcome.SEALED, found.events, found.gaps, sealed)
+    return Finding(found.path, Outcome.SEALED, found.events, found.gaps, sealed, lost=lost)
 
 
 def _set_empty_aside(disk: Disk, found: Survey) -> Finding:
@@ -113,14 +114,14 @@ def _sealed(found: Survey, target: Path) -> Sealed:
 
 def _rebuild(disk: Disk, layout: Layout, found: Survey, committed: int) -> Finding:
     """Write the archive again without its damage, and seal it; the original is kept."""
-    target = _target(layout, found)
+    target, lost = _target(layout, found), _lost(found, committed)
     if not _is_rebuilt(target, found):  # otherwise an earlier repair ended after this step
         fresh = found.path.with_name(found.path.name + REPAIRING_SUFFIX)
-        rebuild(disk, found, fresh, _lost(found, committed))
+        rebuild(disk, found, fresh, lost)
         disk.make_directory(target.parent)
         disk.rename(fresh, target)
     disk.rename(found.path, found.path.with_name(found.path.name + naming.DAMAGED_SUFFIX))
-    return Finding(found.path, Outcome.REPAIRED, found.events, found.gaps, _sealed(found, target))
+    return Finding(found.path, Outcome.REPAIRED, found.events, found.gaps, _sealed(found, target), lost=lost)
 
 
 def _is_rebuilt(target: Path, found: Survey) -> bool:

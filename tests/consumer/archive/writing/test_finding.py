@@ -18,7 +18,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]]
 
 def test_a_recovered_archive_is_logged_with_its_torn_bytes_and_its_gaps(lines: list) -> None:
     gaps = [Gap(0, 5, GapKind.DAMAGED, "why"), Gap(9, 7, GapKind.TORN, "why")]
-    log_finding(Finding(PATH, Outcome.SEALED, 3, gaps))
+    log_finding(Finding(PATH, Outcome.SEALED, 3, gaps, lost=gaps[:1]))
     fields = {"path": str(PATH), "outcome": "sealed", "events": 3, "torn_bytes": 7, "gaps": 1, "sealed": ""}
     assert lines == [("recovered", fields)]
     assert type(lines[0][1]["outcome"]) is str

@@ -1,4 +1,5 @@
 import errno
+import os
 import subprocess
 from pathlib import Path
 
@@ -323,3 +324,16 @@ def test_a_torn_end_that_is_sparse_is_kept_sparse_and_equal(orphan: Path) -> Non
     (aside,) = orphan.parent.glob("*.torn")
     assert aside.read_bytes() == torn
     assert aside.stat().st_blocks * 512 < 2 << 20
+
+
+def test_acknowledged_events_in_a_torn_end_are_a_gap_of_the_finding(tmp_path: Path) -> None:
+    """The log said that there was no gap, although the watermark counted the events."""
+    one = archive_log(tmp_path)
+    one.append(some(0, 3))
+    one.append(some(3, 1))
+    assert one.writer is not None
+    path = one.writer.path
+    one.writer.abandon()
+    os.truncate(path, path.stat().st_size - 50)
+    finding = recovery.recover(Disk(), Layout(tmp_path), path)
+    assert [(gap.first_event, gap.events) for gap in finding.lost] == [(3, 1)]
