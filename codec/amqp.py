@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import NamedTuple
 
+from codec.counted import counted
 from codec.errors import Corrupt, TooLarge, Truncated
 
 TABLE_DEPTH_MAX = 100  # RabbitMQ has no limit, but Python's call stack has one
@@ -74,7 +75,7 @@ class _Reader:
     def take(self, size: int) -> bytes:
         end = self.at + size
         if end > len(self.raw):
-            raise Truncated(f"{len(self.raw) - self.at} bytes left, {size} expected", self.at)
+            raise Truncated(f"{counted(len(self.raw) - self.at, 'byte')} left, {size} expected", self.at)
         piece, self.at = self.raw[self.at : end], end
         return piece
 
@@ -149,7 +150,7 @@ def decode_table(raw: bytes) -> Table:
 
 def _expect_end(reader: _Reader) -> None:
     if reader.at != len(reader.raw):
-        raise Corrupt(f"{len(reader.raw) - reader.at} bytes found after the end", reader.at)
+        raise Corrupt(f"{counted(len(reader.raw) - reader.at, 'byte')} found after the end", reader.at)
 
 
 def encode_table(table: Table) -> bytes:

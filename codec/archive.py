@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import orjson
 from xxhash import xxh3_64
 
+from codec.counted import counted
 from codec.errors import Corrupt, TooLarge
 from codec.limits import BATCH_RAW_MAX, SHARED_RAW_MAX, frame_bytes_max
 from codec.parts import CHECK, PREFIX, SKIPPABLE, VERSION, PartKind, checksum_of, encode_part, parse_json, part_body
@@ -112,7 +113,7 @@ def decode_batch_header(raw: bytes) -> BatchHeader:
     """The inverse of `encode_batch_header`. `check` is the checksum of the part. Raises CodecError."""
     body = part_body(raw, PartKind.BATCH_HEADER)
     if len(body) != _BATCH.size:
-        raise Corrupt(f"batch header with a body of {len(body)} bytes found, {_BATCH.size} expected")
+        raise Corrupt(f"batch header with a body of {counted(len(body), 'byte')} found, {_BATCH.size} expected")
     fields = _BATCH.unpack(body)
     header = BatchHeader(*fields, checksum_of(raw))  # type: ignore[call-arg]  # mypy cannot count the fields of `*fields`
     _check_sizes(header)
@@ -121,10 +122,14 @@ def decode_batch_header(raw: bytes) -> BatchHeader:
 
 def _check_sizes(header: BatchHeader) -> None:
     if header.raw != header.records * RECORD_BYTES:
-        raise Corrupt(f"{header.raw} bytes in {header.records} records found, {header.records * RECORD_BYTES} expected")
+        raise Corrupt(
+            f"{counted(header.raw, 'byte')} in {counted(header.records, 'record')} found, {header.records * RECORD_BYTES} expected"
+        )
     limit = raw_max(header.events)
     if header.raw > limit:
-        raise TooLarge(f"batch of {header.events} events and {header.raw} bytes of records, at most {limit} allowed")
+        raise TooLarge(
+            f"batch of {header.events} events and {counted(header.raw, 'byte')} of records, at most {limit} allowed"
+        )
     if header.compressed > (frame_max := frame_bytes_max(header.raw)):
         raise TooLarge(f"frame of {header.compressed} bytes for {header.raw} of records, at most {frame_max} allowed")
 
@@ -186,7 +191,7 @@ def decompress(pieces: Iterable[bytes], header: BatchHeader) -> Iterator[bytes]:
             remainder = remainder[whole:]
     if missing:
         raise Corrupt(
-            f"frame decompresses to {'more' if missing < 0 else 'less'} than the {header.raw} bytes of its header"
+            f"frame decompresses to {'more' if missing < 0 else 'less'} than the {counted(header.raw, 'byte')} of its header"
         )
 
 

@@ -15,6 +15,7 @@ import msgspec
 import orjson
 
 from codec.archive import BATCH_HEADER_BYTES, BatchHeader
+from codec.counted import counted
 from codec.errors import Corrupt, TooLarge, Truncated
 from codec.filter import word_index
 from codec.gap import Gap
@@ -107,7 +108,7 @@ def footer_size(start: bytes) -> int:
 def check_footer_size(size: int) -> None:
     """Raises TooLarge for a footer that is larger than readers accept."""
     if size > FOOTER_BYTES_MAX:
-        raise TooLarge(f"footer of {size} bytes, {FOOTER_BYTES_MAX} at most")
+        raise TooLarge(f"footer of {counted(size, 'byte')}, {FOOTER_BYTES_MAX} at most")
 
 
 def _check_counts(totals: int, rows: int) -> None:
@@ -200,13 +201,13 @@ def index_bytes(start: bytes) -> int:
     Raises CodecError.
     """
     if len(start) < INDEX_START_BYTES:
-        raise Truncated(f"{len(start)} bytes, a footer begins with {INDEX_START_BYTES}")
+        raise Truncated(f"{counted(len(start), 'byte')}, a footer begins with {INDEX_START_BYTES}")
     size = footer_size(start)
     length, count = _FOOTER_COUNTS.unpack_from(start, PREFIX.size)
     _check_counts(length, count)
     index = INDEX_START_BYTES + length + count * _ROW.size
     if index > size:
-        raise Corrupt(f"footer of {size} bytes with an index of {index}")
+        raise Corrupt(f"footer of {counted(size, 'byte')} with an index of {index}")
     return int(index)
 
 

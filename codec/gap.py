@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import msgspec
 
+from codec.counted import counted
+
 
 class GapKind(StrEnum):
     """Why the bytes are no record. The values are those of the footer and of every report, and of acknowledgements."""
@@ -34,7 +36,9 @@ class Gap(msgspec.Struct, frozen=True, rename={"size": "bytes"}):
 
     def __str__(self) -> str:
         """Kind, size and reason; without a size if nothing was left of the missing events."""
-        return f"{self.kind}, {_bytes(self.size)}: {self.reason}" if self.size else f"{self.kind}: {self.reason}"
+        return (
+            f"{self.kind}, {counted(self.size, 'byte')}: {self.reason}" if self.size else f"{self.kind}: {self.reason}"
+        )
 
     @property
     def end(self) -> int:
@@ -44,12 +48,7 @@ class Gap(msgspec.Struct, frozen=True, rename={"size": "bytes"}):
     @property
     def loss(self) -> str:
         """The gap as a loss of events: how many, from which one on, and why."""
-        lost = "an unknown number of events" if self.events is None else f"{self.events} events"
-        lost = "1 event" if self.events == 1 else lost
+        lost = "an unknown number of events" if self.events is None else counted(self.events, "event")
         place = "" if self.first_event is None else f" from event {self.first_event} on"
-        size = f", {_bytes(self.size)}" if self.size else ""
+        size = f", {counted(self.size, 'byte')}" if self.size else ""
         return f"{lost} lost{place}: {self.kind}{size}: {self.reason}"
-
-
-def _bytes(size: int) -> str:
-    return "1 byte" if size == 1 else f"{size} bytes"

@@ -13,6 +13,7 @@ from itertools import chain
 
 import orjson
 
+from codec.counted import counted
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import Event, check_duplicate, format_time, parse_time
 from codec.joining import Body, Members, decode_body, loads
@@ -162,7 +163,7 @@ def records(raw: bytes) -> Iterator[tuple[bytes, bytes]]:
     for at in range(0, len(raw), RECORD_BYTES):
         middle, after = at + KEY_BYTES, at + RECORD_BYTES
         if after > len(raw):
-            raise Truncated(f"record of {len(raw) - at} bytes found, {RECORD_BYTES} expected", at)
+            raise Truncated(f"record of {counted(len(raw) - at, 'byte')} found, {RECORD_BYTES} expected", at)
         # A text that fills its field has no NUL after it, although readers in C expect one.
         key_end, value_end = find(b"\0", at, middle), find(b"\0", middle, after)
         key_end, value_end = middle if key_end < 0 else key_end, after if value_end < 0 else value_end

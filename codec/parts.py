@@ -12,6 +12,7 @@ from typing import TypeVar
 import msgspec
 from xxhash import xxh3_64_intdigest
 
+from codec.counted import counted
 from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 
 T = TypeVar("T")
@@ -66,7 +67,7 @@ def part_body(raw: bytes, kind: PartKind) -> bytes:
     """The bytes between the prefix and the checksum of a whole part. Both are verified first. Raises CodecError."""
     found, version, size = _prefix(raw)
     if len(raw) != size + 8 or len(raw) < PREFIX.size + CHECK.size:
-        raise Truncated(f"{len(raw)} bytes found, a part of {size + 8} expected")
+        raise Truncated(f"{counted(len(raw), 'byte')} found, a part of {size + 8} expected")
     (check,) = CHECK.unpack_from(raw, len(raw) - CHECK.size)
     computed = xxh3_64_intdigest(raw[: -CHECK.size])
     if check != computed:

@@ -6,6 +6,7 @@ Source: zstd, contrib/seekable_format/zstd_seekable_compression_format.md.
 import struct
 from collections.abc import Sequence
 
+from codec.counted import counted
 from codec.errors import Corrupt, Truncated
 
 _SEEK_TABLE = 0x184D2A5E
@@ -42,7 +43,9 @@ def seek_table_bytes(end: bytes) -> int:
 def decode_seek_table(raw: bytes) -> list[tuple[int, int]]:
     """The inverse of `encode_seek_table`. Raises CodecError."""
     if len(raw) < 8 + _SEEK_END.size or len(raw) != seek_table_bytes(raw[-_SEEK_END.size :]):
-        raise Truncated(f"seek table of {len(raw)} bytes found, which is not the size that its last 9 bytes give")
+        raise Truncated(
+            f"seek table of {counted(len(raw), 'byte')} found, which is not the size that its last 9 bytes give"
+        )
     magic, size = struct.unpack_from("<II", raw)
     if magic != _SEEK_TABLE or size + 8 != len(raw):
         raise Corrupt(f"seek table begins with {raw[:8].hex(' ')}, the magic number and its own size expected")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from xxhash import xxh3_64_intdigest
 
+from codec.counted import counted
 from codec.errors import Corrupt, Truncated, UnsupportedVersion
 
 _RECORD = struct.Struct("<8sIIQQQ")
@@ -36,7 +37,7 @@ def encode_watermark(mark: Watermark) -> bytes:
 def decode_watermark(raw: bytes) -> Watermark:
     """The inverse of `encode_watermark`. Raises CodecError."""
     if len(raw) != WATERMARK_BYTES:
-        raise Truncated(f"watermark of {len(raw)} bytes, {WATERMARK_BYTES} expected")
+        raise Truncated(f"watermark of {counted(len(raw), 'byte')}, {WATERMARK_BYTES} expected")
     magic, version, _zero, sequence, events, size = _RECORD.unpack_from(raw)
     (check,) = _CHECK.unpack_from(raw, _RECORD.size)
     if magic != _MAGIC or check != xxh3_64_intdigest(raw[: _RECORD.size]):

@@ -19,6 +19,7 @@ from binascii import Error as Base64Error
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from codec.counted import counted
 from codec.errors import CodecError, Corrupt, TooLarge, Truncated
 from codec.event import parse_time
 from codec.foreign.resync import SearchableBytes, gap
@@ -100,7 +101,7 @@ def _pair(raw: SearchableBytes, at: int) -> _KeyValue:
     """Key and value of the record at an offset. Raises Corrupt and Truncated."""
     record = raw[at : at + RECORD_BYTES]
     if len(record) < RECORD_BYTES:
-        raise Truncated(f"record of {len(record)} bytes found, {RECORD_BYTES} expected", at)
+        raise Truncated(f"record of {counted(len(record), 'byte')} found, {RECORD_BYTES} expected", at)
     key, value = record[:KEY_BYTES].rstrip(b"\0"), record[KEY_BYTES:].rstrip(b"\0")
     if not key or b"\0" in key or b"\0" in value:
         raise Corrupt("record with an empty key, or with a NUL within its key or value, found", at)
@@ -251,7 +252,7 @@ def encode(key: str, fields: Mapping[str, object], body: str) -> list[bytes]:
 def encode_pair(key: str, value: bytes) -> bytes:
     """A record with this key and value. Raises Corrupt if a record cannot hold them."""
     if len(value) >= VALUE_BYTES or b"\0" in value:
-        raise Corrupt(f"value of {len(value)} bytes found, at most {VALUE_BYTES - 1} without NUL expected")
+        raise Corrupt(f"value of {counted(len(value), 'byte')} found, at most {VALUE_BYTES - 1} without NUL expected")
     return _encode(key, value)
 
 
@@ -261,5 +262,5 @@ def _encode(key: str, value: bytes) -> bytes:
     except UnicodeEncodeError as error:
         raise Corrupt(f"key {key!r:.99} found, a key without lone surrogates expected") from error
     if not 0 < len(raw) < KEY_BYTES or b"\0" in raw:
-        raise Corrupt(f"key of {len(raw)} bytes found, 1 to {KEY_BYTES - 1} without NUL expected")
+        raise Corrupt(f"key of {counted(len(raw), 'byte')} found, 1 to {KEY_BYTES - 1} without NUL expected")
     return raw.ljust(KEY_BYTES, b"\0") + value.ljust(VALUE_BYTES, b"\0")

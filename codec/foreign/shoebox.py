@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from codec.counted import counted
 from codec.errors import Corrupt, TooLarge, Truncated
 from codec.foreign.resync import SearchableBytes, records
 from codec.gap import Gap, GapKind
@@ -50,19 +51,21 @@ def _record(raw: SearchableBytes, at: int) -> tuple[Record | Gap, int]:
         raise Corrupt(reason, at)
     middle, end = at + _FIXED_BYTES + metadata_size, at + _FIXED_BYTES + metadata_size + raw_size
     if end > len(raw):
-        raise Truncated(f"{len(raw) - at} bytes left, a record of {end - at} expected", at)
+        raise Truncated(f"{counted(len(raw) - at, 'byte')} left, a record of {end - at} expected", at)
     if metadata_size > METADATA_BYTES_MAX:
-        reason = f"metadata of {metadata_size} bytes, at most {METADATA_BYTES_MAX} allowed"
+        reason = f"metadata of {counted(metadata_size, 'byte')}, at most {METADATA_BYTES_MAX} allowed"
         return Gap(at, end - at, GapKind.DAMAGED, reason), end
     if raw_size - 4 > BODY_BYTES_MAX:
         reason = f"payload of {raw_size - 4} bytes, at most {BODY_BYTES_MAX} allowed"
         return Gap(at, end - at, GapKind.DAMAGED, reason), end
     (count,) = struct.unpack(order + "i", raw[at + _FIXED_BYTES : at + _FIXED_BYTES + 4])
     if count % 4 or count < 0 or 4 + 2 * count > metadata_size:  # checked before the block is read, which may be long
-        raise Corrupt(f"metadata with a count of {count} found in a block of {metadata_size} bytes", at)
+        raise Corrupt(f"metadata with a count of {count} found in a block of {counted(metadata_size, 'byte')}", at)
     (payload_size,) = struct.unpack(order + "i", raw[middle : middle + 4])
     if payload_size != raw_size - 4:
-        raise Corrupt(f"payload of {payload_size} bytes found in a block of {raw_size}, {raw_size - 4} expected", at)
+        raise Corrupt(
+            f"payload of {counted(payload_size, 'byte')} found in a block of {raw_size}, {raw_size - 4} expected", at
+        )
     return Record(at, _metadata(raw[at + _FIXED_BYTES : middle], order, at), raw[middle + 4 : end]), end
 
 
@@ -71,7 +74,7 @@ def _metadata(block: bytes, order: str, at: int) -> tuple[tuple[str, str], ...]:
     strings = count // 2
     sizes = struct.unpack_from(f"{order}{strings}i", block, 4)
     if min(sizes, default=0) < 0 or 4 + 4 * strings + sum(sizes) != len(block):
-        reason = f"metadata strings of {sum(sizes)} bytes found, {len(block) - 4 - 4 * strings} expected"
+        reason = f"metadata strings of {counted(sum(sizes), 'byte')} found, {len(block) - 4 - 4 * strings} expected"
         raise Corrupt(reason, at)
     texts, start = [], 4 + 4 * strings
     for size in sizes:
@@ -86,7 +89,7 @@ def encode(metadata: Sequence[tuple[str, str]], payload: bytes) -> bytes:
     sizes = struct.pack(f"<{len(texts)}i", *map(len, texts))
     block = struct.pack("<i", 2 * len(texts)) + sizes + b"".join(texts)
     if len(payload) + 4 > _LENGTH_MAX or len(block) > _LENGTH_MAX:
-        sizes_found = f"payload of {len(payload)} bytes and metadata of {len(block)}"
+        sizes_found = f"payload of {counted(len(payload), 'byte')} and metadata of {len(block)}"
         raise TooLarge(f"{sizes_found}, at most {_LENGTH_MAX - 4} and {_LENGTH_MAX} allowed")
     fixed = struct.pack("<ihiii", _MAGIC, 1, len(block), len(payload) + 4, 0)
     return fixed + block + struct.pack("<i", len(payload)) + payload

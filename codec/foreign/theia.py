@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
+from codec.counted import counted
 from codec.errors import Corrupt, TooLarge, Truncated
 from codec.foreign.resync import SearchableBytes, records
 from codec.gap import Gap, GapKind
@@ -43,16 +44,16 @@ def _record(raw: SearchableBytes, at: int) -> tuple[Record | Gap, int]:
     preamble = _PREAMBLE.match(raw[at : at + _PREAMBLE_MAX])
     if preamble is None:
         if len(raw) - at < _PREAMBLE_MAX and b"\n" not in raw[at : len(raw)]:
-            raise Truncated(f"{len(raw) - at} bytes left, a whole preamble expected", at)
+            raise Truncated(f"{counted(len(raw) - at, 'byte')} left, a whole preamble expected", at)
         raise Corrupt(f"{raw[at : at + 24]!r} found, the preamble of an event expected", at)
     total, header_size, content_size = map(int, preamble.groups())
     if total != header_size + content_size or header_size > _HEADER_MAX:
-        sizes = f"{total} bytes with a header of {header_size} and content of {content_size} found"
+        sizes = f"{counted(total, 'byte')} with a header of {header_size} and content of {content_size} found"
         raise Corrupt(f"{sizes}, their sum and a header of at most {_HEADER_MAX} expected", at)
     start = at + preamble.end()
     middle, end = start + header_size, start + total
     if end > len(raw):
-        raise Truncated(f"{len(raw) - start} bytes left, an event of {total} expected", at)
+        raise Truncated(f"{counted(len(raw) - start, 'byte')} left, an event of {total} expected", at)
     if content_size > BODY_BYTES_MAX:
         return Gap(
             at, end - at, GapKind.DAMAGED, f"content of {content_size} bytes, at most {BODY_BYTES_MAX} allowed"

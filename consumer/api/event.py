@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from codec.amqp import Decimal, Field, decode_header, decode_text
+from codec.counted import counted
 from codec.event import EPOCH, Event, format_time
 from consumer.archive.position import Position
 
@@ -122,7 +123,7 @@ class ArchivedEvent:
 
     def __repr__(self) -> str:
         event = self._event
-        return f"<ArchivedEvent {self._position} {event.type!r} {format_time(event.time_us)} {len(event.body)} bytes>"
+        return f"<ArchivedEvent {self._position} {event.type!r} {format_time(event.time_us)} {counted(len(event.body), 'byte')}>"
 
 
 def _instant(time_us: int) -> datetime:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from codec.counted import counted
 from consumer.disk import locks
 from consumer.disk.syscalls import file_system_type, rename_noreplace
 
@@ -147,9 +148,9 @@ class Disk:
         if own.st_ino != named.st_ino or own.st_dev != named.st_dev:
             reason = "another file has its name now"
         elif own.st_nlink != 1:
-            reason = f"it has {own.st_nlink} names, 1 expected"
+            reason = f"it has {counted(own.st_nlink, 'name')}, 1 expected"
         elif own.st_size != size:
-            reason = f"it has {own.st_size} bytes, {size} expected"
+            reason = f"it has {counted(own.st_size, 'byte')}, {size} expected"
         else:
             return
         raise OSError(errno.ESTALE, f"changed by another process: {reason}", str(path))

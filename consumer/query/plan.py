@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from consumer.archive.counted import counted
+from codec.counted import counted
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reading.catalog import Wanted, look_at
 from consumer.archive.reading.fault import ReadFault

@@ -12,8 +12,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from codec.counted import counted
 from codec.event import Event
-from consumer.archive.counted import counted
 from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault

@@ -57,7 +57,7 @@ def test_a_batch_beyond_the_limits_is_refused_by_reader_and_writer() -> None:
     ):
         with pytest.raises(TooLarge):
             archive.encode_batch_header(past)
-    with pytest.raises(Corrupt, match="5 bytes in 1 records found, 2560 expected"):
+    with pytest.raises(Corrupt, match="5 bytes in 1 record found, 2560 expected"):
         archive.encode_batch_header(replace(at_most, raw=5, records=1))
 
 

@@ -6,13 +6,13 @@ Invariant: the check reads an `ArchiveReader` and nothing else, so that an archi
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from codec.counted import counted
 from codec.errors import CodecError
 from codec.gap import Gap, GapKind
 from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import ArchiveState, Verdict
-from consumer.archive.counted import counted
 from consumer.archive.reading.reader import ArchiveReader, Seal, StoredBatch, events_or_none
 from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
 

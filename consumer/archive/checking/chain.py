@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codec.archive import Previous
+from codec.counted import counted
 from consumer.archive import naming
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import ArchiveState, Verdict
-from consumer.archive.counted import counted
 from consumer.archive.instances import Instance
 from consumer.archive.reading.reader import ArchiveFile, Seal
 from consumer.archive.writing.sealing import digest

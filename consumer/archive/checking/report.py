@@ -6,13 +6,14 @@ from pathlib import Path
 
 import orjson
 
+from codec.counted import counted
 from consumer.archive import naming
 from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.checking.verify import Mapped, verify
-from consumer.archive.counted import counted, outcome
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
+from consumer.archive.outcome import outcome
 from consumer.archive.reading.survey import survey, with_indexed
 from consumer.archive.rewriting.repair import judge_sealed, losses_of, repair_sealed
 from consumer.archive.writing.finding import Finding, Outcome
@@ -32,7 +33,8 @@ def print_text(verdict: Verdict, print_line: PrintLine) -> None:
     """A line for the archive, and a line per fault."""
     unread = verdict.state is ArchiveState.UNREADABLE
     word = "ERROR" if unread else "DAMAGED" if verdict.faults else "ok"
-    print_line(f"{word:8}{verdict.state:10}{verdict.events:>10} events {_mib(verdict.size):>10}  {verdict.path}")
+    noun = "event " if verdict.events == 1 else "events"
+    print_line(f"{word:8}{verdict.state:10}{verdict.events:>10} {noun} {_mib(verdict.size):>10}  {verdict.path}")
     for fault in [*verdict.faults, *verdict.acknowledged]:
         print_line(f"        {fault}")
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from codec import archive as container
 from codec.archive import BatchHeader, Head
+from codec.counted import counted
 from codec.errors import CodecError, Corrupt, Truncated, UnsupportedVersion
 from codec.event import Event
 from codec.footer import decode_footer, footer_size, frame_sizes
@@ -17,7 +18,6 @@ from codec.gap import Gap, GapKind
 from codec.parts import PREFIX, PartKind, checksum_of, part_kind, part_size
 from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
-from consumer.archive.counted import counted
 from consumer.archive.listing import find_again
 from consumer.archive.reading.file_range import FileRange, is_zeros
 from consumer.archive.reading.found import Part, Seal, StoredBatch
@@ -85,7 +85,7 @@ class ArchiveReader:
     def read(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes at `offset`; fewer only at the end. Raises Corrupt for an offset before the archive, and OSError."""
         if offset < 0:
-            raise Corrupt(f"{-offset} bytes before the file")
+            raise Corrupt(f"{counted(-offset, 'byte')} before the file")
         raw = self.source.read(offset, size)
         self.bytes_read += len(raw)
         return raw
@@ -155,7 +155,7 @@ class ArchiveReader:
     def _batch(self, at: int, header: BatchHeader, frames: bool) -> StoredBatch:
         start = at + container.BATCH_HEADER_BYTES
         if start + header.compressed > self.size:
-            raise Truncated(f"frame of {header.compressed} bytes, {self.size - start} left")
+            raise Truncated(f"frame of {counted(header.compressed, 'byte')}, {self.size - start} left")
         if not frames:
             return StoredBatch(at, header)
         frame = self._frame(start, header.compressed)
@@ -168,12 +168,14 @@ class ArchiveReader:
     def _seal(self, at: int, raw: bytes) -> Seal:
         size = footer_size(raw)
         if at + size > self.size:
-            raise Truncated(f"footer of {size} bytes, {self.size - at} left")
+            raise Truncated(f"footer of {counted(size, 'byte')}, {self.size - at} left")
         footer, rows = decode_footer(self.read(at, size))
         frames = frame_sizes(len(self.head_raw), ((row.header.compressed, row.header.raw) for row in rows), size)
         after, expected = self.size - at - size, seek_table_size(len(frames))
         if after > expected or decode_seek_table(self.read(at + size, after)) != frames:
-            raise Corrupt(f"seek table of {after} bytes that does not fit the frames, one of {expected} expected")
+            raise Corrupt(
+                f"seek table of {counted(after, 'byte')} that does not fit the frames, one of {expected} expected"
+            )
         return Seal(at, footer, rows)
 
     def with_frame(self, batch: StoredBatch) -> StoredBatch:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from codec.counted import counted
 from consumer import log
 from consumer.archive import log_events
-from consumer.archive.counted import counted, outcome
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_sealed
+from consumer.archive.outcome import outcome
 from consumer.archive.rewriting.repack import RepackOutcome, pays, repack
 from consumer.disk.durable import Disk
 from consumer.errors import Exit

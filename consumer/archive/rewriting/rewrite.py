@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from codec import archive as container
+from codec.counted import counted
 from codec.gap import Gap, GapKind
 from codec.parts import checksum_of
 from consumer.archive import naming
@@ -174,7 +175,7 @@ def _write(
         gone += _write_group(disk, fd, archive, group, index, change)
     if index.events != seal.footer.events:
         raise NotRewritable(
-            f"it holds {index.events} events, and its footer counts {seal.footer.events}: repair it first"
+            f"it holds {counted(index.events, 'event')}, and its footer counts {seal.footer.events}: repair it first"
         )
     before = seal.footer.rewritten_from or digest(archive.path)
     disk.append(fd, index.encode_end(len(archive.head_raw), seal.footer.gaps, before, gone))

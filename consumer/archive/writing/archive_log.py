@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from codec.archive import Head
+from codec.counted import counted
 from codec.event import Event
 from codec.watermark import Watermark
 from consumer import log
@@ -136,7 +137,7 @@ class ArchiveLog:
             raise storage_fault(error, directory) from error
         if free - size < self.settings.free_bytes_min:
             wanted = f", {size} bytes are to be written" if size else ""
-            what = f"{directory}: {free} bytes free{wanted}, archive.free_bytes_min is {self.settings.free_bytes_min}"
+            what = f"{directory}: {counted(free, 'byte')} free{wanted}, archive.free_bytes_min is {self.settings.free_bytes_min}"
             raise StorageFault(StorageReason.DISK_LOW, what, "free space", size)
 
     def _open(self) -> ArchiveWriter:

@@ -3,6 +3,7 @@
 import errno
 from pathlib import Path
 
+from codec.counted import counted
 from consumer.errors import StorageFault, StorageReason
 
 
@@ -12,7 +13,7 @@ def storage_fault(error: OSError, path: Path, size: int = 0) -> StorageFault:
         what, do = f"{path}: {error.strerror}", "free space; consuming resumes by itself"
         return StorageFault(StorageReason.DISK_FULL, what, do, size)
     if error.errno == errno.EFBIG:
-        what = f"{path}: {size} bytes: {error.strerror}"
+        what = f"{path}: {counted(size, 'byte')}: {error.strerror}"
         return StorageFault(StorageReason.FILE_LIMIT, what, "raise the limit of the file size (ulimit -f)", size)
     if error.errno in (errno.ESTALE, errno.ENOENT):
         do = "find the process that changes the archive directory; the events go to a new archive"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from consumer.archive.counted import counted, outcome
+from codec.counted import counted
+from consumer.archive.outcome import outcome
 from consumer.archive.rewriting.compact import CompactionOutcome, compact
 from consumer.cli.printing import print_line
 from consumer.disk.durable import Disk

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
-from consumer.archive.counted import counted
+from codec.counted import counted
 from consumer.cli.commands.reports import report_faults, report_hidden
 from consumer.cli.printing import print_line, report_error
 from consumer.cli.progress import progress

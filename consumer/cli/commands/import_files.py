@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from codec.counted import counted
 from codec.event import Event
-from consumer.archive.counted import counted
 from consumer.archive.layout import Layout
 from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
 from consumer.archive.writing.instance_lock import InstanceLock

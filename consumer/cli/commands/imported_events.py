@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from codec.counted import counted
 from codec.event import Event
 from codec.gap import Gap
-from consumer.archive.counted import counted
 from consumer.cli.printing import report_error
 from consumer.convert.formats import FileFormat
 from consumer.convert.imports import events_of

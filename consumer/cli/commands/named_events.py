@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
+from codec.counted import counted
 from codec.event import Event, format_time
-from consumer.archive.counted import counted
 from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
 from consumer.archive.reading.fault import ReadFault
 from consumer.cli.commands.reports import report_faults, report_hidden
