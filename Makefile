@@ -1,4 +1,4 @@
-# Every target sets up what it needs; a second run costs nothing.
+# Every target installs the packages that it needs, once.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,11 +30,11 @@ coverage: $(READY) ## all tests, and the lines and branches that they do not rea
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-test-rabbitmq4: $(READY) ## the tests that use a broker, on RabbitMQ 4; where the machine's own is older, from Debian 13 in a chroot
+test-rabbitmq4: $(READY) ## the tests that use a broker, on RabbitMQ 4; if the machine has an older one, from Debian 13 in a chroot
 	@$(BIN)/python -m tests.support.packages test rabbitmq4
 	@sh scripts/rabbitmq4.sh $(BIN)/python -m pytest -m broker $(OPTIONS)
 
-bench: $(READY) ## speed, side by side with a C program and with others: ratios, in a few minutes
+bench: $(READY) ## compare the speed with a C program and with other clients, in a few minutes
 	@$(BIN)/python -m tests.support.packages test bench
 	@VIRTUAL_ENV="$(CURDIR)/$(VENV)" $(BIN)/uv pip install --quiet --group bench
 	@$(BIN)/python -m tests.bench

@@ -253,7 +253,7 @@ _IDENTITY_FLAGS = 0x0080 | 0x0040 | 0x0020
 def identify(raw: bytes) -> Identity:
     """Message ID, timestamp and type of a header. NO_IDENTITY if the header cannot be decoded.
 
-    This runs for every message. So it skips the other properties without decoding them; the flags tell which ones are present.
+    This runs for every message. So it skips the other properties without decoding them; the flags show which ones are present.
     """
     if len(raw) < 2:
         return NO_IDENTITY

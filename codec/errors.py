@@ -4,7 +4,7 @@
 class CodecError(Exception):
     """Bytes that cannot be decoded, or a value that cannot be encoded.
 
-    `reason`: what was found and what was expected. `offset`: the byte offset within the value that was being decoded.
+    `reason`: the value that was found and the value that was expected. `offset`: the byte offset within the value that was being decoded.
     """
 
     def __init__(self, reason: str, offset: int = 0) -> None:

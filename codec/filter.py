@@ -1,4 +1,4 @@
-"""Bloom filters: they tell which batches cannot hold an ID, type or tag.
+"""Bloom filters: they show which batches cannot hold an ID, type or tag.
 
 Role: a filter is a list of 64-bit words. A key sets five bits of one word. To look up a key, a reader needs one word of each
 filter: the one with the same index. So the footer stores the words of equal index together. Invariant: no false negatives. With

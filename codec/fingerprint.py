@@ -1,4 +1,4 @@
-"""The fingerprint of an event: a short text that tells whether two reads found the same event.
+"""The fingerprint of an event: a short text that shows whether two reads found the same event.
 
 Pure. Invariant: a fingerprint depends on the event alone. Merging batches, repair and a newer format of records do not change it.
 It guards against mistakes, not against an attacker.

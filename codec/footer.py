@@ -45,7 +45,7 @@ class Footer:
     names_complete: bool = True
     gaps: list[Gap] = field(default_factory=list)
     rewritten_from: str | None = None  # SHA-256 of the original file
-    removed: int = 0  # events whose content was taken out by `compact`
+    removed: int = 0  # events whose content `compact` removed
 
 
 _ROW = struct.Struct("<IIIIIIIIqqqqQQQ")
@@ -119,11 +119,11 @@ def _check_counts(totals: int, rows: int) -> None:
 
 
 def bounded(gaps: Sequence[Gap]) -> list[Gap]:
-    """As many gaps as a footer takes. If there are more, the last one covers all the others."""
+    """As many gaps as fit into a footer. If there are more, the last one covers all the others."""
     if len(gaps) <= GAPS_MAX:
         return list(gaps)
     rest = gaps[GAPS_MAX - 1 :]
-    reason = f"{len(rest)} gaps, and what lies between them"
+    reason = f"{len(rest)} gaps, and the bytes between them"
     return [*gaps[: GAPS_MAX - 1], msgspec.structs.replace(rest[0], size=rest[-1].end - rest[0].offset, reason=reason)]
 
 

@@ -15,7 +15,7 @@ class GapKind(StrEnum):
 
     TORN = "torn"  # cut short at the end of the file
     DAMAGED = "damaged"  # whole records follow
-    MISSING = "missing"  # nothing is there: bytes or events were taken out
+    MISSING = "missing"  # bytes or events were removed
     NEWER = "newer"  # written by a newer Deedbox
 
 

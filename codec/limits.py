@@ -18,9 +18,9 @@ FOOTER_BYTES_MAX = 32 << 20
 FOOTER_JSON_MAX = 8 << 20
 ROWS_MAX = 1 << 17  # batches of a sealed archive
 FILTER_WORDS_MAX = 1 << 17  # of one batch; a batch with more keys gets no filter
-GAPS_MAX = 1000  # in a footer; the last one stands for all further ones
+GAPS_MAX = 1000  # in a footer; the last one covers all further ones
 LINE_BYTES_MAX = 192 << 20  # a line of JSON: a body of 128 MiB in base64, and the members around it
-PARSED_BYTES_MAX = 8 << 20  # JSON that is parsed as a whole: as Python objects it may take thirty times the memory
+PARSED_BYTES_MAX = 8 << 20  # JSON that is parsed as a whole: as Python objects it may need thirty times the memory
 UNPACKED_BYTES_MAX = (
     64 << 20
 )  # a compressed event of cloud-init after decompression, and all slices of one of its events

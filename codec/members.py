@@ -20,7 +20,7 @@ def quoted_body(body: bytes, ascii_only: bool = False) -> tuple[bytes, bytes]:
             return b"", quoted
     except UnicodeDecodeError:
         pass
-    # Not UTF-8, or text of control characters, which would take six times the space as escapes.
+    # Not UTF-8, or text of control characters, which would need six times the space as escapes.
     return b',"encoding":"base64"', b'"%b"' % b64encode(body)
 
 

@@ -1,7 +1,7 @@
 """The watermark of an instance: up to which event its newest archive is committed.
 
 Role: the bytes of `<instance>.committed`. Invariant: a record that was read while it was written, or that is cut short, is
-an error and is never taken for another watermark. Source: FORMAT.md.
+an error and is never decoded as another watermark. Source: FORMAT.md.
 """
 
 import struct

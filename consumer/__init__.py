@@ -21,8 +21,8 @@ The invariants, each with its one owner:
 - A failed write or sync ends that archive for its writer. Recovery (`archive.writing.recovery`) closes it, never the writer.
 - A generation is one channel. When it ends, the broker delivers its unacknowledged messages again (`ingest.ingest`).
 - Ingest parses no body unless the settings ask for it, runs no foreign code, and rejects no message.
-- Reading takes no lock, and returns damage as a fault. Every reader of events leaves out deleted ones (`archive.reading.tombstones`).
+- Reading acquires no lock, and returns damage as a fault. Every reader of events leaves out deleted ones (`archive.reading.tombstones`).
 - A search skips a batch only if the index proves that it holds no wanted event (`archive.reading.catalog`).
 - A follower gets a batch only after its sync has returned, and skips nothing without a fault (`follow.follower`).
-- The file monitor looks at the files themselves. Events of the kernel only say when to look (`watch.monitor`).
+- The file monitor looks at the files themselves. Events of the kernel only start a check (`watch.monitor`).
 """

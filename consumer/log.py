@@ -6,7 +6,7 @@ Invariants:
 
 - Only a declared event can be logged, with the fields that it declares.
 - A program that stops reading the log never stops the service or delays its end: lines wait in a bounded queue for the log thread,
-  lines that do not fit are counted, and no other thread takes a lock of the stream.
+  lines that do not fit are counted, and no other thread acquires a lock of the stream.
 - A warning or an error that repeats is counted, not written again.
 
 Lines are JSON on a pipe and text on a terminal.
@@ -46,7 +46,7 @@ class Level(StrEnum):
 class LogEvent:
     """One kind of line.
 
-    `fields` are all fields that it may have. `meaning` says what happened, `do` what the operator does about it. A line of
+    `fields` are all fields that it may have. `meaning`: the event in one sentence. `do`: the action of the operator. A line of
     level warning or error that repeats within `REPEAT_S` is counted, unless `repeats`: then each one is written.
     """
 

@@ -24,7 +24,7 @@ DRAINING = LogEvent(
     "draining",
     Level.INFO,
     ("signal", "held"),
-    "The service stops. It takes no new deliveries and commits the `held` ones.",
+    "The service stops. It accepts no new deliveries and commits the `held` ones.",
 )
 DRAIN_DEADLINE = LogEvent(
     "drain_deadline",

@@ -1,8 +1,8 @@
 """Build the stages, run them, and stop them in order.
 
-Invariants: if a stage fails, the service ends. The order of the end is: take no new deliveries, commit, acknowledge, return the rest
+Invariants: if a stage fails, the service ends. The order of the end is: accept no new deliveries, commit, acknowledge, return the others
 to the broker, seal, store the clean end. All of it has one deadline. After the deadline the process exits, even if a thread waits
-for a disk that does not answer: nothing is lost, because what is not acknowledged is delivered again.
+for a disk that does not answer: nothing is lost, because unacknowledged messages are delivered again.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ CLOSE_S_MIN = 1.0  # time to close the archive, even if the drain took all time 
 
 @dataclass
 class Components:
-    """The running stages, and what is closed after them."""
+    """The running stages, and the resources that are closed after them."""
 
     instance_lock: InstanceLock
     appender: Appender

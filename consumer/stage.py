@@ -21,7 +21,7 @@ class Stage(Protocol):
         """Work until `drain` is called. An error that is raised here ends the service."""
 
     async def drain(self, deadline: float) -> int | None:
-        """Take nothing new, finish what is begun, and let `run` return. It is also called if `run` has ended.
+        """Accept no new work, finish the current work, and let `run` return. It is also called if `run` has ended.
 
         `deadline` is a time of the event loop. The result is None if everything was finished by then. Otherwise the stage gives
         back the rest, and the result is the number of these events.

@@ -53,7 +53,7 @@ class Stats:
         try:
             self._free_bytes = await asyncio.to_thread(Disk().free_bytes, self._directory)
         except OSError:
-            self._free_bytes = -1  # the next append reports what is wrong with the directory
+            self._free_bytes = -1  # the next append reports the error of the directory
 
     def state(self) -> dict[str, object]:
         """The figures of ingest that `deedbox health` reads."""

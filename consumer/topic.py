@@ -1,7 +1,7 @@
 """Patterns for routing keys, as a topic exchange matches them. Pure.
 
-A key is a list of words between dots; an empty key has no words. In a pattern, `*` stands for one word and `#` for any number of words, including none. Any other
-word stands for itself. A broker takes a wildcard inside a word literally. `Topic.parse` refuses it, because such a pattern matches only itself. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
+A key is a list of words between dots; an empty key has no words. In a pattern, `*` matches one word and `#` any number of words, including none. Any other
+word matches itself. A broker treats a wildcard inside a word as a literal character. `Topic.parse` refuses it, because such a pattern matches only itself. Source: AMQP 0-9-1, section 3.1.3.3, "The Topic Exchange Type".
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Run a command, for which the test fixtures start their nodes from RabbitMQ 4. usage: rabbitmq4.sh COMMAND...
-# Where the machine's own RabbitMQ is older, it is taken from Debian 13, in a chroot that is made once.
-# RABBITMQ4_ROOT: where the chroot is. All mounts belong to a mount namespace of the command, and end with it.
+# Run a command whose test fixtures start nodes of RabbitMQ 4. usage: rabbitmq4.sh COMMAND...
+# If the RabbitMQ of the machine is older, the script uses that of Debian 13, in a chroot that is made once.
+# RABBITMQ4_ROOT: the directory of the chroot. All mounts belong to a mount namespace of the command, and end with it.
 set -eu
 
 say() { echo "rabbitmq4: $*"; }

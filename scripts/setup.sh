@@ -1,6 +1,6 @@
 #!/bin/sh
 # Make a virtual environment with the pinned packages and Deedbox itself (editable).
-# PYTHON: the interpreter, 3.11 or later. VENV: where.
+# PYTHON: the interpreter, 3.11 or later. VENV: the directory.
 set -eu
 
 say() { echo "setup: $*"; }

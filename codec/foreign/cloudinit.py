@@ -210,7 +210,7 @@ def _plain(body: str, fields: dict[str, str]) -> bytes:
             inner = json.loads(body)
             return _unpacked(b64decode(inner["data"]))
         except (ValueError, TypeError, KeyError, RecursionError, zlib.error, Base64Error):
-            pass  # the type says compressed, but the content is not: keep it as it is
+            pass  # the type is that of a compressed event, but the content is not compressed: keep it
     return body.encode("utf-8", "surrogatepass")
 
 

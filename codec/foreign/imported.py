@@ -18,7 +18,7 @@ def imported_event(
     """An event that never passed through a broker.
 
     `time_us`: microseconds since 1970; a time outside the calendar becomes its first or last instant. `headers`: name and value of
-    what the file holds beside ID, type, time and tags. Raises TooLarge.
+    the other members of the file besides ID, type, time and tags. Raises TooLarge.
     """
     table = tuple((_short(name), Field("S", encode_text(value))) for name, value in headers)
     time_us = min(max(time_us, TIME_US_MIN), TIME_US_MAX)

@@ -19,7 +19,7 @@ _ORDERS = {struct.pack("<i", _MAGIC): "<", struct.pack(">i", _MAGIC): ">"}
 MAGICS = tuple(_ORDERS)
 _FIXED_BYTES = 18
 _LENGTH_MAX = (1 << 31) - 1
-METADATA_BYTES_MAX = 32 << 20  # an exported event with the longest members takes 20 MiB
+METADATA_BYTES_MAX = 32 << 20  # an exported event with the longest members has 20 MiB
 
 
 class Record(NamedTuple):

@@ -1,6 +1,6 @@
 """Control when the socket of a connection is read, and how long to pause after a read.
 
-Role: the gate stands between the stream reader and the socket. Several parts may ask for a pause at the same time.
+Role: the gate is between the stream reader and the socket. Several parts may ask for a pause at the same time.
 Invariant: the socket is read only while no pause is in force.
 """
 

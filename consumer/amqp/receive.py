@@ -2,7 +2,7 @@
 
 Role: the AMQP library spends most of the time of a message on recognising frames. `Splitter` removes basic.deliver and its
 content from the stream before the library reads it. It knows frames, but not the state of channels: every
-basic.deliver of the connection is taken, whichever consumer it is for.
+basic.deliver of the connection is accepted, for any consumer.
 Invariant: the library gets whole frames only, so Deedbox can insert a frame between two of them.
 Source: AMQP 0-9-1 sections 2.3.5, 4.2.3 and 4.2.6.
 """
@@ -26,7 +26,7 @@ WINDOW_MAX = 65_535  # basic.qos has 16 bits
 KEEPALIVE_S = 1.0
 Sink = Callable[[list[Delivery], bool], None]  # deliveries, and whether the read drained the socket
 _unpack_frame = FRAME.unpack_from  # a method of an imported name is slower to call; called once a message
-_new_delivery = tuple.__new__  # takes a third of the time of the named constructor; called once a message
+_new_delivery = tuple.__new__  # needs a third of the time of the named constructor; called once a message
 
 
 def _deliver_struct(tag_size: int) -> struct.Struct:
@@ -100,7 +100,7 @@ class Splitter:
     def _take_complete(self, data: bytes, at: int, size: int, arrived_us: int, out: list[Delivery]) -> int:
         """Take deliveries that are complete and have a body of one frame. Return the offset after the last one.
 
-        This is the fast path, and nearly all messages take it: three unpackings and three slices a message.
+        This is the fast path of nearly all messages: three unpackings and three slices a message.
         """
         names, unpack, tag_size = self._names, self._deliver.unpack_from, self._tag_size
         fixed = self._deliver.size
@@ -114,7 +114,7 @@ class Splitter:
             after = body + body_size + 8
             if header_kind != HEADER or same != channel or not body_size or after > size:
                 break
-            # The sizes agree only if the body is one frame. Any other delivery takes the slow path.
+            # The sizes agree only if the body is one frame. Any other delivery is parsed by the slow path.
             if _unpack_frame(data, body) != (BODY, channel, body_size) or data[after - 1] != END:
                 break
             raw = data[at + fixed : content - 1]
@@ -231,7 +231,7 @@ class DeliveryReader(asyncio.StreamReader):
             super().feed_data(HEARTBEAT)
 
     def pause(self) -> None:
-        """Stop reading the socket, so that the broker stops sending. The library can still read what is buffered."""
+        """Stop reading the socket, so that the broker stops sending. The library can still read buffered bytes."""
         self._gate.pause(Pause.HELD_BYTES)
 
     def resume(self) -> None:

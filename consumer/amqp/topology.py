@@ -15,7 +15,7 @@ ASSUMED_DELIVERY_LIMIT = 3
 
 
 class Declare(StrEnum):
-    """What is created at the broker if it does not exist."""
+    """The exchange, queue and binding that are created at the broker if they do not exist."""
 
     QUEUE = "queue"  # the queue and its bindings
     ALL = "all"  # the exchange, the queue and its bindings

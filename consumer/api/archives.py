@@ -1,6 +1,6 @@
 """Archives: the archives below some paths, and what a program can ask of them.
 
-Invariant: reading takes no lock, so a program may read while Deedbox writes.
+Invariant: reading acquires no lock, so a program may read while Deedbox writes.
 """
 
 import errno
@@ -114,7 +114,7 @@ class Archives:
     def verify(self) -> "Iterator[Verdict]":
         """Read every byte of every archive, and yield a verdict for each archive and for each one that is missing.
 
-        `faults` of a verdict has what is wrong: path, offset in bytes, reason. `acknowledged` has the faults that an
+        `faults` of a verdict has its faults: path, offset in bytes, reason. `acknowledged` has the faults that an
         operator has acknowledged. The archive is complete if both are empty.
         """
         from consumer.archive.checking.verify import verify

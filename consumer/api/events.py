@@ -101,7 +101,7 @@ class Events:
         return self._chunk.popleft()
 
     async def _fetch(self) -> None:
-        """Wait for a chunk. If the caller is cancelled, the thread goes on, and the next call takes what it has read."""
+        """Wait for a chunk. If the caller is cancelled, the thread continues, and the next call returns the events that it has read."""
         import asyncio
 
         if self._waiting is not None and not self._waiting.done():  # it is done at once if its task is cancelled

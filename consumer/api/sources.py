@@ -13,7 +13,7 @@ from consumer.follow.tail import Tail
 from consumer.query.search import Found, Search
 from consumer.watch.backends import choose
 
-WAIT_S = 0.25  # how late an event is seen that no file event announced; and how long `stop` may take
+WAIT_S = 0.25  # the longest delay of an event that no file event announced, and of `stop`
 
 
 class SearchSource:

@@ -1,1 +1,1 @@
-"""The durable path: names, rolling, writing, reading, recovery and proof of archives. FORMAT.md says what is in them."""
+"""The durable path: names, rolling, writing, reading, recovery and checks of archives. FORMAT.md specifies their content."""

@@ -132,7 +132,7 @@ class Ledger:
 
 
 def archives_below(directory: Path) -> Archives:
-    """All archives of a directory by instance, oldest first. The walk takes long; its result serves the ledgers of all instances."""
+    """All archives of a directory by instance, oldest first. The walk is slow; its result serves the ledgers of all instances."""
     found: Archives = {}
     for path in directory.rglob("*.kvp.zst*"):
         if archive := naming.parse_sealed(path) or naming.parse_open(path):

@@ -3,7 +3,7 @@
 Invariant: an archive that existed when a listing began and still exists when it ends is in it, even if it is sealed during the
 listing. An archive moves once, from its open name to a sealed name in a folder below the same directory, and the folder may be
 made for it. Two walks are therefore enough: the first one sees the open name, or the archive was sealed before that walk had read its
-directory; then its folder exists before the second walk begins. A third walk finds what was sealed during the second. The number of
+directory; then its folder exists before the second walk begins. A third walk finds archives that were sealed during the second. The number of
 walks does not depend on what the writer does meanwhile.
 """
 
@@ -105,7 +105,7 @@ def _lost(walks: Sequence[_Walk]) -> bool:
 
 
 def _unexplained(walks: Sequence[_Walk]) -> dict[str, naming.ArchiveId]:
-    """Names that are gone, unless the archive was found under another name. Opening them gives the reason."""
+    """Names that do not exist any more, unless the archive was found under another name. Opening them gives the reason."""
     moved = {id for place, id in walks[-1].archives.items() if place not in walks[0].archives}
     return {place: id for place, id in _gone(walks).items() if id not in moved}
 
@@ -132,7 +132,7 @@ def _note(walk: _Walk, entry: "os.DirEntry[str]") -> bool:
     if entry.is_dir():
         return entry.is_symlink() and not walk.leads_on(entry.path)
     id = id_of(Path(entry.name))
-    # A name that is gone by now, or a link to nothing, is kept: opening it gives the reason.
+    # A name that was removed, or a broken link, is kept: opening it gives the reason.
     if id is not None and (entry.is_file() or not Path(entry).exists()):
         walk.archives[entry.path] = id
     return True

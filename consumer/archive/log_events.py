@@ -40,7 +40,7 @@ UNSUPPORTED_FILE_SYSTEM = LogEvent(
     "unsupported_file_system",
     Level.WARNING,
     ("directory", "type", "reason"),
-    "The archive directory is on a file system that may lose acknowledged events. `reason` says why.",
+    "The archive directory is on a file system that may lose acknowledged events. `reason` is the cause.",
     "Move the archive directory to a local ext4, xfs or btrfs file system.",
 )
 WATERMARK_FAILED = LogEvent(
@@ -62,7 +62,7 @@ RECOVERED = LogEvent(
     Level.WARNING,
     ("path", "outcome", "events", "torn_bytes", "gaps", "sealed"),
     "An archive was recovered after a run that did not end cleanly. `torn_bytes` were cut off its end, and a copy of them was kept. `gaps`: how many places may have held acknowledged events.",
-    "Nothing if `gaps` is 0. Otherwise run `deedbox verify`, which names what is lost.",
+    "Nothing if `gaps` is 0. Otherwise run `deedbox verify`, which reports the losses.",
 )
 RECOVERY_AWAITED = LogEvent(
     "recovery_awaited",

@@ -18,9 +18,7 @@ TORN_SUFFIX = ".torn"
 DAMAGED_SUFFIX = ".damaged"
 TAIL = "{first}-{last}-{instance}-{sequence}" + SUFFIX
 TEMPLATE = "%Y%m%d/" + TAIL
-DIRECTORIES_MAX = (
-    5  # between the archive directory and a sealed archive: readers look for tombstones so many levels above it
-)
+DIRECTORIES_MAX = 5  # between the archive directory and a sealed archive: readers look for tombstones up to this number of levels above it
 
 SEQUENCE_MAX = 10**18 - 1  # fits into every field that holds a sequence
 

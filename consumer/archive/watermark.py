@@ -12,7 +12,7 @@ from codec.watermark import WATERMARK_BYTES, Watermark, decode_watermark, encode
 from consumer.archive import naming
 from consumer.disk.durable import Disk, is_held, read_regular
 
-READ_ATTEMPTS = 5  # the record may be read while it is written; a write takes about a microsecond
+READ_ATTEMPTS = 5  # the record may be read while it is written; a write needs about a microsecond
 
 
 def watermark_path(directory: Path, instance: str) -> Path:

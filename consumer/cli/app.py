@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def with_stdin(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `-` replaced by the path of standard input. The parser takes `-` for an unknown option."""
+    """The arguments with `-` replaced by the path of standard input. The parser reads `-` as an unknown option."""
     return [str(STDIN) if argument == "-" else argument for argument in arguments]
 
 

@@ -18,7 +18,7 @@ C = TypeVar("C", bound=Callable[..., int])
 
 
 def _version() -> str:
-    from importlib.metadata import version  # its import takes a tenth of the start
+    from importlib.metadata import version  # its import needs a tenth of the start
 
     return version("deedbox")
 

@@ -1,7 +1,7 @@
 """Standard input, output and error of the command line.
 
 Invariants: the descriptors 0 to 2 are open before anything else is opened, so that no archive becomes standard error. An error
-of standard output is `OutputLost`; no code takes it for an error of an archive.
+of standard output is `OutputLost`; no code reports it as an error of an archive.
 """
 
 import errno

@@ -50,7 +50,7 @@ def run(
     loaded = loader.load(config, loader.environment(), flags, list(set))
     import asyncio
 
-    from consumer.service import Service  # imports the AMQP library, which takes a second
+    from consumer.service import Service  # imports the AMQP library, which needs a second
 
     async def serve() -> Exit:
         return await Service(loaded).run()

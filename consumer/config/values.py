@@ -27,7 +27,7 @@ _TYPE_NAMES = {
 def convert(setting: Setting, value: object) -> object:
     """The value in the type of its setting. Text is accepted for every type.
 
-    Raises ValueError, which names the setting, what is expected and what was found.
+    Raises ValueError, which names the setting, the expected value and the value that was found.
     """
     try:
         parsed = _parse(setting, value) if isinstance(value, str) else value

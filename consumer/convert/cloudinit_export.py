@@ -17,9 +17,9 @@ from codec.foreign.imported import imported_headers
 from consumer.convert.report import ExportReport
 from consumer.query.search import Found
 
-_KEPT = ("result", "duration")  # members that cloud-init itself writes, beside name, type, time and text
+_KEPT = ("result", "duration")  # members that cloud-init itself writes, besides name, type, time and text
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,200})(\.\d{1,200})?([eE][+-]?\d{1,2})?", re.ASCII)  # RFC 8259, and finite
-_KEY_UNITS = 254 - 5  # what the host keeps of a key, without room for the number of a slice
+_KEY_UNITS = 254 - 5  # the part of a key that the host keeps, without room for the number of a slice
 
 
 def encode_cloudinit(found: Found, report: ExportReport) -> bytes | None:

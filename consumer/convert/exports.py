@@ -135,7 +135,7 @@ def _write_cloudinit(disk: Disk, found: Iterable[Found], out: Path, report: Expo
 
 
 def _write_parquet(disk: Disk, found: Iterable[Found], out: Path, report: ExportReport) -> None:
-    from consumer.convert.parquet import write_parquet  # only if it is needed: its module takes long to import
+    from consumer.convert.parquet import write_parquet  # only if it is needed: its module is slow to import
 
     report.events, report.files = write_parquet(disk, found, out)
 

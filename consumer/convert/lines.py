@@ -110,7 +110,7 @@ def described_event(body: bytes, headers: list[tuple[str, str]], description: De
 
 
 def is_json(line: bytes) -> bool:
-    """Whether a line is JSON. A long line is checked without building objects, which may take thirty times its size."""
+    """Whether a line is JSON. A long line is checked without building objects, which may need thirty times its size."""
     try:
         json.loads(line) if len(line) <= PARSED_BYTES_MAX else msgspec.json.decode(line, type=msgspec.Raw)
     except (ValueError, RecursionError, msgspec.MsgspecError):

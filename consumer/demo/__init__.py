@@ -1,1 +1,1 @@
-"""`deedbox demo`: a private broker, generated notifications, a crash, and a comparison of the archives with what was published."""
+"""`deedbox demo`: a private broker, generated notifications, a crash, and a comparison of the archives with the published messages."""

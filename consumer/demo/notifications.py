@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-_BEGIN = datetime(2026, 11, 20)  # noqa: DTZ001 -- notifications carry UTC without saying so
+_BEGIN = datetime(2026, 11, 20)  # noqa: DTZ001 -- notifications are in UTC and do not name the zone
 _FLAVORS = [
     ("2GB Standard Instance", 2048, 2, 80),
     ("8GB Standard Instance", 8192, 4, 320),

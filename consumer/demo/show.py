@@ -32,11 +32,11 @@ from consumer.query.query import make_query
 from consumer.query.search import Search
 
 WAIT_S_MAX = 60.0
-EVENTS_MIN = 100  # with fewer, at the time of the kill none might be durable, or none still to come
+EVENTS_MIN = 100  # with fewer, at the time of the kill possibly none is durable, or none is still to be delivered
 
 
 def show(count: int, keep: Path | None, environ: Mapping[str, str]) -> int:
-    """Run the demo and print each step. The exit status is 0 only if nothing was lost and nothing is there twice.
+    """Run the demo and print each step. The exit status is 0 only if no event was lost and none is archived twice without a mark.
 
     Raises Fatal before anything is started if `count` is too small or if the directory `keep` is not empty.
     """
@@ -190,7 +190,7 @@ async def _use(run: Run, messages: list[Notification]) -> None:
 
 
 async def _publish_and_kill(run: Run, messages: list[Notification]) -> None:
-    """Publish; kill the service when half of the messages are acknowledged, a few more are durable, and the rest are still to come."""
+    """Publish; kill the service when half of the messages are acknowledged, a few more are durable, and the others are not yet delivered."""
     await asyncio.to_thread(run.wait_for, "consuming", 1)
     step("service", f"`deedbox run` consumes queue {run.name}")
     async with Publisher(run.url) as publisher:

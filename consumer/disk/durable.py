@@ -66,7 +66,7 @@ class Disk:
     def acquire(self, path: Path, purpose: str = "") -> int | None:
         """Lock the lock file `path`; it is created if necessary. Returns its descriptor, or None if another process holds it.
 
-        `purpose` is written to the file, if the disk takes it. Closing the descriptor releases the lock. The file is never removed,
+        `purpose` is written to the file, if the disk accepts it. Closing the descriptor releases the lock. The file is never removed,
         because two processes could then hold two files of one name.
         """
         fd = open_regular(path, os.O_RDWR | os.O_CREAT)
@@ -82,7 +82,7 @@ class Disk:
         return None
 
     def append(self, fd: int, raw: bytes) -> None:
-        """Write all of `raw` at the end; in one call, unless the kernel takes only a part. Durable after `sync`."""
+        """Write all of `raw` at the end; in one call, unless the kernel accepts only a part. Durable after `sync`."""
         rest = memoryview(raw)
         try:
             while rest := rest[os.write(fd, rest) :]:

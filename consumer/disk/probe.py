@@ -1,4 +1,4 @@
-"""Check that a disk takes a file of a given size, by the same steps as an archive: create, append, sync.
+"""Check that a disk accepts a file of a given size, by the same steps as an archive: create, append, sync.
 
 Invariant: a probe leaves no file, whether it succeeds or fails.
 """

@@ -14,7 +14,7 @@ _NO_SUCH_RENAME = {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}
 
 def file_system_type(path: Path) -> int:
     """`f_type` of statfs(2); 0 if the C library does not provide it. Raises OSError."""
-    buffer = (ctypes.c_ulong * 64)()  # struct statfs takes 120 bytes, and `f_type` is its first word
+    buffer = (ctypes.c_ulong * 64)()  # struct statfs has 120 bytes, and `f_type` is its first word
     try:
         failed = ctypes.CDLL(None, use_errno=True).statfs(os.fsencode(path), buffer)
     except AttributeError:

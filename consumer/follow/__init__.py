@@ -1,1 +1,1 @@
-"""Reading on from a position: what is archived after it, across rolls, instances and directories."""
+"""Read the events that are archived after a position, across rolls, instances and directories."""

@@ -85,7 +85,7 @@ class FollowedFiles:
     async def keep_storing(self) -> None:
         """Store the positions every STORE_S seconds, also while the broker is away.
 
-        Not after each publish, because a sync may take longer. The stored size of a file tells the next start how much was
+        Not after each publish, because a sync may be slower. By the stored size of a file, the next start knows how much was
         not read if the file is gone.
         """
         while True:

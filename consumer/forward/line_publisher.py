@@ -1,6 +1,6 @@
 """LinePublisher: publishes the lines of followed files, and confirms to the files what the broker has confirmed.
 
-Invariants: a line is confirmed to its file only after the broker has taken it into a queue, and every line before it. If a publish fails,
+Invariants: a line is confirmed to its file only after the broker has put it, and every line before it, into a queue. If a publish fails,
 the same lines are published again under the same message ids, by which readers can recognise them.
 """
 

@@ -51,9 +51,9 @@ class WatchState:
         self._disk, self._path = disk, path
         self.known: dict[str, list[LinePosition]] = {}
         self._lock: int | None = None
-        self._storing = Lock()  # the thread of a store that was cancelled goes on
+        self._storing = Lock()  # the thread of a store that was cancelled continues
         if path is not None:
-            # The lock and the new content are created beside the file itself, not beside a link to it.
+            # The lock and the new content are created in the directory of the file itself, not in that of a link to it.
             self._path = path = Path(os.path.realpath(path))
             if path.exists() and not path.is_file():
                 raise DeedboxError(f"{path}: is not a regular file", "name another state file")

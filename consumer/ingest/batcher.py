@@ -76,7 +76,7 @@ class _Chunk(NamedTuple):
 
 
 class Batcher:
-    """Deliveries that wait to be taken as a batch."""
+    """Deliveries that wait for their batch."""
 
     def __init__(self, limits: BatchLimits) -> None:
         self._limits = limits

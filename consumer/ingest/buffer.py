@@ -1,8 +1,8 @@
 """The deliveries of one generation that are received and not yet committed.
 
-Invariants: each of these deliveries is in exactly one place: in the batcher, in the batch that was taken, in a batch to be
-taken next, or in a postponed batch. The number of bytes is bounded: above the bound the socket is not read. Postponed batches
-have a bound of their own: above it nothing else is taken.
+Invariants: each of these deliveries is in exactly one place: in the batcher, in the current batch, in a batch to be
+returned next, or in a postponed batch. The number of bytes is bounded: above the bound the socket is not read. Postponed batches
+have a bound of their own: above it no other batch is returned.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ class Postponed(NamedTuple):
 
 
 class DeliveryBuffer:
-    """Gives deliveries out as batches, in order. Batches that the disk did not accept are given out again later.
+    """Returns deliveries as batches, in order. Batches that the disk did not accept are returned again later.
 
     `set_reading`: called with False to stop reading the socket, and with True to continue.
     """
@@ -32,7 +32,7 @@ class DeliveryBuffer:
         self.received = 0
         self.taken: DeliveryBatch | None = None
         self.postponed: deque[Postponed] = deque()
-        self.blocked = False  # only a batch that is retried may be taken
+        self.blocked = False  # only a batch that is retried may be returned
         self.reading = True
         self.finished = self._discarded = False
         self._next: deque[DeliveryBatch] = deque()
@@ -130,18 +130,18 @@ class DeliveryBuffer:
             timer.cancel()
 
     def nothing_left_before(self, tag: int) -> bool:
-        """Return whether no delivery before `tag` is still to be archived, apart from the batch that was taken."""
+        """Return whether no delivery before `tag` is still to be archived, apart from the current batch."""
         others = (*self._next, *(entry.batch for entry in self.postponed))
         return not any(batch.deliveries[0].tag < tag for batch in others)
 
     def divide(self, batch: DeliveryBatch) -> None:
-        """Put back a batch that the disk did not accept. Its parts are taken next."""
+        """Put back a batch that the disk did not accept. Its parts are returned next."""
         self.taken = None
         if not self._discarded:
             self._next.extendleft(reversed(divide(batch)))
 
     def postpone(self, batch: DeliveryBatch, size: int, block: bool = False) -> None:
-        """Put back a batch until `retry_first` or `accepted`. `block`: take nothing else until then."""
+        """Put back a batch until `retry_first` or `accepted`. `block`: no other batch is next until then."""
         self.taken = None
         if self._discarded:
             return
@@ -157,21 +157,21 @@ class DeliveryBuffer:
         return batch
 
     def accepted(self, size: int) -> None:
-        """Record that the disk accepts `size` bytes. Postponed batches up to this size, and new ones, are taken again."""
+        """Record that the disk accepts `size` bytes. Postponed batches up to this size, and new ones, are returned again."""
         self._next.extend(entry.batch for entry in self.postponed if entry.size <= size)
         self.postponed = deque(entry for entry in self.postponed if entry.size > size)
         self.blocked = False
         self._wake.set()
 
     def finish(self) -> None:
-        """Accept no more deliveries. Those that are held can be taken, and each postponed batch once more."""
+        """Accept no more deliveries. Held deliveries are still returned, and each postponed batch once more."""
         self._next.extend(entry.batch for entry in self.postponed)
         self.postponed.clear()
         self.finished, self.blocked = True, False
         self._wake.set()
 
     def discard(self) -> int:
-        """Drop what was not taken, because the generation has ended and the broker delivers it again. Return the number."""
+        """Drop the other deliveries, because the generation has ended and the broker delivers them again. Return the number."""
         dropped = self.held - (len(self.taken.deliveries) if self.taken else 0)
         self._batcher.clear()
         self._next.clear()

@@ -8,7 +8,7 @@ SYNC_SAMPLES = 4096
 
 @dataclass
 class Counters:
-    """What ingest has done, and what it has already reported.
+    """Counts of the work of ingest, and of the part that was already reported.
 
     `syncs`: durations of the last syncs in seconds. `unexplained`: exchanges whose messages no binding of Deedbox explains.
     """

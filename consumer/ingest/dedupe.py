@@ -80,7 +80,7 @@ class Deduplicator:
 
     @property
     def forgotten(self) -> bool:
-        """Whether the generation has lasted so long that no message from before it can be delivered again.
+        """Whether no message from before the generation can be delivered again, because of the age of the generation.
 
         New messages do not prove this: the broker may return the messages of a dead channel after it has delivered new ones.
         """

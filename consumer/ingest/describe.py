@@ -12,7 +12,7 @@ from codec.notification import describe_body
 from consumer.amqp.delivery import Delivery
 
 Describe = Callable[[Delivery], Event]
-_new_event = tuple.__new__  # takes a third of the time of the named constructor; called once a message
+_new_event = tuple.__new__  # needs a third of the time of the named constructor; called once a message
 
 
 def describe(delivery: Delivery) -> Event:

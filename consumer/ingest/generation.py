@@ -105,7 +105,7 @@ class Generation:
         self.buffer.finish()
 
     async def release(self) -> None:
-        """Return what is not committed and close the session. Sets `settled`."""
+        """Return the deliveries that are not committed, and close the session. Sets `settled`."""
         held = self.buffer.held
         await self.session.release()
         # Acks that were sent shortly before a connection was lost may not have reached the broker.

@@ -1,6 +1,6 @@
 """Run generations one after the other until `stop`: connect, pause, resume, reconnect.
 
-`loop` says what is done with deliveries, `generation` what belongs to one session.
+`loop` processes deliveries; `generation` holds the state of one session.
 Invariants: a disk fault pauses the service and never ends it. An error that a person must fix ends the service only before the
 broker accepted a consumer; later it may be temporary. Three errors end it at any time: a stall that a new connection
 did not end, a defect of the writer, and a lost instance lock. At every end the held messages are returned.
@@ -103,7 +103,7 @@ class Ingest:
             await self.generation.stop()
 
     async def release(self) -> int:
-        """Return to the broker what is not committed, at once. Return the number of deliveries."""
+        """Return to the broker the deliveries that are not committed, at once. Return their number."""
         held = self.held
         self.counters.returned += held
         if self.generation is not None:

@@ -49,7 +49,7 @@ class Watchdog:
                 self._on_silence(idle_s)
 
     def prefetch_is_postponed(self) -> bool:
-        """Return whether the broker delivers nothing because the disk does not accept what was delivered."""
+        """Return whether the broker delivers nothing because the disk does not accept the held deliveries."""
         return self._buffer.blocked or len(self._buffer.postponed) >= self._session.prefetch
 
     def _on_stall(self, messages: int, idle_s: float) -> None:

@@ -1,7 +1,7 @@
 """Merge the events of many batches by their keys, in bounded memory, also if all batches overlap in time.
 
 Role: `Search` adds batches in the order of their lowest keys, and pops the events that no later batch can precede. Invariants: waiting
-bodies take at most HELD_BYTES_MAX, without those of the batch that is being added. For all other waiting events, memory holds
+bodies use at most HELD_BYTES_MAX, without those of the batch that is being added. For all other waiting events, memory holds
 only time and number, 24 bytes per event. They are read again when they are next, at most HELD_BYTES_MAX at a time.
 """
 
@@ -112,7 +112,7 @@ class Merge:
                 yield batch, number, event
 
     def _trim(self) -> None:
-        """Drop the bodies that are needed last, until the others take half of HELD_BYTES_MAX."""
+        """Drop the bodies that are needed last, until the others use half of HELD_BYTES_MAX."""
         held = sorted(
             (batch.key(at), batch.sizes[at])
             for _, _, batch in self._heap
@@ -120,7 +120,7 @@ class Merge:
         )
         horizon = self._key_after(HELD_BYTES_MAX // 2, held)
         if horizon is None:
-            return  # a single event takes more
+            return  # a single event is larger
         self._horizon = horizon
         for _, _, batch in self._heap:
             batch.drop(horizon)

@@ -41,7 +41,7 @@ class ArchiveLocations:
 class PlannedArchive:
     """One archive of a search. `requests`: its unread batches by the number of their first event.
 
-    `identity`: tells the archive from another one of the same name; None if it is unknown.
+    `identity`: distinguishes the archive from another one of the same name; None if it is unknown.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 from consumer.errors import Exit, Fatal
 
-PAYS_BYTES = 32 << 20  # compressed; for less, starting processes takes longer than they save
+PAYS_BYTES = 32 << 20  # compressed; for less, starting processes costs more time than they save
 WORKERS_MAX = 8
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,7 +47,7 @@ def epochs(
 ) -> Iterator[tuple[int, R]]:
     """The results of several passes over the items, each with the number of its pass, from 0.
 
-    `items`: gives the items of a pass. The next pass begins while the results of the previous one are read.
+    `items`: returns the items of a pass. The next pass begins while the results of the previous one are read.
     """
     every = ((epoch, item) for epoch in range(passes) for item in items())
     yield from scan(executor, _Numbered(work), every, ahead)

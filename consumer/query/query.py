@@ -16,7 +16,7 @@ from consumer.query.where import Condition, loads, parse_condition
 from consumer.topic import Topic
 
 Check = Callable[[Event], bool]
-MATCH_S_MAX = 1.0  # per body; an expression with nested repetitions may take practically for ever
+MATCH_S_MAX = 1.0  # per body; an expression with nested repetitions may need years
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Query:
         return replace(self, duplicates=duplicates)
 
     def accepts(self, event: Event) -> bool:
-        """Whether an event fulfils all conditions. Raises DeedboxError if the expression takes more than MATCH_S_MAX."""
+        """Whether an event fulfils all conditions. Raises DeedboxError if the expression needs more than MATCH_S_MAX."""
         return all(check(event) for check in self.checks())
 
     def checks(self) -> Iterator[Check]:
@@ -94,7 +94,7 @@ class Query:
 
 
 class EventFilter:
-    """Tells whether events fulfil a query. If the expression times out, the event is rejected, and `report` is called with the reason."""
+    """Checks whether events fulfil a query. If the expression times out, the event is rejected, and `report` is called with the reason."""
 
     def __init__(self, query: Query, report: Callable[[str], None]) -> None:
         self._checks = tuple(query.checks())

@@ -3,7 +3,7 @@
 Role: the catalog gives the batches that may hold a wanted event. They are read in the order of their first times, and an event
 is yielded as soon as no unread batch can hold an earlier one. Invariants: memory for waiting bodies is bounded (`merge`). Damage makes only
 the events of its batch unreadable; it is reported once, and the search continues. An archive that is moved or rewritten during the
-search is found again (`plan`). A search takes no lock that ingest needs. A stopped search reads no further batch.
+search is found again (`plan`). A search acquires no lock that ingest needs. A stopped search reads no further batch.
 """
 
 from collections.abc import Generator, Iterable, Iterator, Sequence

@@ -70,7 +70,7 @@ class Printer:
         self._out.write(self.encode(event, position))
 
     def flush(self) -> None:
-        """Pass on what was written."""
+        """Flush the written bytes."""
         self._out.flush()
 
     def _line(self, event: Event, position: str) -> bytes:
@@ -85,7 +85,7 @@ class Printer:
         return self._cells([column.show(event, position) for column in self._columns])
 
     def _cells(self, cells: list[str]) -> bytes:
-        """A line of the table. The last column takes the rest of the line; a position is never shortened."""
+        """A line of the table. The last column fills the remainder of the line; a position is never shortened."""
         line = ""
         for cell, column in zip(cells[:-1], self._columns[:-1], strict=True):
             line += (cell.ljust(column.width) if column.name == "position" else _fit(cell, column.width)) + " "

@@ -46,7 +46,7 @@ class FileFollower:
         self._history = RenameHistory(path)
         self._renames_missed = False
         self._missed = MissedRotations(path, self._siblings, suspected=bool(start))
-        self._waiting = list(start or ())  # positions of files that were neither found nor given up yet
+        self._waiting = list(start or ())  # positions of files that were not found yet and are still searched for
         self._at_end = start is None and not from_start
         self._look_first()
         self._at_end = False
@@ -78,7 +78,7 @@ class FileFollower:
     def look(self, renames: Sequence[Rename] | None = None) -> None:
         """Find the files that must be read. `renames`: all renames since the last call; None if some may have been missed.
 
-        Raises OSError; the next call repeats what was not done.
+        Raises OSError; the next call continues with the remaining steps.
         """
         self._renames_missed |= renames is None
         self._history.note(renames or ())

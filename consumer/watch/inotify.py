@@ -43,7 +43,7 @@ class Inotify:
         self._interrupt_read, self._interrupt_write = os.pipe()
         os.set_blocking(self._interrupt_read, False)
         os.set_blocking(self._interrupt_write, False)
-        self._poll = select.poll()  # select(2) takes no descriptor above 1,023
+        self._poll = select.poll()  # select(2) accepts no descriptor above 1,023
         self._poll.register(self._kernel.fd, select.POLLIN)
         self._poll.register(self._interrupt_read, select.POLLIN)
         self._lock = threading.Lock()

@@ -59,7 +59,7 @@ class LineSplitter:
         return found
 
     def _cut(self, text: bytes, size: int, is_complete: bool) -> list[Line]:
-        """`text` as one line or in pieces. It is `size` bytes of the file. What is incomplete stays in the buffer."""
+        """`text` as one line or in pieces. It is `size` bytes of the file. An incomplete line stays in the buffer."""
         found: list[Line] = []
         while len(text) > PIECE_BYTES:
             found.append(self._line(text[:PIECE_BYTES], PIECE_BYTES, self._piece_number, False))

@@ -1,6 +1,6 @@
 """MissedRotations: finds the files that were created and rotated away while no rename was reported.
 
-Invariant: a file is found once. Files that were beside the watched one before cannot come from a later rotation, as long as
+Invariant: a file is found once. Files that were in the directory of the watched one before cannot come from a later rotation, as long as
 nothing is written to them.
 """
 
@@ -33,7 +33,7 @@ class MissedRotations:
         self._remembered_ns, self._remember_at = 0, 0.0
 
     def remember(self) -> None:
-        """List the files beside the watched one now. Raises OSError."""
+        """List the files in the directory of the watched one now. Raises OSError."""
         changed_ns, now = self._siblings.directories_changed_ns(), monotonic()
         if not self.suspected and (changed_ns != self._remembered_ns or now >= self._remember_at):
             self._known = self._siblings.write_times()
@@ -56,7 +56,7 @@ class MissedRotations:
         self.suspected, self.gone = False, None
 
     def _later_than(self, files: Sequence[OpenFile]) -> list[int]:
-        """The inodes of the files that the rotation has named after the newest proven file, the oldest first."""
+        """The inodes of the files that the rotation has named after the newest verified file, the oldest first."""
         if self.gone is not None:
             since_ns = self.gone.changed_ns + (not seen_bytes(self.gone))
             return self._siblings.rotated_since(since_ns) if self.gone.changed_ns else []

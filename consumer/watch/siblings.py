@@ -1,4 +1,4 @@
-"""The files in the directory of a watched path: which of them holds what was read of it, and which the same rotation named.
+"""The files in the directory of a watched path: which of them holds the bytes that were read of it, and which the same rotation named.
 
 If the path is a symbolic link, the directory of its target counts too. A file is accepted only with one of these proofs:
 - Same file: the inode of a position, and exactly the bytes before the position. If fewer than SURE_BYTES were seen, the file must
@@ -7,7 +7,7 @@ If the path is a symbolic link, the directory of its target counts too. A file i
   removed file, and begins with the same bytes, of which fewer than SURE_BYTES were seen.
 - Copy: another inode, a name that only a rotation gives, at least the size that the file had at the last check, and exactly the bytes
   before the position. A name that a rotation may give is enough if SURE_BYTES were seen.
-- Rotation without a reported rename: a name that differs only in its numbers from the name of a proven file, and a last write that is not earlier.
+- Rotation without a reported rename: a name that differs only in its numbers from the name of a verified file, and a last write that is not earlier.
   If the file that was read last does not exist any more: a name that only a rotation gives, and a last write that is not earlier.
 """
 
@@ -25,7 +25,7 @@ TRIES = 3  # to open a file while a rotation changes its name
 
 
 class SiblingFiles:
-    """The files beside `path`. `watched`: the paths that are followed by themselves. Methods raise OSError, unless they say otherwise."""
+    """The other files in the directory of `path`. `watched`: the paths that are followed by themselves. Methods raise OSError, unless their docstring names another error."""
 
     def __init__(self, path: Path, watched: Collection[Path]) -> None:
         self._path = path
@@ -55,7 +55,7 @@ class SiblingFiles:
         return None
 
     def open_same(self, path: Path, position: LinePosition) -> int | None:
-        """Open the file if it is proven to be the one of the position; else None."""
+        """Open the file if it is verified to be the one of the position; else None."""
         if path != self._path:
             is_named = _is_sure(position) or bool(self._named([path], is_rotated))
             is_named |= seen_bytes(position) > 0 and bool(self._named([path], is_numbered))

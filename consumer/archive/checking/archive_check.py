@@ -1,6 +1,6 @@
 """Check one archive by itself: every byte, every record, the footer against the batches, the seek table against the frames.
 
-Invariant: the check reads an `ArchiveReader` and nothing else, so that an archive that is no local file is checked in the same way.
+Invariant: the check reads only an `ArchiveReader`, so that an archive that is no local file is checked in the same way.
 """
 
 from collections.abc import Sequence

@@ -155,7 +155,9 @@ def _print_finding(finding: Finding, dry_run: bool, print_line: PrintLine) -> No
     for gap in finding.lost:
         print_line(f"        {finding.path}: {gap.loss}")
     if finding.lost:
-        print_line("        an event that came twice may be left as a marked copy: look with --duplicates only")
+        print_line(
+            "        if a lost event was delivered twice, its marked copy may exist: search with --duplicates only"
+        )
     for gap in finding.gaps if not finding.lost else ():
         print_line(f"        {finding.path}: at {gap.offset}: {gap}")
 

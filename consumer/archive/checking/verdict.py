@@ -51,7 +51,7 @@ class Verdict:
     """What one archive holds, and its faults.
 
     `duplicates`: events that are marked as duplicates; `deleted`: hidden events that are still in the archive; `removed`: events that
-    `compact` took out; `lost`: events that are known to be lost.
+    `compact` removed; `lost`: events that are known to be lost.
     """
 
     path: Path

@@ -34,7 +34,7 @@ class EncodedBatch(NamedTuple):
 def encode_batches(
     events: Sequence[Event], slot: Slot, level: int, tuning: Mapping[int, int] | None = None
 ) -> Iterator[EncodedBatch]:
-    """One batch, or several if the limits require it. `level` and `tuning`: of the compression. Raises TooLarge for an event that no archive takes."""
+    """One batch, or several if the limits require it. `level` and `tuning`: of the compression. Raises TooLarge for an event that fits into no archive."""
     records = b"".join(kvp.encode_batch(events, slot.archive, slot.first_event))
     if len(records) <= container.raw_max(len(events)) or len(events) == 1:
         yield _encode(events, slot, container.compress(records, level, tuning), len(records))

@@ -36,7 +36,7 @@ from consumer.errors import DeedboxError
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events are wanted, as far as an index can tell. Event times and arrivals are in microseconds, and inclusive.
+    """The conditions on events that an index can check. Event times and arrivals are in microseconds, and inclusive.
 
     `types` and `types_not` are globs: one of `types` must match, and none of `types_not`. The id must be one of `ids`, and all `tags`
     must be there. `archive`: events of this archive only.

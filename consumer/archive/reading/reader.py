@@ -227,7 +227,7 @@ class ArchiveReader:
 
 
 class ArchiveFile(ArchiveReader):
-    """An archive in a local file. What is appended after the opening is seen after `refresh`. Raises OSError."""
+    """An archive in a local file. Bytes that are appended later are found after `refresh`. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
         self._file = FileSource(path)
@@ -239,7 +239,7 @@ class ArchiveFile(ArchiveReader):
         self.file, self.live = self._file.file, self._file.live
 
     def refresh(self) -> None:
-        """See what was appended since."""
+        """Find the bytes that were appended since."""
         self._file.refresh()
 
 

@@ -1,7 +1,7 @@
 """Source: the bytes of one archive, read at any offset. An open file is a source; an object that answers range requests can be another.
 
 Role: `ArchiveReader` asks a source for bytes and knows nothing else of where they are. Invariants: `size` changes only by
-`refresh`, so that what was appended in the meantime is not seen; what only a file has (inode, lock, growth) stays in `FileSource`.
+`refresh`, so that bytes appended in the meantime are not read. The properties of files only (inode, lock, growth) are in `FileSource`.
 """
 
 import os

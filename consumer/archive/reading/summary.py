@@ -29,7 +29,7 @@ class Summary:
     """An archive. Times are microseconds since 1970, None without events. `size`: bytes of the file.
 
     `types`: number of events by type; None if it is not known, as of an open archive. `lost`: events that are known to be lost.
-    `removed`: events whose content `compact` removed. They count as events. `fault`: what is damaged.
+    `removed`: events whose content `compact` removed. They count as events. `fault`: the damage.
     """
 
     path: Path

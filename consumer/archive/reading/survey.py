@@ -45,7 +45,7 @@ class Survey:
 
     @property
     def end(self) -> int:
-        """The number after that of the last event. The archive held so many events, unless some are missing at its end."""
+        """The number after that of the last event. The archive held this number of events, unless some are missing at its end."""
         return max((batch.header.first_event + batch.header.events for batch in self.batches), default=0)
 
     @property
@@ -67,7 +67,7 @@ class Survey:
 
 
 def survey(path: Path, committed: int | None = None) -> Survey:
-    """Read a file to its end. `committed`: read as if it ended after so many bytes, because a sync has covered only these. Raises OSError."""
+    """Read a file to its end. `committed`: the number of bytes that a sync has covered; the file is read as if it ended there. Raises OSError."""
     batches: list[StoredBatch] = []
     gaps: list[Gap] = []
     seal = None

@@ -1,4 +1,4 @@
-"""Deleted events: a tombstone hides an event at once, `undelete` shows it again, `compact` takes its content out.
+"""Deleted events: a tombstone hides an event at once, `undelete` shows it again, `compact` removes its content.
 
 Role: an archive never changes, so its tombstones are in a separate file, `<instance>-<sequence>.deleted`, with one JSON line
 per event. The file is in the directory of the archive or, after the archive was sealed, in a directory above it. Invariants: a tombstone is

@@ -1,6 +1,6 @@
 """Take deleted events out of sealed archives permanently.
 
-Invariants: every other event keeps its position. The footer says how many events were taken out, so that `verify` tells them from
+Invariants: every other event keeps its position. The footer counts the removed events, so that `verify` distinguishes them from
 lost events. The tombstones stay, because copies of the archive and readers that have the old file open still need them.
 """
 
@@ -28,16 +28,16 @@ _ASIDE = (naming.DAMAGED_SUFFIX, naming.TORN_SUFFIX)
 
 
 class CompactionOutcome(StrEnum):
-    """What was done with a file. The values are those that `compact` prints."""
+    """The result for a file. The values are those that `compact` prints."""
 
     COMPACTED = "compacted"
     OPEN = "open"  # not sealed yet: its deleted events are hidden
-    ASIDE = "aside"  # a file that `repair` kept, which may hold deleted events too
+    ASIDE = "aside"  # a file that `repair` kept; it may hold deleted events too
     BUSY = "busy"
     DAMAGED = "damaged"
     UNREADABLE = "unreadable"
     REFUSED = "refused"  # a symbolic link
-    FAILED = "failed"  # the disk did not take the new file
+    FAILED = "failed"  # the disk did not accept the new file
 
     @property
     def is_failure(self) -> bool:
@@ -47,7 +47,7 @@ class CompactionOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """What was done with a file. `events`: deleted events that it held; `saved`: bytes; `reason`: why it was not compacted."""
+    """The result for a file. `events`: deleted events that it held; `saved`: bytes; `reason`: why it was not compacted."""
 
     path: Path
     outcome: CompactionOutcome

@@ -25,7 +25,7 @@ FREE_BYTES_MIN = 64 << 20  # free space that ingest keeps while the copy is writ
 
 
 class RepackOutcome(StrEnum):
-    """What was done with an archive. The values are those that `compact --repack` prints."""
+    """The result for an archive. The values are those that `compact --repack` prints."""
 
     REPACKED = "repacked"
     UNFIT = "unfit"  # it stays as it is, for now or until it is repaired
@@ -35,7 +35,7 @@ class RepackOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Repacked:
-    """What was done with an archive. `saved`: bytes; `reason`: why it was not repacked."""
+    """The result for an archive. `saved`: bytes; `reason`: why it was not repacked."""
 
     path: Path
     outcome: RepackOutcome

@@ -42,7 +42,7 @@ class BeingRewritten(NotRewritable):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is changed: deleted events are taken out, and batches are merged to frames of up to `frame_raw` bytes of records (0: none are merged).
+    """The changes: deleted events are removed, and batches are merged to frames of up to `frame_raw` bytes of records (0: none are merged).
 
     `level` and `tuning`: the compression of new frames.
     """
@@ -125,7 +125,7 @@ def _fresh_file(disk: Disk, path: Path) -> Iterator[tuple[int, Path]]:
 
 
 def _check_own(disk: Disk, fd: int, fresh: Path) -> None:
-    """Check that the new file still has its name. Raises BeingRewritten if another process took it for a leftover before it was locked.
+    """Check that the new file still has its name. Raises BeingRewritten if another process removed it as a leftover before it was locked.
 
     The file of that name may then be half written, and must not replace an archive.
     """

@@ -1,6 +1,6 @@
 """Open archives that wait for recovery while the service runs: their writer failed, or the disk refused them at the start.
 
-Invariants: an archive waits until it is sealed, repaired, empty or gone; recoveries that fail again and again take RECOVERY_SHARE of the
+Invariants: an archive waits until it is sealed, repaired, empty or gone; recoveries that fail again and again use RECOVERY_SHARE of the
 time at most. Used by the writer thread alone.
 """
 
@@ -50,7 +50,7 @@ class AbandonedArchives:
         for archive in list(self._waiting):
             self._recover(archive)
         took_s = self._clock() - began
-        # Recovery reads each archive from its beginning, and on a disk that takes no footer more and more archives wait.
+        # Recovery reads each archive from its beginning, and on a disk that accepts no footer more and more archives wait.
         self.not_before_s = began + took_s / RECOVERY_SHARE if self._waiting and took_s > QUICK_S else 0.0
 
     def _recover(self, archive: Abandoned) -> None:

@@ -19,7 +19,7 @@ from consumer.errors import DeedboxError, Exit, Fatal
 
 T = TypeVar("T")
 
-LOOK_S_MAX = 1.0  # a roll by age or clock is late by at most so many seconds
+LOOK_S_MAX = 1.0  # the longest delay of a roll by age or clock, in seconds
 
 
 class Appender:
@@ -61,7 +61,7 @@ class Appender:
                 await self.roll_if_due()
 
     async def probe(self, size: int = 0) -> None:
-        """Check that the disk takes this number of bytes, or at least a small write. Raises StorageFault."""
+        """Check that the disk accepts this number of bytes, or at least a small write. Raises StorageFault."""
         await self.run(lambda: self._archive_log.probe(size))
 
     async def close(self) -> None:

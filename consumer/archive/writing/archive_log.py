@@ -82,7 +82,7 @@ class ArchiveLog:
         return self.clock()
 
     def append(self, events: Sequence[Event]) -> Receipt:
-        """Make the events durable. Raises StorageFault when neither the open archive nor a new one takes them."""
+        """Make the events durable. Raises StorageFault when neither the open archive nor a new one accepts them."""
         try:
             return self._append_once(events)
         except StorageFault as fault:
@@ -94,7 +94,7 @@ class ArchiveLog:
             return self._append_once(events)
         except StorageFault as fault:
             fault.size = max(fault.size, size)  # also if the new file could not be created
-            self._abandoned.not_before_s = 0.0  # when the disk takes data again, recovery may succeed too
+            self._abandoned.not_before_s = 0.0  # when the disk accepts data again, recovery may succeed too
             raise
 
     def _append_once(self, events: Sequence[Event]) -> Receipt:
@@ -120,7 +120,7 @@ class ArchiveLog:
         return receipt
 
     def _publish(self, writer: ArchiveWriter) -> None:
-        """Publish the watermark for other processes. The batch is durable already; an old watermark only says less than is true."""
+        """Publish the watermark for other processes. The batch is durable already; an old watermark only counts fewer events."""
         layout, instance = self.settings.layout.directory, self.settings.instance
         mark = Watermark(writer.id.sequence, writer.fill.events, writer.committed)
         try:
@@ -218,7 +218,7 @@ class ArchiveLog:
         )
 
     def own(self) -> OwnArchives:
-        """What is durable in the archives of this instance, and where its generations began."""
+        """The durable events of this instance, and the begins of its generations."""
         committed = (self.writer.path, self.writer.fill.events) if self.writer else None
         begins = (*self.ledger.state.begins, self._next_place())
         return OwnArchives(committed, self._abandoned.paths, begins)
@@ -234,7 +234,7 @@ class ArchiveLog:
             self._note(lambda: self.ledger.update(begins=begins))
 
     def probe(self, size: int = 0) -> None:
-        """Check that the disk takes this number of bytes, or at least a small write. Raises StorageFault."""
+        """Check that the disk accepts this number of bytes, or at least a small write. Raises StorageFault."""
         size = max(size, PROBE_BYTES)
         self._check_space(size)
         path = self.settings.layout.directory / f"{self.settings.instance}.probe"

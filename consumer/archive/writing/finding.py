@@ -13,7 +13,7 @@ from consumer.archive.writing.sealing import Sealed
 
 
 class Outcome(StrEnum):
-    """What was done with a file. The values are those of the log and of `repair`."""
+    """The result for a file. The values are those of the log and of `repair`."""
 
     WHOLE = "whole"  # nothing had to be done
     SEALED = "sealed"
@@ -26,7 +26,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was done with a file. `lost`: the gaps that may have held acknowledged events; `reason`: why nothing was done."""
+    """The result for a file. `lost`: the gaps that may have held acknowledged events; `reason`: why nothing was done."""
 
     path: Path
     outcome: Outcome

@@ -19,7 +19,7 @@ NAMES_MAX = 1000  # distinct types and tags that a footer counts by name
 
 
 class NameCounts:
-    """How often each name occurred, for as many names as a footer takes. `complete`: no name was left out or escaped."""
+    """How often each name occurred, for as many names as fit into a footer. `complete`: no name was left out or escaped."""
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
@@ -50,7 +50,7 @@ def _utf8(name: str) -> str:
 class ArchiveIndex:
     """The rows, filters and totals of a footer. `chain_checksum`: the checksum of the last part, which the next batch names.
 
-    `bytes`: the memory that the index takes, approximately; `first_us` and `last_us`: the first and the last arrival.
+    `bytes`: the approximate memory of the index; `first_us` and `last_us`: the first and the last arrival.
     """
 
     def __init__(self, chain_checksum: int) -> None:
@@ -89,7 +89,7 @@ class ArchiveIndex:
     def encode_end(
         self, head_bytes: int, gaps: Sequence[Gap] = (), rewritten_from: str | None = None, removed: int = 0
     ) -> bytes:
-        """Footer and seek table. `gaps`: what the archive has lost; `rewritten_from`: SHA-256 of the original; `removed`: events that `compact` took out."""
+        """Footer and seek table. `gaps`: the losses of the archive; `rewritten_from`: SHA-256 of the original; `removed`: events that `compact` removed."""
         footer = Footer(
             len(self.rows), self.events, self.records, self.raw, self.chain_checksum,
             self.types.counts, self.tags.counts, self.types.complete and self.tags.complete,

@@ -54,7 +54,7 @@ def _copy_batches(disk: Disk, fd: int, found: Survey) -> None:
 
 
 def _removed(found: Survey) -> int:
-    """How many events of the file `compact` has taken out. Only a file that was rewritten can have any."""
+    """How many events of the file `compact` has removed. Only a file that was rewritten can have any."""
     if found.footer and not found.footer.removed:
         return 0
     with ArchiveFile(found.path) as archive:

@@ -1,9 +1,9 @@
 """Recent events: the archived events that the broker may deliver again, read back from the archives.
 
 A message is delivered again if it was archived and its acknowledgement did not reach the broker. Only the newest events of a
-generation can be in that state (`unsettled` tells which). The amount that is read has fixed limits, so that a start and a reconnect
-take no longer after a year: EVENTS_MAX events, of which those of this instance come first, INSTANCES_MAX instances, and IDLE_S seconds.
-Invariants: the returned events are durable, by a seal, by a watermark or by a sync made here. If the ledger of an instance says that
+generation can be in that state (`unsettled` finds it). The amount that is read has fixed limits, so that a start and a reconnect
+are as fast after a year: EVENTS_MAX events, of which those of this instance come first, INSTANCES_MAX instances, and IDLE_S seconds.
+Invariants: the returned events are durable, by a seal, by a watermark or by a sync made here. If, according to the ledger of an instance,
 none of its events is delivered again, none of its archives is opened. Used by the writer thread alone.
 """
 
@@ -26,7 +26,7 @@ from consumer.archive.writing.unsettled import END_OF_ARCHIVE, EVENTS_MAX, FIRST
 from consumer.disk.durable import Disk
 
 INSTANCES_MAX = 32  # other instances that are read: those that were active last
-IDLE_S = 7 * 86_400.0  # another instance that was not active for so long is not read
+IDLE_S = 7 * 86_400.0  # seconds; another instance that was not active for this time is not read
 
 Archived = tuple[str, Event]  # the text form of a position, and the event there
 

@@ -11,7 +11,7 @@ class RollReason(StrEnum):
 
     SIZE = "size"
     COUNT = "count"
-    INDEX = "index"  # its index takes as much memory as an index may take
+    INDEX = "index"  # its index uses as much memory as is allowed
     AGE = "age"
     CLOCK = "clock"
     STOP = "stop"

@@ -18,7 +18,7 @@ from consumer.archive import log_events, naming
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.reader import StoredBatch, open_archive
 
-AGE_US = 30 * 60 * 1_000_000  # RabbitMQ closes a channel if an acknowledgement is missing for so long
+AGE_US = 30 * 60 * 1_000_000  # RabbitMQ closes a channel if an acknowledgement is missing for this time
 # The largest prefetch of AMQP, and the deliveries before the window was raised to it.
 WINDOW_MAX = 65_535 + 65_535 // 3 + 1
 BEGINS_MAX = 256  # generations that are remembered; the broker notices a dead connection within 30 s

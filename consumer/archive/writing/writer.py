@@ -58,7 +58,7 @@ class ArchiveWriter:
         self._head = container.encode_head(head)
         self.index = ArchiveIndex(checksum_of(self._head))
         self._digest = hashlib.sha256()
-        self._unsynced = b""  # what was appended last, until it is synced
+        self._unsynced = b""  # the last appended bytes, until they are synced
         self._fd = self._attempt(lambda: disk.create(self.path))
 
     @property
@@ -75,7 +75,7 @@ class ArchiveWriter:
     def append(self, events: Sequence[Event]) -> Receipt:
         """Make the events durable as one batch, or as several if they do not fit into one.
 
-        Raises StorageFault, after which none of them counts, and TooLarge for an event that no archive takes.
+        Raises StorageFault, after which none of them counts, and TooLarge for an event that fits into no archive.
         """
         assert events, "an empty batch"
         assert not self.broken, "a writer after its end"

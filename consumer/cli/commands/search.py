@@ -33,7 +33,7 @@ class SearchRequest:
 
 
 def search_archives(request: SearchRequest) -> Exit:
-    """Print what is found. DAMAGED if something could not be read. Raises Fatal for a negative limit."""
+    """Print the events that are found. DAMAGED if something could not be read. Raises Fatal for a negative limit."""
     check_count("--limit", request.limit)
     search = Search(request.paths, request.query, request.newest_first)
     planned = search.plan()  # also for a limit of 0: a path that cannot be read is an error
