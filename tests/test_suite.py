@@ -44,17 +44,12 @@ def test_a_skip_fails_where_skips_are_forbidden(tmp_path: Path) -> None:
 
 # Private names of other objects that tests still use, by file. Do not add to this table: test what the public names show.
 PRIVATE_USES = {
-    "codec/test_filter.py": {"_PATTERNS"},
     "consumer/amqp/test_connection.py": {"_channel", "_connection"},
     "consumer/amqp/test_publish.py": {"_channel"},
     "consumer/amqp/test_receive.py": {"_clock", "_last_drained", "_last_keepalive"},
     "consumer/archive/writing/test_archive_log.py": {"_abandoned"},
-    "consumer/disk/test_locks.py": {"_attempt"},
-    "consumer/forward/test_forward.py": {"_path"},
     "consumer/ingest/test_failed_batches.py": {"_any_postponed", "_wait_s"},
     "consumer/ingest/test_ingest.py": {"_pause_s"},
-    "consumer/watch/test_follower.py": {"_siblings"},
-    "faults/test_bombs.py": {"_BATCH"},
     "support/altered.py": {"_cancel"},
 }
 DOCUMENTED = {

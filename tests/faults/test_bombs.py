@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -67,7 +68,8 @@ def forged(records: Iterator[bytes], count: int, events: int) -> bytes:
     """An open archive with one batch, whose checksums hold."""
     compressor = container.zstd.ZstdCompressor(1)
     frame = b"".join(compressor.compress(piece) for piece in records) + compressor.flush()
-    body = container._BATCH.pack(
+    body = struct.pack(
+        "<IIIIIIqqqqQQ",
         0, count, events, len(frame), count * RECORD_BYTES, 0, START_US, START_US, START_US, START_US,
         xxh3_64_intdigest(frame), checksum_of(HEAD),
     )  # fmt: skip

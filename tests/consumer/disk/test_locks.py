@@ -15,19 +15,21 @@ def test_a_reader_that_checks_the_lock_does_not_postpone_recovery(tmp_path: Path
     reader = os.open(tmp_path / "a", os.O_RDONLY)
     fcntl.flock(reader, fcntl.LOCK_SH)
     asked = threading.Event()
-    real = locks._attempt
+    real = fcntl.flock
 
-    def flock(fd: int, kind: int) -> bool:
-        taken = real(fd, kind)
-        if not taken and kind == fcntl.LOCK_EX and not asked.is_set():
-            asked.set()
-            fcntl.flock(reader, fcntl.LOCK_UN)
-        return taken
+    def flock(fd: int, kind: int) -> None:
+        try:
+            real(fd, kind)
+        except BlockingIOError:
+            if kind == fcntl.LOCK_EX | fcntl.LOCK_NB and not asked.is_set():
+                asked.set()
+                real(reader, fcntl.LOCK_UN)
+            raise
 
     disk = Disk()
     fd = disk.open(tmp_path / "a")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(locks, "_attempt", flock)
+        patched.setattr(fcntl, "flock", flock)
         assert disk.try_lock(fd)
     assert asked.is_set()
     assert is_held(tmp_path / "a")

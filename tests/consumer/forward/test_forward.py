@@ -5,6 +5,7 @@ import contextlib
 import errno
 import os
 import re
+import shutil
 import signal
 from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
@@ -385,9 +386,10 @@ async def test_a_state_file_that_cannot_be_written_ends_the_command(
     """The same lines would be published again and again."""
     path = tmp_path / "log"
     path.touch()
-    state = WatchState(Disk(), tmp_path / "state")
+    (tmp_path / "removed").mkdir()
+    state = WatchState(Disk(), tmp_path / "removed" / "state")
     made = LineForwarder([path], Target(url, "", name), state, choose(every_write=True))
-    state._path = tmp_path / "missing" / "state"
+    shutil.rmtree(tmp_path / "removed")
     path.write_bytes(b"one\n")
     with pytest.raises(DeedboxError, match="make the state file writable"):
         await made.run()

@@ -18,6 +18,7 @@ from consumer.watch.follower import FileFollower
 from consumer.watch.line_position import LinePosition
 from consumer.watch.lines import Line
 from consumer.watch.renames import Rename
+from consumer.watch.siblings import SiblingFiles
 
 
 @pytest.fixture
@@ -952,7 +953,7 @@ def test_the_siblings_of_a_link_are_not_listed_at_each_check(tmp_path: Path, mon
     (tmp_path / "app.log").symlink_to("real")
     follower = FileFollower(tmp_path / "app.log")
     listings = []
-    monkeypatch.setattr(follower._siblings, "write_times", lambda: listings.append(1) or {})
+    monkeypatch.setattr(SiblingFiles, "write_times", lambda _: listings.append(1) or {})
     for _ in range(20):
         add(tmp_path / "real", b"more\n")
         assert texts(follower) == [b"more"]
