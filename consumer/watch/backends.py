@@ -94,10 +94,10 @@ def choose(name: str | None = None, every_write: bool = False) -> Backend:
     """The backend with this name; without a name, inotify, or polling if inotify does not work.
 
     `every_write`: report every write, for readers that follow a growing file. Otherwise a change is reported when the
-    writer closes the file. Raises Fatal for a name that does not exist or does not work on this machine.
+    writer closes the file. Raises ValueError for a name that does not exist, and Fatal if the backend does not work on this machine.
     """
     if name is not None and name not in list(BackendName):
-        raise Fatal(Exit.SETTINGS, f"no watch backend {name!r}", f"choose one of {', '.join(BackendName)}")
+        raise ValueError(f"no watch backend {name!r}; choose one of {', '.join(BackendName)}")
     try:
         return _MAKERS[BackendName(name or BackendName.INOTIFY)](every_write)
     except (ImportError, OSError) as error:

@@ -37,10 +37,3 @@ WATCH_FAILED = LogEvent(
     "A file or a directory could not be watched or read, or the state file could not be written. Deedbox tries again.",
     "Correct what `reason` names: raise fs.inotify.max_user_watches, or give access to the file.",
 )
-HANDLER_FAILED = LogEvent(
-    "handler_failed",
-    Level.ERROR,
-    ("path", "reason"),
-    "The function that handles changes of this file raised an error.",
-    "Report it: this is a defect of Deedbox.",
-)

@@ -7,6 +7,7 @@ watched again.
 """
 
 import itertools
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
@@ -16,13 +17,12 @@ from fnmatch import fnmatch
 from pathlib import Path
 from time import monotonic
 
-from consumer import log
-from consumer.watch import log_events
 from consumer.watch.backend import EVERYWHERE, Backend
 from consumer.watch.backends import choose
 from consumer.watch.snapshot import FileEventKind, Snapshot, differences, settled, take_snapshot
 
 IGNORED = ("*~", "*#", ".#*", "*.swp", "*.swpx", ".*.swx", "SCCS", ".svn", "4913", ".gitignore")
+_LOGGER = logging.getLogger("deedbox.files")  # of the standard library, because other programs use the monitor
 RESCAN_S = 60.0  # for changes that no backend reports, such as those of another client of a network file system
 
 
@@ -135,14 +135,16 @@ class FileMonitor:
         try:
             return self._backend.watch(wanted)
         except OSError as error:
-            log.emit(log_events.WATCH_FAILED, reason=str(error))
+            _LOGGER.warning("a directory cannot be watched, and is tried again: %s", error)
             return False
 
     def _check(self, id: Hashable, monitored: _Monitored) -> None:
         try:
             now = take_snapshot(monitored.path)
         except OSError as error:  # it may still exist: nothing is reported until it can be read
-            log.emit(log_events.WATCH_FAILED, reason=f"{monitored.path}: {error.strerror or error}")
+            _LOGGER.warning(
+                "a path cannot be read, and is tried again: %s: %s", monitored.path, error.strerror or error
+            )
             return
         if monitored.is_checked:
             self._report_changes(id, monitored, now)
@@ -180,15 +182,15 @@ class FileMonitor:
     def handle_one_event(self, event: FileEvent) -> bool:
         """Call the handler of an event. Return False if its name is ignored or its monitor was removed.
 
-        An exception of the handler is logged, and the next events are handled.
+        An exception of the handler is logged with its traceback, and the next events are handled.
         """
         monitored = self._monitored.get(event.id)
         if monitored is None or self.should_ignore(event.name):
             return False
         try:
             monitored.handler(event)
-        except Exception as error:  # noqa: BLE001 -- a handler that fails must not stop the other handlers
-            log.emit(log_events.HANDLER_FAILED, path=event.name, reason=f"{type(error).__name__}: {error}")
+        except Exception:  # a handler that fails must not stop the other handlers
+            _LOGGER.exception("the handler of %s failed on the event %s of %s", monitored.path, event.kind, event.name)
         return True
 
     def handle_event_set(self, lock: AbstractContextManager[object] | None = None) -> int:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from consumer import log
 from consumer.watch.backends import Polling, Static
 from consumer.watch.inotify import Inotify
 from consumer.watch.monitor import FileEvent, FileMonitor
@@ -307,15 +306,19 @@ def test_a_monitor_may_be_added_after_the_start(monitor: FileMonitor, tmp_path: 
     assert reported == [("exists", str(tmp_path)), ("exists", "file"), ("endExist", str(tmp_path))]
 
 
-def test_a_handler_that_fails_stops_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    logged: list[str] = []
-    monkeypatch.setattr(log, "emit", lambda event, **_: logged.append(event.name))
+def test_a_handler_that_fails_stops_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In a program that does not write the log of Deedbox, nothing was printed."""
     monitor, reported = FileMonitor(Static()), Recorder()
     monitor.add(tmp_path, lambda _: 1 // 0)
     monitor.add(tmp_path, reported)
     monitor.start()
     assert monitor.handle_event_set() == 4
-    assert (len(reported), logged) == (2, ["handler_failed", "handler_failed"])
+    assert len(reported) == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        f"the handler of {tmp_path} failed on the event exists of {tmp_path}",
+        f"the handler of {tmp_path} failed on the event endExist of {tmp_path}",
+    ]
+    assert "ZeroDivisionError" in caplog.text
 
 
 def test_a_lock_is_released_when_a_handler_is_interrupted(tmp_path: Path) -> None:
@@ -471,3 +474,22 @@ def test_a_file_that_is_created_between_watching_and_listing_is_reported_once(tm
     settle(monitor)
     assert [name for _, name in reported].count("file") == 1
     monitor.shutdown()
+
+
+class Unwatchable(Static):
+    """Watches no directory."""
+
+    def watch(self, _directories: Collection[Path], /) -> bool:
+        """Fail, as inotify does at its limit."""
+        raise OSError("no watch is left")
+
+
+def test_what_cannot_be_watched_or_read_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """In a program that does not write the log of Deedbox, nothing was printed."""
+    monitor = FileMonitor(Unwatchable())
+    monitor.add(tmp_path / ("x" * 300), Recorder())
+    monitor.start()
+    logged = [(record.name, record.levelname, record.getMessage()) for record in caplog.records]
+    assert [(name, level) for name, level, _ in logged] == [("deedbox.files", "WARNING")] * 2
+    assert "a directory cannot be watched, and is tried again: no watch is left" in logged[0][2]
+    assert "xxx: File name too long" in logged[1][2]
