@@ -23,7 +23,7 @@ class Gap(msgspec.Struct, frozen=True, rename={"size": "bytes"}):
     """`size` bytes from `offset` on. In a footer: a gap that the archive had before it was repaired, at its place in the original.
 
     `first_event` and `events`: which events are lost, and how many; None if that is unknown. `harmless`: no event in it was ever
-    acknowledged, because it is cut short or nothing but zeros.
+    acknowledged, because it is cut short or has only zeros.
     """
 
     offset: int

@@ -60,7 +60,7 @@ _MSG_BYTES = len(b',"msg":}')
 def encode_batch(events: Iterable[Event], archive: str, first: int) -> list[bytes]:
     """The records of events in profile `wire`, as pieces that the caller joins. The events are numbered from `first` on.
 
-    Gives the same bytes as `encode`, in half the time: most events are plain and take one record, and types, origins and times
+    Gives the same bytes as `encode`, in half the time: most events are plain and have one record, and types, origins and times
     repeat within a batch. Raises the same errors as `encode`.
     """
     pieces: list[bytes] = []

@@ -1,6 +1,6 @@
 """The parts of an archive that Deedbox defines: skippable frames with a name, a kind, a version and a checksum.
 
-Role: what head, batch header and footer have in common. Invariant: the prefix and the checksum have the same layout in all
+Role: the common form of head, batch header and footer. Invariant: the prefix and the checksum have the same layout in all
 versions, so that each version of Deedbox can distinguish a damaged part from a part of a newer version.
 Source: RFC 8878 section 3.1.2 (skippable frames).
 """

@@ -1,4 +1,4 @@
-"""Errors for people, and the exit status of each.
+"""Errors for users, and the exit status of each.
 
 Invariant: an error names the failure and the action that resolves it.
 """
@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 
 
 class Exit(IntEnum):
-    """Exit statuses of `deedbox`: one for each kind of failure that has its own remedy."""
+    """Exit statuses of `deedbox`: one for each kind of failure that needs its own action."""
 
     OK = 0
     DAMAGED = 1  # it ran, and found damage, or something that could not be read or written

@@ -80,7 +80,7 @@ def health_path(directory: Path, instance: str) -> Path:
 
 
 def _advice(path: Path) -> str:
-    """What to do about a health file that does not exist: the instances that have one."""
+    """The action for a health file that does not exist: the instances that have one."""
     names = sorted(other.stem for other in path.parent.glob("*.health"))
     return (
         f"these instances have: {', '.join(names[:10])}; choose one with --instance"

@@ -11,7 +11,7 @@ CANCEL_S = 1.0  # time that a cancelled task has to end, also after the deadline
 
 
 class Stage(Protocol):
-    """What the service runs. `name` is for people: it is unique among the stages of a service."""
+    """A part of the service that runs until the end. `name` is for people: it is unique among the stages of a service."""
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class RunningStages:
         await asyncio.wait([*awaited, *others], return_when=asyncio.FIRST_COMPLETED)
 
     async def drain(self, deadline: float) -> int | None:
-        """Drain each stage, also after one that fails. None if all finished in time; otherwise the number of events that were given back."""
+        """Drain each stage, also after one that fails. None if all finished in time; otherwise the number of events that were returned to the broker."""
         late: list[int] = []
         for stage, _ in self._tasks:
             try:

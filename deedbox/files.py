@@ -1,4 +1,4 @@
-"""The file monitor: what exists in files and directories, and what happens to them. See `consumer.watch.monitor`."""
+"""The file monitor: existing files and directories, and changes to them. See `consumer.watch.monitor`."""
 
 from consumer.watch import Backend, BackendName, FileEvent, FileEventKind, FileMonitor, available, choose
 

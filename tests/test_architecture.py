@@ -224,8 +224,8 @@ def declared() -> set[str]:
 def test_every_direct_import_is_a_declared_dependency_and_every_dependency_is_imported() -> None:
     distributions = packages_distributions()
     foreign = {name.split(".")[0] for path in SOURCES for name in imports(path)} - sys.stdlib_module_names - TOPS
-    ours = {"backports": "backports.zstd", "compression": "backports.zstd"}  # Python 3.14 has it as `compression.zstd`
-    imported = {ours.get(name) or distributions[name][0].lower() for name in foreign}
+    names = {"backports": "backports.zstd", "compression": "backports.zstd"}  # Python 3.14 has it as `compression.zstd`
+    imported = {names.get(name) or distributions[name][0].lower() for name in foreign}
     assert imported == declared()
 
 

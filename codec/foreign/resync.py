@@ -37,7 +37,7 @@ def records(
     """All records of a file, and the gaps between them.
 
     `decode`: gives the record at an offset and the offset after it; raises Corrupt or Truncated if there is no whole record.
-    `magics`: each record begins with one of them. The file is searched for them once, which takes linear time.
+    `magics`: each record begins with one of them. The file is searched for them once, in linear time.
     """
     at = 0
     candidates = _offsets(raw, magics)

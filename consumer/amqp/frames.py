@@ -2,7 +2,7 @@
 
 aiormq hands each frame to a task that writes it. At low rates each message is a batch of its own, and that task costs as much
 as archiving the message. So Deedbox writes acks to the socket directly.
-Invariant: a frame is written whole, so it can stand between two frames that the library writes.
+Invariant: a frame is written whole, so it can be between two frames that the library writes.
 Source: AMQP 0-9-1 sections 1.8.3.13 (basic.ack), 2.3.5 and 4.2.3 (frames).
 """
 

@@ -1,4 +1,4 @@
-"""Take deliveries out of the byte stream of a connection in one pass. Every other frame goes to the library unchanged.
+"""Extract deliveries from the byte stream of a connection in one pass. Every other frame goes to the library unchanged.
 
 Role: the AMQP library spends most of the time of a message on recognising frames. `Splitter` removes basic.deliver and its
 content from the stream before the library reads it. It knows frames, but not the state of channels: every
@@ -57,7 +57,7 @@ class _Partial:
 class Splitter:
     """Splits the bytes from the socket into deliveries and other frames.
 
-    `passthrough`: the bytes are not AMQP frames, so everything goes to the library.
+    `passthrough`: the bytes are not AMQP frames, so all of them go to the library.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Splitter:
         return deliveries, b"".join(others)
 
     def _take_complete(self, data: bytes, at: int, size: int, arrived_us: int, out: list[Delivery]) -> int:
-        """Take deliveries that are complete and have a body of one frame. Return the offset after the last one.
+        """Extract deliveries that are complete and have a body of one frame. Return the offset after the last one.
 
         This is the fast path of nearly all messages: three unpackings and three slices a message.
         """

@@ -104,11 +104,11 @@ class Session:
             )
 
     async def ack(self, tag: int) -> bool:
-        """Acknowledge all deliveries up to and including `tag`. Return False if the session has ended: they come again."""
+        """Acknowledge all deliveries up to and including `tag`. Return False if the session has ended: they are delivered again."""
         return await self._ack([tag], multiple=True)
 
     async def ack_each(self, tags: Sequence[int]) -> bool:
-        """Acknowledge exactly these deliveries. Return False if the session has ended: they come again."""
+        """Acknowledge exactly these deliveries. Return False if the session has ended: they are delivered again."""
         return await self._ack(tags, multiple=False)
 
     async def _ack(self, tags: Sequence[int], multiple: bool) -> bool:

@@ -83,7 +83,7 @@ class BrokerSection(Section, frozen=True):
     ] = 60.0
 
     def topology(self, connection_name: str) -> Topology:
-        """What to declare and consume. The password is in the URL; `connection_name` is shown by the broker."""
+        """The exchange and queue to declare and consume. The password is in the URL; `connection_name` is shown by the broker."""
         url = str(URL(self.url).with_password(self.password)) if self.password else self.url
         return Topology(
             url, self.queue, self.queue_type, self.queue_arguments, self.exchange, self.exchange_type,

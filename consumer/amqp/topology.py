@@ -1,4 +1,4 @@
-"""What to declare and consume at the broker. Values only; no I/O."""
+"""The exchange and queue to declare and consume at the broker. Values only; no I/O."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Declare(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The broker, the queue to consume, and what to declare. `name`: the name of the connection at the broker."""
+    """The broker, the queue to consume, and the objects to declare. `name`: the name of the connection at the broker."""
 
     url: str
     queue: str

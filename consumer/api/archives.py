@@ -1,4 +1,4 @@
-"""Archives: the archives below some paths, and what a program can ask of them.
+"""Archives: the archives below some paths, and the methods to read them.
 
 Invariant: reading acquires no lock, so a program may read while Deedbox writes.
 """
@@ -55,7 +55,7 @@ class Archives:
         """The events that pass all filters (see `Filters`), in order of their time. Without filters, all events.
 
         `limit`: how many events at most. `strict`: raise ReadError after the last event if a part of the archives could
-        not be read; if it is False, `faults` of the result has what could not be read. `executor`: decodes batches ahead, for
+        not be read; if it is False, `faults` of the result has the parts that could not be read. `executor`: decodes batches ahead, for
         example a ProcessPoolExecutor; without one, the caller decodes them.
 
         Raises TypeError for an unknown filter or a value of a wrong type, and ValueError for a value that is not possible.
@@ -75,7 +75,7 @@ class Archives:
 
         `follow`: wait for events after that, and never end; `newest=0` begins with the next event. The events of one
         instance keep their order. `strict`: raise ReadError if a part could not be read, after the events that were found
-        with it; if it is False, `faults` of the result has what could not be read.
+        with it; if it is False, `faults` of the result has the parts that could not be read.
 
         Raises TypeError for an unknown filter or a value of a wrong type, and ValueError for a value that is not possible.
         """

@@ -1,4 +1,4 @@
-"""Events: what a search or a tail returns. It is iterated once, with `for` or with `async for`.
+"""Events: the result of a search or a tail. It is iterated once, with `for` or with `async for`.
 
 Invariants: with `async for`, archives are read in a thread, one call at a time, and each call ends soon, so that neither the event
 loop nor the end of the program has to wait; an iteration that is cancelled and continued loses no event. A part that cannot be
@@ -22,25 +22,25 @@ _IN_USE = "these events are already iterated by another thread or task; make a s
 
 
 class Source(Protocol):
-    """What reads the archives."""
+    """The reader of the archives."""
 
     @property
     def faults(self) -> Sequence[ReadFault]:
-        """What could not be read until now."""
+        """The faults until now: parts that could not be read."""
 
     @property
     def hidden(self) -> int:
         """How many events were hidden because they are marked as duplicates."""
 
     def read(self) -> Generator[ArchivedEvent | None, None, None]:
-        """The events; None whenever no event is there now but one may come."""
+        """The events; None if there is no event now but one may follow."""
 
     def stop(self) -> None:
         """End the iteration soon. May be called from another thread."""
 
 
 class Chunk(NamedTuple):
-    """What one call in a thread read."""
+    """The result of one call in a thread."""
 
     events: list[ArchivedEvent]
     end: BaseException | None  # what follows the events: the end of the iteration, or an error; None if more may come
@@ -66,7 +66,7 @@ class Events:
 
     @property
     def faults(self) -> list[ReadFault]:
-        """What could not be read until now, each with `path`, `offset` (in bytes, or None) and `reason`."""
+        """The faults until now: parts that could not be read, each with `path`, `offset` (in bytes, or None) and `reason`."""
         return list(self._source.faults)
 
     @property
@@ -120,12 +120,12 @@ class Events:
         from concurrent.futures import Future
 
         reading: Future[Chunk] = Future()
-        reading.set_running_or_notify_cancel()  # from here on, nobody can cancel it
+        reading.set_running_or_notify_cancel()  # from here on, it cannot be cancelled
         asyncio.get_running_loop().run_in_executor(None, lambda: reading.set_result(self._read_chunk()))
         return reading
 
     def _read_chunk(self) -> Chunk:
-        """The events that are there now, and what ends the iteration after them."""
+        """The events that are available now, and the end or error after them."""
         if not self._in_use.acquire(blocking=False):
             return Chunk([], RuntimeError(_IN_USE))
         events: list[ArchivedEvent] = []

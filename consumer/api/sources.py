@@ -24,7 +24,7 @@ class SearchSource:
 
     @property
     def faults(self) -> Sequence[ReadFault]:
-        """What could not be read until now."""
+        """The faults until now: parts that could not be read."""
         return self._search.faults
 
     @property
@@ -57,7 +57,7 @@ class TailSource:
 
     @property
     def faults(self) -> Sequence[ReadFault]:
-        """What could not be read until now."""
+        """The faults until now: parts that could not be read."""
         return self._tail.faults
 
     @property

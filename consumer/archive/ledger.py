@@ -1,4 +1,4 @@
-"""The ledger: what an instance must remember from one run to the next: its last sequence, its last archives, and how it ended.
+"""The ledger: the state that an instance keeps from one run to the next: its last sequence, its last archives, and how it ended.
 
 Invariants: a sequence is never used twice, even after archives were shipped and deleted. The newest archive with
 a committed batch is named before that batch is acknowledged, if the disk allows. The ledger is one small file that is replaced

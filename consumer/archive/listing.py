@@ -20,7 +20,7 @@ WALKS_MAX = 4
 
 @dataclass
 class _Walk:
-    """What one walk found: archives by path, and directories that could not be read. `vanished`: a directory was removed during the walk.
+    """The result of one walk: archives by path, and directories that could not be read. `vanished`: a directory was removed during the walk.
 
     `trees`: the real paths of the named directory and of the directories outside of it that links lead to.
     """

@@ -1,4 +1,4 @@
-"""The settings of archives: where they are, what they hold, and when they are sealed."""
+"""The settings of archives: their directory, their content, and the time of sealing."""
 
 from typing import Annotated, Literal
 

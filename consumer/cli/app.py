@@ -91,7 +91,7 @@ def _status(command: Callable[[], object]) -> int:
 
 
 def _usage_fault(error: cyclopts.CycloptsError) -> str:
-    """What is wrong with the command line, in one line. An argument without a meaning may be a password or a URL: it is not shown."""
+    """The error in the command line, in one line. An argument without a meaning may be a password or a URL: it is not shown."""
     if isinstance(error, cyclopts.UnusedCliTokensError):
         return "An argument was not expected. It is not shown, because it may be a password. Is the name of an option missing?"
     text = " ".join(str(error).split())

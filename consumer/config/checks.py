@@ -11,7 +11,7 @@ SHORT_STRING_BYTES_MAX = 255  # of a name in AMQP; source: AMQP 0-9-1 section 4.
 
 
 def faults_of(settings: Settings) -> Iterator[str]:
-    """What is wrong with the settings: one text a fault, which names the setting."""
+    """The errors in the settings: one text each, which names the setting."""
     if not _is_broker(settings.broker.url):
         yield "broker.url: expected amqp://user:password@host:port/vhost, or amqps://"
     if settings.archive.instance and not naming.is_instance(settings.archive.instance):

@@ -1,6 +1,6 @@
 """Sizes and durations as text: `128MiB`, `64KiB`, `1h`, `5ms`. Pure.
 
-Invariant: parsing what was formatted gives the same number.
+Invariant: parsing a formatted number returns the same number.
 """
 
 import re

@@ -63,7 +63,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def topology(self) -> Topology:
-        """What to declare and consume at the broker."""
+        """The exchange and queue to declare and consume at the broker."""
         return self.broker.topology(f"deedbox {self.instance}")
 
 

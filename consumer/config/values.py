@@ -38,7 +38,7 @@ def convert(setting: Setting, value: object) -> object:
 
 
 def _parse(setting: Setting, text: str) -> object:
-    """Take a text apart if its setting is a quantity, a list or a table. Raises ValueError and MsgspecError."""
+    """Parse a text if its setting is a quantity, a list or a table. Raises ValueError and MsgspecError."""
     kind = get_args(setting.type)[0]
     if kind == tuple[str, ...]:
         names = [part.strip() for part in text.split(",")]
@@ -77,7 +77,7 @@ def _choices(kind: Any) -> list[str]:  # noqa: ANN401 -- a type is any object
 
 
 def _expectation(setting: Setting, error: Exception) -> str:
-    """What the setting accepts, without the words of Python."""
+    """The accepted values of the setting, in plain words."""
     kind = get_args(setting.type)[0]
     if kind == Arguments:
         return f"expected {_ARGUMENTS_EXAMPLE}"

@@ -63,7 +63,7 @@ def decode_gzip(path: Path) -> Iterator[Event | Gap]:
 
 
 def split_lines(pieces: Iterable[bytes]) -> Iterator[Line]:
-    """The lines of bytes that are given in pieces. Takes linear time, and no more memory than the longest allowed line."""
+    """The lines of bytes that are given in pieces. Needs linear time, and no more memory than the longest allowed line."""
     at, size = 0, 0
     parts: list[bytes] = []
     for piece in pieces:

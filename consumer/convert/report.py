@@ -1,4 +1,4 @@
-"""What an export wrote, and which parts of events the format could not hold."""
+"""The result of an export, and the parts of events that the format could not hold."""
 
 from collections import Counter
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""A TCP relay to the broker that can drop what the client sends, as a connection does that is about to fail.
+"""A TCP relay to the broker that can drop the bytes of the client, like a connection that is about to fail.
 
 Role: the demo and the tests put it between the service and the broker. Then batches are archived, and their acknowledgements do not
 arrive. Invariant: `cut` closes both sides, so the broker delivers unacknowledged messages again.

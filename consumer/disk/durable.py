@@ -125,7 +125,7 @@ class Disk:
         self.fsync_directory(path)
 
     def sync_waiting(self) -> None:
-        """Sync the directories in `unsynced`. One that was removed meanwhile is left out."""
+        """Sync the directories in `unsynced`. A directory that was removed in the meantime is left out."""
         for path in list(self.unsynced):
             with suppress(FileNotFoundError):
                 self.fsync_directory(path)

@@ -15,7 +15,7 @@ PROBE_BYTES = 64 * 1024
 def probe(disk: Disk, path: Path, size: int = PROBE_BYTES) -> None:
     """Write `size` bytes to a new file, sync it and its directory, and remove it. Raises the OSError of the step that failed.
 
-    The bytes are random, because a file system that compresses would take any number of zeros.
+    The bytes are random, because a file system that compresses would accept any number of zeros.
     """
     path.unlink(missing_ok=True)  # left by a crash
     try:

@@ -26,7 +26,7 @@ class StepThread:
         self._thread.start()
 
     async def run(self, step: Callable[[], T]) -> T:
-        """The result of the step. Raises what the step raises."""
+        """The result of the step. Raises the exception of the step."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
         self._steps.put((step, loop, done))

@@ -1,4 +1,4 @@
-"""LinePublisher: publishes the lines of followed files, and confirms to the files what the broker has confirmed.
+"""LinePublisher: publishes the lines of followed files, and confirms to the files the lines that the broker has confirmed.
 
 Invariants: a line is confirmed to its file only after the broker has put it, and every line before it, into a queue. If a publish fails,
 the same lines are published again under the same message ids, by which readers can recognise them.

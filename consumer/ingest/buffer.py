@@ -150,7 +150,7 @@ class DeliveryBuffer:
         self.blocked = not self.finished and (self.blocked or block or too_many)
 
     def retry_first(self) -> DeliveryBatch:
-        """Take the batch next that was postponed first, and return it."""
+        """Return the batch that was postponed first, before all others."""
         batch = self.postponed.popleft().batch
         self._next.append(batch)
         self._wake.set()

@@ -108,7 +108,7 @@ class Deduplicator:
             self._refresh(events, missing)
 
     def _refresh(self, events: list[Event], missing: Sequence[tuple[int, bytes]]) -> None:
-        """Read what other instances have archived. If nothing matches, wait before the next time."""
+        """Read the new events of other instances. If nothing matches, wait before the next time."""
         began = self._clock()
         self._learn(self._candidates.changed())
         ended = self._clock()

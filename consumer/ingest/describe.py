@@ -16,7 +16,7 @@ _new_event = tuple.__new__  # needs a third of the time of the named constructor
 
 
 def describe(delivery: Delivery) -> Event:
-    """Take id, type and time from the AMQP properties. Defaults: no id, the routing key, and the time of arrival."""
+    """Read id, type and time from the AMQP properties. Defaults: no id, the routing key, and the time of arrival."""
     _tag, redelivered, exchange, routing_key, header, body, arrived_us = delivery
     message_id, timestamp_s, kind = identify(header)
     time_us = arrived_us
@@ -29,7 +29,7 @@ def describe(delivery: Delivery) -> Event:
 
 
 def describe_openstack(delivery: Delivery) -> Event:
-    """Take id, type and time from the body of an OpenStack notification, with or without the oslo envelope."""
+    """Read id, type and time from the body of an OpenStack notification, with or without the oslo envelope."""
     event = describe(delivery)
     found = describe_body(delivery.body)
     time_us = event.time_us if found.time_us is None else found.time_us

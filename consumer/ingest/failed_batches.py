@@ -1,4 +1,4 @@
-"""What happens to a batch that the disk did not accept. It is never rejected, and not returned so often that it is lost.
+"""Batches that the disk did not accept: postpone, divide, retry. It is never rejected, and not returned so often that it is lost.
 
 A quorum queue counts the returns of a message and drops it above the delivery limit. A held message is not counted.
 Invariants: because of the disk, a message is returned only while its count is below half of the limit; the other half is

@@ -30,7 +30,7 @@ HELD_BATCHES_MAX = 4  # the bound on held bytes, in batches of the largest size
 
 
 class IngestState(StrEnum):
-    """What ingest does now. Its values appear in the log and in the health file."""
+    """The current state of ingest. Its values appear in the log and in the health file."""
 
     CONNECTING = "connecting"
     CONSUMING = "consuming"
@@ -59,12 +59,12 @@ class Ingest:
 
     @property
     def state(self) -> IngestState:
-        """What ingest does now."""
+        """The current state of ingest."""
         return IngestState.PAUSED if self.generation and self.generation.buffer.blocked else self._state
 
     @property
     def reason(self) -> str:
-        """Why ingest does not consume, and what to do. Empty while it consumes, and until the first attempt has failed."""
+        """The reason why ingest does not consume, and the action of the operator. Empty while it consumes, and until the first attempt has failed."""
         if self.state is IngestState.CONSUMING:
             return ""
         return (self.generation.failed_batches.reason if self.generation else "") or self._reason
@@ -181,7 +181,7 @@ class Ingest:
         return None
 
     def _learn(self, generation: Generation) -> None:
-        """Record what the next generation needs to know.
+        """Record the state for the next generation.
 
         If a generation received messages and committed none, it has cost each of them a delivery. A quorum queue drops
         messages that were delivered too often, so the next prefetch is smaller.

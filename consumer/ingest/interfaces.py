@@ -1,4 +1,4 @@
-"""What ingest requires of the archive and of the broker. The service provides objects of these shapes."""
+"""The interfaces of the archive and of the broker that ingest uses. The service provides objects of these shapes."""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -46,7 +46,7 @@ class Acknowledger(Protocol):
     """Acknowledges deliveries. The broker delivers a message again until it is acknowledged."""
 
     async def ack(self, tag: int) -> bool:
-        """Acknowledge all deliveries up to and including `tag`. Return False if the channel has ended: they come again."""
+        """Acknowledge all deliveries up to and including `tag`. Return False if the channel has ended: they are delivered again."""
 
     async def ack_each(self, tags: Sequence[int]) -> bool:
-        """Acknowledge exactly these deliveries. Return False if the channel has ended: they come again."""
+        """Acknowledge exactly these deliveries. Return False if the channel has ended: they are delivered again."""

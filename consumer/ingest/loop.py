@@ -22,7 +22,7 @@ async def archive_batches(
     """Archive and acknowledge until the buffer ends.
 
     No delivery is acknowledged before it is durable: `append` returns first, then the ack is sent.
-    One batch commits at a time. The next batch grows meanwhile, so a slow disk makes batches larger.
+    One batch commits at a time. The next batch grows at the same time, so a slow disk makes batches larger.
     A batch that the disk did not accept stays unacknowledged. `on_fault` puts it back into the buffer, or raises.
     An ack up to a tag is sent only if no earlier delivery is still to be archived.
     """

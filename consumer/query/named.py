@@ -53,7 +53,7 @@ class EventName:
 
     @property
     def wanted(self) -> Wanted:
-        """What the catalog looks up to find the events."""
+        """The condition for the catalog to find the events."""
         return Wanted(ids=frozenset({self.text})) if self.position is None else Wanted(archive=self.position.archive)
 
     def may_be_in(self, numbers: Container[int]) -> bool:
@@ -78,7 +78,7 @@ class NamedEvents:
 def find_named(
     paths: Sequence[Path], name: EventName, visibility: Visibility, faults: list[ReadFault], verify_filters: bool = True
 ) -> Iterator[NamedEvents]:
-    """The named events of each archive below the paths. What cannot be read is added to `faults`."""
+    """The named events of each archive below the paths. Faults are added to `faults`."""
     for copies in copies_of(paths, name.wanted, verify_filters):
         everywhere = Tombstones.union(entry.tombstones for entry in copies)
         named = NamedEvents(name, copies[0].id, {}, [])

@@ -1,7 +1,7 @@
 """The archives that a search reads. Each may be moved, rewritten or removed between planning and reading.
 
 Invariants: an archive that has changed is looked up again once, and not for each of its batches. The directories are listed again
-only if an archive has disappeared since the last listing. An archive that is gone is one fault.
+only if an archive has disappeared since the last listing. A removed archive is one fault.
 """
 
 from bisect import bisect_left, bisect_right

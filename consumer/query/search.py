@@ -38,7 +38,7 @@ class Found(NamedTuple):
 class Search:
     """One search. Iterate over it once.
 
-    Afterwards: `faults` holds what could not be read, `duplicates` counts the hidden duplicates, and `archives`, `batches_read`,
+    Afterwards: `faults` holds the parts that could not be read, `duplicates` counts the hidden duplicates, and `archives`, `batches_read`,
     `bytes_read` and `bytes` hold its cost. `descending`: the newest event comes first. `executor`: reads batches ahead in its workers.
     `verify_filters`: verify the checksum of each footer before its filters are used, so that no event can be missed.
     """

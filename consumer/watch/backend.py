@@ -15,7 +15,7 @@ class BackendName(StrEnum):
 
     INOTIFY = "inotify"  # the kernel reports changes at once
     POLLING = "polling"  # every file is checked again and again: for network file systems, which report nothing
-    STATIC = "static"  # reports what exists at the start, and nothing after that
+    STATIC = "static"  # reports the existing files at the start, and no later changes
 
 
 class Backend(Protocol):

@@ -51,7 +51,7 @@ class Polling:
 
 
 class Static(Polling):
-    """Reports what exists when a monitor is added, and nothing after that."""
+    """Reports the existing files when a monitor is added, and no later changes."""
 
     name = BackendName.STATIC
     reports_close = True

@@ -42,7 +42,7 @@ class MissedRotations:
     def find(self, files: Sequence[OpenFile], held: Collection[int]) -> None:
         """Add the missed files to `unread`. `files`: those that are read; `held`: inodes that are not missed.
 
-        It searches once, because a second search would find the files that were read meanwhile.
+        It searches once, because a second search would find the files that were read in the meantime.
         """
         if not self.suspected:
             return

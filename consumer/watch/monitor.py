@@ -1,4 +1,4 @@
-"""FileMonitor: reports what exists in files and directories, and what happens to them.
+"""FileMonitor: reports existing files and directories, and changes to them.
 
 Role: the contract of the file monitor of Bcfg2. A monitor of a directory reports its entries by name, without the
 directories below it; a monitor of a file reports the file by its full path. Invariants: monitors do not affect each
@@ -74,7 +74,7 @@ class FileMonitor:
     def add(self, path: str | Path, handler: Handler, id: Hashable | None = None) -> Hashable:
         """Monitor a path, which need not exist. Return the id: `id`, or a new number.
 
-        The next `poll` queues EXISTS events for what is there, and END_EXIST. Raises ValueError if `id` is in use.
+        The next `poll` queues EXISTS events for the existing files, and END_EXIST. Raises ValueError if `id` is in use.
         """
         with self._lock:
             if id in self._monitored:
@@ -194,7 +194,7 @@ class FileMonitor:
         return True
 
     def handle_event_set(self, lock: AbstractContextManager[object] | None = None) -> int:
-        """Handle all events that are queued now, and hold `lock` meanwhile. Return how many were handled."""
+        """Handle all events that are queued now, while holding `lock`. Return how many were handled."""
         with lock or nullcontext():
             handled = 0
             for _ in range(len(self._events)):
@@ -212,7 +212,7 @@ class FileMonitor:
 
 
 def _directories_to_watch(path: Path) -> set[Path]:
-    """The path if it is a directory, and the nearest directory above it that exists: both report what happens to the path."""
+    """The path if it is a directory, and the nearest directory above it that exists: both report the events of the path."""
     try:
         above = next((parent for parent in path.parents if parent.is_dir()), path)
         return {above, path} if path.is_dir() else {above}

@@ -51,7 +51,7 @@ def open_file(path: Path) -> int | None:
 
 
 def kind_of(path: Path) -> str | None:
-    """What the path is, for a message; None if it is a regular file or does not exist. Raises OSError."""
+    """The kind of file, for a message; None if it is a regular file or does not exist. Raises OSError."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

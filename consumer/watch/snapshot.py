@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 class FileEventKind(StrEnum):
-    """What happened to a file or directory.
+    """The change of a file or directory.
 
     EXISTS and END_EXIST are reported once, after a monitor is added: EXISTS for everything that is there, then one
     END_EXIST. A handler must not depend on END_EXIST.

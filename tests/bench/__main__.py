@@ -27,14 +27,14 @@ def against_c(
     node: Node, program: Path, queue_type: str, size: int, messages: int, pairs: int
 ) -> tuple[float, Result, Result]:
     """Deedbox and the C program in turn; the median of the ratios, and the median results."""
-    ours, theirs = [], []
+    own, theirs = [], []
     for _ in range(pairs):
         theirs.append(
             drained(
                 node, queue_type, size, messages, lambda queue: contestants.run_c(program, node.port, queue, messages)
             )
         )
-        ours.append(
+        own.append(
             drained(
                 node,
                 queue_type,
@@ -43,9 +43,9 @@ def against_c(
                 lambda queue: contestants.run_deedbox(node.url, queue, queue_type, messages),
             )
         )
-    ratio = statistics.median(mine.rate / limit.rate for mine, limit in zip(ours, theirs, strict=True))
-    middle = len(ours) // 2
-    return ratio, sorted(ours)[middle], sorted(theirs)[middle]
+    ratio = statistics.median(mine.rate / limit.rate for mine, limit in zip(own, theirs, strict=True))
+    middle = len(own) // 2
+    return ratio, sorted(own)[middle], sorted(theirs)[middle]
 
 
 def sustained(program: Path, messages: int, pairs: int, own_cores: bool) -> None:

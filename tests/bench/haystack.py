@@ -73,7 +73,7 @@ def measured(name: str, step: Callable[[], object]) -> float:
     return taken
 
 
-def ours(directory: Path, query: Query) -> str:
+def deedbox(directory: Path, query: Query) -> str:
     search = Search([directory], query)
     count = sum(1 for _ in search)
     return f"{count} events; {search.explain()}"
@@ -97,9 +97,9 @@ def main() -> None:
     print_line(
         f"{len(paths)} archives, {size / 1e9:.2f} GB, {(last.time_us - START_US) * PER_S // 1_000_000 + 1:,} events"
     )
-    by_id = measured("search by id", lambda: ours(directory, make_query(ids=[id])))
+    by_id = measured("search by id", lambda: deedbox(directory, make_query(ids=[id])))
     minute = make_query(since_us=middle, until_us=middle + 60_000_000 - 1, types=["kind.7"])
-    measured("search a minute and a type", lambda: ours(directory, minute))
+    measured("search a minute and a type", lambda: deedbox(directory, minute))
     scanned = paths[:SCANNED]
     share = sum(path.stat().st_size for path in scanned) / size
     files = " ".join(map(str, scanned))

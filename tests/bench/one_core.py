@@ -85,7 +85,7 @@ def stalled() -> None:
         return
     command = [sys.executable, "-m", "tests.bench.replay", "6000", "65536", "0"]
     with tempfile.TemporaryDirectory() as directory, small_ext4(Path(directory), mib=64) as disk:
-        # It is cut off in the middle, and complains.
+        # It is cut off in the middle, and prints errors.
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert server.stdout is not None
         port = int(server.stdout.readline())

@@ -36,7 +36,7 @@ def soon(seconds: float = 10.0) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-async def forever() -> None:
+async def wait_without_end() -> None:
     await asyncio.Event().wait()
 
 
@@ -55,7 +55,9 @@ async def test_stages_are_drained_one_after_the_other_in_their_order() -> None:
 
 async def test_a_stage_that_misses_the_deadline_is_still_running_and_the_others_are_drained() -> None:
     calls: list[str] = []
-    stages = RunningStages([Played("one", calls, hangs=True), Played("two", calls), Background("three", forever())])
+    stages = RunningStages(
+        [Played("one", calls, hangs=True), Played("two", calls), Background("three", wait_without_end())]
+    )
     assert await stages.drain(soon(0.01)) == 7
     assert stages.running() == ["one"]
     assert "two ended" in calls
@@ -73,7 +75,7 @@ async def test_a_stage_that_fails_ends_the_wait_and_its_error_is_kept(failed: St
 
 
 async def test_another_future_ends_the_wait() -> None:
-    stages = RunningStages([Background("one", forever())])
+    stages = RunningStages([Background("one", wait_without_end())])
     signal = asyncio.get_running_loop().create_future()
     signal.set_result("SIGTERM")
     await asyncio.wait_for(stages.first_end(signal), 10)
@@ -82,7 +84,7 @@ async def test_another_future_ends_the_wait() -> None:
 
 
 async def test_background_work_is_cancelled_also_after_the_deadline() -> None:
-    one = Background("one", forever())
+    one = Background("one", wait_without_end())
     stages = RunningStages([one])
     await asyncio.sleep(0)
     assert await stages.drain(soon(-1)) is None

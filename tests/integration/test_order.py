@@ -55,7 +55,7 @@ def test_every_ack_follows_a_sync_that_follows_the_write(
     acks = [index for index, step in enumerate(found) if step == "ack"]
     assert len(acks) >= 20
     for number, ack in enumerate(acks):
-        # An ack is handed to the connection and may be sent while the next batch is being written already.
+        # The connection gets an ack, and may send it while the next batch is being written already.
         assert commits(found[:ack]) > number, f"ack {number} was sent after {commits(found[:ack])} commits"
     first = found[: acks[0]]
     assert "fsync" in first[first.index("write") :], "the directory of the new file was not synced before the first ack"

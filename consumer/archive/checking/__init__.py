@@ -1,1 +1,1 @@
-"""Check that archives are complete, and report what is missing."""
+"""Check that archives are complete, and report missing archives and events."""

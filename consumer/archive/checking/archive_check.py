@@ -19,7 +19,7 @@ from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
 
 @dataclass
 class _Parts:
-    """What the archive consists of. `gaps`: each with the number of batches before it."""
+    """The parts of an archive. `gaps`: each with the number of batches before it."""
 
     batches: list[StoredBatch] = field(default_factory=list)
     gaps: list[tuple[int, Gap]] = field(default_factory=list)

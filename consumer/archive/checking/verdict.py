@@ -1,4 +1,4 @@
-"""The verdict on one archive: what it holds, and its faults."""
+"""The verdict on one archive: its counts and its faults."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,7 +11,7 @@ from consumer.archive.reading.fault import ReadFault
 
 
 class ArchiveState(StrEnum):
-    """What an archive file is. The values are those that `verify` prints."""
+    """The state of an archive file. The values are those that `verify` prints."""
 
     SEALED = "sealed"
     OPEN = "open"  # a process is writing it
@@ -48,7 +48,7 @@ class AcknowledgedFault:
 
 @dataclass
 class Verdict:
-    """What one archive holds, and its faults.
+    """The counts and the faults of one archive.
 
     `duplicates`: events that are marked as duplicates; `deleted`: hidden events that are still in the archive; `removed`: events that
     `compact` removed; `lost`: events that are known to be lost.

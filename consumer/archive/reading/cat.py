@@ -1,6 +1,6 @@
 """Print archives in their own order: as JSON lines, bodies, or unchanged KVP records.
 
-Invariant: what cannot be read is reported as a ReadFault, and the next batch or archive is printed.
+Invariant: damage is reported as a ReadFault, and the next batch or archive is printed.
 """
 
 from collections.abc import Callable

@@ -10,7 +10,7 @@ from codec.event import Event
 
 
 class DuplicateMode(StrEnum):
-    """What a reader does with marked events. The values are those of `--duplicates`."""
+    """The treatment of marked events by a reader. The values are those of `--duplicates`."""
 
     HIDE = "hide"
     SHOW = "show"  # show them too

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReadFault:
-    """What could not be read. `offset`: bytes from the beginning of the file; None if the fault has no place in it."""
+    """A part that could not be read. `offset`: bytes from the beginning of the file; None if the fault has no place in it."""
 
     path: Path
     offset: int | None

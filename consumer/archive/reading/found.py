@@ -27,7 +27,7 @@ class StoredBatch:
         return container.BATCH_HEADER_BYTES + self.header.compressed
 
     def events(self) -> list[Event]:
-        """The events, checked. There are exactly as many as the header says. Raises CodecError."""
+        """The events, checked. Their number is that of the header. Raises CodecError."""
         expected = self.header.events
         events = list(
             islice(kvp.decode_pieces(self.records()), expected + 1)

@@ -28,7 +28,7 @@ class Source(Protocol):
         """Up to `size` bytes at `offset`, which is not negative; fewer only at the end. Raises OSError."""
 
     def close(self) -> None:
-        """Free what the source holds. It is not read afterwards."""
+        """Free the resources of the source. It is not read afterwards."""
 
 
 class FileSource:

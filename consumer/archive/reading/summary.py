@@ -1,4 +1,4 @@
-"""What an archive holds, from its footer alone; of an open archive, from its batch headers. No event is read.
+"""A summary of an archive, from its footer alone; of an open archive, from its batch headers. No event is read.
 
 Invariant: memory and bytes read do not depend on the size of the events.
 """

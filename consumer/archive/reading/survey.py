@@ -18,7 +18,7 @@ from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Seal, St
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a file holds. `footer`: the footer, also if the seek table after it is damaged; `counted`: how many events it indexes.
+    """The parts of a file. `footer`: the footer, also if the seek table after it is damaged; `counted`: how many events it indexes.
 
     `rows`: the index of the footer; `footer_at`: the offset of the footer; `footer_begun`: a footer, whole or not, follows the batches.
     `file`: device and inode.

@@ -110,7 +110,7 @@ def files_of(archive: ArchiveFile, path: Path | None = None) -> list[Path]:
 
 
 def is_removed(event: Event) -> bool:
-    """Whether the event only keeps the place of an event that `compact` took out."""
+    """Whether the event only keeps the place of an event that `compact` removed."""
     return event.type == REMOVED_TYPE and event.tags == REMOVED_TAGS
 
 
@@ -154,7 +154,7 @@ def add_tombstones(disk: Disk, archive: ArchiveFile, events: Iterable[int], id: 
 def remove_tombstones(disk: Disk, archive: ArchiveFile, choose: Callable[[], Collection[int]]) -> int:
     """Show hidden events of an archive again, durably. Returns how many. Raises DeedboxError and OSError.
 
-    `choose` returns the numbers of the events that are still there. It is called under the lock, so that no process compacts the archive meanwhile.
+    `choose` returns the numbers of the events that are still there. It is called under the lock, so that no other process compacts the archive at the same time.
     """
     head = _known_head(archive)
     own, *above = files_of(archive)

@@ -1,4 +1,4 @@
-"""Take deleted events out of sealed archives permanently.
+"""Remove deleted events from sealed archives permanently.
 
 Invariants: every other event keeps its position. The footer counts the removed events, so that `verify` distinguishes them from
 lost events. The tombstones stay, because copies of the archive and readers that have the old file open still need them.

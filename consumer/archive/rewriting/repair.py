@@ -66,7 +66,7 @@ def _rebuild(disk: Disk, path: Path, found: Survey) -> list[Gap]:
 
 
 def judge_sealed(path: Path, found: Survey) -> tuple[Outcome, str]:
-    """What a repair of a sealed archive would do (WHOLE, REPAIRED or DEFERRED), and the reason if it would do nothing."""
+    """The outcome of a repair of a sealed archive (WHOLE, REPAIRED or DEFERRED), and the reason if it would change nothing."""
     if path.is_symlink():
         return Outcome.DEFERRED, "is a symbolic link: repair the file that it names"
     if newer := next((gap for gap in found.gaps if gap.kind is GapKind.NEWER), None):

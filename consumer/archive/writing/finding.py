@@ -1,4 +1,4 @@
-"""What recovery and repair did with an archive, as a value and as a line of the log."""
+"""The result of recovery or repair for an archive, as a value and as a line of the log."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -51,7 +51,7 @@ class Abandoned:
 
 
 def log_finding(finding: Finding) -> None:
-    """Log what recovery did with a file."""
+    """Log the result of recovery for a file."""
     if finding.outcome is Outcome.DEFERRED:
         log.emit(log_events.RECOVERY_DEFERRED, path=str(finding.path), reason=finding.reason)
     elif finding.outcome is not Outcome.HELD:

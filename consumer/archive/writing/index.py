@@ -1,4 +1,4 @@
-"""The index of an archive: what its footer will hold, collected batch by batch while the archive is written.
+"""The index of an archive: the content of its footer, collected batch by batch while the archive is written.
 
 Pure. Invariant: the index covers exactly the batches that were added; a batch is added when it is durable.
 """

@@ -33,7 +33,7 @@ Archived = tuple[str, Event]  # the text form of a position, and the event there
 
 @dataclass(frozen=True, slots=True)
 class OwnArchives:
-    """What the archive log of this instance knows about its archives.
+    """The knowledge of the archive log about its own archives.
 
     `committed`: path of the open archive, and how many events of it are durable. `waiting`: archives that wait for recovery, which are not read.
     `begins`: the places at which generations began, oldest first; the last one is that of the next event.
@@ -46,7 +46,7 @@ class OwnArchives:
 
 @dataclass
 class _Instance:
-    """What the entries of the directory show about an instance. No archive is opened for it."""
+    """The state of an instance, from the entries of the directory. No archive is opened for it."""
 
     touched_s: float = 0.0
     files: set[tuple[str, int, int, int]] = field(default_factory=set)  # name, inode, size and time of change

@@ -1,6 +1,6 @@
 """Recover an open archive after a crash: a torn end, a writer that ended or gave it up, damage in the middle.
 
-Invariants: no whole batch is left out, and no byte is thrown away: torn ends are kept as `….torn`, damaged originals as
+Invariants: no whole batch is left out, and no byte is lost: torn ends are kept as `….torn`, damaged originals as
 `….damaged`. An archive that cannot be recovered now (a full disk) stays unchanged and is reported as deferred. The caller holds the
 lock of the instance; an open archive whose lock is free then has no writer.
 """
@@ -25,7 +25,7 @@ REPAIRING_SUFFIX = ".repairing"  # of the new file of a repair, until it is comp
 
 
 def recover(disk: Disk, layout: Layout, path: Path, abandoned: Abandoned | None = None) -> Finding:
-    """Seal an open archive that no process writes any more. `abandoned`: what is known of it."""
+    """Seal an open archive that no process writes any more. `abandoned`: the facts that the writer recorded."""
     try:
         fd = disk.open(path)
     except FileNotFoundError:

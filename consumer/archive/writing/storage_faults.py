@@ -1,4 +1,4 @@
-"""StorageFault from an error of the disk: what happened, and what the operator can do."""
+"""StorageFault from an error of the disk: the failure, and the action of the operator."""
 
 import errno
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Torn ends: keep the bytes in a file of their own before they are cut off.
 
-Invariants: no byte is thrown away; a file that was kept is never replaced; the same bytes are kept once.
+Invariants: no byte is lost; a kept file is never replaced; the same bytes are kept once.
 """
 
 import os

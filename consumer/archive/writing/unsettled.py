@@ -1,7 +1,7 @@
 """Unsettled events: which archived events of one instance the broker may deliver again.
 
 When a generation of the consumer (one channel) ends without a clean stop, up to a window of its newest events is unacknowledged.
-The broker delivers them again when it notices that the channel is gone. That may be late: by then, later generations may have
+The broker delivers them again when it notices that the channel is closed. That may be late: by then, later generations may have
 archived more than a window, and may have ended too. Therefore the last window of each generation counts, and not the last window of
 the instance. `begins` are the places at which generations began to archive, in order; the ledger keeps them.
 Invariants: only heads, headers and footers are read. The result has fixed limits: a window for each of BEGINS_MAX generations, a
@@ -60,7 +60,7 @@ def plan(
     """The batches whose events may be delivered again, from the newest generation back.
 
     `paths`: the archives by sequence. `durable`: how many events of an open archive are durable, None for all of them. `after`: the last
-    event that is known already. An archive that cannot be read is left out: a redelivery of what it holds is then archived without a mark.
+    event that is known already. An archive that cannot be read is left out: a redelivery of its events is then archived without a mark.
     """
     found = Plan()
     batches_of = _LastArchive(durable)

@@ -1,4 +1,4 @@
-"""The command `compact`: take deleted events out of sealed archives."""
+"""The command `compact`: remove deleted events from sealed archives."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -22,7 +22,7 @@ FILES_LISTED_MAX = 10
 
 
 def export_events(paths: Sequence[Path], query: Query, format: FileFormat, out: Path) -> Exit:
-    """Write what a search finds as files. DAMAGED if an archive could not be read whole or an event was left out."""
+    """Write the events of a search as files. DAMAGED if an archive could not be read whole or an event was left out."""
     for path in paths:
         if not path.exists():
             raise Fatal(Exit.SETTINGS, f"{path}: nothing is there", "name archives, or directories of archives")

@@ -29,7 +29,7 @@ ROLL_BYTES = 128 << 20
 
 @dataclass(frozen=True)
 class _Source:
-    """A file to import. `name`: what reports call it."""
+    """A file to import. `name`: its name in reports."""
 
     path: Path
     name: str

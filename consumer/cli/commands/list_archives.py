@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, tzinfo
 from pathlib import Path
+from typing import Literal
 
 import orjson
 
@@ -24,7 +25,7 @@ _TYPES_CHARACTERS = 40
 _NO_TERMINAL = (200, 24)
 
 
-def list_archives(paths: Sequence[Path], format: str, zone: tzinfo = UTC) -> Exit:
+def list_archives(paths: Sequence[Path], format: Literal["table", "jsonl"], zone: tzinfo = UTC) -> Exit:
     """Print the archives. DAMAGED if one is damaged or cannot be read.
 
     `format`: table or jsonl. `zone`: the time zone of the times in the table; JSON lines have it too.

@@ -1,4 +1,4 @@
-"""What several commands report on standard error: errors of reading, hidden events, missing archives."""
+"""Reports of several commands on standard error: errors of reading, hidden events, missing archives."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ def check_count(option: str, value: int | None) -> None:
 
 
 def report_faults(faults: Iterable[object]) -> Exit:
-    """Report what could not be read, one line each. DAMAGED if there is anything."""
+    """Report the faults, one line each. DAMAGED if there is anything."""
     status = Exit.OK
     for fault in faults:
         report_error(fault)

@@ -79,7 +79,7 @@ def _print_tail(tail: Tail, options: TailOptions, printer: Printer) -> Exit:
 
 
 def _print_batches(tail: Tail, printer: Printer) -> Exit:
-    """Print what is committed, batch by batch. A batch is confirmed after it was printed: after a kill it is printed again."""
+    """Print the committed events, batch by batch. A batch is confirmed after it was printed: after a kill it is printed again."""
     status = Exit.OK
     for batch in tail.batches():
         status = max(status, _print_all(tail, batch.found, printer))

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from codec.event import format_time
 from consumer.archive.checking import report as checking
@@ -17,7 +18,9 @@ from consumer.errors import Exit
 from consumer.query.prefetch import scan, workers
 
 
-def verify_archives(paths: Sequence[Path], wanted: int | None, format: str, reason: str | None = None) -> Exit:
+def verify_archives(
+    paths: Sequence[Path], wanted: int | None, format: Literal["text", "jsonl"], reason: str | None = None
+) -> Exit:
     """Verify and report. DAMAGED if something is missing or wrong.
 
     `wanted`: worker processes; None: chosen automatically. `reason`: acknowledge the faults with this reason, which may be empty;

@@ -152,8 +152,8 @@ def test_a_command_starts_without_the_modules_of_other_commands() -> None:
         "zstandard",
     }
     assert heavy & set(done.stdout.split()) == set()
-    ours = {name for name in done.stdout.split() if name.startswith(("consumer.", "codec."))}
-    assert {name for name in ours if not name.startswith("consumer.cli")} == {"consumer.errors", "consumer.visible"}
+    own = {name for name in done.stdout.split() if name.startswith(("consumer.", "codec."))}
+    assert {name for name in own if not name.startswith("consumer.cli")} == {"consumer.errors", "consumer.visible"}
 
 
 COMPLETION = """

@@ -17,13 +17,13 @@ def output_of_run(tmp_path: Path, terminal: bool, **variables: str) -> bytes:
     command = [sys.executable, "-m", "consumer", "run", "--queue", "x", "--dir", "file"]
     environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
     environment |= {"TERM": "xterm-256color", "PYTHONPATH": str(Path.cwd())} | variables
-    ours, theirs = pty.openpty() if terminal else os.pipe()
+    own, theirs = pty.openpty() if terminal else os.pipe()
     done = subprocess.run(
         [*command, "--set", "service.log=console"], check=False, cwd=tmp_path, env=environment, stdout=theirs
     )
     os.close(theirs)
-    shown = os.read(ours, 1 << 16)
-    os.close(ours)
+    shown = os.read(own, 1 << 16)
+    os.close(own)
     assert done.returncode == Exit.DIRECTORY
     return shown
 
@@ -44,11 +44,11 @@ def test_no_color_is_respected(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["", "search"])
 def test_help_has_no_color_if_no_color_is_set_or_the_output_is_a_pipe(command: str) -> None:
     arguments = [sys.executable, "-m", "consumer", *command.split(), "--help"]
-    ours, theirs = pty.openpty()
+    own, theirs = pty.openpty()
     subprocess.run(arguments, check=True, stdout=theirs, env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": "1"})
     os.close(theirs)
-    shown = os.read(ours, 1 << 16)
-    os.close(ours)
+    shown = os.read(own, 1 << 16)
+    os.close(own)
     assert b"\x1b[3" not in shown
     assert b"\x1b[9" not in shown
     piped = subprocess.run(arguments, check=True, capture_output=True)

@@ -58,9 +58,9 @@ def test_invalid_members_of_an_exported_event_are_a_gap(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("duplicate", "kind"), [("a1-00000007:41", Event), ("", Event), ("x", Gap), (True, Gap)])
 def test_a_restored_duplicate_is_a_position(tmp_path: Path, duplicate: object, kind: type) -> None:
-    ours = event(1)._asdict() | {"header": "AAA=", "duplicate": duplicate}
-    del ours["body"]
-    (tmp_path / "x").write_bytes(shoebox.encode([("deedbox.event", json.dumps(ours))], b"x"))
+    own = event(1)._asdict() | {"header": "AAA=", "duplicate": duplicate}
+    del own["body"]
+    (tmp_path / "x").write_bytes(shoebox.encode([("deedbox.event", json.dumps(own))], b"x"))
     (one,) = found(tmp_path / "x", "shoebox")
     assert isinstance(one, kind)
     assert not isinstance(one, Event) or one.duplicate == duplicate

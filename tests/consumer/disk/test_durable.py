@@ -114,7 +114,7 @@ ENTRANCES = {
     "open": lambda path: Disk().open(path),
     "acquire": lambda path: Disk().acquire(path),
     "create": lambda path: Disk().create(path),
-    "overwrite": lambda path: Disk().overwrite(path, b"ours"),
+    "overwrite": lambda path: Disk().overwrite(path, b"own"),
     "sync_path": lambda path: Disk().sync_path(path),
     "is_held": is_held,
     "read_regular": read_regular,
@@ -123,22 +123,22 @@ ENTRANCES = {
 
 @pytest.mark.parametrize("entrance", ENTRANCES)
 def test_no_link_is_followed(tmp_path: Path, foreign: Path, entrance: str) -> None:
-    (tmp_path / "ours").symlink_to(foreign)
+    (tmp_path / "own").symlink_to(foreign)
     with pytest.raises(OSError, match=r"symbolic link|File exists"):
-        ENTRANCES[entrance](tmp_path / "ours")
+        ENTRANCES[entrance](tmp_path / "own")
     assert (foreign.read_bytes(), foreign.stat().st_mode & 0o777) == (b"of another program", 0o440)
 
 
 @pytest.mark.parametrize("entrance", [name for name in ENTRANCES if name != "create"])
 def test_a_fifo_with_the_name_of_a_file_is_refused_without_waiting(tmp_path: Path, entrance: str) -> None:
-    os.mkfifo(tmp_path / "ours")
+    os.mkfifo(tmp_path / "own")
     with pytest.raises(OSError, match=r"not a regular file|No such device"):
-        ENTRANCES[entrance](tmp_path / "ours")
+        ENTRANCES[entrance](tmp_path / "own")
 
 
 @pytest.mark.parametrize("leftover", [os.symlink, os.link], ids=["symbolic", "hard"])
 def test_a_file_is_not_replaced_through_a_link(tmp_path: Path, foreign: Path, leftover) -> None:
-    leftover(foreign, tmp_path / "ours.new")
-    Disk().replace(tmp_path / "ours", b"new")
+    leftover(foreign, tmp_path / "own.new")
+    Disk().replace(tmp_path / "own", b"new")
     assert foreign.read_bytes() == b"of another program"
-    assert (tmp_path / "ours").read_bytes() == b"new"
+    assert (tmp_path / "own").read_bytes() == b"new"

@@ -28,16 +28,16 @@ def again(found: Delivery, count: int = 1) -> Delivery:
 
 
 class Archives:
-    """The archived events: `ours` are loaded when a generation begins, `news` on request."""
+    """The archived events: `own` are loaded when a generation begins, `news` on request."""
 
-    def __init__(self, *ours: Event) -> None:
-        self.ours = [(f"one-00000001:{number}", event) for number, event in enumerate(ours)]
+    def __init__(self, *own: Event) -> None:
+        self.own = [(f"one-00000001:{number}", event) for number, event in enumerate(own)]
         self.news: list[tuple[str, Event]] = []
         self.asked = 0
         self.now = self.takes_s = 0.0
 
     def window(self) -> Iterable[tuple[str, Event]]:
-        return self.ours
+        return self.own
 
     def changed(self) -> Iterable[tuple[str, Event]]:
         self.asked += 1
@@ -111,7 +111,7 @@ def test_a_new_generation_loads_the_archived_events_again() -> None:
     first = delivery(1, header=WITH_ID)
     archives = Archives(describe(first))
     made = archives.deduplicator()
-    archives.ours = []
+    archives.own = []
     made.begin()
     assert marks(made.events([again(first)])) == [""]
 

@@ -327,7 +327,7 @@ def test_a_torn_end_that_is_sparse_is_kept_sparse_and_equal(orphan: Path) -> Non
 
 
 def test_acknowledged_events_in_a_torn_end_are_a_gap_of_the_finding(tmp_path: Path) -> None:
-    """The log said that there was no gap, although the watermark counted the events."""
+    """The log reported no gap, although the watermark counted the events."""
     one = archive_log(tmp_path)
     one.append(some(0, 3))
     one.append(some(3, 1))
