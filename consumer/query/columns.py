@@ -1,8 +1,10 @@
 """The columns of a table of events: fields of the event, `headers.NAME`, `properties.NAME`, and paths into a JSON body. Pure."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
+from decimal import Decimal
 
 import orjson
 
@@ -84,4 +86,17 @@ def _path_reader(name: str) -> Callable[[Event, str], str]:
 def _text(value: object) -> str:
     if value is MISSING:
         return ""
-    return value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    if isinstance(value, str | Decimal):
+        return str(value)
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:
+        return _any_json(value)
+
+
+def _any_json(value: object) -> str:
+    """JSON with what orjson refuses: integers of more than 64 bits, lone surrogates and more than 254 levels."""
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    except RecursionError:
+        return "(too many levels)"

@@ -4,6 +4,7 @@ import pytest
 
 from codec.amqp import Field, encode_header
 from consumer.errors import Fatal
+from consumer.query import columns
 from consumer.query.columns import parse_columns
 from tests.support.archive_logs import event
 
@@ -44,6 +45,30 @@ def test_a_column_shows_a_field_of_the_event_the_delivery_or_the_body(column: st
 def test_a_body_that_is_not_json_has_no_fields() -> None:
     (found,) = parse_columns("payload.size")
     assert found.show(EVENT._replace(body=b"text"), "") == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("123456789012345678901234567890", "123456789012345678901234567890"),
+        ('[{"a":123456789012345678901234567890}]', '[{"a":123456789012345678901234567890}]'),
+        ('["\\ud800",1]', '["\ud800",1]'),
+        ("9" * 5000, "9" * 5000),
+        ("[" * 300 + "]" * 300, "[" * 300 + "]" * 300),
+    ],
+    ids=["number", "number in a list", "surrogate", "5000 digits", "300 levels"],
+)
+def test_json_that_few_parsers_accept_is_shown(value: str, text: str) -> None:
+    """One such message ended the command with a traceback."""
+    (found,) = parse_columns("n")
+    assert found.show(EVENT._replace(body=f'{{"n":{value}}}'.encode()), "") == text
+
+
+def test_json_with_more_levels_than_can_be_written_is_not_shown() -> None:
+    value: object = 1 << 70
+    for _ in range(100_000):
+        value = [value]
+    assert columns._any_json(value) == "(too many levels)"
 
 
 def test_names_are_separated_by_commas_and_keep_their_order() -> None:
