@@ -27,8 +27,11 @@ def verify(paths: list[Path], mapped: Mapped = map) -> Iterator[Verdict]:
     each archive, in order: `map` itself, or a function that works ahead in other processes.
     """
     files = [path for path in paths if not path.is_dir()]
+    directories = {
+        path.resolve(): path for path in reversed(paths) if path.is_dir()
+    }  # each once: one archive is in one chain
     seen: set[tuple[int, int]] = set()
-    for group in [*([path] for path in paths if path.is_dir()), files]:
+    for group in [*([path] for path in reversed(directories.values())), files]:
         yield from _verify_together(group, mapped, seen)
 
 

@@ -3,6 +3,7 @@
 Invariant: damage is reported as a ReadFault, and the next batch or archive is printed.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -145,7 +146,7 @@ class _Printing:
         if self.left is None:
             self.out.writelines(shown)
             return
-        lines = list(islice(shown, self.left))
+        lines = list(islice(shown, min(self.left, sys.maxsize)))
         self.left -= len(lines)
         self.out.writelines(lines)
 

@@ -87,12 +87,12 @@ def _add_footer(summary: Summary, archive: ArchiveReader) -> None:
 
 
 def _add_headers(summary: Summary, archive: ArchiveFile) -> None:
-    """Walk from header to header. The first part that cannot be read is the fault, unless the writer has not finished it."""
-    if archive.size == 0 and summary.state is not State.OPEN:
+    """Walk from header to header. The first part that cannot be read is the fault, unless a process is writing it now."""
+    if archive.size == 0 and not archive.live:
         summary.state, summary.fault = State.DAMAGED, "empty file"
     for part in archive.parts(frames=False):
         if isinstance(part, StoredBatch):
             summary.add(part.header)
-        elif isinstance(part, Gap) and not part.harmless:
+        elif isinstance(part, Gap) and not (archive.live and part.harmless):
             summary.state = State.DAMAGED
             summary.fault = summary.fault or f"at {part.offset}: {part}"

@@ -40,6 +40,13 @@ def test_a_removed_archive_is_reported_as_missing(three: list[Path], tmp_path: P
     assert "archive one-00000002 is missing" in fault
 
 
+def test_a_directory_may_be_named_twice(three: list[Path], tmp_path: Path) -> None:
+    """The second time, the archives were skipped and reported as missing."""
+    (tmp_path / "link").symlink_to(tmp_path)
+    verdicts = list(verify([tmp_path, tmp_path, tmp_path / "link"]))
+    assert [(verdict.path, verdict.faults) for verdict in verdicts] == [(path, []) for path in three]
+
+
 def test_the_oldest_archives_may_be_removed(three: list[Path], tmp_path: Path) -> None:
     """Retention deletes from the front."""
     three[0].unlink()

@@ -74,3 +74,9 @@ def test_the_records_of_a_batch_with_a_deleted_event_keep_their_keys(directory: 
     with ArchiveFile(find_archives([directory])[0]) as archive:
         add_tombstones(Disk(), archive, [1], "id-1", "2026-11-21T16:15:00Z")
     assert cat(directory, "kvp")[0] == whole[:2560] + whole[2 * 2560 :]
+
+
+def test_any_limit_is_accepted(directory: Path) -> None:
+    out = io.BytesIO()
+    assert not cat_archives([directory], OutputFormat.JSONL, out, print, limit=10**30)
+    assert out.getvalue() == cat(directory)[0]

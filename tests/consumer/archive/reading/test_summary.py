@@ -1,3 +1,4 @@
+import fcntl
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_an_open_archive_without_a_batch_has_no_times(tmp_path: Path) -> None:
     path = tmp_path / "one-00000001.kvp.zst.open"
     path.write_bytes(b"")
     found = summarize(path)
-    assert (found.state, found.events, found.first_us, found.last_arrived_us) == (State.OPEN, 0, None, None)
+    assert (found.events, found.first_us, found.last_arrived_us) == (0, None, None)
 
 
 def test_no_batch_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,3 +89,16 @@ def test_a_file_that_is_not_an_archive_is_damaged(tmp_path: Path, content: bytes
 def test_a_file_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         summarize(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("content", [b"", bytes(100)], ids=["empty", "zeros"])
+def test_an_open_archive_without_content_is_damaged_unless_a_process_is_writing_it(
+    tmp_path: Path, content: bytes
+) -> None:
+    """`cat` and `search` report it."""
+    path = tmp_path / "one-00000001.kvp.zst.open"
+    path.write_bytes(content)
+    assert summarize(path).state is State.DAMAGED
+    with path.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert summarize(path).state is State.OPEN
