@@ -166,8 +166,8 @@ def tail(
     after its sync has returned. For the newest events by event time, use `deedbox search DIR --order desc --limit 10`.
 
     With --checkpoint, the first run begins with the oldest event, and each later run continues after the last batch that was
-    printed. No event is skipped. After a kill, at most the last batch of the tail is printed again: 1,000
-    events, or one archived batch if it has more.
+    printed. No event is skipped. After a kill, at most the last 1,000 events and one
+    archived batch are printed again.
     """
     from consumer.archive.reading.cat import OutputFormat
     from consumer.cli.commands.tail import TailOptions, print_tail

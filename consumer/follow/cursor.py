@@ -25,7 +25,7 @@ from consumer.disk.durable import Disk, is_held
 
 Numbered = tuple[int, Event]
 Report = Callable[[ReadFault], None]
-WAIT_S = 10.0  # recovery takes less, unless the disk refuses it
+RECOVERY_S = 10.0  # recovery takes less, unless the disk refuses it
 
 
 class Stop(Enum):
@@ -230,12 +230,12 @@ class Cursor:
         self.next_event = end
         return Events((end - 1, events[-1]), fresh)
 
-    def end_if_finished(self, report: Report, now_s: float, waits_for_errors: bool) -> None:
+    def end_if_finished(self, report: Report, now_s: float, patience_s: float, waits_for_errors: bool) -> None:
         """End if no event follows although there is no seal: the writer has ended, and all was read that is durable.
 
         Call only when the next archive of the instance has begun. If the writer gave up the archive after a failed sync, its recovery decides whether
         the last batch stays. If it stays, a copy in a later archive may be marked as its duplicate, so the cursor waits for the recovery, and reports
-        it after WAIT_S. `now_s`: a monotonic time.
+        it after `patience_s`. `now_s`: a monotonic time.
         `waits_for_errors`: do not leave a sealed archive whose end is cut off.
         """
         archive = self._archive
@@ -254,15 +254,19 @@ class Cursor:
             self.is_whole = False
         if self._stop is Stop.NOT_DURABLE:
             if self.path.exists() or self._find_sealed():
-                self._report_wait(report, now_s)
+                self._report_wait(report, now_s, patience_s)
                 return
             self.is_whole = False
         self.end()
 
-    def _report_wait(self, report: Report, now_s: float) -> None:
+    def _report_wait(self, report: Report, now_s: float, patience_s: float) -> None:
         self._waits_since = now_s if self._waits_since is None else self._waits_since
-        if now_s - self._waits_since >= WAIT_S:
+        if now_s - self._waits_since >= patience_s:
             report(ReadFault(self.path, None, "its recovery is awaited: its last batches may not be durable"))
+
+    def is_gone(self) -> bool:
+        """Whether the file was removed before any event of it was given. Raises OSError."""
+        return self.next_event == 0 and not self.path.exists() and not self._find_sealed()
 
     def is_live(self) -> bool:
         """Whether a process still writes the archive. If its name is gone, it was sealed or removed, and its writer has ended."""

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from time import monotonic
 
-from codec.errors import CodecError
-from codec.event import Event
 from codec.fingerprint import fingerprint
 from consumer.archive import naming
 from consumer.archive.naming import ArchiveId
@@ -22,10 +20,10 @@ from consumer.archive.position import Position
 from consumer.archive.reading.catalog import Wanted, all_batches, look_up
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile, open_archive
-from consumer.archive.reading.tombstones import is_removed
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.follow.checkpoint import Confirmed, StreamName
-from consumer.follow.cursor import Cursor, Events, Numbered
+from consumer.follow.confirmed_event import check_confirmed, not_there
+from consumer.follow.cursor import RECOVERY_S, Cursor, Events, Numbered
 from consumer.follow.newest import Candidate
 from consumer.follow.streams import UNKNOWN, Key, Stream, Streams
 from consumer.watch.backend import Backend
@@ -65,11 +63,14 @@ def stream_name(key: Key, directory: Path) -> StreamName:
 class Follower:
     """Call `start_at_end` or `resume` first if not everything is wanted, then `read` and `wait` again and again.
 
-    `faults`: what could not be read, until they are taken.
+    `faults`: what could not be read, until they are taken. `patience_s`: a recovery that takes longer is a fault. `confirmed`: with a checkpoint,
+    the events after which a stream continues; the caller keeps it up to date.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
-        self._waits_for_errors = False
+        self.patience_s = RECOVERY_S
+        self.confirmed: dict[StreamName, Confirmed] = {}
+        self._directory: Path | None = None
         self.faults: list[ReadFault] = []
         self.streams = Streams(paths)
 
@@ -101,33 +102,39 @@ class Follower:
             cursor = Cursor(ArchiveFile(path), id)
             cursor.end()
             self._go_to(stream, cursor)
+            stream.given = id.sequence
             return Candidate(path, id)
         entry = look_up(path, Wanted())
         cursor = Cursor(ArchiveFile(entry.path), id)
         durable = cursor.skip_durable(entry.batches)
         entry.batches[durable:] = []  # `read` gives them when their sync has returned
         self._go_to(stream, cursor)
+        stream.given = id.sequence if durable else id.sequence - 1
         return Candidate(entry.path, id, entry)
 
     def resume(self, confirmed: Mapping[StreamName, Confirmed], directory: Path) -> None:
         """Go on after these events of the directory. Raises Fatal if one of them is gone or another event has its position."""
-        self._waits_for_errors = self.streams.keeps = True
+        self._directory, self.confirmed, self.streams.keeps = directory, dict(confirmed), True
         self._look(everywhere=True)
         streams = {stream_name(key, directory): stream for key, stream in self.streams.known.items()}
         for name, at in sorted(confirmed.items()):
+            if name not in streams and not (directory / name.directory).is_dir():
+                what = f"is not there: instance {name.instance} is not followed from {at.position} on"
+                self.faults.append(ReadFault(directory / name.directory, None, what))
+                continue
             self._resume(streams.get(name), at)
 
     def _resume(self, stream: Stream | None, at: Confirmed) -> None:
         sequence = at.position.sequence
         path = stream.waiting.get(sequence) if stream else None
         if stream is None or path is None:
-            raise _not_there(at, f"archive {at.position.archive} is not there")
+            raise not_there(at, f"archive {at.position.archive} is not there")
         try:
             archive = open_archive(path)
         except OSError as error:
-            raise _not_there(at, str(ReadFault.of(path, error))) from error
+            raise not_there(at, str(ReadFault.of(path, error))) from error
         try:
-            _check(archive, at)
+            check_confirmed(archive, at)
         except BaseException:
             archive.close()
             raise
@@ -136,6 +143,7 @@ class Follower:
         for before in [one for one in stream.waiting if one < sequence]:
             del stream.waiting[before]
         self._go_to(stream, cursor)
+        stream.given = sequence
 
     def read(self) -> Iterator[FollowedBatch]:
         """What was archived since, in the order of each instance."""
@@ -156,10 +164,12 @@ class Follower:
     def _read(self, stream: Stream) -> Iterator[FollowedBatch]:
         while stream.cursor is not None or self._advance(stream):
             assert stream.cursor is not None, "it stands in an archive"
-            for events in self._read_archive(stream, stream.cursor):
-                self._report_missing(stream, stream.cursor)
-                yield FollowedBatch(stream.key, stream.cursor.id, stream.cursor.path, events.last, events.kept)
-            if not stream.cursor.ended or not self._advance(stream):
+            cursor = stream.cursor
+            for events in self._read_archive(stream, cursor):
+                self._report_missing(stream, cursor)
+                stream.given = max(stream.given, cursor.id.sequence)
+                yield FollowedBatch(stream.key, cursor.id, cursor.path, events.last, events.kept)
+            if not cursor.ended or not self._advance(stream):
                 return
 
     def _read_archive(self, stream: Stream, cursor: Cursor) -> Iterator[Events]:
@@ -171,9 +181,12 @@ class Follower:
             if not self._is_passed(stream, error):
                 return
             cursor.end()
-        if not cursor.ended and stream.waiting:
+        if not cursor.ended and cursor.is_gone():
+            cursor.end()  # recovery removes an archive without events, and its sequence may be used again
+            stream.cursor, stream.reached = None, stream.given
+        elif not cursor.ended and stream.waiting:
             report = partial(self._report_once, stream)
-            cursor.end_if_finished(report, monotonic(), self._waits_for_errors)
+            cursor.end_if_finished(report, monotonic(), self.patience_s, self._directory is not None)
 
     def _is_passed(self, stream: Stream, error: Exception) -> bool:
         """Whether the rest of an archive is left out after an error: the next one has begun, and the error is one of the archive.
@@ -181,10 +194,13 @@ class Follower:
         With a checkpoint nothing is left out: the same error may be gone at the next look.
         """
         of_the_machine = isinstance(error, OSError) and error.errno in _OF_THE_MACHINE
-        return bool(stream.waiting) and not of_the_machine and not self._waits_for_errors
+        return bool(stream.waiting) and not of_the_machine and self._directory is None
 
     def _advance(self, stream: Stream) -> bool:
         """Go to the next archive of the instance that can be read, if there is one."""
+        if stream.cursor is None and (at := self._confirmed_of(stream)):
+            self._resume(stream, at)  # its directory came back, or another one took its place
+            return True
         if stream.waiting and min(stream.waiting) > stream.reached + 1:
             self._look(everywhere=True)  # one between may have been opened and sealed since the last look
         while stream.waiting:
@@ -192,11 +208,10 @@ class Follower:
             try:
                 self._go_to(stream, Cursor(self._open(stream, sequence), ArchiveId(stream.key.instance, sequence)))
                 return True
-            except FileNotFoundError as error:
-                if not stream.key.home.is_dir():
-                    self._report_once(stream, ReadFault.of(stream.key.home, error))
-                    return False  # it may be mounted again
-                # The archive was removed. The head of the next one says whether it held events.
+            except FileNotFoundError:
+                # It was removed, or its disk is away. The head of the next one says whether it held events. If it comes back, it is read.
+                del stream.waiting[sequence]
+                continue
             except OSError as error:
                 self._report_once(stream, ReadFault.of(stream.waiting[sequence], error))
                 if not self._is_passed(stream, error) or len(stream.waiting) == 1:
@@ -205,6 +220,12 @@ class Follower:
             stream.reached = sequence
             del stream.waiting[sequence]
         return False
+
+    def _confirmed_of(self, stream: Stream) -> Confirmed | None:
+        """The confirmed event of a stream of which nothing was read since it was found."""
+        if self._directory is None or stream.reached:
+            return None
+        return self.confirmed.get(stream_name(stream.key, self._directory))
 
     def _open(self, stream: Stream, sequence: int) -> ArchiveFile:
         """Open an archive that may have been sealed, and with that renamed, since it was found. Raises OSError."""
@@ -257,31 +278,3 @@ class Follower:
         for stream in [*self.streams.known.values(), *self.streams.leaving]:
             stream.close()
         self.streams.known.clear()
-
-
-def _check(archive: ArchiveFile, at: Confirmed) -> None:
-    """Raise Fatal unless the event that was confirmed is in the archive, or was deleted since."""
-    try:
-        event = _event_at(archive, at.position.event)
-    except CodecError as error:
-        raise _not_there(at, f"{archive.path}: the batch of the event is damaged: {error}") from error
-    if event is None:
-        raise _not_there(at, f"{archive.path}: the event is not in it")
-    if not is_removed(event) and fingerprint(event) != at.fingerprint:
-        raise _not_there(at, f"{archive.path}: another event has this position")
-
-
-def _event_at(archive: ArchiveFile, number: int) -> Event | None:
-    for batch in all_batches(archive):
-        first = batch.header.first_event
-        if first <= number < first + batch.header.events:
-            return archive.with_frame(batch).events()[number - first]
-    return None
-
-
-def _not_there(at: Confirmed, why: str) -> Fatal:
-    return Fatal(
-        Exit.DAMAGED,
-        f"the checkpoint ends at {at.position}: {why}",
-        "restore the archive; or remove its entry from the checkpoint: then all that is there of this instance follows",
-    )

@@ -36,7 +36,8 @@ class Key(NamedTuple):
 class Stream:
     """`waiting`: archives that have still to be read, by sequence. `cursor`: in the archive that is read, or was read last.
 
-    `reached`: the highest sequence that was read or left out. `complete`: the sequence of the last archive
+    `reached`: the highest sequence that was read or left out. `given`: the highest sequence of which an event was
+    given. `complete`: the sequence of the last archive
     that was read to its end; None before the first one. `reported`: faults that were reported for the current or the next archive.
     """
 
@@ -44,6 +45,7 @@ class Stream:
     waiting: dict[int, Path] = field(default_factory=dict)
     cursor: Cursor | None = None
     reached: int = 0
+    given: int = 0
     complete: int | None = None
     reported: set[tuple[object, str]] = field(default_factory=set)
 

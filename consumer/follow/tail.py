@@ -6,6 +6,7 @@ Invariants: the newest events come in the order of their arrival; after them com
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 from codec.event import Event
 from consumer.archive.reading.duplicates import Duplicates
@@ -21,6 +22,8 @@ from consumer.watch.backend import Backend
 # Bounds of one TailBatch, unless a single archived batch exceeds them. A checkpoint costs two syncs, so small batches share one.
 EVENTS_MAX = 1000
 BYTES_MAX = 8 << 20
+READ_MAX = 10_000  # events that were read for it, wanted or not
+STORE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Tail:
         self._checkpoint: Checkpoint | None = None
         self._directory = Path()
         self._confirmed: dict[StreamName, Confirmed] = {}
+        self._stored_at = monotonic()
 
     def _accepts(self, path: Path, number: int, event: Event) -> bool:
         self._path = path
@@ -69,10 +73,12 @@ class Tail:
         self.follower.resume(checkpoint.confirmed, directory)
 
     def confirm(self, batch: TailBatch) -> None:
-        """The events of the batch were used: store this, durably. Batches without a wanted event are stored with the next ones. Raises DeedboxError."""
+        """The events of the batch were used: store this, durably. Without a wanted event, at most once in STORE_S. Raises DeedboxError."""
         if self._checkpoint is not None:
-            self._confirmed |= {followed.name(self._directory): followed.confirmed() for followed in batch.last}
-            if batch.found:
+            fresh = {followed.name(self._directory): followed.confirmed() for followed in batch.last}
+            self._confirmed |= fresh
+            self.follower.confirmed |= fresh
+            if batch.found or monotonic() - self._stored_at >= STORE_S:
                 self.store()
 
     def store(self) -> None:
@@ -80,12 +86,13 @@ class Tail:
         if self._checkpoint is not None:
             self._checkpoint.store(self._confirmed)
             self._confirmed.clear()
+            self._stored_at = monotonic()
 
     def batches(self) -> Iterator[TailBatch]:
         """What was archived since, in the order of each instance. Small archived batches come together, if all of them are there already."""
         found: list[Found] = []
         last: dict[Key, FollowedBatch] = {}
-        size = 0
+        size = read = 0
         for followed in self.follower.read():
             fresh = list(self._wanted(followed))
             found += fresh
@@ -93,9 +100,10 @@ class Tail:
             last[followed.key] = replace(
                 followed, events=()
             )  # of a batch without a wanted event nothing stays in memory
-            if len(found) >= EVENTS_MAX or size >= BYTES_MAX:
+            read += len(followed.events) or 1
+            if len(found) >= EVENTS_MAX or size >= BYTES_MAX or read >= READ_MAX:
                 yield TailBatch(found, list(last.values()))
-                found, last, size = [], {}, 0
+                found, last, size, read = [], {}, 0, 0
         if last:
             yield TailBatch(found, list(last.values()))
 

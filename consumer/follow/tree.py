@@ -159,11 +159,12 @@ class Tree:
             return path.parent
         first = EPOCH + timedelta(microseconds=first_us)
         parts = {first.strftime(form) for form in _DATE_FORMS}
-        place, names = path.parent, []
-        while place.parent in self._directories and set(re.split("[-_.T]", place.name)) <= parts:
-            names.append(place.name)
-            place = place.parent
-        return place if f"{first:%Y}" in "".join(names) else path.parent
+        for place in path.parents:
+            if place.parent not in self._directories or not set(re.split("[-_.T]", place.name)) <= parts:
+                break
+            if f"{first:%Y}" in place.name:
+                return place.parent
+        return path.parent
 
     def file(self, path: Path) -> tuple[int, int] | None:
         """Device and inode of a directory; None if it is not there."""

@@ -39,10 +39,12 @@ def print_tail(paths: Sequence[Path], query: Query, options: TailOptions, printe
     check_count("--newest", options.newest)
     tail = Tail(paths, query)
     if not options.follow:
+        tail.follower.patience_s = 0.0
         tail.faults += [ReadFault(path, None, "nothing is there") for path in paths if not path.exists()]
     with ExitStack() as stack:
         if options.checkpoint is not None:
             stack.callback(_resume(tail, paths, options, options.checkpoint).close)
+            stack.callback(tail.store)
         if not find_archives(paths):
             report_no_archive(paths, yet=options.follow)
         stack.callback(report_hidden, tail.duplicates)  # also when the reader of the output, or the user, ends it
@@ -84,9 +86,7 @@ def _print_batches(tail: Tail, printer: Printer) -> Exit:
     for batch in tail.batches():
         status = max(status, _print_all(tail, batch.found, printer))
         tail.confirm(batch)
-    status = max(status, _print_all(tail, (), printer))
-    tail.store()
-    return status
+    return max(status, _print_all(tail, (), printer))
 
 
 def _print_all(tail: Tail, found: Iterable[Found], printer: Printer) -> Exit:

@@ -127,7 +127,7 @@ def test_a_cursor_waits_for_the_recovery_of_an_archive_that_was_given_up_and_rep
     late = cursor_in(given_up)
     assert numbers(late, faults) == [[0, 1], [2, 3]], "the ledger counts them"
     for now_s, count in ((100.0, 0), (109.9, 0), (110.0, 1)):
-        cursor.end_if_finished(faults.append, now_s, False)
+        cursor.end_if_finished(faults.append, now_s, 10.0, False)
         assert (cursor.ended, len(faults)) == (False, count)
     assert "its recovery is awaited" in str(faults[0])
     recover(Disk(), Layout(given_up.parent), given_up)  # of a later run, which does not know that the sync failed
@@ -154,7 +154,7 @@ def test_a_sealed_archive_whose_end_is_cut_off_is_reported_and_not_left_if_error
         cursor = cursor_in(path)
         faults: list[ReadFault] = []
         assert numbers(cursor, faults) == [[0, 1]]
-        cursor.end_if_finished(faults.append, 0.0, waits)
+        cursor.end_if_finished(faults.append, 0.0, 10.0, waits)
         assert (cursor.ended, cursor.is_whole) == (not waits, waits)
         assert [str(fault) for fault in faults] == [f"{path}: at {second.offset}: the end of the archive is cut off"]
     path.write_bytes(raw)  # the copy is complete now
@@ -173,7 +173,7 @@ def test_batches_that_come_while_an_archive_is_read_are_not_passed(tmp_path: Pat
     one.append(some(1, 1))
     one.roll("test")
     assert list(found) == []
-    cursor.end_if_finished(print, 0.0, False)
+    cursor.end_if_finished(print, 0.0, 10.0, False)
     assert not cursor.ended
     cursor.rename(find_archives([tmp_path])[0])
     assert numbers(cursor) == [[1]]
@@ -189,7 +189,7 @@ def test_an_archive_that_was_removed_is_sought_everywhere_once(path: Path) -> No
         assert list(cursor.read(faults.append, looks.append)) == []
     assert looks == [True, False]
     assert not cursor.is_live()
-    cursor.end_if_finished(faults.append, 0.0, False)
+    cursor.end_if_finished(faults.append, 0.0, 10.0, False)
     assert (cursor.ended, cursor.is_whole, faults) == (True, False, [])
 
 

@@ -402,9 +402,7 @@ def test_with_a_checkpoint_a_directory_that_is_away_for_a_moment_costs_nothing(t
     follower.close()
 
 
-def test_an_archive_whose_recovery_does_not_succeed_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_archive_whose_recovery_does_not_succeed_is_reported(tmp_path: Path) -> None:
     class Failing(Disk):
         fails = False
 
@@ -426,7 +424,7 @@ def test_an_archive_whose_recovery_does_not_succeed_is_reported(
         disk.fails = False
         one.append(some(1, 1))
         follower = start(tmp_path)
-        monkeypatch.setattr(cursor, "WAIT_S", 0.0)
+        follower.patience_s = 0.0
         assert followed(follower) + followed(follower) == ["id-0"]
         assert [fault.reason for fault in follower.faults] == [
             "its recovery is awaited: its last batches may not be durable"
