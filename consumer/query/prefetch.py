@@ -25,8 +25,18 @@ R = TypeVar("R")
 def scan(
     executor: Executor | None, work: Callable[[T], R], items: Iterable[T], ahead: int = 8
 ) -> Generator[R, None, None]:
-    """The result of `work` for each item, in order. Without an executor, `work` runs when the reader asks for the result."""
-    assert ahead > 0, "ahead must be 1 or more"
+    """The result of `work` for each item, in order. Without an executor, `work` runs when the reader asks for the result.
+
+    `ahead`: how many results may wait. Raises ValueError, at once, if it is less than 1.
+    """
+    if ahead < 1:
+        raise ValueError(f"ahead={ahead}; expected 1 or more")
+    return _results(executor, work, items, ahead)
+
+
+def _results(
+    executor: Executor | None, work: Callable[[T], R], items: Iterable[T], ahead: int
+) -> Generator[R, None, None]:
     if executor is None:
         yield from map(work, items)
         return
@@ -44,13 +54,16 @@ def scan(
 
 def epochs(
     executor: Executor | None, work: Callable[[T], R], items: Callable[[], Iterable[T]], passes: int, ahead: int = 8
-) -> Iterator[tuple[int, R]]:
+) -> Generator[tuple[int, R], None, None]:
     """The results of several passes over the items, each with the number of its pass, from 0.
 
-    `items`: returns the items of a pass. The next pass begins while the results of the previous one are read.
+    `items`: returns the items of a pass. The next pass begins while the results of the previous one are read. Raises ValueError, at
+    once, if `passes` is less than 0 or `ahead` is less than 1.
     """
+    if passes < 0:
+        raise ValueError(f"passes={passes}; expected 0 or more")
     every = ((epoch, item) for epoch in range(passes) for item in items())
-    yield from scan(executor, _Numbered(work), every, ahead)
+    return scan(executor, _Numbered(work), every, ahead)
 
 
 class _Numbered(Generic[T, R]):

@@ -95,13 +95,15 @@ class Inotify:
     def wait_for_changes(self, timeout_s: float) -> set[Path] | None:
         """Wait for changes, at most `timeout_s` seconds. Return their directories; EVERYWHERE if the kernel lost events."""
         self._poll.poll(max(timeout_s, 0) * 1000)
-        with suppress(BlockingIOError):
-            os.read(self._interrupt_read, 4096)
         found: set[Path] = set()
         lost = False
         end = monotonic() + _DRAIN_S_MAX
         with self._lock:
-            while not self._closed and self._has_events(_DRAIN_S if found else 0):
+            if self._closed:
+                return found
+            with suppress(BlockingIOError):
+                os.read(self._interrupt_read, 4096)
+            while self._has_events(_DRAIN_S if found else 0):
                 lost |= self._read(found)
                 if monotonic() > end:
                     break  # changes may never stop

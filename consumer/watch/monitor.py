@@ -63,7 +63,7 @@ class FileMonitor:
     """
 
     def __init__(self, backend: Backend | None = None, ignored: tuple[str, ...] = IGNORED) -> None:
-        self.started = False
+        self.started = self._ended = False
         self._backend, self._ignored = backend, ignored
         self._monitored: dict[Hashable, _Monitored] = {}
         self._events: deque[FileEvent] = deque()
@@ -93,16 +93,21 @@ class FileMonitor:
             self._events = deque(event for event in self._events if event.id != id)
 
     def start(self) -> None:
-        """Check every path for the first time. A path that cannot be watched is logged and does not affect the others."""
+        """Check every path for the first time. A path that cannot be watched is logged and does not affect the others.
+
+        Raises RuntimeError after `shutdown`.
+        """
+        if self._ended:
+            raise RuntimeError("start was called after shutdown; make a new monitor")
         self._backend = self._backend or choose()
         self.started = True
         self.poll(0)
 
     def shutdown(self) -> None:
         """Stop watching. Queued events can still be handled."""
+        self.started, self._ended = False, True  # before the backend is closed, so that no `poll` uses it after that
         if self._backend is not None:
             self._backend.close()
-        self.started = False
 
     def handlers(self) -> list[tuple[Hashable, Path]]:
         """The id and the path of every monitor."""
@@ -114,10 +119,16 @@ class FileMonitor:
         return any(fnmatch(name, glob) or fnmatch(Path(name).name, glob) for glob in self._ignored)
 
     def poll(self, timeout_s: float) -> int:
-        """Wait for changes, at most `timeout_s` seconds, and queue their events. Return how many events are queued."""
-        assert self._backend is not None, "poll was called before start"
+        """Wait for changes, at most `timeout_s` seconds, and queue their events. Return how many events are queued.
+
+        Raises RuntimeError before `start` and after `shutdown`.
+        """
+        if self._backend is None or not self.started:
+            raise RuntimeError("poll was called before start or after shutdown; a monitor watches between them")
         changed = self._backend.wait_for_changes(timeout_s)
         with self._lock:
+            if not self.started:  # another thread has called `shutdown`
+                return len(self._events)
             if monotonic() - self._checked_at > RESCAN_S:
                 changed = EVERYWHERE
             if changed is EVERYWHERE:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -112,3 +113,16 @@ def test_items_are_taken_only_when_they_are_needed(threads: Executor) -> None:
     next(found)
     assert len(asked) == 6
     found.close()
+
+
+@pytest.mark.parametrize("ahead", [0, -1])
+@pytest.mark.parametrize("call", [scan, partial(epochs, passes=1)])
+def test_at_least_one_result_may_wait(call: Callable[..., object], ahead: int) -> None:
+    """With `python -O`, the items were dropped without an error."""
+    with pytest.raises(ValueError, match=f"ahead={ahead}; expected 1 or more"):
+        call(None, square, list, ahead=ahead)
+
+
+def test_a_negative_number_of_passes_is_an_error() -> None:
+    with pytest.raises(ValueError, match="passes=-1; expected 0 or more"):
+        epochs(None, square, list, -1)

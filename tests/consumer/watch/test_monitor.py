@@ -6,11 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from consumer.watch.backend import Backend
 from consumer.watch.backends import Polling, Static
 from consumer.watch.inotify import Inotify
 from consumer.watch.monitor import FileEvent, FileMonitor
@@ -493,3 +496,34 @@ def test_what_cannot_be_watched_or_read_is_logged(tmp_path: Path, caplog: pytest
     assert [(name, level) for name, level, _ in logged] == [("deedbox.files", "WARNING")] * 2
     assert "a directory cannot be watched, and is tried again: no watch is left" in logged[0][2]
     assert "xxx: File name too long" in logged[1][2]
+
+
+@pytest.mark.parametrize("backend", [Inotify, Static])
+def test_a_monitor_does_not_watch_before_its_start_and_after_its_end(
+    backend: Callable[[], Backend], tmp_path: Path
+) -> None:
+    """The number of its closed descriptor may be that of another file of the program."""
+    monitor = FileMonitor(backend())
+    monitor.add(tmp_path, Recorder())
+    with pytest.raises(RuntimeError, match="poll was called before start or after shutdown"):
+        monitor.poll(0)
+    monitor.start()
+    monitor.shutdown()
+    with pytest.raises(RuntimeError, match="poll was called before start or after shutdown"):
+        monitor.poll(0)
+    with pytest.raises(RuntimeError, match="start was called after shutdown; make a new monitor"):
+        monitor.start()
+    assert monitor.handle_event_set() == 2
+
+
+@pytest.mark.parametrize("backend", [Inotify, partial(Polling, 30)])
+def test_another_thread_may_end_a_monitor_that_waits(
+    backend: Callable[[], Backend], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The waiting thread read a descriptor that was closed."""
+    monitor = FileMonitor(backend())
+    monitor.add(tmp_path, Recorder())
+    monitor.start()
+    threading.Timer(0.05, monitor.shutdown).start()
+    assert monitor.poll(30) == 2
+    assert caplog.records == []
