@@ -1,4 +1,4 @@
-"""Translate the exceptions of the AMQP library into `Fatal` and `Retry`: what happened, to which object, and what to do."""
+"""Translate the exceptions of the AMQP library into `Fatal` and `Retry`: the failure, the object, and the action."""
 
 import asyncio
 import ssl

@@ -20,7 +20,7 @@ REPACK_FAILED = LogEvent(
     Level.WARNING,
     ("path", "reason"),
     "A sealed archive could not be repacked. It is complete, and larger than necessary.",
-    "Nothing: Deedbox tries again at the next start. If it repeats, correct what `reason` names.",
+    "Nothing: Deedbox tries again at the next start. If it repeats, correct the cause in `reason`.",
 )
 ARCHIVE_ABANDONED = LogEvent(
     "archive_abandoned",

@@ -117,7 +117,7 @@ def template_fault(template: str) -> str | None:
     if ".." in PurePosixPath(template).parts or PurePosixPath(template).is_absolute():
         return "must stay inside of the archive directory"
     if "{" in template.removesuffix(TAIL) or "\0" in template:
-        return f"takes no fields before {TAIL!r}"
+        return f"accepts no fields before {TAIL!r}"
     levels = len(sealed_name(template, ArchiveId("one", 1), 0, 0).parts) - 1  # a directive may hold a slash: %D
     if levels > DIRECTORIES_MAX:
         return f"makes {levels} directories, {DIRECTORIES_MAX} at most: readers look for deletions no further above an archive"

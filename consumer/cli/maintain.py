@@ -46,7 +46,7 @@ def repair(
     paths: Paths,
     /,
     *,
-    dry_run: Annotated[bool, Parameter(negative=(), help="Print what would be repaired, and change nothing.")] = False,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Print the possible repairs, and change nothing.")] = False,
 ) -> int:
     """Seal the archives of instances that have ended, and rebuild damaged archives.
 
@@ -63,7 +63,7 @@ def delete(
     paths: Paths,
     /,
     *,
-    dry_run: Annotated[bool, Parameter(negative=(), help="Print what would be deleted, and delete nothing.")] = False,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Print the events that would be deleted, and delete nothing.")] = False,
     yes: Annotated[bool, Parameter(negative=(), help="Delete all events with the id if there are several.")] = False,
 ) -> int:
     """Hide an event from all commands, for example for privacy.

@@ -151,7 +151,7 @@ def tail(
     checkpoint: Annotated[
         str | None,
         Parameter(
-            help="Name under which the directory stores what was printed. The next run continues there. [default: none]"
+            help="Name under which the directory stores the position of the last printed event. The next run continues there. [default: none]"
         ),
     ] = None,
     filters: Filtered = NO_FILTERS,

@@ -77,7 +77,7 @@ def _sudo() -> list[str] | None:
 
 
 def run(command: Sequence[str], by_hand: str) -> None:
-    """Run a step of an installation. Raises DeedboxError with the end of its errors and what to do `by_hand`."""
+    """Run a step of an installation. Raises DeedboxError with the end of its errors and the action `by_hand`."""
     done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     if done.returncode:
         raise DeedboxError(f"`{' '.join(command)}` failed: {done.stderr.strip()[-300:]}", by_hand)

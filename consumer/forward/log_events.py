@@ -23,6 +23,6 @@ MESSAGE_REFUSED = LogEvent(
     Level.ERROR,
     ("path", "position", "bytes", "reason", "kept"),
     "The broker refused a message three times. The message was stored in the file `kept`, and publishing continues with the next one. Without a state file, the line is only in the watched file, before `position`.",
-    "Correct what `reason` names, and publish the lines of `kept` by hand.",
+    "Correct the cause in `reason`, and publish the lines of `kept` by hand.",
     repeats=True,
 )

@@ -35,5 +35,5 @@ WATCH_FAILED = LogEvent(
     Level.WARNING,
     ("reason",),
     "A file or a directory could not be watched or read, or the state file could not be written. Deedbox tries again.",
-    "Correct what `reason` names: raise fs.inotify.max_user_watches, or give access to the file.",
+    "Correct the cause in `reason`: raise fs.inotify.max_user_watches, or give access to the file.",
 )

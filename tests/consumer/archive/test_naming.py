@@ -62,7 +62,7 @@ def test_foreign_names_are_none(name: str) -> None:
         ("%Y/{sequence}.kvp.zst", "must end in"),
         ("../" + naming.TAIL, "must stay inside"),
         ("/var/" + naming.TAIL, "must stay inside"),
-        ("{exchange}/" + naming.TAIL, "takes no fields"),
+        ("{exchange}/" + naming.TAIL, "accepts no fields"),
         ("%Y/%m/%d/%H/%M/" + naming.TAIL, None),
         ("%Y/%m/%d/%H/%M/%S/" + naming.TAIL, "makes 6 directories"),
         ("%D/%D/" + naming.TAIL, "makes 6 directories"),
