@@ -63,7 +63,9 @@ def delete(
     paths: Paths,
     /,
     *,
-    dry_run: Annotated[bool, Parameter(negative=(), help="Print the events that would be deleted, and delete nothing.")] = False,
+    dry_run: Annotated[
+        bool, Parameter(negative=(), help="Print the events that would be deleted, and delete nothing.")
+    ] = False,
     yes: Annotated[bool, Parameter(negative=(), help="Delete all events with the id if there are several.")] = False,
 ) -> int:
     """Hide an event from all commands, for example for privacy.
