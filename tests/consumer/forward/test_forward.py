@@ -231,10 +231,10 @@ def make_loop(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "message"), [(Path.mkdir, "is a directory"), (os.mkfifo, "is a pipe"), (make_loop, "Too many levels")]
+    ("make", "reason"), [(Path.mkdir, "is a directory"), (os.mkfifo, "is a pipe"), (make_loop, "Too many levels")]
 )
 async def test_a_name_that_no_file_can_have_is_reported_and_does_not_affect_the_others(
-    url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, make: Callable[[Path], None], message: str
+    url: str, name: str, queue: aiormq.abc.AbstractChannel, tmp_path: Path, make: Callable[[Path], None], reason: str
 ) -> None:
     make(tmp_path / "no-file")
     log_file = tmp_path / "log"
@@ -246,7 +246,7 @@ async def test_a_name_that_no_file_can_have_is_reported_and_does_not_affect_the_
         (message,) = await received(queue, name, 1)
         assert message.body == b"line"
         assert watch.stop() == 0
-    assert any(message in str(line["reason"]) for line in watch.lines("watch_failed"))
+    assert any(reason in str(line["reason"]) for line in watch.lines("watch_failed"))
 
 
 def test_a_wrong_url_is_refused_without_its_password(tmp_path: Path) -> None:
