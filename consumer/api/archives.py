@@ -35,11 +35,9 @@ def open(*paths: str | os.PathLike[str]) -> "Archives":
     for path in paths:
         if not isinstance(path, str | os.PathLike):
             raise wrong_type("path", path, "a text or a Path")
-    found = [Path(path) for path in paths]
-    for path in found:
-        if not path.exists():
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
-    return Archives(found)
+        if not os.fspath(path) or not Path(path).exists():  # Path("") is the working directory
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+    return Archives([Path(path) for path in paths])
 
 
 class Archives:

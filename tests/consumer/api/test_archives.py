@@ -31,6 +31,8 @@ def test_paths_are_texts_or_paths(directory: Path) -> None:
 def test_a_path_that_does_not_exist_is_an_error_at_once(directory: Path) -> None:
     with pytest.raises(FileNotFoundError, match="missing"):
         deedbox.open(directory, directory / "missing")
+    with pytest.raises(FileNotFoundError):
+        deedbox.open("")  # not the working directory
     with pytest.raises(TypeError, match="expected a path"):
         deedbox.open()
 
