@@ -63,8 +63,12 @@ def main() -> None:
 
 
 def with_stdin(arguments: Sequence[str]) -> list[str]:
-    """The arguments with `-` replaced by the path of standard input. The parser reads `-` as an unknown option."""
-    return [str(STDIN) if argument == "-" else argument for argument in arguments]
+    """The arguments with `-` replaced by the path of standard input. The parser takes `-` for an unknown option.
+
+    After an option, `-` stays, and the parser refuses it: the value of an option is not read from standard input.
+    """
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [str(STDIN) if argument == "-" and not before.startswith("-") else argument for before, argument in pairs]
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -32,3 +32,10 @@ def report_hidden(duplicates: Duplicates) -> None:
 def report_no_archive(paths: Sequence[Path], yet: bool = False) -> None:
     """Report that no archive was found: the user may have named the wrong directory."""
     report_error(f"{', '.join(map(str, paths))}: no archive is there{' yet' if yet else ''}")
+
+
+def report_missing(paths: Sequence[Path]) -> None:
+    """Report the paths that do not exist, for a command that waits for them."""
+    for path in paths:
+        if not path.exists():
+            report_error(f"{path}: nothing is there yet")

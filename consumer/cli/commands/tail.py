@@ -7,7 +7,7 @@ from pathlib import Path
 
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.fault import ReadFault
-from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_no_archive
+from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_missing, report_no_archive
 from consumer.cli.printing import reader_gone
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
@@ -38,7 +38,9 @@ def print_tail(paths: Sequence[Path], query: Query, options: TailOptions, printe
     """
     check_count("--newest", options.newest)
     tail = Tail(paths, query)
-    if not options.follow:
+    if options.follow:
+        report_missing(paths)
+    else:
         tail.follower.patience_s = 0.0
         tail.faults += [ReadFault(path, None, "nothing is there") for path in paths if not path.exists()]
     with ExitStack() as stack:

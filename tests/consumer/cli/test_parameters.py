@@ -96,3 +96,15 @@ def test_damage_in_standard_input_is_reported_by_its_name(tmp_path: Path) -> Non
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (Exit.DAMAGED, "standard input: 1 event, 1 part skipped\n")
     assert done.stderr.startswith("deedbox: standard input: at 8: 8 bytes: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("export", ".", "--format", "jsonl", "--out", "-"), ("config", "--config", "-"), ("search", ".", "--match", "-")],
+)
+def test_standard_input_is_not_the_value_of_an_option(arguments: tuple[str, ...]) -> None:
+    """`--out -` was the file /dev/stdin, and `--match -` searched for that name."""
+    done = deedbox(*arguments)
+    assert (done.returncode, done.stdout) == (Exit.SETTINGS, "")
+    assert arguments[-2] in done.stderr
+    assert "/dev/stdin" not in done.stderr

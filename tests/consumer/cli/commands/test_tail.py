@@ -31,3 +31,12 @@ def test_an_interrupted_tail_reports_hidden_events(doubled: Path) -> None:
         following.send_signal(signal.SIGINT)
         _, reported = following.communicate(timeout=60)
     assert reported == "deedbox: 2 events hidden, which are marked as duplicates; --duplicates show prints them\n"
+
+
+def test_a_directory_that_does_not_exist_is_reported_also_if_it_is_followed(tmp_path: Path) -> None:
+    """A misspelled directory was followed without a word."""
+    command = [sys.executable, "-m", "consumer", "tail", "-f", str(tmp_path / "misspelled")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stderr is not None
+        assert following.stderr.readline() == f"deedbox: {tmp_path / 'misspelled'}: nothing is there yet\n"
+        following.terminate()
