@@ -1,8 +1,9 @@
 """The columns of a table of events: fields of the event, `headers.NAME`, `properties.NAME`, and paths into a JSON body. Pure."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 from decimal import Decimal
 
@@ -26,6 +27,10 @@ _WIDTHS = {
     "redelivered": 11,
 }
 _WIDTH = 20
+_LAST_WIDTH_MIN = 16  # of the last column, which takes the rest of the line
+_WIDTH_MIN = 12  # of a column that is reduced for it
+_KEPT = ("time", "arrived")  # a part of a time misleads
+_NO_PATH = re.compile(r"\.\.|\.$|\[[0-9]*\]")
 _ZONE_WIDTH = 5  # a time with the offset of a zone is longer than one that ends with Z
 _FIELDS: dict[str, Callable[[Event, str], str]] = {
     "id": lambda event, _: event.id,
@@ -54,6 +59,19 @@ def parse_columns(text: str, zone: tzinfo = UTC) -> list[Column]:
     return [_column(name.strip(), text, zone) for name in text.split(",")]
 
 
+def fitted(columns: Sequence[Column], width: int) -> list[Column]:
+    """The columns for a line of `width` characters: others are reduced until the last one has room, position first, then the widest."""
+    found = list(columns)
+    excess = sum(column.width + 1 for column in found[:-1]) + _LAST_WIDTH_MIN - width
+    others = [index for index, column in enumerate(found[:-1]) if column.name not in _KEPT]
+    for index in sorted(others, key=lambda index: (found[index].name != "position", -found[index].width)):
+        floor = _LAST_WIDTH_MIN if found[index].name == "position" else _WIDTH_MIN
+        saved = max(min(excess, found[index].width - floor), 0)
+        found[index] = replace(found[index], width=found[index].width - saved)
+        excess -= saved
+    return found
+
+
 def _column(name: str, text: str, zone: tzinfo) -> Column:
     if not name or set(name) & set("=!<>~"):
         names = ", ".join(sorted([*_FIELDS, "time", "arrived"]))
@@ -62,6 +80,12 @@ def _column(name: str, text: str, zone: tzinfo) -> Column:
             Exit.SETTINGS,
             what,
             f"use {names}, headers.NAME, properties.NAME or a field of the body, such as payload.size",
+        )
+    if _NO_PATH.search(name) and not name.startswith(("headers.", "properties.")):
+        raise Fatal(
+            Exit.SETTINGS,
+            f"--columns {text!r}: {name!r} is not the path of a field",
+            "separate names by one dot, and write the number of an element as a name: payload.list.0",
         )
     width = _WIDTHS.get(name, max(_WIDTH, len(name)))
     if name in ("time", "arrived"):
@@ -74,7 +98,10 @@ def _column(name: str, text: str, zone: tzinfo) -> Column:
 
 def _path_reader(name: str) -> Callable[[Event, str], str]:
     """Shows the field that `--where` finds under this name; nothing if it is missing. Raises Fatal for a wrong name."""
-    field = parse_condition(f"{name}=")
+    try:
+        field = parse_condition(f"{name}=")
+    except Fatal as error:
+        raise Fatal(error.exit, f"--columns: {error.what.replace(f'{name}=', name)}", error.do) from error
 
     def show(event: Event, _: str) -> str:
         delivery = jsonl.show_header(event.header) if field.reads_delivery else None

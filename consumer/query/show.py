@@ -13,7 +13,7 @@ from codec import jsonl
 from codec.event import Event
 from consumer.archive.reading.cat import OutputFormat
 from consumer.errors import Exit, Fatal
-from consumer.query.columns import Column, parse_columns
+from consumer.query.columns import Column, fitted, parse_columns
 from consumer.query.when import show_when
 
 DEFAULT_COLUMNS = "time,position,type,id,routing_key,body"
@@ -62,7 +62,8 @@ class Printer:
         self._columns: list[Column] = []
         if options.format is OutputFormat.TABLE:
             default = DEFAULT_COLUMNS if self._width >= _NARROW else _NARROW_COLUMNS
-            self._columns = parse_columns(default if options.columns is None else options.columns, self._zone)
+            columns = parse_columns(default if options.columns is None else options.columns, self._zone)
+            self._columns = fitted(columns, self._width)
             out.write(self._cells([column.name for column in self._columns]))
 
     def print(self, event: Event, position: str) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from codec.amqp import Field, encode_header
 from consumer.errors import Fatal
-from consumer.query.columns import parse_columns
+from consumer.query.columns import fitted, parse_columns
 from tests.support.archive_logs import event
 
 EVENT = event(7)._replace(
@@ -89,3 +89,33 @@ def test_a_name_that_is_not_a_column_is_refused(text: str) -> None:
 def test_a_property_that_amqp_does_not_have_is_refused() -> None:
     with pytest.raises(Fatal, match="AMQP has no property 'size'"):
         parse_columns("properties.size")
+
+
+@pytest.mark.parametrize("text", ["headers.", "properties.nosuch", ".a"])
+def test_an_error_names_the_column_as_it_was_written(text: str) -> None:
+    with pytest.raises(Fatal, match=f"^--columns: '{text}'"):
+        parse_columns(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "widths"),
+    [
+        ("time,position,type,body", 80, [27, 16, 18, 60]),
+        ("time,position,type,body", 60, [27, 16, 12, 60]),
+        ("time,position,type,body", 98, [27, 24, 28, 60]),
+        ("time,type,headers.tenant,payload.size", 80, [27, 14, 20, 20]),
+    ],
+)
+def test_other_columns_leave_room_for_the_last_one(text: str, width: int, widths: list[int]) -> None:
+    assert [column.width for column in fitted(parse_columns(text), width)] == widths
+
+
+@pytest.mark.parametrize("text", ["a..b", "a.", "n[0]", "n[]"])
+def test_a_path_that_no_field_has_is_refused(text: str) -> None:
+    """The column was empty in every row, without a message."""
+    with pytest.raises(Fatal, match="is not the path of a field; separate names by one dot"):
+        parse_columns(text)
+
+
+def test_a_header_may_have_any_name() -> None:
+    assert parse_columns("headers.a..b[0]")[0].name == "headers.a..b[0]"

@@ -43,6 +43,12 @@ def test_a_table_fits_the_terminal(width: int) -> None:
     assert shown.splitlines()[0].startswith("time ")
 
 
+def test_a_terminal_of_80_columns_shows_the_body() -> None:
+    """The table had only time, position and type."""
+    head, row = printed("table", 80, body=b"a body").splitlines()
+    assert (head.split()[-1], row[-6:], len(row) <= 80) == ("body", "a body", True)
+
+
 def test_a_terminal_obeys_no_event() -> None:
     shown = printed("table", body=b"\x1b[2J\nbell\x07\xff", type="a\rb")
     assert "\x1b" not in shown
