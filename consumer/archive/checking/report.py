@@ -32,7 +32,8 @@ PrintLine = Callable[[str], None]
 def print_text(verdict: Verdict, print_line: PrintLine) -> None:
     """A line for the archive, and a line per fault."""
     unread = verdict.state is ArchiveState.UNREADABLE
-    word = "ERROR" if unread else "DAMAGED" if verdict.faults else "ok"
+    good = "known" if verdict.acknowledged else "ok"  # `ok` would hide that events are lost
+    word = "ERROR" if unread else "DAMAGED" if verdict.faults else good
     noun = "event " if verdict.events == 1 else "events"
     print_line(f"{word:8}{verdict.state:10}{verdict.events:>10} {noun} {_mib(verdict.size):>10}  {verdict.path}")
     for fault in [*verdict.faults, *verdict.acknowledged]:

@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from consumer.archive.checking.report import KNOWS_MORE, show_repairs, show_verdicts
+from consumer.archive.checking.fault_code import FaultCode
+from consumer.archive.checking.report import KNOWS_MORE, print_text, show_repairs, show_verdicts
+from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.listing import find_archives
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.support.archive_logs import archive_log, forget, some
@@ -26,6 +28,16 @@ def test_verify_ends_with_the_sum(tmp_path: Path) -> None:
     assert show_verdicts([tmp_path], lines.append)
     assert lines[0].startswith("ok      sealed             3 events")
     assert lines[-1].startswith("complete: 1 archive, 3 events, 0 marked as duplicates")
+
+
+def test_an_archive_with_acknowledged_faults_is_not_called_ok(tmp_path: Path) -> None:
+    verdict = Verdict(tmp_path)
+    verdict.state = ArchiveState.SEALED
+    verdict.fault(FaultCode.GAP, 0, "gone")
+    verdict.faults, verdict.acknowledged = [], verdict.faults
+    lines: list[str] = []
+    print_text(verdict, lines.append)
+    assert lines[0].startswith("known ")
 
 
 def test_verify_of_nothing_proves_nothing(tmp_path: Path) -> None:
