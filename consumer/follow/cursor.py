@@ -9,6 +9,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple
 
+from codec.counted import counted
 from codec.errors import CodecError
 from codec.event import Event
 from codec.gap import Gap, GapKind
@@ -56,6 +57,8 @@ class Cursor:
         self._durable = 0.0  # how many events of an open archive are known to be durable
         self._looked_everywhere = False
         self._waits_since: float | None = None
+        self._torn: Gap | None = None
+        self._gap_reported = False  # the events before the next batch are known to be missing
         self._stop, self._size = Stop.READ, 0  # why the last `read` ended, and the size of the file that it saw
         self.is_whole = True  # if it has ended, all was read that it held; False: it was gone or cut off before
         self._set_file(archive)
@@ -135,6 +138,7 @@ class Cursor:
             elif isinstance(part, Gap):
                 report(ReadFault(self.path, part.offset, str(part)))
                 self._offset += part.size
+                self._gap_reported = True
             else:
                 events = self._events(part, report)
                 self._offset += part.size
@@ -158,6 +162,7 @@ class Cursor:
         if isinstance(part, Gap) and self._stop is Stop.READ:
             if part.kind is GapKind.TORN:
                 self._stop = Stop.TORN  # its last bytes are on their way, or were never whole
+                self._torn = part
             elif self.is_live():
                 self._stop = Stop.DAMAGED_LIVE
         return part if self._stop is Stop.READ else None
@@ -221,7 +226,9 @@ class Cursor:
             events = batch.events()
         except CodecError as error:
             report(batch_fault(self.path, batch, error))
+            self._gap_reported = True
             return None
+        self._report_missing(batch, report)
         kept = self._tombstones.at(self.path).kept(batch.header, events)
         fresh = [one for one in kept if one[0] >= self.next_event]
         end = batch.header.first_event + batch.header.events
@@ -229,6 +236,14 @@ class Cursor:
             return None
         self.next_event = end
         return Events((end - 1, events[-1]), fresh)
+
+    def _report_missing(self, batch: StoredBatch, report: Report) -> None:
+        """Report if events before the batch are missing, as in an archive that was repaired."""
+        missing = batch.header.first_event - self.next_event
+        if missing > 0 and not self._gap_reported:
+            reason = f"{counted(missing, 'event')} missing before event {batch.header.first_event}"
+            report(ReadFault(self.path, batch.offset, reason))
+        self._gap_reported = False
 
     def end_if_finished(self, report: Report, now_s: float, patience_s: float, waits_for_errors: bool) -> None:
         """End if no event follows although there is no seal: the writer has ended, and all was read that is durable.
@@ -252,6 +267,8 @@ class Cursor:
             if waits_for_errors:
                 return
             self.is_whole = False
+        elif self._stop is Stop.TORN and self._torn is not None and not self._torn.harmless:
+            report(ReadFault(self.path, self._torn.offset, str(self._torn)))
         if self._stop is Stop.NOT_DURABLE:
             if self.path.exists() or self._find_sealed():
                 self._report_wait(report, now_s, patience_s)

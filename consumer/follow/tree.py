@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from time import monotonic
 
@@ -18,7 +19,8 @@ from consumer.archive import naming
 from consumer.archive.reading.fault import ReadFault
 
 SETTLE_S = 2.0  # file systems store modification times in steps of up to this
-_DATE_FORMS = ("%Y", "%m", "%d", "%H", "%M", "%b", "%B", "%j", "%Y%m", "%Y%m%d", "%Y%m%d%H", "%H%M")
+_DATE_FORMS = ("%Y", "%m", "%d", "%H", "%b", "%B", "%j", "%Y%m", "%Y%m%d", "%Y%m%d%H")
+_HOUR_US = 3_600_000_000
 _UNREAD = -1  # no modification time: the directory is read again
 _OWNED = (".ledger", ".lock", naming.OPEN_SUFFIX)  # files that are only in the directory to which an instance writes
 
@@ -157,12 +159,11 @@ class Tree:
         first_us = naming.first_arrival_us(path)
         if first_us is None:
             return path.parent
-        first = EPOCH + timedelta(microseconds=first_us)
-        parts = {first.strftime(form) for form in _DATE_FORMS}
+        year, parts = _date_parts(first_us // _HOUR_US)
         for place in path.parents:
             if place.parent not in self._directories or not set(re.split("[-_.T]", place.name)) <= parts:
                 break
-            if f"{first:%Y}" in place.name:
+            if year in place.name:
                 return place.parent
         return path.parent
 
@@ -188,3 +189,10 @@ def _owner(name: str, archive: naming.ArchiveId | None) -> Iterator[str]:
     for suffix in _OWNED:
         if name.endswith(suffix):
             yield archive.instance if archive else name.removesuffix(suffix)
+
+
+@lru_cache(maxsize=256)
+def _date_parts(hours: int) -> tuple[str, frozenset[str]]:
+    """The year, and the names that a template makes from an hour. `hours`: since 1970."""
+    first = EPOCH + timedelta(hours=hours)
+    return f"{first:%Y}", frozenset(first.strftime(form) for form in _DATE_FORMS)

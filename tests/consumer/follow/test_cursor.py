@@ -11,6 +11,7 @@ from consumer.archive.naming import ArchiveId, lock_path
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import ArchiveFile
+from consumer.archive.rewriting.repair import repair_sealed
 from consumer.archive.writing.recovery import recover
 from consumer.disk.durable import Disk, held
 from consumer.errors import StorageFault
@@ -213,3 +214,51 @@ def test_an_archive_that_is_sealed_while_its_cursor_asks_is_not_live(
     assert cursor.is_live() is path.exists()
     assert not cursor.is_live()
     cursor.close()
+
+
+def damaged(directory: Path) -> Path:
+    """A sealed archive with three batches, of which the second one is damaged."""
+    one = archive_log(directory)
+    for at in (0, 2, 4):
+        one.append(some(at, 2))
+    one.roll("test")
+    (path,) = find_archives([directory])
+    with ArchiveFile(path) as archive:
+        second = all_batches(archive)[1]
+    raw = bytearray(path.read_bytes())
+    raw[second.offset + second.size - 5] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(raw)
+    return path
+
+
+def test_events_that_are_missing_in_an_archive_are_reported_once_before_and_after_its_repair(tmp_path: Path) -> None:
+    path = damaged(tmp_path)
+    for reason in ("damaged", "2 events missing before event 4"):
+        cursor = cursor_in(path)
+        faults: list[ReadFault] = []
+        assert numbers(cursor, faults) == [[0, 1], [4, 5]]
+        assert len(faults) == 1
+        assert reason in faults[0].reason
+        repair_sealed(Disk(), path)
+
+
+def test_a_damaged_end_of_an_archive_whose_writer_is_gone_is_reported_when_the_next_one_has_begun(
+    tmp_path: Path,
+) -> None:
+    one = archive_log(tmp_path)
+    one.append(some(0, 2))
+    one.append(some(2, 2))
+    assert one.writer is not None
+    path = one.writer.path
+    one.writer.abandon()
+    raw = bytearray(path.read_bytes())
+    raw[-5] ^= 1
+    path.write_bytes(raw)
+    cursor = cursor_in(path)
+    faults: list[ReadFault] = []
+    assert numbers(cursor, faults) == [[0, 1]]
+    assert faults == []
+    cursor.end_if_finished(faults.append, 0.0, 10.0, False)
+    assert cursor.ended
+    assert "torn" in faults[0].reason

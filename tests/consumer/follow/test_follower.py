@@ -430,3 +430,122 @@ def test_an_archive_whose_recovery_does_not_succeed_is_reported(tmp_path: Path) 
             "its recovery is awaited: its last batches may not be durable"
         ]
         follower.close()
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_sequences_that_are_used_again_after_a_full_disk_are_followed(tmp_path: Path, looks: bool) -> None:
+    """On a full disk neither the batch nor the ledger can be written, and recovery removes the empty archives."""
+
+    class Full(Disk):
+        full = False
+
+        def append(self, fd: int, raw: bytes) -> None:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().append(fd, raw)
+
+        def replace(self, path: Path, raw: bytes) -> None:
+            if self.full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            super().replace(path, raw)
+
+    disk = Full()
+    one = archive_log(tmp_path, disk)
+    given: list[str] = []
+    with held(Disk(), lock_path(tmp_path, "one")):
+        one.append(some(0, 1))
+        one.roll("test")
+        follower = start(tmp_path)
+        given += followed(follower)
+        disk.full = True
+        for _ in range(2):
+            with pytest.raises(StorageFault):
+                one.append(some(1, 1))
+            given += followed(follower) if looks else []
+            one.recover_abandoned()
+            given += followed(follower) if looks else []
+        again = archive_log(tmp_path)  # killed, and started again with space
+        for at in (1, 2, 3):
+            again.append(some(at, 1))
+            again.roll("test")
+            given += followed(follower)
+        follower.streams.look(everywhere=True)
+        given += followed(follower)
+    assert given == ["id-0", "id-1", "id-2", "id-3"]
+    assert follower.faults == []
+    follower.close()
+
+
+def test_with_a_checkpoint_an_empty_mount_point_for_a_moment_costs_nothing(tmp_path: Path) -> None:
+    directory = tmp_path / "archive"
+    one = archive_log(directory)
+    for at in range(4):
+        one.append(some(at, 1))
+        one.roll("test")
+    follower = start(directory)
+    reading = follower.read()
+    first = next(reading)
+    given = [event.id for _, event in first.events]
+    follower.confirmed |= confirmed([first], directory)
+    directory.rename(tmp_path / "away")
+    directory.mkdir()
+    given += [event.id for batch in reading for _, event in batch.events] + followed(follower)
+    directory.rmdir()
+    (tmp_path / "away").rename(directory)
+    follower.streams.look(everywhere=True)
+    given += followed(follower) + followed(follower)
+    assert given == ["id-0", "id-1", "id-2", "id-3"]
+    follower.close()
+
+
+def test_with_a_checkpoint_a_directory_that_was_replaced_by_its_copy_continues(tmp_path: Path) -> None:
+    directory = tmp_path / "archive"
+    one = archive_log(directory)
+    for at in range(3):
+        one.append(some(at, 1))
+        one.roll("test")
+    follower = start(directory)
+    batches = list(follower.read())
+    follower.confirmed |= confirmed(batches, directory)
+    shutil.copytree(directory, tmp_path / "copy")
+    directory.rename(tmp_path / "old")
+    (tmp_path / "copy").rename(directory)
+    again = archive_log(directory)
+    again.append(some(3, 1))
+    follower.streams.look(everywhere=True)
+    assert followed(follower) + followed(follower) == ["id-3"]
+    follower.close()
+
+
+def test_a_directory_of_the_checkpoint_that_is_away_is_reported_and_the_others_are_followed(tmp_path: Path) -> None:
+    one, two = archive_log(tmp_path / "x"), archive_log(tmp_path / "y", instance="two")
+    one.append(some(0, 1))
+    two.append(some(10, 1))
+    known = confirmed(follow(tmp_path), tmp_path)
+    (tmp_path / "y").rename(tmp_path.with_name("away"))
+    one.append(some(1, 1))
+    follower = Follower([tmp_path])
+    follower.resume(known, tmp_path)
+    assert followed(follower) == ["id-1"]
+    assert [fault.reason for fault in follower.faults] == [
+        "is not there: instance two is not followed from two-00000001:0 on"
+    ]
+    tmp_path.with_name("away").rename(tmp_path / "y")
+    two.append(some(11, 1))
+    follower.streams.look(everywhere=True)
+    assert followed(follower) == ["id-11"]
+    follower.close()
+
+
+def test_directories_with_numbers_above_those_of_the_days_are_streams_of_their_own(tmp_path: Path) -> None:
+    """The day of these archives is the 21st: the directory `21` is no part of the date."""
+    for number, (name, first) in enumerate({"21": 0, "16": 100}.items()):
+        source = tmp_path / f"source-{number}"
+        archives = archive_log(source)
+        for at in range(2):
+            archives.append(some(first + at, 1))
+            archives.roll("test")
+        shutil.copytree(find_archives([source])[0].parent, tmp_path / "copies" / name / "20251121")
+    batches = follow(tmp_path / "copies")
+    assert sorted(id for batch in ids(batches) for id in batch) == ["id-0", "id-1", "id-100", "id-101"]
+    assert {batch.name(tmp_path / "copies").directory for batch in batches} == {"21", "16"}

@@ -500,3 +500,17 @@ def test_of_batches_without_a_wanted_event_only_the_last_event_of_each_instance_
     (batch,) = tail.batches()
     assert [(len(last.events), last.last[1].id) for last in batch.last] == [(0, "id-4"), (0, "id-4")]
     tail.close()
+
+
+def test_a_batch_of_the_tail_ends_also_if_few_of_the_events_match(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A match was printed only after everything was read, and a kill in a long catch-up kept nothing."""
+    monkeypatch.setattr("consumer.follow.tail.READ_MAX", 20)
+    one = archive_log(tmp_path)
+    for at in range(0, 50, 5):
+        one.append(some(at, 5))
+    tail = Tail([tmp_path], make_query(ids=["id-1"]))
+    found = [[one.event.id for one in batch.found] for batch in tail.batches()]
+    assert found == [["id-1"], [], []]
+    tail.close()
