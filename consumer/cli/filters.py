@@ -51,7 +51,7 @@ class Filters:
         Parameter(
             negative=(),
             help="Condition on a field of a JSON body, on headers.NAME or on properties.NAME, such as payload.size>=10. "
-            "Operators: = and !=; for numbers and times also < <= > >=. A field that is missing fulfils only !=. Repeatable.",
+            "Operators: = and !=; for numbers and times also < <= > >=. For a missing field, only != is true. Repeatable.",
         ),
     ] = ()
     duplicates: DuplicatesOption = "hide"
