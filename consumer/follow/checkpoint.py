@@ -1,4 +1,4 @@
-"""The checkpoint of a follower: up to which event of each instance it has confirmed, kept in a file beside the archives.
+"""The checkpoint of a follower: up to which event of each instance it has confirmed, stored in a file of the archive directory.
 
 Invariants: one process at a time holds a checkpoint; a position is stored only after the effect of its event, durably; a file that
 cannot be read ends the follower with an error and is never replaced. The fingerprint of the event at the position shows whether the archives

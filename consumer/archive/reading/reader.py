@@ -124,7 +124,7 @@ class ArchiveReader:
         """Everything after the head, in order. With `frames`, each frame is read and compared with its checksum."""
         if self.size == 0:
             return
-        at, link, after = len(self.head_raw), checksum_of(self.head_raw) if self.head_raw else None, 0
+        at, chained, after = len(self.head_raw), checksum_of(self.head_raw) if self.head_raw else None, 0
         if self.head_fault is not None:
             gap = self.damaged_head()
             yield gap
@@ -132,14 +132,14 @@ class ArchiveReader:
         while at < self.size:
             part = self.part(at, frames)
             if isinstance(part, StoredBatch):
-                if link is not None and part.header.previous != link:
+                if chained is not None and part.header.previous != chained:
                     yield Gap(at, 0, GapKind.MISSING, _missing(after, part.header))
-                link, after = part.header.check, part.header.first_event + part.header.events
+                chained, after = part.header.check, part.header.first_event + part.header.events
             yield part
             if isinstance(part, Seal):
                 return
             at += part.size
-            link = link if isinstance(part, StoredBatch) else None
+            chained = chained if isinstance(part, StoredBatch) else None
 
     def part(self, at: int, frames: bool = True) -> Part:
         """The part at this offset, at which another part ends."""
