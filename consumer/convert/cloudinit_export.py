@@ -28,8 +28,9 @@ def encode_cloudinit(found: Found, report: ExportReport) -> bytes | None:
     headers = imported_headers(event)
     if headers is not None and not event.type and "|" not in headers.get("key", "|"):
         return _key_value(headers["key"], event, report)
-    report.lacks("exchange, properties and tags", headers is None or bool(event.tags))
-    report.count_flags(event)
+    report.lacks("exchange, properties and headers", headers is None)
+    report.lacks("tags", bool(event.tags))
+    report.count_delivery(event)
     members = headers or {}
     fields = _fields(event, members)
     report.lacks("headers", bool(members.keys() - {"key", "name", *_KEPT}))
@@ -55,7 +56,7 @@ def _text_body(event: Event, fields: dict[str, object], report: ExportReport) ->
     try:
         body = event.body.decode()
     except UnicodeDecodeError:
-        report.lacks("type of a body that is no text", event.type != cloudinit.COMPRESSED)
+        report.lacks("the type of an event whose body is not UTF-8", event.type != cloudinit.COMPRESSED)
         fields["type"] = cloudinit.COMPRESSED
     if fields["type"] == cloudinit.COMPRESSED:
         return json.dumps({"encoding": "gz+b64", "data": b64encode(zlib.compress(event.body)).decode()})
@@ -65,8 +66,9 @@ def _text_body(event: Event, fields: dict[str, object], report: ExportReport) ->
 def _key_value(key: str, event: Event, report: ExportReport) -> bytes | None:
     """A record that never was an event of cloud-init, such as PROVISIONING_REPORT: its value is the body."""
     report.lacks("id", event.id != key)
-    report.lacks("time and tags")
-    report.count_flags(event)
+    report.lacks("time")
+    report.lacks("tags", bool(event.tags))
+    report.count_delivery(event)
     try:
         return cloudinit.encode_pair(key, event.body)
     except CodecError:

@@ -92,7 +92,7 @@ def _write_shoebox_json(disk: Disk, found: Iterable[Found], out: Path, report: E
         for event, _ in found:
             line = _body_line(event.body, report)
             report.lacks("id, type, time, tags, exchange, properties and headers")
-            report.count_flags(event)
+            report.count_delivery(event)
             if line is not None:
                 digest.update(line)
             _write_event(file, None if line is None else packer.compress(line), report)

@@ -24,6 +24,7 @@ class ExportReport:
         """Count a part that is missing in the files, for a number of events."""
         self.unsupported[part] += events
 
-    def count_flags(self, event: Event) -> None:
-        """Count an event that has a flag, for a format that has no field for flags."""
+    def count_delivery(self, event: Event) -> None:
+        """Count an event that has another arrival than its time, or a flag, for a format that has no fields for them."""
+        self.lacks("arrival time", event.arrived_us != event.time_us)
         self.lacks("redelivered and duplicate flags", event.redelivered or bool(event.duplicate))

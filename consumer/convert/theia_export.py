@@ -16,8 +16,8 @@ def encode_theia(event: Event, report: ExportReport) -> bytes | None:
     source = (headers or {}).get("source") or event.routing_key or event.exchange or event.type or "deedbox"
     record = theia.Record(0, event.id, event.time_us, source, event.tags, event.body)
     unsupported = theia.unsupported(record)
-    report.unsupported.update(unsupported)
-    report.count_flags(event)
+    report.unsupported.update("a body that is not UTF-8" if name == "content" else name for name in unsupported)
+    report.count_delivery(event)
     if headers is None or headers.keys() - {"source"} or event.type:
         report.lacks("type, exchange, properties and headers")
     if "content" in unsupported:

@@ -28,11 +28,19 @@ def test_cloud_init_pools_hold_any_body(tmp_path: Path) -> None:
     ]  # fmt: skip
     report = export(Disk(), found(*events), FileFormat.CLOUDINIT, tmp_path)
     assert (report.events, report.left_out) == (4, 0)
-    assert report.unsupported["type of a body that is no text"] == 1
+    assert report.unsupported["the type of an event whose body is not UTF-8"] == 1
     back = list(events_of(report.files[0], FileFormat.CLOUDINIT))
     assert [one.body for one in back] == [one.body for one in events]
     assert [one.type for one in back] == ["type.1", "compressed", "type.0", "finish"]
     assert len({one.id for one in back}) == 4
+
+
+def test_only_what_an_event_has_is_reported_as_missing(tmp_path: Path) -> None:
+    """Tags were named although no event had one; headers and the arrival time were not named."""
+    late = event(1)._replace(arrived_us=START_US + 10)
+    report = export(Disk(), found(late, event(2)), FileFormat.CLOUDINIT, tmp_path)
+    missing = {name: count for name, count in report.unsupported.items() if count}
+    assert missing == {"exchange, properties and headers": 2, "id": 2, "arrival time": 1}
 
 
 def test_headers_replace_no_member_of_cloud_init_and_keys_are_unique(tmp_path: Path) -> None:

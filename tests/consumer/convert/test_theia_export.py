@@ -29,7 +29,12 @@ def test_no_header_is_written_that_theia_would_misread(tmp_path: Path) -> None:
     events = [event(1)._replace(id="a\nid:forged", tags=("x,y",), routing_key="k\n"), event(2)._replace(body=b"\xff")]
     report = export(Disk(), found(*events), FileFormat.THEIA, tmp_path)
     assert (report.events, report.left_out) == (1, 1)
-    assert {name for name in report.unsupported if report.unsupported[name]} >= {"id", "tags", "source", "content"}
+    assert {name for name in report.unsupported if report.unsupported[name]} >= {
+        "id",
+        "tags",
+        "source",
+        "a body that is not UTF-8",
+    }
     (one,) = theia.decode(report.files[0].read_bytes())
     assert (one.id, one.tags) == ("a id:forged", ("x y",))
 

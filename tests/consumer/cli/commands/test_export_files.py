@@ -21,7 +21,7 @@ def test_an_export_reports_its_files_and_the_fields_that_the_format_cannot_hold(
     done = deedbox("export", tmp_path / "archive", "--format", "theia", "--out", tmp_path / "out", "--type", "type.?")
     assert done.returncode == Exit.DAMAGED
     assert "5 events in 1 file," in done.stdout
-    assert "the format has no place for content: 1 event\n" in done.stderr
+    assert "the format has no place for a body that is not UTF-8: 1 event\n" in done.stderr
     whole = deedbox("export", tmp_path / "archive", "--format", "jsonl", "--out", tmp_path / "out", "--type", "type.1")
     assert (whole.returncode, whole.stderr) == (Exit.OK, "")
     lines = (tmp_path / "out" / "events.jsonl").read_bytes().splitlines()
