@@ -86,7 +86,7 @@ class Cursor:
             self._offset = batch.offset + batch.size
 
     def skip_durable(self, batches: Sequence[StoredBatch]) -> int:
-        """Go to the end of these batches, as far as they are durable; gives how many are."""
+        """Go to the end of these batches, as far as they are durable. Return their number."""
         for count, batch in enumerate(batches):
             if not self._is_durable(batch):
                 return count
@@ -95,7 +95,7 @@ class Cursor:
         return len(batches)
 
     def rename(self, path: Path) -> None:
-        """The archive has this path now. If it is another file, because recovery wrote it again, go on in that file. Raises OSError."""
+        """The archive has this path now. If it is another file, because recovery wrote it again, continue in that file. Raises OSError."""
         fresh = ArchiveFile(path)
         self.path = path
         if fresh.file == self.file or self._archive is None:
@@ -146,7 +146,7 @@ class Cursor:
                     yield events
 
     def _next_part(self, archive: ArchiveFile, look: Callable[[bool], None]) -> Part | None:
-        """The part after the cursor; None if it cannot be read yet, and `_stop` says why.
+        """The part after the cursor; None if it cannot be read yet, and `_stop` is the reason.
 
         The bytes of a batch are read after its durability is known: a batch whose sync failed is cut off.
         """
@@ -177,7 +177,7 @@ class Cursor:
             self._find_sealed()
 
     def _find_sealed(self) -> bool:
-        """Whether the open archive was sealed, and has another name since: the cursor goes on there. Raises OSError."""
+        """Whether the open archive was sealed, and has another name since: the cursor continues there. Raises OSError."""
         sealed = [path for path in find_again(self.path) if parse_sealed(path)] if parse_open(self.path) else []
         if sealed:
             self.rename(sealed[0])

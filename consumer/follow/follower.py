@@ -63,7 +63,7 @@ def stream_name(key: Key, directory: Path) -> StreamName:
 class Follower:
     """Call `start_at_end` or `resume` first if not everything is wanted, then `read` and `wait` again and again.
 
-    `faults`: what could not be read, until they are taken. `patience_s`: a recovery that takes longer is a fault. `confirmed`: with a checkpoint,
+    `faults`: what could not be read, until the caller clears the list. `patience_s`: a recovery that takes longer is a fault. `confirmed`: with a checkpoint,
     the events after which a stream continues; the caller keeps it up to date.
     """
 
@@ -75,12 +75,12 @@ class Follower:
         self.streams = Streams(paths)
 
     def start_at_end(self) -> list[Candidate]:
-        """Set each cursor to the end of what is archived; gives the archives before it."""
+        """Set each cursor to the end of what is archived. Return the archives before it."""
         self._look(everywhere=True)
         return [one for stream in list(self.streams.known.values()) for one in self._enter(stream)]
 
     def _enter(self, stream: Stream) -> list[Candidate]:
-        """Set the cursor of a stream to the end of its newest archive; gives all its archives."""
+        """Set the cursor of a stream to the end of its newest archive. Return all its archives."""
         last = max(stream.waiting)
         instance = stream.key.instance
         candidates = [
@@ -107,7 +107,7 @@ class Follower:
         entry = look_up(path, Wanted())
         cursor = Cursor(ArchiveFile(entry.path), id)
         durable = cursor.skip_durable(entry.batches)
-        entry.batches[durable:] = []  # `read` gives them when their sync has returned
+        entry.batches[durable:] = []  # `read` returns them when their sync has returned
         self._go_to(stream, cursor)
         stream.given = id.sequence if durable else id.sequence - 1
         return Candidate(entry.path, id, entry)
@@ -209,7 +209,7 @@ class Follower:
                 self._go_to(stream, Cursor(self._open(stream, sequence), ArchiveId(stream.key.instance, sequence)))
                 return True
             except FileNotFoundError:
-                # It was removed, or its disk is away. The head of the next one says whether it held events. If it comes back, it is read.
+                # It was removed, or its disk is away. The head of the next one shows whether it held events. If it comes back, it is read.
                 del stream.waiting[sequence]
                 continue
             except OSError as error:

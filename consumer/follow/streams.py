@@ -92,7 +92,7 @@ class Streams:
         stream.waiting[id.sequence] = path
 
     def _named(self, path: Path) -> ArchiveId | None:
-        """The archive in a file that the user named and whose name is no archive's: its head says which. None after a fault, which is reported once."""
+        """The archive in a file that the user named and with another name than archives have. Its head names the archive. None after a fault, which is reported once."""
         if path not in self._by_head:
             self._by_head[path] = None
             try:

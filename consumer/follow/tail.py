@@ -35,7 +35,7 @@ class TailBatch:
 
 
 class Tail:
-    """`newest` or `resume` first, then `read` or `batches` again and again. `faults`: what could not be read, until they are taken."""
+    """`newest` or `resume` first, then `read` or `batches` again and again. `faults`: what could not be read, until the caller clears the list."""
 
     def __init__(self, paths: Sequence[Path], query: Query | None = None) -> None:
         self.follower = Follower(paths)
@@ -58,7 +58,7 @@ class Tail:
         self.faults.append(ReadFault(self._path, None, reason))
 
     def newest(self, count: int) -> list[Found]:
-        """The events that arrived last, in the order of their arrival; `read` goes on exactly after the archives' ends."""
+        """The events that arrived last, in the order of their arrival; `read` continues exactly after the archives' ends."""
         candidates = self.follower.start_at_end()
         if not count:
             return []
@@ -113,7 +113,7 @@ class Tail:
                 yield Found(event, f"{followed.archive}:{number}")
 
     def read(self) -> Iterator[Found]:
-        """The events of these batches. If the iteration is stopped, the next one goes on with the next event."""
+        """The events of these batches. If the iteration is stopped, the next one continues with the next event."""
         yield from self._take_left()
         for batch in self.batches():
             self._left = list(reversed(batch.found))

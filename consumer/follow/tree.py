@@ -60,7 +60,7 @@ class Tree:
             try:
                 is_directory = root.is_dir()
             except OSError:
-                is_directory = True  # reading it gives the error
+                is_directory = True  # reading it raises the error
             if is_directory:
                 self._visit(root, everywhere, found)
             else:
@@ -80,7 +80,7 @@ class Tree:
                 waiting += reversed(now.inside)
 
     def _refresh(self, path: Path, known: Directory | None) -> list[Path]:
-        """Read a directory if it may have changed; gives its archives."""
+        """Read a directory if it may have changed. Return its archives."""
         try:
             stat = path.stat()
             file = (stat.st_dev, stat.st_ino)
