@@ -33,6 +33,9 @@ def verify(
 
     Reads every byte, and reports each fault with file, offset and reason. Also finds batches and archives that are missing.
     Exit status 1 if there is a fault.
+
+    It cannot notice that the oldest archives were removed, that an instance was removed with its ledger, or that archives and
+    ledger were changed together.
     """
     from consumer.cli.commands.verify import verify_archives
 

@@ -147,7 +147,7 @@ class Run:
         """From now on the broker receives no acknowledgement, as just before a connection fails."""
         if self._relay is not None:
             self._relay.mute()
-            step("lost acks", "the connection is about to fail: from now on the broker receives no acknowledgement")
+            step("lost acks", "the demo now blocks the acknowledgements, as a failing network does")
 
     def wait_for_events(self, count: int, events: Callable[[], int] | None = None) -> None:
         """Wait until `count` events are durable, as the function `events` counts them."""
@@ -161,7 +161,7 @@ class Run:
         self.process.wait()
         if self._relay is not None:
             self._relay.cut()
-        step("kill -9", f"the service was killed; {self.events():,} events are durable")
+        step("kill -9", f"the service was killed; {self.events():,} events were durable")
         self.process = self._start()
         found = self.wait_for("recovered", 1)
         step(
@@ -232,7 +232,7 @@ def _compare(directory: Path, messages: list[Notification]) -> bool:
     missing = {(m.message_id, m.body) for m in messages} - set(archived)
     step(
         "compared",
-        f"{len(messages) - len(missing):,} of {len(messages):,} notifications are archived byte for byte, {len(archived) - len(set(archived))} of them twice",
+        f"{len(messages) - len(missing):,} of {len(messages):,} notifications are archived byte for byte, {len(archived) - len(set(archived))} of them twice without a mark",
     )
     return not missing and len(archived) == len(messages)
 

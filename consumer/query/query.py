@@ -142,4 +142,4 @@ def _check_range(name: str, since_us: int | None, until_us: int | None) -> None:
     if since_us is not None and until_us is not None and since_us > until_us:
         until = name.replace("since", "until")
         what = f"{name} {format_time(since_us)} is after {until} {format_time(until_us)}: no event can be between them"
-        raise Fatal(Exit.SETTINGS, what, "exchange the two")
+        raise Fatal(Exit.SETTINGS, what, "swap the two")

@@ -180,6 +180,6 @@ class Search:
         """The cost of the search, as one line."""
         share = 100 * self.bytes_read / self.bytes if self.bytes else 0.0
         return (
-            f"read {self.bytes_read:,} of {self.bytes:,} bytes ({share:.3f} %): "
+            f"read {self.bytes_read:,} of {self.bytes:,} bytes ({share:.1f} %): "
             f"the index of {counted(self.archives, 'archive')}, and {self.batches_read:,} {'batch' if self.batches_read == 1 else 'batches'}"
         )

@@ -21,10 +21,7 @@ from consumer.archive.writing.orphans import known_from_ledger, note_sealed
 from consumer.archive.writing.recovery import recover
 from consumer.disk.durable import Disk, held, is_held
 
-NOT_PROVED = (
-    "not noticed: an instance that was removed with its ledger, archives that were removed from the front, "
-    "archives and ledger that were rewritten together"
-)
+LIMITS = "`deedbox verify --help` names the losses that no check can notice"
 KNOWS_MORE = "`deedbox verify` reports whether archives or events are missing"  # what does not exist cannot be repaired
 PrintLine = Callable[[str], None]
 
@@ -94,7 +91,7 @@ class Totals:
         gone += f", {self.lost} known to be lost" if self.lost else ""
         return (
             f"{result}: {counted(self.archives, 'archive')}, {counted(self.events, 'event')}, {self.duplicates} marked as duplicates{gone}, "
-            f"{_mib(self.size)}; {NOT_PROVED}"
+            f"{_mib(self.size)}; {LIMITS}"
         )
 
 

@@ -22,7 +22,7 @@ async def test_the_demo_loses_nothing_and_cleans_up(url: str, tmp_path: Path) ->
     for part in (
         "kill -9",
         "recovered",
-        "4,000 of 4,000 notifications are archived byte for byte, 0 of them twice",
+        "4,000 of 4,000 notifications are archived byte for byte, 0 of them twice without a mark",
         "events were archived and not acknowledged when the service was killed; the broker delivered them again",
         "readers hide it by default",
         "complete: ",
