@@ -151,6 +151,9 @@ class Service:
         in_time = returned is None and await self._close_in_time(components)
         if not in_time:
             log.emit(log_events.DRAIN_DEADLINE, returned=returned or 0)
+        # asyncio removes its handlers when the loop ends. SIGHUP would then end the process with another status.
+        self._loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         counters = components.ingest.counters
         log.emit(log_events.STOPPED, archived=counters.archived, acked=counters.acked, returned=counters.returned)
         if not in_time:

@@ -440,3 +440,23 @@ def test_a_broker_that_does_not_answer_the_cancel_does_not_delay_the_drain(
         deedbox.wait_for("consuming")
         assert deedbox.stop() == Exit.DEADLINE
         assert [line["event"] for line in deedbox.lines()][-3:] == ["draining", "drain_deadline", "stopped"]
+
+
+SIGHUP_AFTER_THE_END = """
+import asyncio, os, signal, sys
+from consumer.config.loader import load
+from consumer.service import Service
+
+async def serve():
+    asyncio.get_running_loop().call_later(1, os.kill, os.getpid(), signal.SIGTERM)
+    return await Service(load(None, {}, {"broker.url": "amqp://127.0.0.1:1/", "archive.dir": sys.argv[1]}, [])).run()
+
+status = asyncio.run(serve())
+os.kill(os.getpid(), signal.SIGHUP)
+sys.exit(status)
+"""
+
+
+def test_sighup_between_the_last_line_and_the_end_does_not_change_the_status(directory: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", SIGHUP_AFTER_THE_END, directory], check=False, timeout=60)
+    assert done.returncode == Exit.OK
