@@ -98,7 +98,9 @@ def _usage_fault(error: cyclopts.CycloptsError) -> str:
     """The error in the command line, in one line. An argument without a meaning may be a password or a URL: it is not shown."""
     if isinstance(error, cyclopts.UnusedCliTokensError):
         return "An argument was not expected. It is not shown, because it may be a password. Is the name of an option missing?"
-    text = " ".join(str(error).split())
+    if isinstance(error, cyclopts.MissingArgumentError) and error.argument is not None:
+        return f"{error.argument.name}: a value is missing."
+    text = " ".join(str(error).split()).partition(" Available commands:")[0]  # a part of the list
     for token in error.unused_tokens or ():
         text = text.replace(token, without_value(token))
     return text

@@ -27,9 +27,11 @@ def directory(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["frob"], 'Unknown command "frob"'),
+        (["frob"], 'deedbox: Unknown command "frob". See `deedbox --help`.'),
         (["run", "--quee", "x"], "Did you mean --queue?"),
-        (["verify"], "PATHS"),
+        (["verify"], "deedbox: PATHS: a value is missing. See `deedbox verify --help`."),
+        (["export", "x", "--format", "jsonl", "--out"], "deedbox: --out: a value is missing. See"),
+        (["export", "x", "--format", "jsonl"], "deedbox: --out: a value is missing. See"),
         (["run", "--set", "broker.quee=x"], "did you mean 'broker.queue'?"),
         (["cat", "--format", "xml", "x"], "xml"),
         (["search", ""], "A path is empty"),
