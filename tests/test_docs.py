@@ -1,10 +1,12 @@
 """The pages agree with the code about commands, settings, log events and exit statuses."""
 
+import ast
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ import pytest
 from consumer.cli import app as cli
 from consumer.config.sections import SETTINGS, Settings
 from consumer.errors import Exit
-from consumer.log_catalogue import CATALOGUE
+from consumer.log import LogEvent
+from consumer.log_catalogue import CATALOGUE, MODULES
 from tests.support.archive_logs import archive_log, event
 
 ROOT = Path(__file__).parents[1]
@@ -87,3 +90,21 @@ def test_the_commands_of_the_readme_that_read_archives_run(tmp_path: Path) -> No
 def test_every_file_that_the_readme_names_exists() -> None:
     for name in re.findall(r"`([a-zA-Z/_]+\.(?:md|py))`", README):
         assert (ROOT / name).exists(), name
+
+
+def emitted() -> Iterator[tuple[str, str, set[str]]]:
+    """Each call of `log.emit`: where it is, the constants of its event, and the fields that it names."""
+    for path in sorted((ROOT / "consumer").rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "log.emit":
+                named = (node.attr for node in ast.walk(call.args[0]) if isinstance(node, ast.Attribute))
+                fields = {keyword.arg for keyword in call.keywords if keyword.arg}
+                yield from ((f"{path.name}:{call.lineno}", name, fields) for name in named if name.isupper())
+
+
+def test_every_field_that_is_logged_is_declared() -> None:
+    """At run time, such a field is an AssertionError in the task that logs it."""
+    events = {name: event for module in MODULES for name, event in vars(module).items() if isinstance(event, LogEvent)}
+    calls = list(emitted())
+    assert len(calls) > 30
+    assert [(where, name) for where, name, fields in calls if not fields <= set(events[name].fields)] == []
