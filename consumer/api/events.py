@@ -106,9 +106,12 @@ class Events:
 
         if self._waiting is not None and not self._waiting.done():  # it is done at once if its task is cancelled
             raise RuntimeError(_IN_USE)
-        reading = self._reading = self._reading or self._start_reading()
-        self._waiting = asyncio.wrap_future(reading)
-        chunk = await self._waiting
+        earlier = self._reading
+        reading = self._reading = earlier or self._start_reading()
+        if reading is not earlier or not reading.done():  # a wait, however short, may be cancelled each time
+            self._waiting = asyncio.wrap_future(reading)
+            await self._waiting
+        chunk = reading.result()
         if self._reading is reading:  # else another task has taken the chunk
             self._reading = None
             self._chunk.extend(chunk.events)

@@ -104,12 +104,24 @@ async def test_events_that_were_read_after_a_cancellation_come_before_the_end(er
     assert [one async for one in events] == []
 
 
+async def test_events_that_a_thread_has_read_need_no_wait() -> None:
+    """An iteration with a very short timeout never got them."""
+    events = Events(FakeSource(archived(1)))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await anext(events)
+    await asyncio.get_running_loop().shutdown_default_executor()  # the thread has ended
+    async with asyncio.timeout(0):
+        assert (await anext(events)).position.event == 1
+
+
 async def test_another_task_may_continue_as_soon_as_the_first_one_is_cancelled() -> None:
     events = Events(FakeSource(archived(1), archived(2)))
     first = asyncio.create_task(anext(events))  # type: ignore[arg-type]  # a coroutine
     await asyncio.sleep(0)
     first.cancel()
     assert numbers([one async for one in events]) == [1, 2]
+    await asyncio.wait([first])
     assert first.cancelled()
 
 
