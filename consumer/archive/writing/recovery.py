@@ -61,7 +61,7 @@ def _seal(disk: Disk, layout: Layout, fd: int, found: Survey, committed: int) ->
     if newer := next((gap for gap in found.gaps if gap.kind is GapKind.NEWER), None):
         return Finding(found.path, Outcome.DEFERRED, found.events, found.gaps, reason=newer.reason)
     if not found.batches:
-        return _set_empty_aside(disk, found)
+        return _set_empty_aside(disk, found, _lost(found, committed))
     if found.damaged and found.seal is None:
         return _rebuild(disk, layout, found, committed)
     lost = _lost(found, committed) if found.seal is None else []
@@ -73,11 +73,11 @@ def _seal(disk: Disk, layout: Layout, fd: int, found: Survey, committed: int) ->
     return Finding(found.path, Outcome.SEALED, found.events, found.gaps, sealed, lost=lost)
 
 
-def _set_empty_aside(disk: Disk, found: Survey) -> Finding:
+def _set_empty_aside(disk: Disk, found: Survey, lost: list[Gap]) -> Finding:
     if found.size > len(found.head_raw):
         keep_aside(disk, found.path, 0, found.size)
     disk.remove(found.path)
-    return Finding(found.path, Outcome.EMPTY, 0, found.gaps)
+    return Finding(found.path, Outcome.EMPTY, 0, found.gaps, lost=lost)
 
 
 def _lost(found: Survey, committed: int) -> list[Gap]:

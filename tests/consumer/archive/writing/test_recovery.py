@@ -10,7 +10,7 @@ from consumer.archive.checking.verify import verify
 from consumer.archive.layout import Layout
 from consumer.archive.rewriting.repair import repair_sealed
 from consumer.archive.writing import recovery
-from consumer.archive.writing.finding import Abandoned, Finding
+from consumer.archive.writing.finding import Abandoned, Finding, Outcome
 from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk
 from tests.consumer.archive.reading.test_reader import TABLE, offsets
@@ -337,3 +337,15 @@ def test_acknowledged_events_in_a_torn_end_are_a_gap_of_the_finding(tmp_path: Pa
     os.truncate(path, path.stat().st_size - 50)
     finding = recovery.recover(Disk(), Layout(tmp_path), path)
     assert [(gap.first_event, gap.events) for gap in finding.lost] == [(3, 1)]
+
+
+def test_acknowledged_events_of_an_archive_without_a_whole_batch_are_a_gap_of_the_finding(tmp_path: Path) -> None:
+    one = archive_log(tmp_path)
+    one.append(some(0, 3))
+    assert one.writer is not None
+    path = one.writer.path
+    one.writer.abandon()
+    os.truncate(path, path.stat().st_size - 50)
+    finding = recovery.recover(Disk(), Layout(tmp_path), path)
+    assert finding.outcome is Outcome.EMPTY
+    assert [(gap.first_event, gap.events) for gap in finding.lost] == [(0, 3)]
