@@ -1,0 +1,92 @@
+"""The URL of an object, or of a prefix of objects, as a value. Pure.
+
+Invariant: `ObjectUrl.parse(str(url)) == url`. An ObjectUrl has no `__fspath__`, so that it is never used as a local path by mistake.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import unquote
+
+SCHEMES = ("s3", "gs", "az", "memory")  # memory: within one process, for tests
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ObjectUrl:
+    """`scheme://bucket/key`. `key`: without a slash at the beginning or end; empty for the whole bucket.
+
+    The URL holds the key as it is, not percent-encoded, as the tools of the object storages print it.
+    """
+
+    scheme: str
+    bucket: str
+    key: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.bucket}" + (f"/{self.key}" if self.key else "")
+
+    def __truediv__(self, part: str) -> Self:
+        return type(self)(self.scheme, self.bucket, f"{self.key}/{part}" if self.key else part)
+
+    @property
+    def name(self) -> str:
+        """The last part of the key; the bucket if there is no key."""
+        return self.key.rpartition("/")[2] or self.bucket
+
+    @property
+    def parent(self) -> Self:
+        """The URL without the last part of the key; the bucket is its own parent."""
+        return type(self)(self.scheme, self.bucket, self.key.rpartition("/")[0])
+
+    @property
+    def parents(self) -> tuple[Self, ...]:
+        """All URLs above this one, the nearest first."""
+        found, here = [], self
+        while here.key:
+            here = here.parent
+            found.append(here)
+        return tuple(found)
+
+    def with_name(self, name: str) -> Self:
+        """The URL beside this one with another last part."""
+        return self.parent / name
+
+    def relative(self, below: Self) -> str:
+        """The key of `self` counted from the prefix `below`. Raises ValueError if it is not below it."""
+        if (self.scheme, self.bucket) == (below.scheme, below.bucket):
+            if not below.key:
+                return self.key
+            if self.key.startswith(below.key + "/"):
+                return self.key[len(below.key) + 1 :]
+        raise ValueError(f"{self} is not below {below}")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The URL of a text such as `s3://bucket/prefix`. Raises ValueError, which says what is expected."""
+        scheme, found, rest = text.partition("://")
+        scheme = scheme.lower()
+        if not found or scheme not in SCHEMES:
+            raise ValueError(f"{text!r}: scheme {scheme!r}, expected one of {', '.join(SCHEMES)}, file")
+        bucket, _, key = rest.partition("/")
+        if not bucket or "@" in bucket or ":" in bucket or "?" in bucket:
+            raise ValueError(f"{text!r}: expected {scheme}://BUCKET/PREFIX, without user, port or query")
+        key = key.strip("/")
+        if any(part in ("", ".", "..") for part in key.split("/")) and key:
+            raise ValueError(f"{text!r}: the key has an empty part, '.' or '..'")
+        return cls(scheme, bucket, key)
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is meant as a URL and not as a path."""
+    return _URL.match(text) is not None
+
+
+def local_path(text: str) -> str | None:
+    """The path of a `file://` URL; None for any other text. Raises ValueError for a host in the URL."""
+    if not text.lower().startswith("file://"):
+        return None
+    path = text[len("file://") :]
+    if not path.startswith("/"):
+        raise ValueError(f"{text!r}: expected file:///ABSOLUTE/PATH")
+    return unquote(path)
