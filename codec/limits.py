@@ -25,6 +25,11 @@ UNPACKED_BYTES_MAX = (
     64 << 20
 )  # a compressed event of cloud-init after decompression, and all slices of one of its events
 
+DIGEST_BYTES_MAX = 16 << 20
+DIGEST_ENTRIES_MAX = 1000  # archives, and retired archives, of one digest; further ones are in the next digest
+DIGEST_KEPT_MAX = 32  # places at which a retired archive is kept
+DIGEST_TEXT_MAX = 2048  # characters of a path, a place or a reason
+
 
 def frame_bytes_max(raw: int) -> int:
     """The largest size of a zstd frame that holds `raw` bytes: ZSTD_COMPRESSBOUND of zstd.h."""

@@ -1,11 +1,15 @@
 """The worked example of FORMAT.md is encoded and decoded here."""
 
 import re
+from hashlib import sha256
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from codec import archive, kvp
 from codec import filter as bloom
 from codec.archive import BatchHeader
+from codec.digest import Signature, decode_digest, encode_digest
 from codec.event import Event, parse_time
 from codec.footer import decode_footer, encode_footer, encode_row
 from codec.parts import checksum_of
@@ -80,6 +84,22 @@ def test_a_golden_archive_of_version_1_is_read_for_ever() -> None:
     golden = Path(__file__).parents[1] / "data" / "golden-v1.kvp.zst"
     raw = b"".join(PARTS[name] for name in ("head", "batch header", "zstd frame", "footer", "seek table"))
     assert golden.read_bytes() == raw
+
+
+def test_the_digest_is_encoded_and_signed_as_the_page_says() -> None:
+    (raw,) = (text.encode() for text in re.findall(r"^```json digest\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
+    found = decode_digest(raw)
+    assert found.raw == raw
+    assert encode_digest(found.digest) == found.line
+    archive = b"".join(PARTS[name] for name in ("head", "batch header", "zstd frame", "footer", "seek table"))
+    (listed,) = found.digest.archives
+    assert (listed.sha256, listed.size) == (sha256(archive).hexdigest(), len(archive))
+    assert listed.footer == sha256(PARTS["footer"] + PARTS["seek table"]).hexdigest()
+    assert listed.head == f"{checksum_of(PARTS['head']):016x}"
+    assert (listed.first_event, listed.last_event, listed.first_arrived_us) == (0, 0, TIME_US)
+    key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    name = sha256(key.public_key().public_bytes_raw()).hexdigest()[:16]
+    assert found.signature == Signature.of(name, key.sign(found.line))
 
 
 def test_a_row_has_the_size_that_the_page_says() -> None:
