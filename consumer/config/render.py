@@ -19,6 +19,7 @@ COLUMNS = 100  # of a comment
 _HIDDEN = {
     "broker.url": "The password of the URL is not shown. Set it with broker.password_file.",
     "broker.password": "The password is not shown. Set it with broker.password_file.",
+    "objects.secret_key": "The key is not shown. Set it with objects.secret_key_file.",
 }
 
 
@@ -53,7 +54,7 @@ def _entry(setting: Setting, value: object, default: object) -> Iterator[str]:
 
 
 def _without_password(setting: Setting, value: object) -> object:
-    if setting.key == "broker.password":
+    if setting.key in ("broker.password", "objects.secret_key"):
         return ""
     if setting.key != "broker.url":
         return value

@@ -16,6 +16,7 @@ from consumer.archive import naming
 from consumer.archive.settings import ArchiveSection, RollSection
 from consumer.forward.settings import WatchSection
 from consumer.ingest.settings import BatchSection
+from consumer.objects.settings import ObjectsSection
 from consumer.section import IN_SECONDS, Section, Unit
 
 
@@ -50,6 +51,7 @@ class Settings(msgspec.Struct, frozen=True):
     roll: RollSection = RollSection()
     service: ServiceSection = ServiceSection()
     watch: WatchSection = WatchSection()
+    objects: ObjectsSection = ObjectsSection()
 
     @property
     def instance(self) -> str:

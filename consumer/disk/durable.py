@@ -210,6 +210,18 @@ class Disk:
         os.replace(fresh, path)
         self.sync_directory(path.parent)
 
+    def publish(self, fd: int, fresh: Path, path: Path, replace: bool) -> None:
+        """Give a new file, which is open as `fd`, the name `path`, with its extended attributes.
+
+        `replace`: also if a file has that name; otherwise FileExistsError is raised.
+        """
+        os.fsync(fd)
+        if replace:
+            os.replace(fresh, path)
+        else:
+            rename_noreplace(fresh, path)
+        self.sync_directory(path.parent)
+
     def replace_keeping(self, path: Path, fresh: Path, aside: Path) -> None:
         """Replace `path` by `fresh`, and keep the old file as `aside`. Durable; `path` exists at every moment."""
         os.link(path, aside)

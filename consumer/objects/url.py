@@ -1,6 +1,6 @@
 """The URL of an object, or of a prefix of objects, as a value. Pure.
 
-Invariant: `ObjectUrl.parse(str(url)) == url`. An ObjectUrl has no `__fspath__`, so that it is never used as a local path by mistake.
+Invariant: `ObjectUrl.parse(str(url)) == url`, except for the URL of a local directory. An ObjectUrl has no `__fspath__`, so that it is never used as a local path by mistake.
 """
 
 import re
@@ -60,6 +60,11 @@ class ObjectUrl:
             if self.key.startswith(below.key + "/"):
                 return self.key[len(below.key) + 1 :]
         raise ValueError(f"{self} is not below {below}")
+
+    @classmethod
+    def of_directory(cls, directory: str) -> Self:
+        """The URL of a local directory as a bucket: `file:///srv/keep/KEY`. `directory`: an absolute path."""
+        return cls("file", directory.rstrip("/"))
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -1,0 +1,101 @@
+"""Connections to object storages, from the settings and the usual environment variables.
+
+Invariants: the retries are bounded, and plain http is used only within this machine.
+"""
+
+import os
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from yarl import URL
+
+from consumer.objects.errors import ObjectError
+from consumer.objects.settings import ObjectsSection
+from consumer.objects.url import ObjectUrl
+
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+
+CONNECT_S = 5
+RETRIES_MAX = 10  # of one request, within `retry_s`
+_ENDPOINT_VARIABLES = (
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT",
+)  # the first one that is set is in force
+_MEMORY: "dict[str, ObjectStore]" = {}  # buckets of `memory://`, until the end of the process
+
+
+def connected(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
+    """The store of obstore for the bucket of a URL. No request is sent. Raises ObjectError, which names the setting that is wrong."""
+    from obstore.exceptions import BaseError
+
+    try:
+        return _connected(url, settings)
+    except (BaseError, ValueError) as error:
+        raise ObjectError(url, str(error).partition("\n")[0], "check the section [objects] of the settings") from error
+
+
+def _connected(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
+    from obstore.store import AzureStore, GCSStore, MemoryStore
+
+    retry = _retry(settings)
+    match url.scheme:
+        case "memory":
+            return _MEMORY.setdefault(url.bucket, MemoryStore())
+        case "gs":
+            return GCSStore(url.bucket, client_options=_client(settings), retry_config=retry)
+        case "az":
+            return AzureStore(url.bucket, client_options=_client(settings), retry_config=retry)
+        case _:
+            return _s3(url, settings)
+
+
+def _s3(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
+    from obstore.store import S3Store
+
+    endpoint = settings.endpoint or next(filter(None, map(os.environ.get, _ENDPOINT_VARIABLES)), "")
+    options = _client(settings)
+    if endpoint:
+        options["allow_http"] = _plain_http(url, endpoint)
+    given: dict[str, Any] = {
+        "aws_endpoint_url_s3": endpoint,
+        "region": settings.region,
+        "access_key_id": settings.access_key,
+        "secret_access_key": settings.secret_key,
+    }
+    return S3Store(
+        url.bucket,
+        client_options=options,
+        retry_config=_retry(settings),
+        **{name: value for name, value in given.items() if value},
+    )
+
+
+def _plain_http(url: ObjectUrl, endpoint: str) -> bool:
+    """Whether the endpoint is plain http within this machine. Raises ObjectError for plain http to another machine."""
+    address = URL(endpoint)
+    if address.scheme == "https":
+        return False
+    if address.scheme != "http" or not address.host:
+        raise ObjectError(url, f"the endpoint {endpoint!r} is not a URL", "write it as https:// with host and port")
+    if not _is_loopback(address.host):
+        what = f"the endpoint {endpoint} is plain http to another machine, which anybody on the way can read and change"
+        raise ObjectError(url, what, "use https in objects.endpoint or AWS_ENDPOINT_URL")
+    return True
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _client(settings: ObjectsSection) -> "ClientConfig":
+    return {"connect_timeout": timedelta(seconds=CONNECT_S), "timeout": timedelta(seconds=settings.timeout_s)}
+
+
+def _retry(settings: ObjectsSection) -> "RetryConfig":
+    return {"max_retries": RETRIES_MAX, "retry_timeout": timedelta(seconds=settings.retry_s)}

@@ -1,0 +1,28 @@
+"""Objects in a remote storage, apart from the contract of all stores."""
+
+import pytest
+
+from consumer.objects.errors import TooLarge
+from consumer.objects.store import GET_BYTES_MAX
+from consumer.objects.stores import store_of
+from consumer.objects.url import ObjectUrl
+from tests.support.s3 import S3
+
+
+def test_a_failing_upload_leaves_no_parts(seaweedfs: S3, bucket: ObjectUrl) -> None:
+    with pytest.raises(RuntimeError):
+        store_of(bucket).put_stream(bucket / "failing", _failing(), 64 << 20, {})
+    status, answer = seaweedfs.request("GET", f"/{bucket.bucket}", {"uploads": ""})
+    assert (status, b"<Upload>" in answer) == (200, False)
+
+
+def _failing():
+    yield from [bytes(1 << 20)] * 20
+    raise RuntimeError("broken")
+
+
+def test_an_object_that_is_too_large_for_memory_is_not_fetched(bucket: ObjectUrl) -> None:
+    url = bucket / "large"
+    store_of(bucket).put_stream(url, [bytes(1 << 20)] * 65, 65 << 20, {})
+    with pytest.raises(TooLarge, match=f"at most {GET_BYTES_MAX}"):
+        store_of(bucket).get(url)

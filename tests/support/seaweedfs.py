@@ -1,0 +1,43 @@
+"""SeaweedFS, an object storage with the S3 interface, as one process with ports of its own."""
+
+import json
+import sys
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from tests.support.ports import free_ports
+from tests.support.s3 import S3
+from tests.support.server import Server
+
+_PORTS = ("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
+          "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc")  # fmt: skip
+_KEYS = ("access", "secret")
+
+
+def seaweedfs(directory: Path) -> tuple[Server, S3]:
+    """A server on the files of `directory`, not started yet, and how to reach it."""
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
+    s3 = S3(ports["s3.port"], *_KEYS)
+    data = directory / "data"
+    data.mkdir()
+    users = directory / "users.json"
+    credentials = [{"accessKey": s3.access_key, "secretKey": s3.secret_key}]
+    users.write_text(json.dumps({"identities": [{"name": "test", "credentials": credentials, "actions": ["Admin"]}]}))
+    options = {
+        "dir": data, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", **ports, "s3.config": users, "admin.ui": "false", "webdav": "false",
+        "s3.port.iceberg": 0, "s3.port.lance": 0, "filer.localSocket": directory / "filer.sock", "master.telemetry": "false",
+        "s3.autoCreateBucket": "false", "master.resumeState": "true",
+    }  # fmt: skip
+    command = [str(Path(sys.prefix, "bin", "weed")), "mini", *(f"-{name}={value}" for name, value in options.items())]
+    return Server(command, directory / "seaweedfs.log", lambda: _is_ready(s3)), s3
+
+
+def _is_ready(s3: S3) -> bool:
+    connection = HTTPConnection("127.0.0.1", s3.port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

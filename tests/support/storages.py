@@ -1,0 +1,35 @@
+"""Fixtures of object storages: session-scoped servers, and a bucket of its own for every test."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from consumer.objects.settings import ObjectsSection
+from consumer.objects.stores import configure
+from consumer.objects.url import ObjectUrl
+from tests.support import seaweedfs as seaweedfs_server
+from tests.support.s3 import S3
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """SeaweedFS for the session. A test that kills its server makes one of its own."""
+    server, s3 = seaweedfs_server.seaweedfs(tmp_path_factory.mktemp("seaweedfs"))
+    with server:
+        yield s3
+
+
+@pytest.fixture
+def bucket(seaweedfs: S3) -> Iterator[ObjectUrl]:
+    """A new bucket in SeaweedFS, with the settings of this process. `seaweedfs.environ()`: the variables for other processes."""
+    yield from new_bucket(seaweedfs)
+
+
+def new_bucket(s3: S3) -> Iterator[ObjectUrl]:
+    """A new bucket, and the settings for it until the end of the test."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    s3.make_bucket(name)
+    configure(s3.settings())
+    yield ObjectUrl("s3", name)
+    configure(ObjectsSection())
