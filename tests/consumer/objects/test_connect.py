@@ -11,7 +11,7 @@ URL = ObjectUrl("s3", "bucket", "key")
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["http://127.0.0.1:8333", "http://localhost:8333", "http://[::1]:8333", "https://host:8333"]
+    "endpoint", ["http://127.0.0.1:8333", "http://localhost:8333", "http://[::1]:8333", "https://localhost:8333"]
 )
 def test_plain_http_is_allowed_within_the_machine(endpoint: str) -> None:
     assert connected(URL, ObjectsSection(endpoint=endpoint))
