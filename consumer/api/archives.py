@@ -15,6 +15,7 @@ from consumer.api.errors import ReadError, wrong_type
 from consumer.api.event import ArchivedEvent
 from consumer.api.events import Events
 from consumer.api.filters import Filters, make_query
+from consumer.archive.location import Location, local_only, parse_location
 from consumer.archive.position import Position
 from consumer.archive.reading.fault import ReadFault
 from consumer.errors import DeedboxError
@@ -26,24 +27,33 @@ if TYPE_CHECKING:
 
 
 def open(*paths: str | os.PathLike[str]) -> "Archives":
-    """The archives below these paths: directories, or archive files. Nothing is read yet.
+    """The archives below these paths: directories, archive files, or URLs such as `s3://bucket/prefix`. Nothing is read yet.
 
-    Raises FileNotFoundError if a path does not exist, and TypeError without a path or for another type.
+    Raises FileNotFoundError if a path does not exist, ValueError for a URL that is not possible, and TypeError without a path or
+    for another type.
     """
     if not paths:
         raise TypeError("expected a path: a directory of archives, or an archive file")
     for path in paths:
         if not isinstance(path, str | os.PathLike):
             raise wrong_type("path", path, "a text or a Path")
-        if not os.fspath(path) or not Path(path).exists():  # Path("") is the working directory
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
-    return Archives([Path(path) for path in paths])
+    return Archives([_existing(path) for path in paths])
+
+
+def _existing(path: str | os.PathLike[str]) -> Location:
+    """The location. Raises FileNotFoundError if a local path does not exist."""
+    location = parse_location(path)
+    if not os.fspath(path) or (
+        isinstance(location, Path) and not location.exists()
+    ):  # Path("") is the working directory
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), os.fspath(path))
+    return location
 
 
 class Archives:
     """The archives below some paths. Each call looks for archives again, so new ones are found."""
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Location]) -> None:
         self.paths = tuple(paths)
 
     def search(
@@ -81,7 +91,8 @@ class Archives:
         from consumer.follow.tail import Tail
 
         most = _count("newest", newest)
-        return Events(TailSource(Tail(self.paths, make_query(filters)), most, follow, strict))
+        paths = [local_only(path, "tail") for path in self.paths]
+        return Events(TailSource(Tail(paths, make_query(filters)), most, follow, strict))
 
     def get(self, name: str | Position) -> list[ArchivedEvent]:
         """The events with this id, or the event at this position; an empty list if there is none.

@@ -12,8 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import overload
 
 from consumer.archive import naming
+from consumer.archive.location import Location
+from consumer.objects.stores import store_of
+from consumer.objects.url import ObjectUrl
 
 WALKS_MAX = 4
 
@@ -43,16 +47,26 @@ def _is_within(inner: str, outer: str) -> bool:
     return os.path.commonpath([inner, outer]) == outer
 
 
-def find_archives(paths: Sequence[Path]) -> list[Path]:
-    """The archives below the paths, in order of instance and sequence. Files that were named themselves are kept in their order.
+@overload
+def find_archives(paths: Sequence[Path]) -> list[Path]: ...
+
+
+@overload
+def find_archives(paths: Sequence[Location]) -> list[Location]: ...
+
+
+def find_archives(paths: Sequence[Location]) -> Sequence[Location]:
+    """The archives below the paths and URLs, in order of instance and sequence. Files that were named themselves are kept in their order.
 
     A file is listed once, also if several of `paths` or links lead to it. Links to directories are followed, but not to a directory above.
     A directory that cannot be read is in the result: opening it gives the reason.
     """
-    found: dict[str, Path] = {}
+    found: dict[str, Location] = {}
     real = cache(os.path.realpath)  # called once per directory
     for path in paths:
-        if path.is_dir():
+        if isinstance(path, ObjectUrl):
+            found.update((str(url), url) for url in _objects_below(path))
+        elif path.is_dir():
             for place in _below(str(path)):
                 inside, name = os.path.split(place)
                 found.setdefault(f"{real(inside).rstrip('/')}/{name}", Path(place))
@@ -61,24 +75,53 @@ def find_archives(paths: Sequence[Path]) -> list[Path]:
     return list(found.values())
 
 
-def sorted_archives(paths: Sequence[Path]) -> list[Path]:
+@overload
+def sorted_archives(paths: Sequence[Path]) -> list[Path]: ...
+
+
+@overload
+def sorted_archives(paths: Sequence[Location]) -> list[Location]: ...
+
+
+def sorted_archives(paths: Sequence[Location]) -> Sequence[Location]:
     """As `find_archives`, all in order of instance and sequence; files without the name of an archive come last."""
     found = find_archives(paths)
-    named = sorted((archive, str(path), path) for path in found if (archive := id_of(path)))
-    return [path for *_, path in named] + [path for path in found if id_of(path) is None]
+    named = sorted((archive, str(path), index) for index, path in enumerate(found) if (archive := id_of(path)))
+    return [found[index] for *_, index in named] + [path for path in found if id_of(path) is None]
 
 
-def id_of(path: Path) -> naming.ArchiveId | None:
+def id_of(path: Location) -> naming.ArchiveId | None:
     """Instance and sequence in the name; None if it is not the name of an archive."""
     return naming.parse_sealed(path) or naming.parse_open(path)
 
 
-def find_again(path: Path, roots: Sequence[Path] = ()) -> list[Path]:
+@overload
+def find_again(path: Path, roots: Sequence[Path] = ()) -> list[Path]: ...
+
+
+@overload
+def find_again(path: Location, roots: Sequence[Location] = ()) -> list[Location]: ...
+
+
+def find_again(path: Location, roots: Sequence[Location] = ()) -> Sequence[Location]:
     """Other paths with the id of an archive that is not at `path` any more, below `roots` or its directory."""
     wanted = id_of(path)
     if wanted is None:
         return []
-    return [other for other in find_archives(roots or [path.parent]) if other != path and id_of(other) == wanted]
+    return [other for other in find_archives(list(roots) or [path.parent]) if other != path and id_of(other) == wanted]
+
+
+def is_folder(location: Location) -> bool:
+    """Whether a location is a directory, or a URL that does not name an archive itself."""
+    return location.is_dir() if isinstance(location, Path) else id_of(location) is None
+
+
+def _objects_below(url: ObjectUrl) -> list[ObjectUrl]:
+    """The archives below a prefix, in order; the URL itself if it names an archive. Raises OSError if the storage does not answer."""
+    if not is_folder(url):
+        return [url]
+    found = [(id, info.url) for info in store_of(url).list(url) if (id := id_of(info.url))]
+    return [one for _, one in sorted(found)]
 
 
 def _below(directory: str) -> list[str]:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from codec.errors import Corrupt
 from codec.event import EPOCH, TIME_US_MAX, TIME_US_MIN, parse_time
+from consumer.archive.location import Location
 
 SUFFIX = ".kvp.zst"
 OPEN_SUFFIX = ".kvp.zst.open"
@@ -66,27 +67,27 @@ def open_name(archive: ArchiveId) -> str:
     return f"{archive}{OPEN_SUFFIX}"
 
 
-def parse_open(path: Path) -> ArchiveId | None:
+def parse_open(path: Location) -> ArchiveId | None:
     """The id in the name of an open archive; None for another name."""
     return _archive_id(_OPEN.fullmatch(path.name))
 
 
-def parse_sealed(path: Path) -> ArchiveId | None:
+def parse_sealed(path: Location) -> ArchiveId | None:
     """The id in the name of a sealed archive; None for another name."""
     return _archive_id(_SEALED.search(path.name)) if path.name.endswith(SUFFIX) else None
 
 
-def first_arrival_us(path: Path) -> int | None:
+def first_arrival_us(path: Location) -> int | None:
     """When the first event of a sealed archive arrived, by its name, in microseconds since 1970; None for another name."""
     return _arrival_us(path, "first")
 
 
-def last_arrival_us(path: Path) -> int | None:
+def last_arrival_us(path: Location) -> int | None:
     """When the last event of a sealed archive arrived, by its name, in microseconds since 1970; None for another name."""
     return _arrival_us(path, "last")
 
 
-def _arrival_us(path: Path, which: str) -> int | None:
+def _arrival_us(path: Location, which: str) -> int | None:
     match = _SEALED.search(path.name)
     try:
         return parse_time(match[which]) if match else None

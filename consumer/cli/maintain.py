@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from consumer.cli.command import MAINTAIN, OUTPUT, command
-from consumer.cli.parameters import EventName, Paths, Workers
+from consumer.cli.parameters import EventName, LocalPaths, Paths, Workers
 from consumer.cli.printing import print_line
 from consumer.errors import Exit, Fatal
 
@@ -46,7 +46,7 @@ def verify(
 
 @command("repair", MAINTAIN, "repair DIR --dry-run", "repair DIR")
 def repair(
-    paths: Paths,
+    paths: LocalPaths,
     /,
     *,
     dry_run: Annotated[bool, Parameter(negative=(), help="Print the possible repairs, and change nothing.")] = False,
@@ -63,7 +63,7 @@ def repair(
 @command("delete", MAINTAIN, "delete 38c0c8fd-8712-48bc-876f-3787b9d179e0 DIR --dry-run", "delete a1-00000007:41 DIR")
 def delete(
     name: EventName,
-    paths: Paths,
+    paths: LocalPaths,
     /,
     *,
     dry_run: Annotated[
@@ -82,7 +82,7 @@ def delete(
 
 
 @command("undelete", MAINTAIN, "undelete 38c0c8fd-8712-48bc-876f-3787b9d179e0 DIR", "undelete a1-00000007:41 DIR")
-def undelete(name: EventName, paths: Paths, /) -> int:
+def undelete(name: EventName, paths: LocalPaths, /) -> int:
     """Show a deleted event again.
 
     Not possible after `deedbox compact`, which removes deleted events for good. Exit status 3 if there is no such deleted event.
@@ -94,7 +94,7 @@ def undelete(name: EventName, paths: Paths, /) -> int:
 
 @command("compact", MAINTAIN, "compact DIR", "compact DIR/20261121", "compact --repack DIR")
 def compact(
-    paths: Paths,
+    paths: LocalPaths,
     /,
     *,
     repack: Annotated[

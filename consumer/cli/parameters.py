@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
+from consumer.archive.location import Location, parse_location
 from consumer.cli.command import OUTPUT
+from consumer.objects.url import is_url
 
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="TOML file with settings.")]
 Set = Annotated[
@@ -76,4 +78,25 @@ def _archive_path(type_: object, tokens: Sequence[cyclopts.Token]) -> Path:
 
 OnePath = Annotated[Path, Parameter(converter=_path)]
 _ArchivePath = Annotated[Path, Parameter(converter=_archive_path)]
-Paths = Annotated[list[_ArchivePath], Parameter(help="Archives, or directories of archives.")]
+LocalPaths = Annotated[list[_ArchivePath], Parameter(help="Archives, or directories of archives.")]
+
+
+def _location(token: cyclopts.Token) -> Location:
+    if not is_url(token.value):
+        return _archive_path(None, [token])
+    try:
+        return parse_location(token.value)
+    except ValueError as error:
+        raise cyclopts.CoercionError(msg=str(error)) from error
+
+
+def _locations(_: object, tokens: Sequence[cyclopts.Token]) -> list[Location]:
+    return [_location(token) for token in tokens]
+
+
+Paths = Annotated[
+    list[Location],
+    Parameter(  # a converter of the elements would not be called, because their type is a union
+        converter=_locations, help="Archives, directories of archives, or URLs of them such as s3://bucket/prefix."
+    ),
+]

@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from consumer.cli.command import OUTPUT, READ, command
 from consumer.cli.filters import NO_FILTERS, DuplicatesOption, Filtered, zone_of
-from consumer.cli.parameters import Columns, EventFormat, EventName, JsonBody, Limit, Local, Paths, Workers
+from consumer.cli.parameters import Columns, EventFormat, EventName, JsonBody, Limit, Local, LocalPaths, Paths, Workers
 
 
 @command("ls", READ, "ls DIR", "ls DIR --format jsonl", "ls DIR/20261121 DIR/a1-00000007.kvp.zst.open")
@@ -135,7 +135,7 @@ def get(
 
 @command("tail", READ, "tail DIR -n 100", "tail -f DIR --type 'compute.*'", "tail -f DIR --checkpoint billing")
 def tail(
-    paths: Paths,
+    paths: LocalPaths,
     /,
     *,
     newest: Annotated[

@@ -15,6 +15,7 @@ from time import monotonic
 
 from codec.fingerprint import fingerprint
 from consumer.archive import naming
+from consumer.archive.location import local_only
 from consumer.archive.naming import ArchiveId
 from consumer.archive.position import Position
 from consumer.archive.reading.catalog import Wanted, all_batches, look_up
@@ -105,7 +106,7 @@ class Follower:
             stream.given = id.sequence
             return Candidate(path, id)
         entry = look_up(path, Wanted())
-        cursor = Cursor(ArchiveFile(entry.path), id)
+        cursor = Cursor(ArchiveFile(local_only(entry.path, "tail")), id)
         durable = cursor.skip_durable(entry.batches)
         entry.batches[durable:] = []  # `read` returns them when their sync has returned
         self._go_to(stream, cursor)

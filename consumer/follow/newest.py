@@ -8,10 +8,10 @@ with the newest, and stops when no batch that is left can hold a newer event. Th
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from codec.event import Event
 from consumer.archive import naming
+from consumer.archive.location import Location
 from consumer.archive.reading.catalog import ArchiveMatch, Wanted, look_up
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import StoredBatch
@@ -27,7 +27,7 @@ _ANY = float("inf")
 class Candidate:
     """An archive that may hold some of the newest events. `entry`: its match in the catalog, if it was looked up before."""
 
-    path: Path
+    path: Location
     id: naming.ArchiveId
     entry: ArchiveMatch | None = None
 
@@ -49,7 +49,7 @@ class Candidate:
 class Newest:
     """Up to `count` events. `accepts`: whether an event is wanted. `faults`: what could not be read."""
 
-    def __init__(self, count: int, wanted: Wanted, accepts: Callable[[Path, int, Event], bool]) -> None:
+    def __init__(self, count: int, wanted: Wanted, accepts: Callable[[Location, int, Event], bool]) -> None:
         self.faults: list[ReadFault] = []
         self._count, self._wanted, self._accepts = count, wanted, accepts
         self._heap: list[tuple[_Key, Found]] = []

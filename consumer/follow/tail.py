@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from codec.event import Event
+from consumer.archive.location import Location
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault
 from consumer.follow.checkpoint import Checkpoint, Confirmed, StreamName
@@ -43,14 +44,14 @@ class Tail:
         self._query = query or Query()
         self.duplicates = Duplicates(self._query.duplicates)
         self._judge = EventFilter(self._query, self._report)
-        self._path = Path()  # of the archive whose events are judged
+        self._path: Location = Path()  # of the archive whose events are judged
         self._left: list[Found] = []  # of a batch in which the reader of `read` stopped
         self._checkpoint: Checkpoint | None = None
         self._directory = Path()
         self._confirmed: dict[StreamName, Confirmed] = {}
         self._stored_at = monotonic()
 
-    def _accepts(self, path: Path, number: int, event: Event) -> bool:
+    def _accepts(self, path: Location, number: int, event: Event) -> bool:
         self._path = path
         return self._judge(event, "event ", number) and self.duplicates.shows(event)
 

@@ -4,14 +4,14 @@ Invariant: a batch that is no longer at its offset is distinguished from a damag
 fault.
 """
 
-from pathlib import Path
 from typing import NamedTuple
 
 from codec import archive as container
 from codec.errors import CodecError
 from codec.event import Event
+from consumer.archive.location import Location
 from consumer.archive.reading.fault import ReadFault, batch_fault
-from consumer.archive.reading.reader import ArchiveFile, StoredBatch
+from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_at
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.query.query import EventFilter, Query
 
@@ -19,7 +19,7 @@ from consumer.query.query import EventFilter, Query
 class BatchRequest(NamedTuple):
     """A batch to read. `archive_index`: index of its archive in the search, ordered by instance and sequence."""
 
-    path: Path
+    path: Location
     archive_index: int
     batch: StoredBatch
     tombstones: Tombstones
@@ -43,7 +43,7 @@ def read_batch(request: BatchRequest) -> BatchEvents:
     """Read one batch. If the query's expression times out on an event, the event becomes a fault, and the other events are returned."""
     path, batch = request.path, request.batch
     try:
-        with ArchiveFile(path) as archive:
+        with open_at(path) as archive:
             try:
                 events = archive.with_frame(batch).events()
             except CodecError as error:
@@ -61,7 +61,7 @@ def read_batch(request: BatchRequest) -> BatchEvents:
     return BatchEvents(kept, tuple(faults))
 
 
-def _is_other(archive: ArchiveFile, batch: StoredBatch) -> bool:
+def _is_other(archive: ArchiveReader, batch: StoredBatch) -> bool:
     """Whether the file holds other bytes than the header of this batch at its offset."""
     found = archive.read(batch.offset, container.BATCH_HEADER_BYTES)
     return found != container.encode_batch_header(batch.header)

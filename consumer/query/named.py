@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from codec.event import Event
+from consumer.archive.location import Location, local_only
 from consumer.archive.position import Position
 from consumer.archive.reading.catalog import ArchiveMatch, Wanted, copies_of, look_at
 from consumer.archive.reading.fault import ReadFault
@@ -76,7 +77,11 @@ class NamedEvents:
 
 
 def find_named(
-    paths: Sequence[Path], name: EventName, visibility: Visibility, faults: list[ReadFault], verify_filters: bool = True
+    paths: Sequence[Location],
+    name: EventName,
+    visibility: Visibility,
+    faults: list[ReadFault],
+    verify_filters: bool = True,
 ) -> Iterator[NamedEvents]:
     """The named events of each archive below the paths. Faults are added to `faults`."""
     for copies in copies_of(paths, name.wanted, verify_filters):
@@ -93,7 +98,7 @@ def find_named(
 
 
 def find_named_with_duplicates(
-    paths: Sequence[Path], name: EventName, visibility: Visibility, faults: list[ReadFault]
+    paths: Sequence[Location], name: EventName, visibility: Visibility, faults: list[ReadFault]
 ) -> list[NamedEvents]:
     """Like `find_named`. If a position names the first of equal events, also its duplicates, because they hold the same bytes."""
     found = list(find_named(paths, name, visibility, faults))
@@ -108,7 +113,7 @@ def find_named_with_duplicates(
     return found
 
 
-def _duplicates_of(paths: Sequence[Path], id: str, first: str, faults: list[ReadFault]) -> Iterator[str]:
+def _duplicates_of(paths: Sequence[Location], id: str, first: str, faults: list[ReadFault]) -> Iterator[str]:
     """The positions of the events with this ID that are duplicates of the event at the position `first`."""
     wanted = Wanted(ids=frozenset({id}))
     for copies in copies_of(paths, wanted, verify_filters=True):
@@ -145,7 +150,7 @@ def delete(disk: Disk, named: NamedEvents, now: str) -> int:
     Returns the number of events. Raises DeedboxError and OSError.
     """
     for entry in named.copies:
-        with open_archive(entry.path) as archive:
+        with open_archive(local_only(entry.path, "delete")) as archive:
             add_tombstones(disk, archive, sorted(named.events), named.name.text, now)
     return len(named.events)
 
@@ -154,7 +159,7 @@ def undelete(disk: Disk, named: NamedEvents) -> int:
     """Show deleted events again, in every copy. Returns the number of events. Raises DeedboxError and OSError."""
     shown = [0]
     for entry in named.copies:
-        with open_archive(entry.path) as archive:
+        with open_archive(local_only(entry.path, "undelete")) as archive:
             shown.append(remove_tombstones(disk, archive, partial(_not_compacted, archive.path, named.name)))
     return max(shown)
 

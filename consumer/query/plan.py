@@ -6,10 +6,10 @@ only if an archive has disappeared since the last listing. A removed archive is 
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from codec.counted import counted
 from consumer.archive.listing import find_archives, id_of
+from consumer.archive.location import Location
 from consumer.archive.reading.catalog import Wanted, look_at
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.reader import StoredBatch
@@ -24,17 +24,18 @@ RENEWALS_MAX = 3  # an archive can be sealed, compacted and repacked; more chang
 class ArchiveLocations:
     """Finds the present paths of archives below the paths of a search."""
 
-    def __init__(self, roots: Sequence[Path]) -> None:
+    def __init__(self, roots: Sequence[Location]) -> None:
         self._roots = roots
-        self._listed: set[Path] | None = None
+        self._listed: set[Location] | None = None
 
-    def of(self, path: Path) -> list[Path]:
+    def of(self, path: Location) -> list[Location]:
         """Other paths with the name of the archive that was at `path`."""
         if self._listed is None or path in self._listed:
             self._listed = set(find_archives(self._roots))
         wanted = id_of(path)
         return sorted(
-            other for other in self._listed if wanted is not None and id_of(other) == wanted and other != path
+            (other for other in self._listed if wanted is not None and id_of(other) == wanted and other != path),
+            key=str,
         )
 
 
@@ -45,7 +46,7 @@ class PlannedArchive:
     """
 
     def __init__(
-        self, path: Path, archive_index: int, identity: tuple[str, str] | None, places: ArchiveLocations
+        self, path: Location, archive_index: int, identity: tuple[str, str] | None, places: ArchiveLocations
     ) -> None:
         self.path, self.archive_index = path, archive_index
         self.requests: dict[int, BatchRequest] = {}
@@ -111,7 +112,7 @@ class PlannedArchive:
         self._renewals += 1
         return self._look(self.path) or any(map(self._look, self._places.of(self.path)))
 
-    def _look(self, path: Path) -> bool:
+    def _look(self, path: Location) -> bool:
         try:
             entry = look_at(path, Wanted())
         except (OSError, DeedboxError):
@@ -122,7 +123,7 @@ class PlannedArchive:
         return True
 
 
-def read_events(path: Path, batch: StoredBatch, tombstones: Tombstones, query: Query) -> BatchEvents:
+def read_events(path: Location, batch: StoredBatch, tombstones: Tombstones, query: Query) -> BatchEvents:
     """The events of a batch that a query accepts, also if its archive was moved or rewritten after the batch was looked up."""
     request = BatchRequest(path, 0, batch, tombstones, query)
     read = read_batch(request)

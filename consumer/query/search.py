@@ -9,11 +9,11 @@ search is found again (`plan`). A search acquires no lock that ingest needs. A s
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from pathlib import Path
 from typing import NamedTuple
 
 from codec.counted import counted
 from codec.event import Event
+from consumer.archive.location import Location
 from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault
@@ -45,7 +45,7 @@ class Search:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        paths: Sequence[Location],
         query: Query | None = None,
         descending: bool = False,
         executor: Executor | None = None,

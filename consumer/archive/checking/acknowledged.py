@@ -13,9 +13,11 @@ import msgspec
 
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import AcknowledgedFault, ArchiveState, Verdict, VerdictFault
+from consumer.archive.location import Location, local_only
 from consumer.archive.reading.tombstones import LEVELS_MAX
 from consumer.disk.durable import Disk, held, read_regular
 from consumer.errors import DeedboxError
+from consumer.objects.stores import store_of
 
 SUFFIX = ".acknowledged"
 STATES = (ArchiveState.SEALED, ArchiveState.MISSING)  # a repair of other archives may find more faults
@@ -47,7 +49,8 @@ def separate_acknowledged(verdict: Verdict) -> None:
     """Move the faults that are acknowledged from `faults` to `acknowledged`."""
     if not verdict.faults or verdict.id is None:
         return
-    directories = list(verdict.path.absolute().parents)[:LEVELS_MAX]
+    place = verdict.path.absolute() if isinstance(verdict.path, Path) else verdict.path
+    directories: list[Location] = [*place.parents][:LEVELS_MAX]
     known = [one for directory in directories for one in _read(directory / f"{verdict.id}{SUFFIX}")]
     known.sort(key=lambda one: one.acknowledged)  # of several lines for one fault, the newest is used
     acknowledged = {one.key: one for one in known}
@@ -71,7 +74,7 @@ def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
     if reason:  # it replaces the reason that was given before
         verdict.faults += [one.fault for one in verdict.acknowledged]
         verdict.acknowledged = []
-    path = verdict.path.parent / f"{verdict.id}{SUFFIX}"
+    path = local_only(verdict.path, "--acknowledge").parent / f"{verdict.id}{SUFFIX}"
     with held(disk, path.with_name(path.name + ".lock")) as free:
         if not free:
             raise DeedboxError(f"{path}: another process acknowledges", "try again when it has ended")
@@ -99,9 +102,9 @@ def _key(verdict: Verdict, fault: VerdictFault) -> _Key:
     return verdict.head, fault.code, fault.offset, fault.detail
 
 
-def _read(path: Path) -> Iterator[Acknowledgement]:
+def _read(path: Location) -> Iterator[Acknowledgement]:
     try:
-        lines = read_regular(path).splitlines()
+        lines = (read_regular(path) if isinstance(path, Path) else store_of(path).get(path)).splitlines()
     except OSError:
         return
     for line in lines:

@@ -15,13 +15,14 @@ from consumer.archive import naming
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.instances import Instance
-from consumer.archive.reading.reader import ArchiveFile, Seal
-from consumer.archive.writing.sealing import digest
+from consumer.archive.location import Location
+from consumer.archive.reading.reader import Seal, open_at
+from consumer.archive.reading.sha256 import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    path: Path
+    path: Location
     events: int  # including those that its footer names as lost
 
 
@@ -49,8 +50,8 @@ class Chain:
         if instance is not None:
             _check_instance(verdict, seen[verdict.id.sequence], instance)
 
-    def _instance_of(self, path: Path, archive: naming.ArchiveId) -> Instance | None:
-        above = set(path.parents)
+    def _instance_of(self, path: Location, archive: naming.ArchiveId) -> Instance | None:
+        above: set[object] = set(path.parents)
         named = [one for one in self.instances if one.name == archive.instance and one.directory in above]
         return max(named, key=lambda one: len(one.directory.parts), default=None)
 
@@ -107,15 +108,16 @@ def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None
         verdict.fault(FaultCode.EVENTS_MISSING, 0, reason, found.path.name, found.events, named.events)
 
 
-def _utf8(path: Path) -> str:
+def _utf8(path: Location) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
 
 
-def _is(path: Path, sha256: str) -> bool:
+def _is(path: Location, sha256: str) -> bool:
     try:
-        if digest(path) == sha256:
-            return True
-        with ArchiveFile(path) as archive:  # if it was rewritten, its footer names the original
+        with open_at(path) as archive:
+            if sha256_of(archive) == sha256:
+                return True
+            # if it was rewritten, its footer names the original
             parts = archive.parts(frames=False)
             return any(isinstance(part, Seal) and part.footer.rewritten_from == sha256 for part in parts)
     except OSError:

@@ -1,6 +1,6 @@
 """The reports of `verify` and `repair`: a line per archive, a line per fault, and a last line with the totals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from consumer.archive.checking.verify import Mapped, verify
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
+from consumer.archive.location import Location
 from consumer.archive.outcome import outcome
 from consumer.archive.reading.survey import survey, with_indexed
 from consumer.archive.rewriting.repair import judge_sealed, losses_of, repair_sealed
@@ -96,7 +97,7 @@ class Totals:
 
 
 def show_verdicts(
-    paths: list[Path], print_line: PrintLine, show: Callable[[Verdict, PrintLine], None] = print_text, mapped: Mapped = map,
+    paths: Sequence[Location], print_line: PrintLine, show: Callable[[Verdict, PrintLine], None] = print_text, mapped: Mapped = map,
     advance: Callable[[int], None] = lambda _: None, acknowledge: Callable[[Verdict], None] = lambda _: None,
 ) -> bool:  # fmt: skip
     """Verify and report. Returns whether everything is complete. `acknowledge` may acknowledge faults. Only a text report has totals.

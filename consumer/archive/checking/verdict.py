@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from codec.archive import Previous
 from consumer.archive import naming
 from consumer.archive.checking.fault_code import FaultCode
+from consumer.archive.location import Location
 from consumer.archive.reading.fault import ReadFault
 
 
@@ -54,7 +54,7 @@ class Verdict:
     `compact` removed; `lost`: events that are known to be lost.
     """
 
-    path: Path
+    path: Location
     id: naming.ArchiveId | None = None
     batches: int = 0
     events: int = 0

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from pathlib import Path
 from typing import BinaryIO
 
 from codec import jsonl, kvp
 from codec.errors import CodecError
 from codec.event import Event
 from codec.gap import Gap
+from consumer.archive.location import Location
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
 from consumer.archive.reading.fault import ReadFault, batch_fault
@@ -61,7 +61,7 @@ class EventSelection:
 
 
 def cat_archives(
-    paths: list[Path],
+    paths: list[Location],
     format: OutputFormat | Encode,
     out: BinaryIO,
     report: Callable[[ReadFault], None],

@@ -8,7 +8,6 @@ one whose footer cannot be read, is read from batch header to batch header.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from codec import archive as container
 from codec.errors import CodecError, Corrupt, Truncated
@@ -28,8 +27,9 @@ from codec.parts import checksum_of
 from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.listing import find_again, find_archives, id_of
+from consumer.archive.location import Location
 from consumer.archive.reading.fault import ReadFault
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, StoredBatch, open_archive
+from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_archive, open_at
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
 
@@ -83,7 +83,7 @@ class ArchiveMatch:
     `identity` is None if the archive could not be opened. `events`: how many events its whole batches hold, wanted or not.
     """
 
-    path: Path
+    path: Location
     id: str
     size: int
     batches: list[StoredBatch]
@@ -94,7 +94,7 @@ class ArchiveMatch:
     events: int = 0
 
 
-def entries(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = False) -> Iterator[ArchiveMatch]:
+def entries(paths: Sequence[Location], wanted: Wanted, verify_filters: bool = False) -> Iterator[ArchiveMatch]:
     """The archives below the paths, in order of instance and sequence. An archive that cannot be opened is a match with a fault.
 
     Of several copies of one archive, the copy with the most events is used; an event is deleted if it is deleted in one of the copies.
@@ -107,7 +107,7 @@ def entries(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = False)
         yield replace(best, tombstones=Tombstones.union(deleted)) if len(copies) > 1 else best
 
 
-def copies_of(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = False) -> Iterator[list[ArchiveMatch]]:
+def copies_of(paths: Sequence[Location], wanted: Wanted, verify_filters: bool = False) -> Iterator[list[ArchiveMatch]]:
     """As `entries`, with all copies of each archive, at least one."""
     for name, places in _by_name(find_archives(paths)):
         if wanted.archive is not None and name not in (wanted.archive, *places):
@@ -118,15 +118,15 @@ def copies_of(paths: Sequence[Path], wanted: Wanted, verify_filters: bool = Fals
         yield from found.values()
 
 
-def _by_name(paths: Sequence[Path]) -> list[tuple[object, list[Path]]]:
+def _by_name(paths: Sequence[Location]) -> list[tuple[object, list[Location]]]:
     """Paths by the id of their archive, or by the path for a file without one. A file that was named itself may have any name; then its head has the id."""
-    found: dict[object, list[Path]] = {}
+    found: dict[object, list[Location]] = {}
     for path in paths:
         found.setdefault(id_of(path) or _id_by_head(path) or path, []).append(path)
     return list(found.items())
 
 
-def _id_by_head(path: Path) -> naming.ArchiveId | None:
+def _id_by_head(path: Location) -> naming.ArchiveId | None:
     try:
         with open_archive(path) as archive:
             return archive.id
@@ -135,7 +135,7 @@ def _id_by_head(path: Path) -> naming.ArchiveId | None:
 
 
 def _look_up_all(
-    places: Sequence[Path], roots: Sequence[Path], wanted: Wanted, verify_filters: bool
+    places: Sequence[Location], roots: Sequence[Location], wanted: Wanted, verify_filters: bool
 ) -> Iterator[ArchiveMatch]:
     """A match for each path. If a path is gone, the paths where its archive may be now are tried."""
     waiting, seen = list(places), set(places)
@@ -152,24 +152,24 @@ def _look_up_all(
             yield _unread(path, error)
 
 
-def _was_sealed(path: Path) -> bool:
+def _was_sealed(path: Location) -> bool:
     """Whether an open archive is gone because it was sealed. If a sealed archive is gone, a copy elsewhere proves nothing."""
     return naming.parse_open(path) is not None and any(naming.parse_sealed(other) for other in find_again(path))
 
 
-def _unread(path: Path, error: Exception) -> ArchiveMatch:
+def _unread(path: Location, error: Exception) -> ArchiveMatch:
     return ArchiveMatch(path, path.name, 0, [], Tombstones(), [ReadFault.of(path, error)])
 
 
-def look_up(path: Path, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
+def look_up(path: Location, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
     """The match of one archive. Raises OSError, and DeedboxError if the tombstones cannot be read."""
     with open_archive(path) as archive:
         return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
 
 
-def look_at(path: Path, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
+def look_at(path: Location, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
     """As `look_up`, of the file at this path only, also if it is an open archive that was sealed since."""
-    with ArchiveFile(path) as archive:
+    with open_at(path) as archive:
         return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
 
 

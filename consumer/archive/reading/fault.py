@@ -4,8 +4,9 @@ Invariant: a reader that finds a fault reports it, and continues with the next b
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
+
+from consumer.archive.location import Location
 
 if TYPE_CHECKING:
     from consumer.archive.reading.found import StoredBatch
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 class ReadFault:
     """A part that could not be read. `offset`: bytes from the beginning of the file; None if the fault has no place in it."""
 
-    path: Path
+    path: Location
     offset: int | None
     reason: str
 
     @classmethod
-    def of(cls, path: Path, error: Exception) -> Self:
+    def of(cls, path: Location, error: Exception) -> Self:
         """The fault of a file that cannot be opened or read at all."""
         return cls(path, None, getattr(error, "strerror", None) or str(error))
 
@@ -30,6 +31,6 @@ class ReadFault:
         return f"{self.path}: {place}{self.reason}"
 
 
-def batch_fault(path: Path, batch: "StoredBatch", error: Exception) -> ReadFault:
+def batch_fault(path: Location, batch: "StoredBatch", error: Exception) -> ReadFault:
     """The fault of a batch whose events cannot be read."""
     return ReadFault(path, batch.offset, f"batch {batch.header.number}: {error}")

@@ -6,7 +6,7 @@ Invariants: reading raises no error because of the content of an archive; every 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Self, overload
 
 from codec import archive as container
 from codec.archive import BatchHeader, Head
@@ -19,15 +19,17 @@ from codec.parts import PREFIX, PartKind, checksum_of, part_kind, part_size
 from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
 from consumer.archive.listing import find_again
+from consumer.archive.location import Location
 from consumer.archive.reading.file_range import FileRange, is_zeros
 from consumer.archive.reading.found import Part, Seal, StoredBatch
+from consumer.archive.reading.object_source import ObjectSource
 from consumer.archive.reading.source import FileSource, Source
 
 _SEARCH_BYTES = 1 << 20
 _WHOLE_FRAME_MAX = 8 << 20  # a larger frame is read in pieces, as often as it is needed
 
 
-__all__ = ["ArchiveFile", "ArchiveReader", "Part", "Seal", "StoredBatch", "events_or_none", "open_archive"]
+__all__ = ["ArchiveFile", "ArchiveReader", "Part", "Seal", "StoredBatch", "events_or_none", "open_archive", "open_at"]
 
 
 def _missing(after: int, header: BatchHeader) -> str:
@@ -45,7 +47,7 @@ class ArchiveReader:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.path = Path(source.name)
+        self.path: Location = source.location
         self.head: Head | None = None
         self.head_raw = b""
         self.head_fault: CodecError | None = None
@@ -110,7 +112,7 @@ class ArchiveReader:
         An archive without a whole head is identified by the name of its source. Device and inode do not serve: a file system gives
         the inode of a removed file to the next one.
         """
-        return str(self.id), f"{checksum_of(self.head_raw):016x}" if self.head_raw else self.source.name
+        return str(self.id), f"{checksum_of(self.head_raw):016x}" if self.head_raw else str(self.source.location)
 
     def _read_head(self) -> None:
         if self.size == 0:
@@ -229,6 +231,8 @@ class ArchiveReader:
 class ArchiveFile(ArchiveReader):
     """An archive in a local file. Bytes that are appended later are found after `refresh`. Raises OSError."""
 
+    path: Path
+
     def __init__(self, path: Path) -> None:
         self._file = FileSource(path)
         try:
@@ -251,8 +255,31 @@ def events_or_none(archive: ArchiveReader, batch: StoredBatch) -> list[Event]:
         return []
 
 
-def open_archive(path: Path) -> ArchiveFile:
-    """Open an archive file. If it was sealed since it was found, it is opened under its new name. Raises OSError."""
+@overload
+def open_at(location: Path) -> ArchiveFile: ...
+
+
+@overload
+def open_at(location: Location) -> ArchiveReader: ...
+
+
+def open_at(location: Location) -> ArchiveReader:
+    """Open the archive at exactly this location: a file, or an object. Raises OSError."""
+    return ArchiveFile(location) if isinstance(location, Path) else ArchiveReader(ObjectSource(location))
+
+
+@overload
+def open_archive(path: Path) -> ArchiveFile: ...
+
+
+@overload
+def open_archive(path: Location) -> ArchiveReader: ...
+
+
+def open_archive(path: Location) -> ArchiveReader:
+    """Open an archive. If a file was sealed since it was found, it is opened under its new name. Raises OSError."""
+    if not isinstance(path, Path):
+        return open_at(path)
     try:
         return ArchiveFile(path)
     except FileNotFoundError:

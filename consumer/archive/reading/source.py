@@ -1,4 +1,4 @@
-"""Source: the bytes of one archive, read at any offset. An open file is a source; an object that answers range requests can be another.
+"""Source: the bytes of one archive, read at any offset. An open file is a source, and so is an object that answers range requests (`object_source`).
 
 Role: `ArchiveReader` asks a source for bytes and knows nothing else of where they are. Invariants: `size` changes only by
 `refresh`, so that bytes appended in the meantime are not read. The properties of files only (inode, lock, growth) are in `FileSource`.
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from consumer.archive import naming
+from consumer.archive.location import Location
 from consumer.disk.durable import is_held, open_regular
 from consumer.disk.locks import is_locked
 
@@ -17,8 +18,8 @@ class Source(Protocol):
     """The bytes of an archive, wherever they are."""
 
     @property
-    def name(self) -> str:
-        """Its path or key. The last part is the name of the archive."""
+    def location(self) -> Location:
+        """Its path or URL. The last part is the name of the archive."""
 
     @property
     def size(self) -> int:
@@ -39,7 +40,7 @@ class FileSource:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.name = str(path)
+        self.location = path
         self.size = 0
         self._fd = open_regular(path, os.O_RDONLY, follow=True)
         try:

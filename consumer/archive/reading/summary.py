@@ -5,15 +5,15 @@ Invariant: memory and bytes read do not depend on the size of the events.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from codec.archive import BatchHeader
 from codec.errors import CodecError
 from codec.gap import Gap
 from consumer.archive import naming
+from consumer.archive.location import Location
 from consumer.archive.reading.catalog import read_index
 from consumer.archive.reading.found import StoredBatch
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, open_archive
+from consumer.archive.reading.reader import ArchiveReader, open_archive
 
 
 class State(StrEnum):
@@ -32,7 +32,7 @@ class Summary:
     `removed`: events whose content `compact` removed. They count as events. `fault`: the damage.
     """
 
-    path: Path
+    path: Location
     state: State
     id: naming.ArchiveId | None
     size: int
@@ -58,7 +58,7 @@ class Summary:
         self.last_arrived_us = max(header.last_arrived_us, header.last_arrived_us if last is None else last)
 
 
-def summarize(path: Path) -> Summary:
+def summarize(path: Location) -> Summary:
     """The summary of one archive, sealed or open. Raises OSError."""
     with open_archive(path) as archive:
         is_open = naming.parse_open(archive.path) is not None
@@ -86,7 +86,7 @@ def _add_footer(summary: Summary, archive: ArchiveReader) -> None:
     summary.lost = sum(gap.events or 0 for gap in index.footer.gaps)
 
 
-def _add_headers(summary: Summary, archive: ArchiveFile) -> None:
+def _add_headers(summary: Summary, archive: ArchiveReader) -> None:
     """Walk from header to header. The first part that cannot be read is the fault, unless a process is writing it now."""
     if archive.size == 0 and not archive.live:
         summary.state, summary.fault = State.DAMAGED, "empty file"

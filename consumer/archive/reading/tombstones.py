@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import overload
 
 import msgspec
 
@@ -17,9 +18,12 @@ from codec.archive import BatchHeader
 from codec.event import Event
 from codec.parts import checksum_of
 from consumer.archive import naming
+from consumer.archive.location import Location
 from consumer.archive.reading.reader import ArchiveFile, ArchiveReader
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
+from consumer.objects.stores import store_of
+from consumer.objects.url import ObjectUrl
 
 SUFFIX = ".deleted"
 LEVELS_MAX = (
@@ -46,7 +50,7 @@ class Tombstones:
     known: list[Tombstone] = field(default_factory=list)
 
     @classmethod
-    def of(cls, archive: ArchiveFile, path: Path | None = None) -> "Tombstones":
+    def of(cls, archive: ArchiveReader, path: Location | None = None) -> "Tombstones":
         """The tombstones of an archive. `path`: where the archive is now, if it was moved.
 
         Raises DeedboxError if a file cannot be read, because a deleted event must not be shown.
@@ -101,11 +105,25 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def files_of(archive: ArchiveFile, path: Path | None = None) -> list[Path]:
-    """The files that may hold tombstones of an archive. `path`: where the archive is now, if it was moved."""
+@overload
+def files_of(archive: ArchiveFile, path: Path | None = None) -> list[Path]: ...
+
+
+@overload
+def files_of(archive: ArchiveReader, path: Location | None = None) -> list[Location]: ...
+
+
+def files_of(archive: ArchiveReader, path: Location | None = None) -> Sequence[Location]:
+    """The files that may hold tombstones of an archive. `path`: where the archive is now, if it was moved.
+
+    Of an archive in object storage, only the object beside it can: all tombstones of a local archive are shipped as this object.
+    """
+    place = path or archive.path
     if archive.id is None:
         return []
-    directories = [*(path or archive.path).absolute().parents][:LEVELS_MAX]
+    if isinstance(place, ObjectUrl):
+        return [place.with_name(f"{archive.id}{SUFFIX}")]
+    directories = [*place.absolute().parents][:LEVELS_MAX]
     return [directory / f"{archive.id}{SUFFIX}" for directory in directories]
 
 
@@ -124,9 +142,9 @@ def head_of(archive: ArchiveReader) -> str | None:
     return f"{checksum_of(archive.head_raw):016x}" if archive.head_raw else None
 
 
-def _read(path: Path) -> list[Tombstone]:
+def _read(path: Location) -> list[Tombstone]:
     try:
-        lines = path.read_bytes().splitlines()
+        lines = (path.read_bytes() if isinstance(path, Path) else store_of(path).get(path)).splitlines()
     except (FileNotFoundError, NotADirectoryError):
         return []
     try:

@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Sequence
 from datetime import UTC
-from pathlib import Path
 
 from consumer.archive.listing import find_archives
+from consumer.archive.location import Location
 from consumer.archive.reading.cat import EventSelection, OutputFormat, cat_archives
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_no_archive
@@ -15,7 +15,7 @@ from consumer.query.query import EventFilter, Query
 from consumer.query.show import OutputOptions, Printer
 
 
-def print_archives(paths: Sequence[Path], query: Query, output: OutputOptions, limit: int | None = None) -> Exit:
+def print_archives(paths: Sequence[Location], query: Query, output: OutputOptions, limit: int | None = None) -> Exit:
     """Print the events that the query accepts. DAMAGED if something could not be read.
 
     `limit`: maximum number of events; None: no limit. Raises Fatal for a negative limit.

@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from codec.counted import counted
+from consumer.archive.location import Location
 from consumer.cli.commands.reports import report_faults, report_hidden
 from consumer.cli.printing import print_line, report_error
 from consumer.cli.progress import progress
@@ -21,10 +22,10 @@ from consumer.query.search import Found, Search
 FILES_LISTED_MAX = 10
 
 
-def export_events(paths: Sequence[Path], query: Query, format: FileFormat, out: Path) -> Exit:
+def export_events(paths: Sequence[Location], query: Query, format: FileFormat, out: Path) -> Exit:
     """Write the events of a search as files. DAMAGED if an archive could not be read whole or an event was left out."""
     for path in paths:
-        if not path.exists():
+        if isinstance(path, Path) and not path.exists():
             raise Fatal(Exit.SETTINGS, f"{path}: nothing is there", "name archives, or directories of archives")
     search = Search(paths, query)
     began = time.monotonic()

@@ -6,12 +6,12 @@ Invariant: each line is printed before the next archive is opened, so that memor
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, tzinfo
-from pathlib import Path
 from typing import Literal
 
 import orjson
 
 from consumer.archive.listing import find_archives
+from consumer.archive.location import Location
 from consumer.archive.reading.summary import State, Summary, summarize
 from consumer.cli.commands.reports import report_no_archive
 from consumer.cli.printing import print_line, print_unchanged, report_error
@@ -25,7 +25,7 @@ _TYPES_CHARACTERS = 40
 _NO_TERMINAL = (200, 24)
 
 
-def list_archives(paths: Sequence[Path], format: Literal["table", "jsonl"], zone: tzinfo = UTC) -> Exit:
+def list_archives(paths: Sequence[Location], format: Literal["table", "jsonl"], zone: tzinfo = UTC) -> Exit:
     """Print the archives. DAMAGED if one is damaged or cannot be read.
 
     `format`: table or jsonl. `zone`: the time zone of the times in the table; JSON lines have it too.

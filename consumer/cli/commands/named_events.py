@@ -8,6 +8,7 @@ from pathlib import Path
 
 from codec.counted import counted
 from codec.event import Event, format_time
+from consumer.archive.location import Location
 from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
 from consumer.archive.reading.fault import ReadFault
 from consumer.cli.commands.reports import report_faults, report_hidden
@@ -28,7 +29,7 @@ from consumer.query.show import OutputOptions, Printer
 LISTED_MAX = 10  # positions that the request for --yes lists
 
 
-def get_events(paths: Sequence[Path], text: str, output: OutputOptions, mode: DuplicateMode) -> Exit:
+def get_events(paths: Sequence[Location], text: str, output: OutputOptions, mode: DuplicateMode) -> Exit:
     """Print the events with an id, or the one at a position, also if it is marked as a duplicate. NOT_FOUND if there is none.
 
     Raises Fatal for an empty id.

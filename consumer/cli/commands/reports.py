@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from consumer.archive.location import Location
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.cli.printing import report_error
 from consumer.errors import Exit, Fatal
@@ -29,13 +30,13 @@ def report_hidden(duplicates: Duplicates) -> None:
         report_error(report)
 
 
-def report_no_archive(paths: Sequence[Path], yet: bool = False) -> None:
+def report_no_archive(paths: Sequence[Location], yet: bool = False) -> None:
     """Report that no archive was found: the user may have named the wrong directory."""
     report_error(f"{', '.join(map(str, paths))}: no archive is there{' yet' if yet else ''}")
 
 
-def report_missing(paths: Sequence[Path]) -> None:
+def report_missing(paths: Sequence[Location]) -> None:
     """Report the paths that do not exist, for a command that waits for them."""
     for path in paths:
-        if not path.exists():
+        if isinstance(path, Path) and not path.exists():
             report_error(f"{path}: nothing is there yet")

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 
+from consumer.archive.location import Location
 from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_no_archive
 from consumer.cli.printing import print_line, report_error
 from consumer.errors import Exit
@@ -22,7 +22,7 @@ class SearchRequest:
     `count`: print the number of events only. `explain`: report how much was read. `workers`: processes; None: chosen automatically.
     """
 
-    paths: Sequence[Path]
+    paths: Sequence[Location]
     query: Query
     newest_first: bool = False
     limit: int | None = None

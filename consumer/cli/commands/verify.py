@@ -11,6 +11,7 @@ from consumer.archive.checking import report as checking
 from consumer.archive.checking.acknowledged import acknowledge, separate_acknowledged
 from consumer.archive.checking.verdict import Verdict
 from consumer.archive.listing import find_archives
+from consumer.archive.location import Location
 from consumer.cli.printing import print_line, print_unchanged
 from consumer.cli.progress import progress
 from consumer.disk.durable import Disk
@@ -19,7 +20,7 @@ from consumer.query.prefetch import scan, workers
 
 
 def verify_archives(
-    paths: Sequence[Path], wanted: int | None, format: Literal["text", "jsonl"], reason: str | None = None
+    paths: Sequence[Location], wanted: int | None, format: Literal["text", "jsonl"], reason: str | None = None
 ) -> Exit:
     """Verify and report. DAMAGED if something is missing or wrong.
 
@@ -39,9 +40,9 @@ def _acknowledge(reason: str, verdict: Verdict) -> None:
     separate_acknowledged(verdict)
 
 
-def _size(path: Path) -> int:
+def _size(path: Location) -> int:
     """The size of a file; 0 if it does not exist or cannot be read."""
     try:
-        return path.stat().st_size
+        return path.stat().st_size if isinstance(path, Path) else 0
     except OSError:
         return 0

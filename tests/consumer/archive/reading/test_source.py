@@ -13,6 +13,7 @@ from consumer.archive.reading.catalog import Wanted, look_up, match_of
 from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Seal, StoredBatch
 from consumer.archive.reading.source import FileSource
 from consumer.archive.reading.tombstones import Tombstones
+from consumer.objects.url import ObjectUrl
 from tests.support.archive_logs import archive_log, some
 
 
@@ -20,7 +21,7 @@ from tests.support.archive_logs import archive_log, some
 class Ranges:
     """An object that answers range requests. `asked`: offset and size of each request."""
 
-    name: str
+    location: ObjectUrl
     raw: bytes
     asked: list[tuple[int, int]] = field(default_factory=list)
     closed: bool = False
@@ -48,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def ranges(path: Path, raw: bytes | None = None) -> Ranges:
-    return Ranges(f"bucket/{path.name}", path.read_bytes() if raw is None else raw)
+    return Ranges(ObjectUrl("s3", "bucket", path.name), path.read_bytes() if raw is None else raw)
 
 
 def events(archive: ArchiveReader) -> list[Event]:
@@ -97,7 +98,7 @@ def test_a_file_source_sees_appended_bytes_after_a_refresh(tmp_path: Path) -> No
     path.write_bytes(b"0123")
     source = FileSource(path)
     path.write_bytes(b"01234567")
-    assert (source.size, source.live, source.name) == (4, False, str(path))
+    assert (source.size, source.live, source.location) == (4, False, path)
     source.refresh()
     assert (source.size, source.read(6, 9), source.read(8, 1), source.read(0, 0)) == (8, b"67", b"", b"")
     source.close()
