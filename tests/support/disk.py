@@ -207,11 +207,12 @@ class ShadowDisk(Disk):
     def replace_with(self, path, write):
         self.step("replace")
         super().replace_with(path, partial(self._write_pinned, path, write))
-        self.durable.contents[path.stat().st_ino] = path.read_bytes()
 
     def _write_pinned(self, path, write, fd):
         self.durable.pin(Path(f"/proc/self/fd/{fd}"))
         write(fd)
+        # The file is synced before it gets its name: its bytes are durable, also if the sync of the directory fails.
+        self.durable.contents[os.fstat(fd).st_ino] = Path(f"/proc/self/fd/{fd}").read_bytes()
 
     def replace_keeping(self, path, fresh, aside):
         self.step("replace_keeping")

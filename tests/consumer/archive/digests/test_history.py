@@ -1,0 +1,87 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codec.digest import LOCAL, StoredDigest
+from consumer.archive.digests import files
+from consumer.archive.digests.history import History, history, retired
+from consumer.archive.digests.making import Retirement, make_due, retire
+from consumer.archive.naming import ArchiveId
+from consumer.disk.durable import Disk
+from consumer.errors import DeedboxError
+from tests.support.archive_logs import archive_log, some
+
+HOUR_US = 3_600_000_000
+NOW_US = 1_800_000_000_000_000
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[Path]:
+    """Three digests of one instance, the third without archives."""
+    one = archive_log(tmp_path)
+    made = []
+    for hour, count in enumerate((2, 4, 0)):
+        if count:
+            one.append(some(10 * hour, count))
+            one.roll("count")
+        made += make_due(Disk(), tmp_path, NOW_US + hour * HOUR_US, HOUR_US)
+    return made
+
+
+def damage(path: Path, change: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(change(path.read_bytes()))
+
+
+def test_a_chain_is_read_in_order(three: list[Path], tmp_path: Path) -> None:
+    assert [one.digest.number for one in history(tmp_path, "one")] == [1, 2, 3]
+    found = History.read(tmp_path, "one")
+    assert found.last == files.read_digest(three[-1])
+    assert sorted(found.listed) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda paths: paths[1].unlink(), "number 3, expected 2"),
+        (lambda paths: paths[0].unlink(), "number 2, expected 1"),
+        (lambda paths: damage(paths[1], lambda raw: raw[:-9]), "without a newline"),
+        (lambda paths: damage(paths[1], lambda raw: raw.replace(b'"events":4', b'"events":5')), "previous .*, expected"),
+        (lambda paths: paths[2].rename(paths[2].with_name("00000004.digest")), "it is digest 3 of 'one'"),
+        (lambda paths: damage(paths[0], lambda raw: raw.replace(b'"instance":"one"', b'"instance":"two"')), "of 'two'"),
+    ],
+    ids=["middle missing", "first missing", "cut short", "altered", "renamed", "of another instance"],
+)  # fmt: skip
+def test_a_chain_that_is_not_whole_is_an_error(
+    three: list[Path], tmp_path: Path, change: Callable[[list[Path]], object], reason: str
+) -> None:
+    """No digest is made after it, and nothing is retired: a second chain would hide what the first one listed."""
+    change(three)
+    with pytest.raises(DeedboxError, match=reason):
+        History.read(tmp_path, "one")
+    with pytest.raises(DeedboxError, match="copy the digest from a destination"):
+        make_due(Disk(), tmp_path, NOW_US + 9 * HOUR_US, HOUR_US)
+    entry = Retirement(ArchiveId("one", 1), "a/b", "0" * 64, LOCAL)
+    with pytest.raises(DeedboxError, match="begins no second chain"):
+        retire(Disk(), tmp_path, [entry], NOW_US + 9 * HOUR_US, HOUR_US)
+
+
+def test_what_is_retired_is_found_by_archive_and_place(three: list[Path], tmp_path: Path) -> None:
+    places = [(1, LOCAL), (1, "s3://bucket/prefix"), (2, LOCAL)]
+    for sequence, where in places:
+        entry = Retirement(ArchiveId("one", sequence), "a/b", "0" * 64, where, ("s3://other",), "age")
+        retire(Disk(), tmp_path, [entry], NOW_US + 9 * HOUR_US, HOUR_US)
+    found = retired(tmp_path)
+    assert set(found) == {(ArchiveId("one", sequence), where) for sequence, where in places}
+    assert {(one.reason, one.kept) for one in found.values()} == {("age", ("s3://other",))}
+
+
+def test_an_archive_that_is_listed_again_counts_as_it_was_listed_last() -> None:
+    from tests.codec.test_digest import ARCHIVE, BEFORE, DIGEST, encode_digest, msgspec
+
+    found = History()
+    found.add(BEFORE)
+    again = msgspec.structs.replace(ARCHIVE, size=99)
+    digest = msgspec.structs.replace(DIGEST, archives=(again,))
+    found.add(StoredDigest(digest, encode_digest(digest)))
+    assert found.listed == {ARCHIVE.sequence: (99, ARCHIVE.original)}
