@@ -1,11 +1,13 @@
 """Checks of the settings that the type of a single value cannot express."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from yarl import URL
 
 from consumer.archive import naming
 from consumer.config.sections import Settings
+from consumer.ship.steps.step import StepKind, parse_steps
 
 SHORT_STRING_BYTES_MAX = 255  # of a name in AMQP; source: AMQP 0-9-1 section 4.2.5.3
 
@@ -20,9 +22,23 @@ def faults_of(settings: Settings) -> Iterator[str]:
         yield f"archive.name: {fault}"
     if settings.roll.bytes and settings.roll.bytes < settings.batch.bytes // 64:
         yield f"roll.bytes: {settings.roll.bytes} is smaller than a batch can be (batch.bytes = {settings.batch.bytes})"
+    yield from _step_faults(settings)
     for name, value in _short_strings(settings):
         if fault := _short_string_fault(value):
             yield f"{name}: {value[:20]!r}… {fault}"
+
+
+def _step_faults(settings: Settings) -> Iterator[str]:
+    """What is wrong with the steps on seal. A linked or moved archive inside of the archive directory would be there twice."""
+    try:
+        steps = parse_steps(settings.seal.steps)
+    except ValueError as fault:
+        yield f"seal.steps: {fault}"
+        return
+    directory = Path(settings.archive.dir).resolve()
+    for step in steps:
+        if step.kind in (StepKind.MOVE, StepKind.LINK) and Path(step.argument).resolve().is_relative_to(directory):
+            yield f"seal.steps: {step.text!r}: expected a directory outside of the archive directory {directory}"
 
 
 def _short_strings(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from consumer.config.checks import faults_of
 from consumer.config.sections import SECTIONS, SETTINGS, Settings
 from consumer.config.values import convert
 from consumer.errors import Exit, Fatal
+from consumer.ship.steps.variables import VARIABLES
 from consumer.visible import without_value
 
 PREFIX = "DEEDBOX_"
@@ -69,7 +70,7 @@ def _from_file(config: Path | None, faults: list[str]) -> Iterator[Source]:
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[Source]:
     for variable in sorted(environ):
-        if variable.startswith(PREFIX) and not _SERVICE_LINK.fullmatch(variable):
+        if variable.startswith(PREFIX) and variable not in VARIABLES and not _SERVICE_LINK.fullmatch(variable):
             yield variable, variable.removeprefix(PREFIX).lower().replace("__", "."), environ[variable]
 
 

@@ -18,6 +18,7 @@ from consumer.forward.settings import WatchSection
 from consumer.ingest.settings import BatchSection
 from consumer.objects.settings import ObjectsSection
 from consumer.section import IN_SECONDS, Section, Unit
+from consumer.ship.steps.settings import SealSection
 
 
 class ServiceSection(Section, frozen=True):
@@ -49,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True):
     batch: BatchSection = BatchSection()
     archive: ArchiveSection = ArchiveSection()
     roll: RollSection = RollSection()
+    seal: SealSection = SealSection()
     service: ServiceSection = ServiceSection()
     watch: WatchSection = WatchSection()
     objects: ObjectsSection = ObjectsSection()

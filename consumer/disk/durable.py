@@ -193,6 +193,11 @@ class Disk:
         with suppress(OSError):
             self.sync_waiting()
 
+    def link(self, source: Path, target: Path) -> None:
+        """Give the file one more name, durably. Raises FileExistsError rather than replace anything."""
+        os.link(source, target)
+        self.sync_directory(target.parent)
+
     def replace(self, path: Path, raw: bytes) -> None:
         """Replace the content of `path` durably. At every moment it holds either the old bytes or the new ones."""
         self.replace_with(path, lambda fd: self.append(fd, raw))

@@ -61,6 +61,21 @@ def checkpoint_path(directory: Path, name: str) -> Path:
     return directory / DIRECTORY / f"{name}{SUFFIX}"
 
 
+def registered(directory: Path) -> dict[Path, dict[StreamName, Confirmed]]:
+    """The checkpoints of all followers of an archive directory, by their files. No lock is taken.
+
+    Raises DeedboxError if the folder or a file cannot be read: the follower may still need every archive.
+    """
+    folder = directory / DIRECTORY
+    try:
+        files = sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except OSError as error:
+        raise DeedboxError(f"{folder}: {error.strerror}", "make it readable") from error
+    return {path: found for path in files if (found := _load(path)) is not None}
+
+
 class Checkpoint:
     """The checkpoint file of one follower, locked until `close`. `confirmed`: what it holds; `is_new`: there was no file."""
 

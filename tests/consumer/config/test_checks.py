@@ -25,3 +25,17 @@ def test_every_fault_is_found_and_names_its_setting() -> None:
         "broker.queue",
         "broker.binding_keys",
     ]
+
+
+def test_steps_on_seal_that_cannot_run_are_faults() -> None:
+    default = Settings()
+    for step, fault in (
+        ("copy /x", "expected one of ship"),
+        ("move /srv/archive/done", "outside of the archive directory"),
+        ("link /srv/archive", "outside of the archive directory"),
+    ):
+        archive = replace(default.archive, dir="/srv/archive")
+        settings = replace(default, archive=archive, seal=replace(default.seal, steps=(step,)))
+        (found,) = faults_of(settings)
+        assert found.startswith("seal.steps: ")
+        assert fault in found

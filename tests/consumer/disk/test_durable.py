@@ -57,6 +57,16 @@ def test_replace_keeping_keeps_the_old_file(tmp_path: Path) -> None:
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "new", "aside": "old"}
 
 
+def test_a_link_is_a_second_name_and_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("one")
+    Disk().link(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "b").samefile(tmp_path / "a")
+    (tmp_path / "c").write_text("other")
+    with pytest.raises(FileExistsError):
+        Disk().link(tmp_path / "a", tmp_path / "c")
+    assert (tmp_path / "c").read_text() == "other"
+
+
 def test_directories_are_made_with_their_parents(tmp_path: Path) -> None:
     Disk().make_directory(tmp_path / "a" / "b")
     Disk().make_directory(tmp_path / "a" / "b")

@@ -7,7 +7,7 @@ import pytest
 from consumer.archive.position import Position
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal
-from consumer.follow.checkpoint import Checkpoint, Confirmed, StreamName, checkpoint_path
+from consumer.follow.checkpoint import Checkpoint, Confirmed, StreamName, checkpoint_path, registered
 
 ONE, TWO = StreamName(".", "one"), StreamName("sub", "two")
 AT = Confirmed(Position("one", 3, 41), "0123456789abcdef")
@@ -124,3 +124,15 @@ def test_only_a_regular_file_is_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(DeedboxError, match="symbolic link"):
         opened(tmp_path)
     assert path.is_symlink()
+
+
+def test_all_checkpoints_of_a_directory_are_read_also_while_their_followers_run(tmp_path: Path) -> None:
+    assert registered(tmp_path) == {}
+    running = opened(tmp_path)
+    running.store({ONE: AT})
+    (tmp_path / "followers" / "billing.checkpoint.new").touch()
+    assert registered(tmp_path) == {checkpoint_path(tmp_path, "billing"): {ONE: AT}}
+    running.close()
+    checkpoint_path(tmp_path, "other").write_bytes(b"{")
+    with pytest.raises(DeedboxError, match=r"other\.checkpoint"):
+        registered(tmp_path)

@@ -1,0 +1,1 @@
+"""Shipping: what happens to sealed archives: upload to object storage, steps on seal, retention."""

@@ -1,0 +1,1 @@
+"""Retention: which archives the policy removes, when that is safe, and the removal."""

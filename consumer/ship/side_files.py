@@ -1,0 +1,28 @@
+"""The files that belong to an archive: deleted events and acknowledged faults, beside it or in a directory above it.
+
+Invariant: they are copied before their archive appears at another place, and removed after their archive was removed, so that a
+deleted event is never shown.
+"""
+
+from pathlib import Path
+
+from consumer.archive import naming
+from consumer.archive.checking import acknowledged
+from consumer.archive.reading import tombstones
+
+SUFFIXES = (tombstones.SUFFIX, acknowledged.SUFFIX)
+DELETED_LOCK = f"{tombstones.SUFFIX}.lock"
+
+
+def side_files(root: Path, path: Path, archive: naming.ArchiveId) -> dict[str, list[Path]]:
+    """The files of an archive at `path`, in its directory and in those above it up to `root`, by their suffix."""
+    places = directories_of(root, path)
+    found = {suffix: [place / f"{archive}{suffix}" for place in places] for suffix in SUFFIXES}
+    return {suffix: there for suffix, files in found.items() if (there := [file for file in files if file.is_file()])}
+
+
+def directories_of(root: Path, path: Path) -> list[Path]:
+    """The directory of an archive and those above it up to `root`; only its own directory if it is not below `root`."""
+    if root != path.parent and root not in path.parent.parents:
+        return [path.parent]
+    return [place for place in path.parents if place == root or root in place.parents][: tombstones.LEVELS_MAX]

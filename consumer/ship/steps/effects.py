@@ -1,0 +1,155 @@
+"""The effect of each step on seal. Every effect can be repeated after a crash at any point.
+
+Invariants: an archive is taken away only if no hold is on it, every registered follower has passed it, and it is not the newest one of its
+instance. That it goes, and where, is durable in the chain of digests before it goes. When it is deleted, every
+destination has it.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consumer.archive import naming
+from consumer.archive.writing.sealing import digest
+from consumer.disk.durable import Disk, is_held
+from consumer.ship.retention.floor import local_hold, waiting_followers
+from consumer.ship.side_files import DELETED_LOCK, directories_of, side_files
+from consumer.ship.steps import placing
+from consumer.ship.steps.facts import facts_of
+from consumer.ship.steps.program import run_program
+from consumer.ship.steps.progress import Progress, store
+from consumer.ship.steps.step import Step, StepKind
+
+DELETED = "deleted"  # the value of `Progress.leaving` for a step that deletes
+_REWRITING = ".compacting"
+
+
+class Waiting(Exception):
+    """A step cannot run yet. This is no failure. The text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """An archive that leaves the archive directory. `path`: where it is; `reason`: for the chain of digests."""
+
+    archive: naming.ArchiveId
+    path: Path
+    sha256: str
+    reason: str
+
+
+@dataclass
+class Effects:
+    """The effects on the archives of one directory.
+
+    `shipped`: whether every destination has an archive, verified now; None if there is no destination. `retire`: record departures in
+    the chain of digests. `newest`: the newest sealed archive of each instance. `environ`: for programs, with a time limit of
+    `timeout_s` seconds. `stopped`: ends a program that runs.
+    """
+
+    disk: Disk
+    directory: Path
+    shipped: Callable[[Path], bool] | None
+    retire: Callable[[Sequence[Departure]], None]
+    environ: Mapping[str, str]
+    timeout_s: float
+    newest: dict[str, int] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def perform(self, step: Step, archive: naming.ArchiveId, progress: Progress) -> Progress:
+        """Do a step, and return the progress after it, which is not stored. Raises Waiting, DeedboxError and OSError."""
+        if step.takes_away:
+            progress = self._take_away(step, archive, progress)
+        else:
+            self._use(step, archive, Path(progress.path))
+        return progress.with_done(step.text)
+
+    def _use(self, step: Step, archive: naming.ArchiveId, path: Path) -> None:
+        if step.kind is StepKind.SHIP:
+            self._check_shipped(path)
+        elif step.kind is StepKind.LINK:
+            placing.link(self.disk, self.directory, path, archive, Path(step.argument))
+        else:
+            environ = {**self.environ, **facts_of(path)}
+            run_program(step.command, environ, self.timeout_s, self.stopped)
+
+    def _check_shipped(self, path: Path) -> None:
+        if self.shipped is not None and not self.shipped(path):
+            raise Waiting("not every destination has it")
+
+    def _take_away(self, step: Step, archive: naming.ArchiveId, progress: Progress) -> Progress:
+        path = Path(progress.path)
+        target = progress.leaving or self._target(step, path)
+        listed = self.directory in path.parents and naming.parse_sealed(path) is not None
+        with placing.deletions_locked(self.disk, path, archive):
+            if os.path.lexists(path):
+                progress = self._prepare(step, archive, progress, target, listed)
+            self._go(path, target, progress.sha256)
+        self._remove_side_files(step, archive, path)
+        return Progress(path=target, done=progress.done)
+
+    def _prepare(
+        self, step: Step, archive: naming.ArchiveId, progress: Progress, target: str, listed: bool
+    ) -> Progress:
+        """Check that the archive may go, and note that it goes: here, and in the chain of digests. `listed`: readers of the directory find it."""
+        path = Path(progress.path)
+        self._check_floor(path, archive, listed)
+        if target == DELETED and listed:
+            self._check_shipped(path)
+        progress = Progress(path=progress.path, done=progress.done, leaving=target, sha256=digest(path))
+        store(self.disk, self.directory, archive, progress)
+        if step.kind is StepKind.MOVE:
+            placing.copy_side_files(self.disk, self.directory, path, archive, self._made(Path(target).parent))
+        if listed:
+            self.retire([Departure(archive, path, progress.sha256, _reason(step, target))])
+        return progress
+
+    def _made(self, directory: Path) -> Path:
+        self.disk.make_directory(directory)
+        return directory
+
+    def _check_floor(self, path: Path, archive: naming.ArchiveId, listed: bool) -> None:
+        if hold := local_hold(self.directory, path):
+            raise Waiting(f"{hold} holds it")
+        rewriting = path.with_name(path.name + _REWRITING)
+        with suppress(FileNotFoundError):
+            if is_held(rewriting):
+                raise Waiting("another process rewrites it")
+        if not listed:
+            return
+        if archive.sequence >= self.newest.get(archive.instance, 0):
+            raise Waiting("it is the newest sealed archive of its instance: redelivered messages are compared with it")
+        for reason in waiting_followers(path, archive):
+            raise Waiting(reason)
+
+    def _target(self, step: Step, path: Path) -> str:
+        if step.kind is StepKind.DELETE:
+            return DELETED
+        if step.kind is StepKind.MOVE:
+            return str(Path(step.argument) / path.name)
+        return str(path.with_name(path.name + step.argument))
+
+    def _go(self, path: Path, target: str, sha256: str) -> None:
+        if target != DELETED:
+            placing.move(self.disk, path, Path(target), sha256)
+        elif os.path.lexists(path):
+            self.disk.remove(path)
+
+    def _remove_side_files(self, step: Step, archive: naming.ArchiveId, path: Path) -> None:
+        """Remove the files beside an archive that is gone. A renamed one still needs them."""
+        if step.kind is StepKind.SUFFIX:
+            return
+        for files in side_files(self.directory, path, archive).values():
+            for file in files:
+                self.disk.remove(file)
+        for place in directories_of(self.directory, path):
+            (place / f"{archive}{DELETED_LOCK}").unlink(missing_ok=True)
+
+
+def _reason(step: Step, target: str) -> str:
+    if step.kind is StepKind.DELETE:
+        return "deleted by a step on seal"
+    return f"{'moved' if step.kind is StepKind.MOVE else 'renamed'} to {target}"

@@ -1,0 +1,99 @@
+"""The stage of the steps on seal: it runs beside ingest, in a thread of its own, and never delays an acknowledgement.
+
+Invariants: an archive enters its steps only after the repacker of this process has decided about it, or if repacking it would not pay, or
+when it is old. An error of a step never ends the service.
+"""
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from consumer import log
+from consumer.archive.rewriting.repack import pays
+from consumer.disk.worker_thread import StepThread
+from consumer.ship.steps import log_events
+from consumer.ship.steps.worker import Worker
+
+LOOK_S = 1.0  # between two looks while something waits
+IDLE_S = 10.0  # between two looks at the directory while all is done: another instance may have sealed an archive
+ASK_S = 60.0  # between two looks into an archive that another process may repack
+REPACK_S = 3600.0  # after this time, the service that sealed an archive does not repack it any more
+
+
+class Settled:
+    """Which archives are not rewritten any more. `offer` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._offered: set[Path] = set()
+        self._asked: dict[Path, float] = {}
+
+    def offer(self, path: Path) -> None:
+        """The repacker has decided about an archive."""
+        self._offered.add(path)
+
+    def __call__(self, path: Path) -> bool:
+        """Whether the steps of the archive at this path may begin."""
+        now = time.monotonic()
+        if path in self._offered:
+            return True
+        if now < self._asked.get(path, 0.0) + ASK_S:
+            return False
+        self._asked[path] = now
+        try:
+            return time.time() - path.stat().st_mtime > REPACK_S or not pays(path)
+        except OSError:
+            return False  # sealed or removed just now: the next look finds it
+
+
+class StepsStage:
+    """The stage. `worker`: its `ready` is usually `settled`."""
+
+    name = "steps"
+
+    def __init__(self, worker: Worker, settled: Settled) -> None:
+        self._worker, self._settled = worker, settled
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._stopped = threading.Event()
+        self._ended = asyncio.Event()
+        self._thread = StepThread("steps")  # it does not keep the process running if a disk does not answer
+        worker.effects.stopped = self._stopped
+
+    def offer(self, path: Path) -> None:
+        """The repacker has decided about a sealed archive. May be called from any thread."""
+        self._settled.offer(path)
+        self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def run(self) -> None:
+        """Look again and again, until `drain`."""
+        try:
+            while not self._stopped.is_set():
+                self._wake.clear()
+                complete = await self._thread.run(self._look)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), IDLE_S if complete else LOOK_S)
+        finally:
+            self._worker.close()
+            self._ended.set()
+
+    def _look(self) -> bool:
+        try:
+            return self._worker.look()
+        except OSError as error:
+            reason = f"{error.filename or self._worker.directory}: {error.strerror or error}"
+            log.emit(log_events.STEP_FAILED, path=str(self._worker.directory), step="all", reason=reason, wait_s=LOOK_S)
+            return False
+
+    async def drain(self, deadline: float) -> int | None:
+        """End the step that runs. A program is killed, and runs again after the next start."""
+        self._stopped.set()
+        self._wake.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), max(deadline - self._loop.time(), 0.0))
+        return None
+
+    def stats(self) -> dict[str, object]:
+        """How many archives have a step that failed or waits."""
+        return {"failing": self._worker.reports.failing, "waiting": self._worker.reports.waiting}
