@@ -2,9 +2,9 @@
 
 import hashlib
 import hmac
-import http.client
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from urllib.parse import quote, urlencode
 
 from consumer.objects.settings import ObjectsSection
@@ -66,10 +66,22 @@ class S3:
             f"AWS4-HMAC-SHA256 Credential={self.access_key}/{'/'.join(scope)}, "
             f"SignedHeaders={names}, Signature={signature}"
         )
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
             connection.request(method, quote(path) + ("?" + asked if asked else ""), headers=headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
             connection.close()
+
+
+def is_ready(s3: S3, path: str) -> bool:
+    """Whether the server answers to a request for its health."""
+    connection = HTTPConnection("127.0.0.1", s3.port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

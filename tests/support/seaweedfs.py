@@ -2,11 +2,10 @@
 
 import json
 import sys
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.support.ports import free_ports
-from tests.support.s3 import S3
+from tests.support.s3 import S3, is_ready
 from tests.support.server import Server
 
 _PORTS = ("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
@@ -29,15 +28,4 @@ def seaweedfs(directory: Path) -> tuple[Server, S3]:
         "s3.autoCreateBucket": "false", "master.resumeState": "true",
     }  # fmt: skip
     command = [str(Path(sys.prefix, "bin", "weed")), "mini", *(f"-{name}={value}" for name, value in options.items())]
-    return Server(command, directory / "seaweedfs.log", lambda: _is_ready(s3)), s3
-
-
-def _is_ready(s3: S3) -> bool:
-    connection = HTTPConnection("127.0.0.1", s3.port, timeout=5)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
+    return Server(command, directory / "seaweedfs.log", lambda: is_ready(s3, "/healthz")), s3

@@ -9,6 +9,7 @@ from consumer.objects.settings import ObjectsSection
 from consumer.objects.stores import configure
 from consumer.objects.url import ObjectUrl
 from tests.support import seaweedfs as seaweedfs_server
+from tests.support import swift as swift_server
 from tests.support.s3 import S3
 
 
@@ -16,6 +17,14 @@ from tests.support.s3 import S3
 def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     """SeaweedFS for the session. A test that kills its server makes one of its own."""
     server, s3 = seaweedfs_server.seaweedfs(tmp_path_factory.mktemp("seaweedfs"))
+    with server:
+        yield s3
+
+
+@pytest.fixture(scope="session")
+def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """Swift for the session, with its S3 interface."""
+    server, s3 = swift_server.swift(tmp_path_factory.mktemp("swift"))
     with server:
         yield s3
 

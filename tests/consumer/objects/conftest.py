@@ -12,7 +12,7 @@ from consumer.objects.url import ObjectUrl
 from tests.support.storages import new_bucket
 
 
-@pytest.fixture(params=["seaweedfs", "directory", "memory"])
+@pytest.fixture(params=["seaweedfs", "swift", "directory", "memory"])
 def base(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectUrl]:
     """An empty bucket of each storage."""
     match request.param:
