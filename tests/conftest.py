@@ -11,7 +11,7 @@ from consumer.demo.broker import URL_VARIABLE
 from tests.support import nodes, skips
 from tests.support.nodes import BODY_BYTES_MAX, NewNode
 from tests.support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 -- hooks
-from tests.support.storages import bucket, seaweedfs, swift  # noqa: F401 -- fixtures
+from tests.support.storages import bucket, proxy, seaweedfs, swift  # noqa: F401 -- fixtures
 from tests.support.wire import WirePublisher
 
 # With it the standard streams have no buffers and no locks: it hides defects that users would have.

@@ -8,13 +8,14 @@ file; where the file system has none, `sha256` is computed from the content.
 import errno
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
-from consumer.disk.durable import Disk, open_regular
+from consumer.disk.durable import Disk, is_held, open_regular
 from consumer.objects.errors import (
     AccessDenied,
     AlreadyThere,
@@ -28,6 +29,7 @@ from consumer.objects.store import GET_BYTES_MAX, Raws, StoredObject
 from consumer.objects.url import ObjectUrl
 
 PART = ".part"
+ORPHAN_S = 3600.0  # a part of this age that no process has locked is left from a crash
 _NAMESPACE = "user.deedbox."
 _CHUNK_BYTES = 1 << 20
 _NO_ATTRIBUTES = {errno.ENOTSUP, errno.ENODATA, errno.EPERM}
@@ -112,6 +114,7 @@ class DirectoryStore:
         fresh = path.with_name(f".{uuid4().hex}{PART}")
         with _translated(url):
             self._disk.make_directory(path.parent)
+            _remove_orphans(path.parent)
             fd = self._disk.create(fresh)
         try:
             _set_attributes(url, fd, attributes)
@@ -147,6 +150,16 @@ class DirectoryStore:
 
 def _is_part(name: str) -> bool:
     return name.startswith(".") and name.endswith(PART)
+
+
+def _remove_orphans(directory: Path) -> None:
+    """Remove the parts that a crash has left."""
+    for entry in os.scandir(directory):
+        if _is_part(entry.name):
+            with suppress(FileNotFoundError):
+                age_s = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                if age_s > ORPHAN_S and not is_held(Path(entry.path)):
+                    os.unlink(entry.path)
 
 
 @contextmanager

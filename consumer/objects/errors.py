@@ -55,6 +55,10 @@ class AccessDenied(ObjectError, PermissionError):
     code = errno.EACCES
 
 
+class PermissionNeeded(AccessDenied):
+    """The storage accepts the credentials, as far as it says, and they do not permit the request."""
+
+
 class TimedOut(ObjectError, TimeoutError):
     """No answer came in time, and neither did one to the retries."""
 

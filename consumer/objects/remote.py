@@ -4,11 +4,12 @@ Invariant: an upload that fails leaves no object. Its parts are aborted if the s
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from consumer.objects.connect import connected
-from consumer.objects.errors import AlreadyThere, NotFound, SizeMismatch, TooLarge
+from consumer.objects.errors import AccessDenied, AlreadyThere, NotFound, PermissionNeeded, SizeMismatch, TooLarge
 from consumer.objects.settings import ObjectsSection
 from consumer.objects.store import GET_BYTES_MAX, Raws, StoredObject
 from consumer.objects.translate import OutOfRange, translated
@@ -30,6 +31,7 @@ class RemoteStore:
         self._store = connected(url, settings)
         self._settings = settings
         self._bucket = ObjectUrl(url.scheme, url.bucket)
+        self._bucket_exists = False  # as far as this process knows
 
     def _ask(self, url: ObjectUrl, request: Callable[..., Result], *arguments: Any, **named: Any) -> Result:  # noqa: ANN401 -- the arguments of any request
         """The result of a request of obstore. Raises ObjectError."""
@@ -57,16 +59,29 @@ class RemoteStore:
         return StoredObject(self._bucket / meta["path"], meta["size"], meta["e_tag"], modified_us)
 
     def head(self, url: ObjectUrl) -> tuple[StoredObject, dict[str, str]] | None:
-        """As `Store.head`, by one head request."""
+        """As `Store.head`, by one head request; a missing bucket is found out by a second one."""
         import obstore
 
         try:
             found = self._ask(url, obstore.get, url.key, options={"head": True})
         except NotFound:
+            self._check_bucket(url)
             return None
+        except AccessDenied:
+            self._check_bucket(url)
+            raise
         named = {name.lower(): value for name, value in found.attributes.items()}
         own = {name: value for name, value in named.items() if not name.startswith(_STANDARD)}
         return self._found(found.meta), own
+
+    def _check_bucket(self, url: ObjectUrl) -> None:
+        """Raise the error of a listing, if it has one: the answer to a head request has no body, and does not name the reason."""
+        import obstore
+
+        if not self._bucket_exists:
+            with suppress(PermissionNeeded):
+                self._ask(url, obstore.list_with_delimiter, url.key)
+                self._bucket_exists = True
 
     def read(self, url: ObjectUrl, offset: int, size: int) -> bytes:
         """As `Store.read`."""

@@ -12,6 +12,7 @@ from consumer.objects.errors import (
     BucketMissing,
     NotFound,
     ObjectError,
+    PermissionNeeded,
     TimedOut,
     Unavailable,
     Unreachable,
@@ -22,6 +23,9 @@ _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]+)</Code>")
 _KIND = re.compile(r"kind: (Timeout|Connect|Interrupted|Request|Decode)\b")
 _RANGE = re.compile(r"Wanted range starting at|Range started at|InvalidRange")
+
+_METADATA = re.compile(r"/latest/(api/token|meta-data)")  # where a machine in the cloud gets its credentials
+_REGION = re.compile(r"redirect without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect")
 
 _SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
 _CREDENTIALS = {
@@ -40,12 +44,19 @@ def translated(url: ObjectUrl, error: Exception) -> ObjectError:
     text = str(error)
     status = int(found[1]) if (found := _STATUS.search(text)) else 0
     code = found[1] if (found := _CODE.search(text)) else ""
+    if _METADATA.search(text):
+        what = "no credentials are set, and this machine has no role"
+        return AccessDenied(
+            url, what, "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or objects.access_key and objects.secret_key"
+        )
     if code == "NoSuchBucket":
         return BucketMissing(url, f"there is no bucket {url.bucket!r}", "create it, or correct the URL")
     if status == 416 or _RANGE.search(text):
         return OutOfRange(url, "the range begins after the end of the object")
     if isinstance(error, FileNotFoundError):
         return NotFound(url, "there is no object of this name")
+    if _REGION.search(text):
+        return ObjectError(url, "the bucket is in another region", "set objects.region or AWS_REGION")
     return _by_class(url, error) or _refused(url, status, code) or _passing(url, status, text)
 
 
@@ -65,7 +76,7 @@ def _refused(url: ObjectUrl, status: int, code: str) -> ObjectError | None:
         return AccessDenied(url, *_CREDENTIALS[code])
     if status in (401, 403):
         what = f"access denied ({status}{f' {code}' if code else ''})"
-        return AccessDenied(url, what, "check the credentials, their permissions, and the clock of this machine")
+        return PermissionNeeded(url, what, "check the credentials, their permissions, and the clock of this machine")
     return None
 
 

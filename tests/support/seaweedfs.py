@@ -10,6 +10,7 @@ from tests.support.server import Server
 
 _PORTS = ("s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "volume.port", "volume.port.grpc",
           "filer.port", "filer.port.grpc", "admin.port", "admin.port.grpc")  # fmt: skip
+_SOCKETS = ("s3", "s3-grpc", "master-grpc", "volume-grpc", "filer-grpc", "admin-grpc")
 _KEYS = ("access", "secret")
 
 
@@ -28,4 +29,5 @@ def seaweedfs(directory: Path) -> tuple[Server, S3]:
         "s3.autoCreateBucket": "false", "master.resumeState": "true",
     }  # fmt: skip
     command = [str(Path(sys.prefix, "bin", "weed")), "mini", *(f"-{name}={value}" for name, value in options.items())]
-    return Server(command, directory / "seaweedfs.log", lambda: is_ready(s3, "/healthz")), s3
+    sockets = [Path("/tmp", f"seaweedfs-{name}-{port}.sock") for port in ports.values() for name in _SOCKETS]
+    return Server(command, directory / "seaweedfs.log", lambda: is_ready(s3, "/healthz"), sockets), s3

@@ -9,10 +9,16 @@ READY_S_MAX = 60.0
 
 
 class Server:
-    """A process that is `ready` when the function of this name returns True. Its output is in `log`."""
+    """A process that is `ready` when the function of this name returns True. Its output is in `log`.
 
-    def __init__(self, command: Sequence[str], log: Path, ready: Callable[[], bool]) -> None:
+    `leftovers`: files outside of its directory, which are removed at the end.
+    """
+
+    def __init__(
+        self, command: Sequence[str], log: Path, ready: Callable[[], bool], leftovers: Sequence[Path] = ()
+    ) -> None:
         self.log = log
+        self._leftovers = leftovers
         self._command, self._ready = list(command), ready
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -39,3 +45,5 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+        for path in self._leftovers:
+            path.unlink(missing_ok=True)

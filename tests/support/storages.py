@@ -10,6 +10,7 @@ from consumer.objects.stores import configure
 from consumer.objects.url import ObjectUrl
 from tests.support import seaweedfs as seaweedfs_server
 from tests.support import swift as swift_server
+from tests.support.http_proxy import HttpProxy
 from tests.support.s3 import S3
 
 
@@ -27,6 +28,13 @@ def swift(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
     server, s3 = swift_server.swift(tmp_path_factory.mktemp("swift"))
     with server:
         yield s3
+
+
+@pytest.fixture
+def proxy(seaweedfs: S3) -> Iterator[HttpProxy]:
+    """A proxy before SeaweedFS. `seaweedfs.settings(proxy.port)`: the settings to go through it."""
+    with HttpProxy(seaweedfs.port) as running:
+        yield running
 
 
 @pytest.fixture
