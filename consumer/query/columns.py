@@ -13,7 +13,7 @@ from codec import jsonl
 from codec.event import Event
 from consumer.errors import Exit, Fatal
 from consumer.query.when import show_when
-from consumer.query.where import MISSING, loads, parse_condition
+from consumer.query.where import MISSING, Condition, loads, parse_condition
 
 BODY_SHOWN_BYTES = 1000
 _WIDTHS = {
@@ -81,12 +81,6 @@ def _column(name: str, text: str, zone: tzinfo) -> Column:
             what,
             f"use {names}, headers.NAME, properties.NAME or a field of the body, such as payload.size",
         )
-    if _NO_PATH.search(name) and not name.startswith(("headers.", "properties.")):
-        raise Fatal(
-            Exit.SETTINGS,
-            f"--columns {text!r}: {name!r} is not the path of a field",
-            "separate names by one dot, and write the number of an element as a name: payload.list.0",
-        )
     width = _WIDTHS.get(name, max(_WIDTH, len(name)))
     if name in ("time", "arrived"):
         width += 0 if zone is UTC else _ZONE_WIDTH
@@ -96,23 +90,34 @@ def _column(name: str, text: str, zone: tzinfo) -> Column:
     return Column(name, width, _FIELDS.get(name) or _path_reader(name))
 
 
-def _path_reader(name: str) -> Callable[[Event, str], str]:
-    """Shows the field that `--where` finds under this name; nothing if it is missing. Raises Fatal for a wrong name."""
+def parse_path(name: str, option: str) -> Condition:
+    """A condition that finds the field which `--where` finds under this name. `option`: the option of an error. Raises Fatal."""
+    if _NO_PATH.search(name) and not name.startswith(("headers.", "properties.")):
+        raise Fatal(
+            Exit.SETTINGS,
+            f"{option}: {name!r} is not the path of a field",
+            "separate names by one dot, and write the number of an element as a name: payload.list.0",
+        )
     try:
-        field = parse_condition(f"{name}=")
+        return parse_condition(f"{name}=")
     except Fatal as error:
-        raise Fatal(error.exit, f"--columns: {error.what.replace(f'{name}=', name)}", error.do) from error
+        raise Fatal(error.exit, f"{option}: {error.what.replace(f'{name}=', name)}", error.do) from error
+
+
+def _path_reader(name: str) -> Callable[[Event, str], str]:
+    """Shows the field of this name; nothing if it is missing. Raises Fatal for a wrong name."""
+    field = parse_path(name, "--columns")
 
     def show(event: Event, _: str) -> str:
         delivery = jsonl.show_header(event.header) if field.reads_delivery else None
-        return _text(field.find(loads(event.body), delivery))
+        value = field.find(loads(event.body), delivery)
+        return "" if value is MISSING else show_value(value)
 
     return show
 
 
-def _text(value: object) -> str:
-    if value is MISSING:
-        return ""
+def show_value(value: object) -> str:
+    """A value of JSON as text: a string as it is, everything else as JSON."""
     if isinstance(value, str | Decimal):
         return str(value)
     try:
