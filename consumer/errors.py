@@ -23,6 +23,7 @@ class Exit(IntEnum):
     STALLED = 17  # messages wait in the queue and none is delivered, also on a new connection
     DEADLINE = 18  # the drain after SIGTERM took too long; deliveries that were not committed were returned
     NO_BROKER = 19  # `demo` found no broker and cannot install one
+    CLUSTER = 20  # the Dask cluster of `--cluster` cannot be reached or used, or it lost all workers
     INTERNAL = 70  # a defect of Deedbox
     WRITER = 71  # a defect of Deedbox while a batch was written; deliveries that were not committed were returned
 
@@ -34,6 +35,10 @@ class DeedboxError(Exception):
         super().__init__(f"{what}; {do}" if do else what)
         self.what = what
         self.do = do
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """How another process gets the error: `__init__` is not called there, because the arguments of subclasses differ."""
+        return type(self).__new__, (type(self), *self.args), self.__dict__
 
 
 class Fatal(DeedboxError):

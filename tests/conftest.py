@@ -4,6 +4,7 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +14,9 @@ from tests.support.nodes import BODY_BYTES_MAX, NewNode
 from tests.support.skips import pytest_make_collect_report, pytest_runtest_makereport  # noqa: F401 -- hooks
 from tests.support.storages import bucket, proxy, seaweedfs, swift  # noqa: F401 -- fixtures
 from tests.support.wire import WirePublisher
+
+if TYPE_CHECKING:
+    from tests.support.clusters import Cluster
 
 # With it the standard streams have no buffers and no locks: it hides defects that users would have.
 os.environ.pop("PYTHONUNBUFFERED", None)
@@ -53,6 +57,15 @@ def url(new_node: NewNode, pytestconfig: pytest.Config) -> Iterator[str]:
     with new_node(extra_conf=f"max_message_size = {BODY_BYTES_MAX}\n") as node:
         pytestconfig.stash[_SERVER] = _server(node.url)
         yield node.url
+
+
+@pytest.fixture(scope="session")
+def dask() -> Iterator["Cluster"]:
+    """A Dask cluster with two workers, for tests that leave it as it is."""
+    from tests.support.clusters import cluster
+
+    with cluster(2) as found:
+        yield found
 
 
 def _server(url: str) -> str:

@@ -1,34 +1,30 @@
 """Call a function for many items, ahead of the reader of the results, in any `concurrent.futures.Executor`.
 
-Invariants: the function is called exactly once per item and pass, and results come in the order of the items. At most `ahead` results
-wait, so memory is bounded. An error of the function is raised at the reader when its result is next. If the reader stops early, calls
-that have not begun are cancelled.
+Invariants: the function is called exactly once per item and pass, and once more if its worker was lost (see `executors`). Results come in
+the order of the items. At most `ahead` results wait, so memory is bounded. An error of the function is raised at the reader when its
+result is next. If the reader stops early, calls that have not begun are cancelled.
 """
 
-import os
-import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Executor, Future
 from itertools import islice
 from typing import Generic, TypeVar
 
-from consumer.errors import Exit, Fatal
+from consumer.query.executors import ahead_of
 
-PAYS_BYTES = 32 << 20  # compressed; for less, starting processes costs more time than they save
-WORKERS_MAX = 8
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 def scan(
-    executor: Executor | None, work: Callable[[T], R], items: Iterable[T], ahead: int = 8
+    executor: Executor | None, work: Callable[[T], R], items: Iterable[T], ahead: int | None = None
 ) -> Generator[R, None, None]:
     """The result of `work` for each item, in order. Without an executor, `work` runs when the reader asks for the result.
 
-    `ahead`: how many results may wait. Raises ValueError, at once, if it is less than 1.
+    `ahead`: how many results may wait; None: as many as keep all workers busy. Raises ValueError, at once, if it is less than 1.
     """
+    ahead = ahead_of(executor) if ahead is None else ahead
     if ahead < 1:
         raise ValueError(f"ahead={ahead}; expected 1 or more")
     return _results(executor, work, items, ahead)
@@ -53,7 +49,11 @@ def _results(
 
 
 def epochs(
-    executor: Executor | None, work: Callable[[T], R], items: Callable[[], Iterable[T]], passes: int, ahead: int = 8
+    executor: Executor | None,
+    work: Callable[[T], R],
+    items: Callable[[], Iterable[T]],
+    passes: int,
+    ahead: int | None = None,
 ) -> Generator[tuple[int, R], None, None]:
     """The results of several passes over the items, each with the number of its pass, from 0.
 
@@ -74,29 +74,6 @@ class _Numbered(Generic[T, R]):
 
     def __call__(self, pair: tuple[int, T]) -> tuple[int, R]:
         return pair[0], self._work(pair[1])
-
-
-@contextmanager
-def workers(amount_bytes: int, wanted: int | None = None) -> Iterator[Executor | None]:
-    """An executor with `wanted` processes; None for 0, which means: work in this process.
-
-    Without `wanted`: one process per core if there are several cores and at least PAYS_BYTES to read. Raises Fatal for a negative number.
-    """
-    if wanted is not None and wanted < 0:
-        raise Fatal(Exit.SETTINGS, f"--workers {wanted}", "give 0 or more; 0 reads in this process alone")
-    cores = len(os.sched_getaffinity(0))
-    pays = min(cores, WORKERS_MAX) if cores > 1 and amount_bytes >= PAYS_BYTES else 0
-    count = pays if wanted is None else min(wanted, 8 * cores)
-    if count <= 0:
-        yield None
-        return
-    with ProcessPoolExecutor(count, initializer=_die_quietly) as executor:
-        yield executor
-
-
-def _die_quietly() -> None:
-    """Ctrl-C interrupts all processes of a terminal. Only the main process reports it."""
-    sys.stderr = open(os.devnull, "w")  # noqa: SIM115 -- stays open until the process ends
 
 
 def _end(waiting: "deque[Future[R]]") -> None:

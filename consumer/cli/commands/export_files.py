@@ -15,7 +15,7 @@ from consumer.convert.formats import FileFormat
 from consumer.convert.report import ExportReport
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
-from consumer.query.prefetch import workers
+from consumer.query.executors import workers
 from consumer.query.query import Query
 from consumer.query.search import Found, Search
 

@@ -9,7 +9,7 @@ from consumer.archive.location import Location
 from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_no_archive
 from consumer.cli.printing import print_line, report_error
 from consumer.errors import Exit
-from consumer.query.prefetch import workers
+from consumer.query.executors import workers
 from consumer.query.query import Query
 from consumer.query.search import Found, Search
 from consumer.query.show import OutputOptions, Printer

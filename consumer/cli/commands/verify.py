@@ -16,7 +16,8 @@ from consumer.cli.printing import print_line, print_unchanged
 from consumer.cli.progress import progress
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
-from consumer.query.prefetch import scan, workers
+from consumer.query.executors import workers
+from consumer.query.prefetch import scan
 
 
 def verify_archives(

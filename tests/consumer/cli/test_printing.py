@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -96,18 +98,47 @@ def test_an_idle_tail_ends_when_its_pipe_is_closed(directory: Path) -> None:
 
 
 def slow(serial: int) -> Event:
-    """An event on which the expression `(a|a)*b` reaches the time limit of one second."""
+    """An event on which the expression `(a|aa)+$b` reaches the time limit of one second."""
     return event(serial)._replace(body=b"a" * 5000)
 
 
-def test_a_killed_worker_is_one_error_line(tmp_path: Path) -> None:
-    archive_log(tmp_path).append([slow(0)])
-    command = [*DEEDBOX.split(), "search", "--workers", "1", "--match", "(a|a)*b", str(tmp_path)]
-    search = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    children = Path(f"/proc/{search.pid}/task/{search.pid}/children")
-    while search.poll() is None and not (found := children.read_text().split()):
+def children(process: int) -> list[int]:
+    return list(map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()))
+
+
+def kill_worker(search: subprocess.Popen[str]) -> None:
+    """Kill the first worker of a command, which is a fork of it."""
+    while not (found := children(search.pid)):
+        assert search.poll() is None
         time.sleep(0.001)
-    os.kill(int(found[0]), signal.SIGKILL)
-    out, err = search.communicate(timeout=60)
-    assert (search.returncode, out, err.count("\n")) == (1, "", 1)
+    os.kill(found[0], signal.SIGKILL)
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A search whose worker needs a second for its only event."""
+    archive_log(tmp_path).append([slow(0)])
+    command = [*DEEDBOX.split(), "search", "--workers", "1", "--match", "(a|aa)+$b", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as search:
+        yield search
+
+
+def test_the_part_of_a_killed_worker_is_done_again(started: subprocess.Popen[str]) -> None:
+    kill_worker(started)
+    out, err = started.communicate(timeout=60)
+    assert (started.returncode, out, err.count("\n")) == (1, "", 1)
+    assert "takes more than 1 s on event" in err
+
+
+def test_workers_that_are_killed_again_and_again_are_one_error_line(started: subprocess.Popen[str]) -> None:
+    kill_worker(started)
+    while started.poll() is None:
+        with suppress(OSError):  # it has ended in the meantime
+            for server in children(started.pid):
+                if b"forkserver" in Path(f"/proc/{server}/cmdline").read_bytes():
+                    for worker in children(server):
+                        os.kill(worker, signal.SIGKILL)
+        time.sleep(0.001)
+    out, err = started.communicate(timeout=60)
+    assert (started.returncode, out, err.count("\n")) == (1, "", 1)
     assert err.startswith("deedbox: a worker process was killed")
