@@ -7,10 +7,14 @@ from codec.digest import StoredDigest, decode_digest
 from codec.errors import CodecError
 from codec.limits import DIGEST_BYTES_MAX
 from consumer.archive import naming
+from consumer.archive.location import Location
 from consumer.disk.durable import read_regular
+from consumer.objects.stores import store_of
+from consumer.objects.url import ObjectUrl
 
 FOLDER = "digests"
 SUFFIX = ".digest"
+LOCK = ".lock"  # of the process that appends, in the folder of the instance
 _NAME = re.compile(rf"(\d{{8,18}}){re.escape(SUFFIX)}", re.ASCII)
 
 
@@ -49,7 +53,14 @@ def numbered(directory: Path, instance: str) -> list[tuple[int, Path]]:
 
 def read_digest(path: Path) -> StoredDigest:
     """One digest. Raises CodecError and OSError."""
-    return decode_digest(read_regular(path, DIGEST_BYTES_MAX + 1))
+    return decode_digest(read_raw(path))
+
+
+def read_raw(location: Location) -> bytes:
+    """The bytes of a digest, one more than allowed at most. Raises OSError."""
+    if isinstance(location, ObjectUrl):
+        return store_of(location).read(location, 0, DIGEST_BYTES_MAX + 1)
+    return read_regular(location, DIGEST_BYTES_MAX + 1)
 
 
 def newest(directory: Path, instance: str) -> StoredDigest | None:

@@ -1,19 +1,20 @@
 """What the digests of an archive directory say: which archives are listed, and which are retired.
 
-Invariant: a chain is read whole, or the reader raises: a missing, damaged or changed digest is never passed over.
+Invariant: the newest digest is read, or the reader raises, so that no second chain begins. An archive that only a lost digest listed
+counts as not listed, and the next digest lists it again.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codec.digest import RetiredArchive, StoredDigest, check_follows
-from codec.errors import CodecError
+from codec.digest import RetiredArchive, StoredDigest
+from codec.errors import CodecError, Corrupt
 from consumer.archive import naming
 from consumer.archive.digests import files
 from consumer.errors import DeedboxError
 
-RESTORE = "copy the digest from a destination, or from a backup; Deedbox begins no second chain"
+RESTORE = "copy it from a destination or a backup; if there is no copy, move it away"
 
 
 @dataclass
@@ -26,7 +27,7 @@ class History:
 
     @classmethod
     def read(cls, directory: Path, instance: str) -> "History":
-        """Read the whole chain. Raises DeedboxError if it is not whole, and OSError."""
+        """Read the whole chain. Raises as `history` does."""
         found = cls()
         for stored in history(directory, instance):
             found.add(stored)
@@ -40,7 +41,7 @@ class History:
 
 
 def retired(directory: Path) -> dict[tuple[naming.ArchiveId, str], RetiredArchive]:
-    """What the digests record as retired, by archive and place. Raises DeedboxError for a chain that is not whole, and OSError."""
+    """What the digests record as retired, by archive and place. Raises as `history` does."""
     return {
         (naming.ArchiveId(instance, sequence), where): entry
         for instance in files.instances(directory)
@@ -49,15 +50,18 @@ def retired(directory: Path) -> dict[tuple[naming.ArchiveId, str], RetiredArchiv
 
 
 def history(directory: Path, instance: str) -> Iterator[StoredDigest]:
-    """The digests of an instance, oldest first. Raises DeedboxError for a chain that is not whole, and OSError."""
-    before: StoredDigest | None = None
-    for number, path in files.numbered(directory, instance):
+    """The digests of an instance that can be read, oldest first. Raises DeedboxError if the newest one cannot be read, and OSError.
+
+    A hole stays in the chain, where `verify` reports it: the numbers and the SHA-256 in the digests around it show it for ever.
+    """
+    found = files.numbered(directory, instance)
+    for number, path in found:
         try:
-            found = files.read_digest(path)
-            check_follows(before, found.digest)
-            if (found.digest.number, found.digest.instance) != (number, instance):
-                raise DeedboxError(f"{path}: it is digest {found.digest.number} of {found.digest.instance!r}", RESTORE)
+            stored = files.read_digest(path)
+            if (stored.digest.number, stored.digest.instance) != (number, instance):
+                raise Corrupt(f"it is digest {stored.digest.number} of {stored.digest.instance!r}")
         except CodecError as error:
-            raise DeedboxError(f"{path}: {error.reason}", RESTORE) from error
-        yield found
-        before = found
+            if number == found[-1][0]:
+                raise DeedboxError(f"{path}: the newest digest cannot be read: {error.reason}", RESTORE) from error
+            continue
+        yield stored

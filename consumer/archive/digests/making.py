@@ -232,7 +232,7 @@ class _Chain:
         self.disk.make_directory(place.absolute())
         pause, deadline = threading.Event(), time.monotonic() + (LOCK_S_MAX if wait else 0)
         while True:
-            with held(self.disk, place / ".lock") as free:
+            with held(self.disk, place / files.LOCK) as free:
                 if free:
                     # A process that was killed may have left names that are not durable. They count as recorded from here on.
                     for path in (place, place.parent, self.directory):

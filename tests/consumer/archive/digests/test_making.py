@@ -183,7 +183,7 @@ def test_a_damaged_chain_does_not_stop_those_of_other_instances(tmp_path: Path) 
         seal(archive_log(tmp_path, instance=instance), 0)
     due(tmp_path, 0)
     (files.folder(tmp_path, "one") / "00000001.digest").write_bytes(b"")
-    with pytest.raises(DeedboxError, match="without a newline"):
+    with pytest.raises(DeedboxError, match="the newest digest cannot be read: digest without a newline"):
         due(tmp_path, 1)
     assert listed(tmp_path, "two") == [[1], []]
 
