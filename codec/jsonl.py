@@ -36,12 +36,12 @@ def encode(
     """
     show_time = show_time or _format_time
     line: dict[str, object] = {
-        "id": _clean(event.id),
-        "type": _clean(event.type),
+        "id": clean(event.id),
+        "type": clean(event.type),
         "time": show_time(event.time_us),
-        "tags": [_clean(tag) for tag in event.tags],
-        "exchange": _clean(event.exchange),
-        "routing_key": _clean(event.routing_key),
+        "tags": [clean(tag) for tag in event.tags],
+        "exchange": clean(event.exchange),
+        "routing_key": clean(event.routing_key),
         "redelivered": event.redelivered,
         "arrived": show_time(event.arrived_us),
     }
@@ -86,7 +86,7 @@ def _texts(event: Event) -> tuple[tuple[str, object], ...]:
 
 
 def _is_clean(value: object) -> bool:
-    return all(_clean(text) == text for text in ([value] if isinstance(value, str) else value))  # type: ignore[attr-defined]  # tags
+    return all(clean(text) == text for text in ([value] if isinstance(value, str) else value))  # type: ignore[attr-defined]  # tags
 
 
 def decode(line: bytes) -> Event | None:
@@ -215,12 +215,12 @@ def show_header(raw: bytes) -> dict[str, object]:
     except CodecError:
         return {"properties": {}, "headers": {}, "header_base64": _base64(raw)}
     headers = properties.pop("headers", ())
-    plain = {name: _clean(value) if isinstance(value, str) else value for name, value in properties.items()}
+    plain = {name: clean(value) if isinstance(value, str) else value for name, value in properties.items()}
     return {"properties": plain, "headers": _table(headers)}
 
 
 def _table(pairs: object) -> dict[str, object]:
-    return {_clean(name): _plain(value) for name, value in pairs} if isinstance(pairs, tuple) else {}
+    return {clean(name): _plain(value) for name, value in pairs} if isinstance(pairs, tuple) else {}
 
 
 def _plain(value: Field) -> object:
@@ -260,5 +260,6 @@ def _base64(raw: bytes) -> str:
     return b64encode(raw).decode("ascii")
 
 
-def _clean(value: str) -> str:
+def clean(value: str) -> str:
+    """The text with `?` for each lone surrogate, which UTF-8 cannot encode."""
     return value.encode("utf-8", "replace").decode() if not value.isprintable() else value

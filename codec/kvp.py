@@ -235,7 +235,7 @@ _parse_time = lru_cache(maxsize=4096)(parse_time)  # many events have the same a
 _new_event = tuple.__new__
 
 
-def _id_in(key: bytes) -> str:
+def id_in(key: bytes) -> str:
     """The ID in a key. It is the event's ID if the value has none. Raises Corrupt."""
     fields = key.decode().split("|")
     if len(fields) != _KEY_FIELDS or "%" in fields[3] or looks_shortened(fields[3]):
@@ -244,7 +244,7 @@ def _id_in(key: bytes) -> str:
 
 
 def _event(members: dict[str, object], key: bytes, body: bytes) -> Event:
-    name = members["name"] if "name" in members else _id_in(key)
+    name = members["name"] if "name" in members else id_in(key)
     kind, exchange, routing_key, ts = members["type"], members["exchange"], members["routing_key"], members["ts"]
     header, tags = members["header"], members.get("tags", ())
     texts = type(name) is type(kind) is type(exchange) is type(routing_key) is type(header) is type(ts) is str

@@ -1,7 +1,7 @@
 """Events as Parquet files, partitioned by day and type: `day=2026-11-21/type=compute.instance.create/…`.
 
-The only module that imports pyarrow, which the extra `parquet` installs. Invariants: a file has its final name only when it is whole
-and durable. A row holds the members of a JSON line, and the exact body and header.
+The extra `parquet` installs pyarrow. Invariants: a file has its final name only when it is whole and durable. A row has the columns of
+`consumer.query.arrow_columns`; the type is `event_type` there, because the directories have the column `type`.
 """
 
 import errno
@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 from uuid import uuid4
 
-import orjson
-
-from codec import jsonl
 from codec.event import Event, format_time
+from codec.jsonl import clean
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
+from consumer.query.arrow_columns import COLUMNS, Rows, record_batch, schema
 from consumer.query.search import Found
 
 if TYPE_CHECKING:
@@ -31,6 +30,8 @@ BYTES_MAX = (
     32 << 20
 )  # bodies of a batch, which may exceed it by one body; memory holds them twice while they are written
 FILES_MAX = 256  # open at the same time
+_COLUMNS = tuple(COLUMNS)
+_NAMES = ["event_type" if name == "type" else name for name in COLUMNS]
 _TYPE_BYTES = 60  # percent-encoding may triple it, and the result must fit into the name of a directory
 
 
@@ -89,14 +90,12 @@ class _Dataset:
 
     def write(self, batch: Sequence[Found]) -> int:
         """Write a batch as one row group per directory. Returns the number of events."""
-        import pyarrow as pa
-
-        groups: dict[Path, list[dict[str, object]]] = {}
+        groups: dict[Path, list[Found]] = {}
         for one in batch:
-            row = _row(one)
-            groups.setdefault(self._directory / _directory(one.event, str(row["event_type"])), []).append(row)
-        for directory, rows in groups.items():
-            self._writer(directory).write_table(pa.Table.from_pylist(rows, self._schema))
+            groups.setdefault(self._directory / _directory(one.event), []).append(one)
+        for directory, found in groups.items():
+            rows = Rows([one.event for one in found], (one.position for one in found))
+            self._writer(directory).write_batch(record_batch(rows, _COLUMNS).rename_columns(_NAMES))
         return len(batch)
 
     def _writer(self, directory: Path) -> "pq.ParquetWriter":
@@ -129,11 +128,17 @@ class _Dataset:
         self._open.clear()
 
 
-def _directory(event: Event, kind: str) -> Path:
+def _directory(event: Event) -> Path:
     """The directory of an event by Hive's convention: values are percent-encoded, and an empty type has Hive's default name."""
-    partition = _partition(kind)
+    partition = _partition(clean(event.type))
     name = "__HIVE_DEFAULT_PARTITION__" if partition is None else quote(partition, safe="")
     return Path(f"day={format_time(event.time_us)[:10]}", f"type={name}")
+
+
+def _schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.schema([field.with_name(name) for field, name in zip(schema(), _NAMES, strict=True)])
 
 
 def _publish(disk: Disk, path: Path, target: Path) -> Path:
@@ -141,30 +146,6 @@ def _publish(disk: Disk, path: Path, target: Path) -> Path:
     disk.make_directory(target.parent.absolute())
     disk.rename(path, target)
     return target
-
-
-def _schema() -> "pa.Schema":
-    import pyarrow as pa
-
-    instant, text = pa.timestamp("us", tz="UTC"), pa.string()
-    return pa.schema([
-        ("event_type", text), ("time", instant), ("id", text), ("tags", pa.list_(text)), ("exchange", text),
-        ("routing_key", text), ("redelivered", pa.bool_()), ("duplicate", text), ("arrived", instant),
-        ("properties", text), ("headers", text), ("header", pa.binary()), ("body", pa.binary()), ("text", text),
-        ("position", text),
-    ])  # fmt: skip
-
-
-def _row(found: Found) -> dict[str, object]:
-    event = found.event
-    line = orjson.loads(jsonl.encode(event, found.position))
-    return {
-        "event_type": line["type"], "time": event.time_us, "id": line["id"],
-        "tags": line["tags"], "exchange": line["exchange"], "routing_key": line["routing_key"],
-        "redelivered": event.redelivered, "duplicate": event.duplicate or None, "arrived": event.arrived_us,
-        "properties": orjson.dumps(line["properties"]).decode(), "headers": orjson.dumps(line["headers"]).decode(),
-        "header": event.header, "body": event.body, "text": line.get("body"), "position": found.position,
-    }  # fmt: skip
 
 
 def _partition(kind: str) -> str | None:

@@ -4,6 +4,7 @@ Invariant: a batch that is no longer at its offset is distinguished from a damag
 fault.
 """
 
+from collections.abc import Container
 from typing import NamedTuple
 
 from codec import archive as container
@@ -39,13 +40,16 @@ class MovedBatch(BatchEvents):
     __slots__ = ()
 
 
-def read_batch(request: BatchRequest) -> BatchEvents:
-    """Read one batch. If the query's expression times out on an event, the event becomes a fault, and the other events are returned."""
+def read_batch(request: BatchRequest, needed: Container[str] | None = None) -> BatchEvents:
+    """Read one batch. If the query's expression times out on an event, the event becomes a fault, and the other events are returned.
+
+    `needed`: the fields of Event that the caller reads; None: all. Fields that the query reads must be among them.
+    """
     path, batch = request.path, request.batch
     try:
         with open_at(path) as archive:
             try:
-                events = archive.with_frame(batch).events()
+                events = archive.with_frame(batch).events(needed)
             except CodecError as error:
                 result = MovedBatch if _is_other(archive, batch) else BatchEvents
                 return result([], (batch_fault(path, batch, error),))

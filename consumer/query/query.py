@@ -69,6 +69,11 @@ class Query:
         if self.where:
             yield self._fulfils
 
+    def fields(self) -> frozenset[str]:
+        """Those of the fields `id` and `body` of an event that the conditions read. `codec.projection` always decodes the others."""
+        reads = {"id": bool(self.wanted.ids or self.match), "body": bool(self.match or self.where)}
+        return frozenset(name for name, read in reads.items() if read)
+
     @cached_property
     def _exactly(self) -> bool:
         return any(condition.reads_long_numbers for condition in self.where)
