@@ -60,6 +60,6 @@ def read_arrow(request: ArrowRequest) -> ArrowBatch:
 def to_arrow(read: BatchEvents, request: ArrowRequest) -> ArrowBatch:
     """The events of a batch that was read, as rows."""
     duplicates = Duplicates(request.request.query.duplicates)
-    shown = [(number, event) for number, event in read.events if duplicates.shows(event)]
+    shown = duplicates.shown(read.events)
     rows = Rows([event for _, event in shown], (f"{request.archive}:{number}" for number, _ in shown))
     return ArrowBatch(request.selection.of(rows), read.faults, duplicates.hidden)

@@ -4,9 +4,13 @@ An event is marked as a duplicate if the broker delivered its message again and 
 marked events; nothing is deleted. Invariant: every hidden event is counted, so that a reader can report it.
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
+from typing import TypeVar
 
 from codec.event import Event
+
+N = TypeVar("N")
 
 
 class DuplicateMode(StrEnum):
@@ -31,6 +35,12 @@ class Duplicates:
         marked = bool(event.duplicate)
         self.hidden += marked and self.mode is DuplicateMode.HIDE
         return marked == (self.mode is DuplicateMode.ONLY)
+
+    def shown(self, numbered: Sequence[tuple[N, Event]]) -> Sequence[tuple[N, Event]]:
+        """Those of numbered events that the reader shows. As `shows` for each event, and fast if no event is marked."""
+        if self.mode is not DuplicateMode.ONLY and not any(event.duplicate for _, event in numbered):
+            return numbered
+        return [pair for pair in numbered if self.shows(pair[1])]
 
     def report(self) -> str:
         """One line about the hidden events; empty if there are none."""
