@@ -144,7 +144,14 @@ OWNERS = {
     "asyncinotify": {"consumer/watch/inotify.py"},
     "obstore": {f"consumer/objects/{name}.py" for name in ("connect", "remote", "translate")},
     "distributed": {"consumer/query/cluster.py"},
-    "pyarrow": {"consumer/convert/parquet.py"},
+    "pyarrow": {
+        "consumer/convert/parquet.py",
+        "consumer/query/arrow_batches.py",
+        "consumer/query/arrow_columns.py",
+        "consumer/query/arrow_dataset.py",
+        "consumer/query/arrow_events.py",
+        "consumer/query/arrow_pruning.py",
+    },
     "regex": {"consumer/query/query.py"},
     "rich": {"consumer/cli/progress.py"},
     "signal": {

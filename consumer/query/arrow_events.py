@@ -10,9 +10,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from consumer.archive.location import Location
 from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.fault import ReadFault
 from consumer.errors import DeedboxError
@@ -36,7 +36,7 @@ class ArrowEvents:
     `error`: the error that ended a scan, because an engine that pulls batches reports an error as text only.
     """
 
-    def __init__(self, paths: Sequence[Path], query: Query | None = None, executor: Executor | None = None) -> None:
+    def __init__(self, paths: Sequence[Location], query: Query | None = None, executor: Executor | None = None) -> None:
         self.executor = executor
         self.error: Exception | None = None
         self.batches_read = 0
@@ -119,7 +119,7 @@ class _Scan:
     """One pass over the batches of archives."""
 
     def __init__(
-        self, archives: Sequence[ArchiveMatch], paths: Sequence[Path], query: Query, selection: Selection
+        self, archives: Sequence[ArchiveMatch], paths: Sequence[Location], query: Query, selection: Selection
     ) -> None:
         places = ArchiveLocations(paths)
         self._names = [entry.id for entry in archives]

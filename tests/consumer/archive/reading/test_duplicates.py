@@ -19,6 +19,10 @@ def test_marked_events_are_hidden_and_counted_or_shown(mode: DuplicateMode, show
     duplicates = Duplicates(mode)
     assert [one for one in (PLAIN, MARKED, PLAIN) if duplicates.shows(one)] == shown
     assert duplicates.hidden == hidden
+    several = Duplicates(mode)
+    assert [one for _, one in several.shown([(0, PLAIN), (1, MARKED), (2, PLAIN)])] == shown
+    assert several.hidden == hidden
+    assert list(several.shown([(0, PLAIN)])) == ([] if mode is DuplicateMode.ONLY else [(0, PLAIN)])
 
 
 def test_without_hidden_events_there_is_no_report() -> None:
