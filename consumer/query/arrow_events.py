@@ -1,7 +1,7 @@
 """The events of archives as record batches of Arrow. They can be scanned several times, also at the same time.
 
 Role: SQL and the Python API read events through this. The order is that of the archives: by instance, then as archived, and not by
-event time as in a search. Invariants: memory holds READ_AHEAD batches per scan. All scans read the events that were there when the
+event time as in a search. Invariants: memory holds as many batches per scan as keep the workers busy. All scans read the events that were there when the
 first one began. Damage makes only the events of its batch unreadable; it is in `faults`, and the scan continues. An archive that is
 moved or rewritten meanwhile is found again.
 """
@@ -23,7 +23,6 @@ from consumer.query.batches import BatchRequest
 from consumer.query.plan import ArchiveLocations, PlannedArchive
 from consumer.query.prefetch import scan
 from consumer.query.query import Query
-from consumer.query.search import READ_AHEAD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -143,7 +142,7 @@ class _Scan:
         current = (
             self._arrow(request._replace(path=self._planned[request.archive_index].path)) for request in self._requests
         )
-        with closing(scan(executor, read_arrow, current, READ_AHEAD)) as reads:
+        with closing(scan(executor, read_arrow, current)) as reads:
             for request, read in zip(self._requests, reads, strict=True):
                 yield from self._whole(request, read)
 
