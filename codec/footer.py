@@ -192,6 +192,8 @@ def footer_bytes(end: bytes) -> int:
 
 FOOTER_END_BYTES = _FOOTER_END.size + CHECK.size
 
+ROW_BYTES = _ROW.size
+
 INDEX_START_BYTES = PREFIX.size + _FOOTER_COUNTS.size
 
 

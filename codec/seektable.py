@@ -40,6 +40,11 @@ def seek_table_bytes(end: bytes) -> int:
     return seek_table_size(count)
 
 
+def batches_in(size: int) -> int:
+    """How many batches an archive has whose seek table has this size: two frames for each, and one each for head and footer."""
+    return max(0, (size - seek_table_size(2)) // (2 * _SEEK_ENTRY.size))
+
+
 def decode_seek_table(raw: bytes) -> list[tuple[int, int]]:
     """The inverse of `encode_seek_table`. Raises CodecError."""
     if len(raw) < 8 + _SEEK_END.size or len(raw) != seek_table_bytes(raw[-_SEEK_END.size :]):

@@ -8,7 +8,7 @@ walks does not depend on what the writer does meanwhile.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,8 +16,10 @@ from typing import overload
 
 from consumer.archive import naming
 from consumer.archive.location import Location
+from consumer.objects.errors import NotFound, ObjectError
+from consumer.objects.store import StoredObject
 from consumer.objects.stores import store_of
-from consumer.objects.url import ObjectUrl
+from consumer.objects.url import Listed, ObjectUrl
 
 WALKS_MAX = 4
 
@@ -117,11 +119,43 @@ def is_folder(location: Location) -> bool:
 
 
 def _objects_below(url: ObjectUrl) -> list[ObjectUrl]:
-    """The archives below a prefix, in order; the URL itself if it names an archive. Raises OSError if the storage does not answer."""
+    """The archives below a prefix, in order, with what the listing showed of them; the URL itself if it names an object.
+
+    A prefix that cannot be listed is in the result, with the error: opening it raises the error.
+    """
     if not is_folder(url):
         return [url]
-    found = [(id, info.url) for info in store_of(url).list(url) if (id := id_of(info.url))]
-    return [one for _, one in sorted(found)]
+    try:
+        objects = list(store_of(url).list(url))
+        return _archives_of(objects) if objects or not url.key else [_named(url)]
+    except ObjectError as error:
+        return [url.listed_as(error)]
+
+
+def _archives_of(objects: Iterable[StoredObject]) -> list[ObjectUrl]:
+    found: list[tuple[naming.ArchiveId, ObjectUrl]] = []
+    beside: dict[tuple[str, str], set[str]] = {}
+    for one in objects:
+        id = id_of(one.url)
+        if id is None:
+            key = one.url.parent.key, one.url.name.rpartition(".")[0]
+            beside.setdefault(key, set()).add(one.url.name)
+        else:
+            found.append((id, one.url.listed_as(Listed(one.size, one.etag))))
+    return [_with_names(url, beside.get((url.parent.key, str(id)))) for id, url in sorted(found)]
+
+
+def _with_names(url: ObjectUrl, names: set[str] | None) -> ObjectUrl:
+    assert isinstance(url.listed, Listed)
+    return url.listed_as(url.listed._replace(beside=frozenset(names or ())))
+
+
+def _named(url: ObjectUrl) -> ObjectUrl:
+    """An object with a name of its own, which was named itself; with the error if there is none. Raises ObjectError."""
+    found = store_of(url).head(url)
+    if found is None:
+        return url.listed_as(NotFound(url, "there is no object of this name or below it", "correct the URL"))
+    return url.listed_as(Listed(found[0].size, found[0].etag))
 
 
 def _below(directory: str) -> list[str]:

@@ -24,6 +24,7 @@ from consumer.objects.errors import (
     ObjectError,
     SizeMismatch,
     TooLarge,
+    replaced,
 )
 from consumer.objects.store import GET_BYTES_MAX, Raws, StoredObject
 from consumer.objects.url import ObjectUrl
@@ -81,9 +82,13 @@ class DirectoryStore:
         except NotFound:
             return None
 
-    def read(self, url: ObjectUrl, offset: int, size: int) -> bytes:
+    def read(self, url: ObjectUrl, offset: int, size: int, etag: str | None = None) -> bytes:
         """As `Store.read`."""
-        return self.read_many(url, [(offset, size)])[0]
+        self._check_directory(url)
+        with _translated(url), _opened(self._path(url)) as fd:
+            if etag not in (None, _found(url, os.fstat(fd)).etag):
+                raise replaced(url)
+            return os.pread(fd, size, offset)
 
     def read_many(self, url: ObjectUrl, ranges: Sequence[tuple[int, int]]) -> Raws:
         """As `Store.read_many`."""

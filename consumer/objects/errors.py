@@ -43,6 +43,17 @@ class BucketMissing(ObjectError):
     """There is no such bucket; for a local directory: the directory does not exist."""
 
 
+class Replaced(ObjectError):
+    """The object is not the one that was read before: another object has its name now."""
+
+    code = errno.ESTALE
+
+
+def replaced(url: ObjectUrl) -> Replaced:
+    """The error of an object that has another etag than before."""
+    return Replaced(url, "the object was replaced while it was read", "run the command again")
+
+
 class AlreadyThere(ObjectError, FileExistsError):
     """The condition of `only_new` failed: an object of this name exists."""
 

@@ -9,7 +9,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from consumer.objects.connect import connected
-from consumer.objects.errors import AccessDenied, AlreadyThere, NotFound, PermissionNeeded, SizeMismatch, TooLarge
+from consumer.objects.errors import (
+    AccessDenied,
+    AlreadyThere,
+    NotFound,
+    PermissionNeeded,
+    SizeMismatch,
+    TooLarge,
+    replaced,
+)
 from consumer.objects.settings import ObjectsSection
 from consumer.objects.store import GET_BYTES_MAX, Raws, StoredObject
 from consumer.objects.translate import OutOfRange, translated
@@ -83,16 +91,21 @@ class RemoteStore:
                 self._ask(url, obstore.list_with_delimiter, url.key)
                 self._bucket_exists = True
 
-    def read(self, url: ObjectUrl, offset: int, size: int) -> bytes:
-        """As `Store.read`."""
+    def read(self, url: ObjectUrl, offset: int, size: int, etag: str | None = None) -> bytes:
+        """As `Store.read`. The etag is compared here: not every storage knows the condition If-Match."""
         import obstore
 
         if size <= 0:
             return b""
         try:
-            return bytes(self._ask(url, obstore.get_range, url.key, start=offset, length=size))
+            found = self._ask(url, obstore.get, url.key, options={"range": (offset, offset + size)})
         except OutOfRange:
+            if etag is not None:
+                raise replaced(url) from None
             return b""
+        if etag not in (None, found.meta["e_tag"]):
+            raise replaced(url)
+        return bytes(self._ask(url, lambda _: found.bytes()))
 
     def read_many(self, url: ObjectUrl, ranges: Sequence[tuple[int, int]]) -> Raws:
         """As `Store.read_many`; ranges with a gap below NEAR_BYTES are fetched together."""

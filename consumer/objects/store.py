@@ -31,8 +31,11 @@ class Store(Protocol):
     def head(self, url: ObjectUrl) -> tuple[StoredObject, dict[str, str]] | None:
         """The object and its attributes, with names in lower case. None if there is no such object."""
 
-    def read(self, url: ObjectUrl, offset: int, size: int) -> bytes:
-        """`size` bytes from `offset` on, by one range request; fewer only at the end of the object."""
+    def read(self, url: ObjectUrl, offset: int, size: int, etag: str | None = None) -> bytes:
+        """`size` bytes from `offset` on, by one range request; fewer only at the end of the object.
+
+        `etag`: raise Replaced if the object has another one.
+        """
 
     def read_many(self, url: ObjectUrl, ranges: Sequence[tuple[int, int]]) -> Raws:
         """The bytes of several ranges (offset, size), by a few requests at the same time. Near ranges are fetched by one request."""

@@ -4,12 +4,20 @@ Invariant: `ObjectUrl.parse(str(url)) == url`, except for the URL of a local dir
 """
 
 import re
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Self
 from urllib.parse import unquote
 
 SCHEMES = ("s3", "gs", "az", "memory")  # memory: within one process, for tests
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class Listed(NamedTuple):
+    """What a listing showed of an object. `beside`: names of the objects in the same folder that belong to it; None: unknown."""
+
+    size: int
+    etag: str | None
+    beside: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -17,11 +25,13 @@ class ObjectUrl:
     """`scheme://bucket/key`. `key`: without a slash at the beginning or end; empty for the whole bucket.
 
     The URL holds the key as it is, not percent-encoded, as the tools of the object storages print it.
+    `listed`: what a listing showed of the object, so that no request asks for it again, or the error of the listing. It is no part of the value.
     """
 
     scheme: str
     bucket: str
     key: str = ""
+    listed: Listed | OSError | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.bucket}" + (f"/{self.key}" if self.key else "")
@@ -47,6 +57,10 @@ class ObjectUrl:
             here = here.parent
             found.append(here)
         return tuple(found)
+
+    def listed_as(self, listed: Listed | OSError | None) -> Self:
+        """The same URL with what a listing showed of it; None: nothing is known."""
+        return replace(self, listed=listed)
 
     def with_name(self, name: str) -> Self:
         """The URL beside this one with another last part."""

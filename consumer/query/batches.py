@@ -5,6 +5,8 @@ fault.
 """
 
 from collections.abc import Container
+from contextlib import closing
+from pathlib import Path
 from typing import NamedTuple
 
 from codec import archive as container
@@ -12,8 +14,12 @@ from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.location import Location
 from consumer.archive.reading.fault import ReadFault, batch_fault
-from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_at
+from consumer.archive.reading.file_range import WHOLE_BYTES_MAX
+from consumer.archive.reading.found import StoredBatch, with_frame
+from consumer.archive.reading.object_source import source_at
+from consumer.archive.reading.source import Source
 from consumer.archive.reading.tombstones import Tombstones
+from consumer.objects.errors import Replaced
 from consumer.query.query import EventFilter, Query
 
 
@@ -47,27 +53,38 @@ def read_batch(request: BatchRequest, needed: Container[str] | None = None) -> B
     """
     path, batch = request.path, request.batch
     try:
-        with open_at(path) as archive:
+        with closing(source_at(path)) as source:
             try:
-                events = archive.with_frame(batch).events(needed)
+                events = (batch if batch.frame is not None else with_frame(batch, source.read)).events(needed)
             except CodecError as error:
-                result = MovedBatch if _is_other(archive, batch) else BatchEvents
+                result = MovedBatch if _is_other(source, batch) else BatchEvents
                 return result([], (batch_fault(path, batch, error),))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, Replaced) as error:
         return MovedBatch([], (ReadFault.of(path, error),))
     except OSError as error:
-        return BatchEvents(
-            [], (ReadFault(path, batch.offset, f"batch {batch.header.number}: {error.strerror or error}"),)
-        )
+        reason = f"batch {batch.header.number}: {ReadFault.of(path, error).reason}"
+        return BatchEvents([], (ReadFault(path, batch.offset, reason),))
     faults: list[ReadFault] = []
     accepts = EventFilter(request.query, lambda reason: faults.append(ReadFault(path, None, reason)))
     kept = [pair for pair in request.tombstones.kept(batch.header, events) if accepts(pair[1], "event ", pair[0])]
     return BatchEvents(kept, tuple(faults))
 
 
-def _is_other(archive: ArchiveReader, batch: StoredBatch) -> bool:
+def with_fetched_frame(request: BatchRequest) -> BatchRequest:
+    """The request with the bytes of its frame, if they are in object storage and not many. After an error, `read_batch` asks again and reports it."""
+    path, batch = request.path, request.batch
+    if isinstance(path, Path) or batch.header.compressed > WHOLE_BYTES_MAX:
+        return request
+    try:
+        with closing(source_at(path)) as source:
+            return request._replace(batch=with_frame(batch, source.read))
+    except OSError:
+        return request
+
+
+def _is_other(source: Source, batch: StoredBatch) -> bool:
     """Whether the file holds other bytes than the header of this batch at its offset."""
-    found = archive.read(batch.offset, container.BATCH_HEADER_BYTES)
+    found = source.read(batch.offset, container.BATCH_HEADER_BYTES)
     return found != container.encode_batch_header(batch.header)
 
 

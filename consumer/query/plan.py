@@ -119,7 +119,7 @@ class PlannedArchive:
             return False
         if self._identity not in (None, entry.identity):
             return False
-        self.path, self._batches = path, entry.batches
+        self.path, self._batches = entry.path, entry.batches
         return True
 
 

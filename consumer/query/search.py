@@ -8,7 +8,7 @@ search is found again (`plan`). A search acquires no lock that ingest needs. A s
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import NamedTuple
 
 from codec.counted import counted
@@ -17,7 +17,16 @@ from consumer.archive.location import Location
 from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault
-from consumer.query.batches import BatchEvents, BatchRequest, MovedBatch, event_numbers, read_batch
+from consumer.archive.reading.in_threads import in_threads
+from consumer.objects.url import ObjectUrl
+from consumer.query.batches import (
+    BatchEvents,
+    BatchRequest,
+    MovedBatch,
+    event_numbers,
+    read_batch,
+    with_fetched_frame,
+)
 from consumer.query.merge import Key, Merge, Numbered, SortedBatch
 from consumer.query.plan import ArchiveLocations, PlannedArchive, read_events
 from consumer.query.prefetch import scan
@@ -26,6 +35,7 @@ from consumer.query.query import Query
 __all__ = ["Found", "Search", "read_events"]
 
 READ_AHEAD = 8  # batches that are read ahead if there is an executor
+FETCHED_FIRST = 2  # frames that are fetched from object storage before the first event; soon many more
 
 
 class Found(NamedTuple):
@@ -138,8 +148,14 @@ class Search:
 
         A request is sent with the latest known path of its archive.
         """
-        current = (request._replace(path=self._archives[request.archive_index].path) for request in requests)
-        with closing(scan(self.executor, read_batch, current, READ_AHEAD)) as reads:
+        current: Generator[BatchRequest, None, None] = (
+            request._replace(path=self._archives[request.archive_index].path) for request in requests
+        )
+        with ExitStack() as stack:
+            if any(isinstance(request.path, ObjectUrl) for request in requests):
+                current = in_threads(with_fetched_frame, current, begin=FETCHED_FIRST)
+                stack.callback(current.close)
+            reads = stack.enter_context(closing(scan(self.executor, read_batch, current, READ_AHEAD)))
             for request in requests:
                 if self._stopped:
                     return

@@ -6,7 +6,14 @@ import pytest
 import pyzstd
 
 from codec.errors import CodecError
-from codec.seektable import SEEK_END_BYTES, decode_seek_table, encode_seek_table, seek_table_bytes
+from codec.seektable import (
+    SEEK_END_BYTES,
+    batches_in,
+    decode_seek_table,
+    encode_seek_table,
+    seek_table_bytes,
+    seek_table_size,
+)
 from tests.codec.samples import small_archive
 
 
@@ -32,3 +39,8 @@ def test_a_seek_table_that_does_not_end_the_file_is_refused() -> None:
     for damaged in (table[:-1], table + b"x", b"", table[1:]):
         with pytest.raises(CodecError):
             decode_seek_table(damaged)
+
+
+def test_the_number_of_batches_follows_from_the_size_of_the_seek_table() -> None:
+    assert [batches_in(seek_table_size(2 + 2 * batches)) for batches in (0, 1, 7)] == [0, 1, 7]
+    assert batches_in(0) == 0

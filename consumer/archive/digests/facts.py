@@ -11,7 +11,8 @@ from codec.digest import ListedArchive
 from codec.errors import CodecError
 from codec.footer import FooterIndex
 from codec.parts import checksum_of
-from consumer.archive.reading.catalog import all_batches, read_index
+from consumer.archive.reading.catalog import all_batches
+from consumer.archive.reading.footer_index import read_index
 from consumer.archive.reading.reader import ArchiveReader
 
 BLOCK_BYTES = 1 << 20

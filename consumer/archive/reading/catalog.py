@@ -8,30 +8,27 @@ one whose footer cannot be read, is read from batch header to batch header.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
 
 from codec import archive as container
-from codec.errors import CodecError, Corrupt, Truncated
-from codec.filter import key_hash, may_hold
-from codec.footer import (
-    FOOTER_END_BYTES,
-    INDEX_START_BYTES,
-    FooterIndex,
-    decode_footer,
-    decode_index,
-    footer_bytes,
-    index_bytes,
-    words_of,
-)  # fmt: skip
+from codec.errors import CodecError, Corrupt
+from codec.filter import key_hash
+from codec.footer import FooterIndex
 from codec.gap import Gap
-from codec.parts import checksum_of
-from codec.seektable import SEEK_END_BYTES, seek_table_bytes
 from consumer.archive import naming
 from consumer.archive.listing import find_again, find_archives, id_of
 from consumer.archive.location import Location
 from consumer.archive.reading.fault import ReadFault
+from consumer.archive.reading.footer_index import holding, read_index
+from consumer.archive.reading.in_threads import in_threads
 from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_archive, open_at
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
+from consumer.objects.errors import Replaced
+from consumer.objects.url import ObjectUrl
+
+LOOKED_UP_AHEAD = 32  # archives in object storage whose match is known and waits, or is being looked up
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,20 +99,38 @@ def entries(paths: Sequence[Location], wanted: Wanted, verify_filters: bool = Fa
     `verify_filters`: read each footer whole and use it only if its checksum is right, so that a damaged filter hides no event.
     """
     for copies in copies_of(paths, wanted, verify_filters):
-        best = max(copies, key=lambda entry: entry.events)  # the first of the best: sealed names come before open ones
+        best = max(copies, key=_preference)
         deleted = [entry.tombstones for entry in copies]
         yield replace(best, tombstones=Tombstones.union(deleted)) if len(copies) > 1 else best
 
 
+def _preference(entry: ArchiveMatch) -> tuple[int, bool]:
+    """Of several copies, the one with the most events is used; of equal ones a local one. The first of the best: sealed names come before open ones."""
+    return entry.events, isinstance(entry.path, Path)
+
+
 def copies_of(paths: Sequence[Location], wanted: Wanted, verify_filters: bool = False) -> Iterator[list[ArchiveMatch]]:
     """As `entries`, with all copies of each archive, at least one."""
-    for name, places in _by_name(find_archives(paths)):
-        if wanted.archive is not None and name not in (wanted.archive, *places):
-            continue
-        found: dict[object, list[ArchiveMatch]] = {}
-        for entry in _look_up_all(places, paths, wanted, verify_filters):
-            found.setdefault(entry.identity or entry.faults[0], []).append(entry)
-        yield from found.values()
+    groups = (
+        places
+        for name, places in _by_name(find_archives(paths))
+        if wanted.archive is None or name in (wanted.archive, *places)
+    )
+    look_up = partial(matches_of, roots=paths, wanted=wanted, verify_filters=verify_filters)
+    # An index in object storage costs several requests: the indexes of many archives are read at the same time.
+    remote = any(isinstance(path, ObjectUrl) for path in paths)
+    for found in in_threads(look_up, groups, LOOKED_UP_AHEAD) if remote else map(look_up, groups):
+        yield from found
+
+
+def matches_of(
+    places: Sequence[Location], roots: Sequence[Location], wanted: Wanted, verify_filters: bool = False
+) -> list[list[ArchiveMatch]]:
+    """The matches of archives with one name: the copies of one archive in one list. `roots`: where to look for an archive that was moved."""
+    found: dict[object, list[ArchiveMatch]] = {}
+    for entry in _look_up_all(places, roots, wanted, verify_filters):
+        found.setdefault(entry.identity or entry.faults[0], []).append(entry)
+    return list(found.values())
 
 
 def _by_name(paths: Sequence[Location]) -> list[tuple[object, list[Location]]]:
@@ -163,14 +178,21 @@ def _unread(path: Location, error: Exception) -> ArchiveMatch:
 
 def look_up(path: Location, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
     """The match of one archive. Raises OSError, and DeedboxError if the tombstones cannot be read."""
+    if isinstance(path, ObjectUrl):
+        return look_at(path, wanted, verify_filters)
     with open_archive(path) as archive:
         return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
 
 
 def look_at(path: Location, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
     """As `look_up`, of the file at this path only, also if it is an open archive that was sealed since."""
-    with open_at(path) as archive:
-        return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
+    try:
+        with open_at(path) as archive:
+            return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
+    except Replaced:
+        if not isinstance(path, ObjectUrl) or path.listed is None:
+            raise
+        return look_at(path.listed_as(None), wanted, verify_filters)
 
 
 def match_of(
@@ -220,7 +242,7 @@ def _find_by_footer(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted,
     numbers = {number for number, header in enumerate(index.headers) if wanted.spans(header)}
     for keys in _any_of(index, wanted):
         if numbers:
-            held = set[int]().union(*(_holding(archive, index, words_at, key) for key in keys))
+            held = set[int]().union(*(holding(archive, index, words_at, key) for key in keys))
             numbers &= held | {number for number, words in enumerate(index.filter_sizes) if not words}
     at = len(archive.head_raw)
     for number, header in enumerate(index.headers):
@@ -228,26 +250,6 @@ def _find_by_footer(entry: ArchiveMatch, archive: ArchiveReader, wanted: Wanted,
             entry.batches.append(StoredBatch(at, header))
         at += container.BATCH_HEADER_BYTES + header.compressed
     entry.events = sum(header.events for header in index.headers)
-
-
-def read_index(archive: ArchiveReader, verify_filters: bool) -> tuple[FooterIndex, int]:
-    """The index of the footer, and where its filter words begin. Raises CodecError."""
-    if archive.size < SEEK_END_BYTES:
-        raise Truncated("too short for a seek table")
-    end = archive.size - seek_table_bytes(archive.read(archive.size - SEEK_END_BYTES, SEEK_END_BYTES))
-    start = end - footer_bytes(archive.read(end - FOOTER_END_BYTES, FOOTER_END_BYTES))
-    if not len(archive.head_raw) <= start < end:
-        raise Corrupt("no footer before the seek table")
-    if verify_filters:
-        decode_footer(archive.read(start, end - start))
-    size = index_bytes(archive.read(start, INDEX_START_BYTES))
-    index = decode_index(archive.read(start, size))
-    stored = sum(container.BATCH_HEADER_BYTES + header.compressed for header in index.headers)
-    if len(archive.head_raw) + stored != start:
-        raise Corrupt("the footer's rows do not fill the archive")
-    if any(checksum_of(container.encode_batch_header(header)) != header.check for header in index.headers):
-        raise Corrupt("a row of the footer is damaged")
-    return index, start + size
 
 
 def _any_of(index: FooterIndex, wanted: Wanted) -> Iterator[list[int]]:
@@ -271,9 +273,3 @@ def _types(index: FooterIndex, wanted: Wanted) -> list[str] | None:
     if any("\\" in kind for kind in index.footer.types):
         return None  # it may be the escape of a byte that is not UTF-8, so that the name is not known
     return [kind for kind in index.footer.types if wanted.is_type(kind)]
-
-
-def _holding(archive: ArchiveReader, index: FooterIndex, words_at: int, key: int) -> Iterator[int]:
-    for members, at in index.ranges(key):
-        words = words_of(archive.read(words_at + at, 8 * len(members)))
-        yield from (number for number, word in zip(members, words, strict=True) if may_hold(word, key))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from consumer.archive.location import Location
+from consumer.objects.errors import ObjectError
 
 if TYPE_CHECKING:
     from consumer.archive.reading.found import StoredBatch
@@ -23,6 +24,8 @@ class ReadFault:
     @classmethod
     def of(cls, path: Location, error: Exception) -> Self:
         """The fault of a file that cannot be opened or read at all."""
+        if isinstance(error, ObjectError):
+            return cls(path, None, f"{error.reason}; {error.do}" if error.do else error.reason)
         return cls(path, None, getattr(error, "strerror", None) or str(error))
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """The parts of an archive as a reader finds them: batches, gaps, and the seal at the end."""
 
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from codec import archive as container
@@ -11,6 +11,7 @@ from codec.errors import Corrupt
 from codec.event import Event
 from codec.footer import Footer, IndexRow
 from codec.gap import Gap
+from consumer.archive.reading.file_range import frame_pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,12 @@ class StoredBatch:
         assert self.frame is not None, "read with frames=False"
         container.check_frame(self.frame, self.header)
         return container.decompress(self.frame, self.header)
+
+
+def with_frame(batch: StoredBatch, read: Callable[[int, int], bytes]) -> StoredBatch:
+    """The batch with its frame, for a batch that was read without it. `read`: reads an offset and a size of the archive."""
+    frame = frame_pieces(read, batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed)
+    return replace(batch, frame=frame)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,89 @@
 """ObjectSource: the bytes of an archive in object storage, by range requests.
 
-Invariant: all bytes come from one version of the object. If the object is replaced while it is read, reading fails.
+Invariants: all bytes come from one version of the object: if it is replaced while it is read, reading raises Replaced. An object
+that a listing showed is opened without a request.
 """
 
 import errno
+from collections.abc import Iterable
+from pathlib import Path
 
+from consumer.archive.location import Location
+from consumer.archive.reading.read_ahead import ReadAhead
+from consumer.archive.reading.source import FileSource, Source
 from consumer.objects.store import Store
 from consumer.objects.stores import store_of
-from consumer.objects.url import ObjectUrl
+from consumer.objects.url import Listed, ObjectUrl
+
+Piece = tuple[int, bytes]  # offset and content
+
+
+def source_at(location: Location) -> Source:
+    """The bytes at exactly this location. Raises OSError."""
+    return FileSource(location) if isinstance(location, Path) else ObjectSource(location)
 
 
 class ObjectSource:
-    """An object. `size` is that of the object when it was opened. Raises OSError if there is no such object."""
+    """An object. `size` is that of the object when it was listed or opened. Raises OSError if there is no such object.
 
-    def __init__(self, url: ObjectUrl, store: Store | None = None) -> None:
-        self.location = url
+    `pieces`: bytes of this version that are known already.
+    """
+
+    def __init__(self, url: ObjectUrl, store: Store | None = None, pieces: Iterable[Piece] = ()) -> None:
+        if isinstance(url.listed, OSError):
+            raise url.listed
         self._store = store or store_of(url)
-        found = self._store.head(url)
-        if found is None:
-            raise FileNotFoundError(errno.ENOENT, "no such object", str(url))
-        self.info, self.attributes = found
-        self.size = self.info.size
+        listed = url.listed or _listed(self._store, url)
+        self.location = url.listed_as(listed)
+        self.size = listed.size
+        self.bytes_read = 0
+        self.pieces: list[Piece] = list(pieces)
+        self._etag = listed.etag
+        self._ahead: ReadAhead | None = None
 
     def read(self, offset: int, size: int) -> bytes:
         """As `Source.read`."""
         size = min(size, self.size - offset)
-        return self._store.read(self.location, offset, size) if size > 0 else b""
+        if size <= 0:
+            return b""
+        if (raw := self._known(offset, size)) is not None:
+            return raw
+        if self._ahead is not None and (raw := self._ahead.read(offset, size)) is not None:
+            return raw
+        return self._fetch(offset, size)
+
+    def expect(self, offset: int, size: int) -> None:
+        """As `Source.expect`: one request for the whole range, unless it is known."""
+        start = max(offset, 0)
+        size = min(offset + size, self.size) - start
+        if size > 0 and self._known(start, size) is None:
+            self.pieces.append((start, self._fetch(start, size)))
+
+    def plan(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """As `Source.plan`: the ranges are fetched by several requests at the same time."""
+        self.close()
+        self._ahead = ReadAhead(self._fetch, ranges)
 
     def close(self) -> None:
-        """There is nothing to close: the store keeps its connections."""
+        """End the requests that were sent ahead. The store keeps its connections."""
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
+
+    def _known(self, offset: int, size: int) -> bytes | None:
+        for start, raw in self.pieces:
+            if start <= offset and offset + size <= start + len(raw):
+                return raw[offset - start : offset - start + size]
+        return None
+
+    def _fetch(self, offset: int, size: int) -> bytes:
+        raw = self._store.read(self.location, offset, size, self._etag)
+        self.bytes_read += len(raw)
+        return raw
+
+
+def _listed(store: Store, url: ObjectUrl) -> Listed:
+    found = store.head(url)
+    if found is None:
+        raise FileNotFoundError(errno.ENOENT, "there is no object of this name", str(url))
+    return Listed(found[0].size, found[0].etag)

@@ -3,8 +3,7 @@
 Invariants: reading raises no error because of the content of an archive; every byte belongs to the head, a batch, a gap or the footer.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self, overload
 
@@ -20,14 +19,14 @@ from codec.seektable import decode_seek_table, seek_table_size
 from consumer.archive import naming
 from consumer.archive.listing import find_again
 from consumer.archive.location import Location
-from consumer.archive.reading.file_range import FileRange, is_zeros
-from consumer.archive.reading.found import Part, Seal, StoredBatch
+from consumer.archive.reading.file_range import FileRange, frame_pieces, is_zeros
+from consumer.archive.reading.found import Part, Seal, StoredBatch, with_frame
 from consumer.archive.reading.object_source import ObjectSource
 from consumer.archive.reading.source import FileSource, Source
+from consumer.objects.errors import Replaced
 
+_HEAD_BYTES = 1024  # a usual head
 _SEARCH_BYTES = 1 << 20
-_WHOLE_FRAME_MAX = 8 << 20  # a larger frame is read in pieces, as often as it is needed
-
 
 __all__ = ["ArchiveFile", "ArchiveReader", "Part", "Seal", "StoredBatch", "events_or_none", "open_archive", "open_at"]
 
@@ -41,7 +40,7 @@ def _missing(after: int, header: BatchHeader) -> str:
 
 
 class ArchiveReader:
-    """An archive that is read from a source. `live`: a process was writing it when it was opened; `bytes_read`: the cost so far."""
+    """An archive that is read from a source. `live`: a process was writing it when it was opened."""
 
     live = False
 
@@ -51,7 +50,6 @@ class ArchiveReader:
         self.head: Head | None = None
         self.head_raw = b""
         self.head_fault: CodecError | None = None
-        self.bytes_read = 0
         self.retry_head()
 
     def __enter__(self) -> Self:
@@ -88,9 +86,12 @@ class ArchiveReader:
         """Up to `size` bytes at `offset`; fewer only at the end. Raises Corrupt for an offset before the archive, and OSError."""
         if offset < 0:
             raise Corrupt(f"{counted(-offset, 'byte')} before the file")
-        raw = self.source.read(offset, size)
-        self.bytes_read += len(raw)
-        return raw
+        return self.source.read(offset, size)
+
+    @property
+    def bytes_read(self) -> int:
+        """The bytes that were read so far."""
+        return self.source.bytes_read
 
     @property
     def id(self) -> naming.ArchiveId | None:
@@ -117,7 +118,9 @@ class ArchiveReader:
     def _read_head(self) -> None:
         if self.size == 0:
             raise Truncated("empty file")
+        self.source.expect(0, _HEAD_BYTES)
         size = min(part_size(self.read(0, 16)), container.HEAD_BYTES_MAX)
+        self.source.expect(0, size)
         raw = self.read(0, size)
         self.head = container.decode_head(raw)
         self.head_raw = raw
@@ -131,6 +134,8 @@ class ArchiveReader:
             gap = self.damaged_head()
             yield gap
             at = gap.size
+        if frames:
+            self.source.plan([(at, self.size - at)])
         while at < self.size:
             part = self.part(at, frames)
             if isinstance(part, StoredBatch):
@@ -160,12 +165,9 @@ class ArchiveReader:
             raise Truncated(f"frame of {counted(header.compressed, 'byte')}, {self.size - start} left")
         if not frames:
             return StoredBatch(at, header)
-        frame = self._frame(start, header.compressed)
+        frame = frame_pieces(self.read, start, header.compressed)
         container.check_frame(frame, header)
         return StoredBatch(at, header, frame)
-
-    def _frame(self, at: int, size: int) -> Iterable[bytes]:
-        return (self.read(at, size),) if size <= _WHOLE_FRAME_MAX else FileRange(self.read, at, size)
 
     def _seal(self, at: int, raw: bytes) -> Seal:
         size = footer_size(raw)
@@ -182,7 +184,7 @@ class ArchiveReader:
 
     def with_frame(self, batch: StoredBatch) -> StoredBatch:
         """The batch with its frame, for a batch that was read without it."""
-        return replace(batch, frame=self._frame(batch.offset + container.BATCH_HEADER_BYTES, batch.header.compressed))
+        return with_frame(batch, self.read)
 
     def _gap(self, at: int, fault: CodecError, search_from: int) -> Gap:
         """The bytes between `at` and the next part that can be read. If there is no such part, the rest of the file is torn."""
@@ -265,7 +267,12 @@ def open_at(location: Location) -> ArchiveReader: ...
 
 def open_at(location: Location) -> ArchiveReader:
     """Open the archive at exactly this location: a file, or an object. Raises OSError."""
-    return ArchiveFile(location) if isinstance(location, Path) else ArchiveReader(ObjectSource(location))
+    if isinstance(location, Path):
+        return ArchiveFile(location)
+    try:
+        return ArchiveReader(ObjectSource(location))
+    except Replaced:  # since it was listed
+        return ArchiveReader(ObjectSource(location.listed_as(None)))
 
 
 @overload

@@ -5,6 +5,7 @@ Role: `ArchiveReader` asks a source for bytes and knows nothing else of where th
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -25,8 +26,18 @@ class Source(Protocol):
     def size(self) -> int:
         """How many bytes there are."""
 
+    @property
+    def bytes_read(self) -> int:
+        """How many bytes were read so far, from the disk or the storage."""
+
     def read(self, offset: int, size: int) -> bytes:
         """Up to `size` bytes at `offset`, which is not negative; fewer only at the end. Raises OSError."""
+
+    def expect(self, offset: int, size: int) -> None:
+        """The next reads are within this range. A source that pays for each request reads it at once. Raises OSError."""
+
+    def plan(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """The next reads are of these ranges (offset and size), in their order. A source that waits for its answers reads ahead."""
 
     def close(self) -> None:
         """Free the resources of the source. It is not read afterwards."""
@@ -41,7 +52,7 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.location = path
-        self.size = 0
+        self.size = self.bytes_read = 0
         self._fd = open_regular(path, os.O_RDONLY, follow=True)
         try:
             found = os.fstat(self._fd)
@@ -59,6 +70,7 @@ class FileSource:
         if size <= 0:
             return b""
         piece = os.pread(self._fd, size, offset)
+        self.bytes_read += len(piece)
         if len(piece) == size or not piece:
             return piece
         pieces = [piece]
@@ -66,8 +78,15 @@ class FileSource:
             offset += len(piece)
             if not (piece := os.pread(self._fd, size, offset)):
                 break
+            self.bytes_read += len(piece)
             pieces.append(piece)
         return b"".join(pieces)
+
+    def expect(self, offset: int, size: int) -> None:
+        """As `Source.expect`. A read of a file costs nothing that could be saved."""
+
+    def plan(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """As `Source.plan`. The kernel reads ahead."""
 
     def refresh(self) -> None:
         """See the bytes that were appended since."""

@@ -11,7 +11,7 @@ from codec.errors import CodecError
 from codec.gap import Gap
 from consumer.archive import naming
 from consumer.archive.location import Location
-from consumer.archive.reading.catalog import read_index
+from consumer.archive.reading.footer_index import read_index
 from consumer.archive.reading.found import StoredBatch
 from consumer.archive.reading.reader import ArchiveReader, open_archive
 

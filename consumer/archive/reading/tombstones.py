@@ -23,7 +23,7 @@ from consumer.archive.reading.reader import ArchiveFile, ArchiveReader
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
 from consumer.objects.stores import store_of
-from consumer.objects.url import ObjectUrl
+from consumer.objects.url import Listed, ObjectUrl
 
 SUFFIX = ".deleted"
 LEVELS_MAX = (
@@ -122,9 +122,15 @@ def files_of(archive: ArchiveReader, path: Location | None = None) -> Sequence[L
     if archive.id is None:
         return []
     if isinstance(place, ObjectUrl):
-        return [place.with_name(f"{archive.id}{SUFFIX}")]
+        return _listed_beside(place, f"{archive.id}{SUFFIX}")
     directories = [*place.absolute().parents][:LEVELS_MAX]
     return [directory / f"{archive.id}{SUFFIX}" for directory in directories]
+
+
+def _listed_beside(archive: ObjectUrl, name: str) -> list[ObjectUrl]:
+    """The object of this name beside an archive, unless a listing showed that there is none."""
+    beside = archive.listed.beside if isinstance(archive.listed, Listed) else None
+    return [archive.with_name(name)] if beside is None or name in beside else []
 
 
 def is_removed(event: Event) -> bool:

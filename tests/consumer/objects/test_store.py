@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer.objects.errors import AlreadyThere, NotFound, SizeMismatch
+from consumer.objects.errors import AlreadyThere, NotFound, Replaced, SizeMismatch
 from consumer.objects.store import Store
 from consumer.objects.url import ObjectUrl
 
@@ -47,6 +47,21 @@ def test_ranges_are_short_only_at_the_end(store: Store, base: ObjectUrl) -> None
     assert store.read_many(url, [(8, 5), (0, 1), (3, 0), (99, 1), (1, 2)]) == [b"89", b"0", b"", b"", b"12"]
     assert store.read_many(url, [(9, 4), (0, 2)]) == [b"9", b"01"]
     assert store.read_many(url, []) == []
+
+
+def test_a_range_of_a_replaced_object_is_refused(store: Store, base: ObjectUrl) -> None:
+    url = base / "replaced"
+    store.put(url, b"0123456789", {})
+    (listed,) = store.list(base)
+    assert store.read(url, 2, 3, listed.etag) == b"234"
+    store.put(url, b"abcdef", {})
+    for offset in (2, 8):
+        with pytest.raises(Replaced):
+            store.read(url, offset, 3, listed.etag)
+    assert store.read(url, 2, 3) == b"cde"
+    store.delete(url)
+    with pytest.raises(NotFound):
+        store.read(url, 2, 3, listed.etag)
 
 
 @pytest.mark.parametrize("size", [1, 20 * MIB])

@@ -1,5 +1,6 @@
 """Archives that are read from a source: a file, and bytes that are served as ranges."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Ranges:
     raw: bytes
     asked: list[tuple[int, int]] = field(default_factory=list)
     closed: bool = False
+    bytes_read: int = 0
 
     @property
     def size(self) -> int:
@@ -33,7 +35,15 @@ class Ranges:
     def read(self, offset: int, size: int) -> bytes:
         assert not self.closed
         self.asked.append((offset, size))
-        return self.raw[offset : offset + size]
+        raw = self.raw[offset : offset + size]
+        self.bytes_read += len(raw)
+        return raw
+
+    def expect(self, offset: int, size: int) -> None:
+        """Nothing is kept."""
+
+    def plan(self, ranges: Iterable[tuple[int, int]]) -> None:
+        """Nothing is read ahead."""
 
     def close(self) -> None:
         self.closed = True
