@@ -53,6 +53,13 @@ Workers = Annotated[
         help="Number of processes that read ahead; 0 reads in this process only. [default: chosen automatically]"
     ),
 ]
+Cluster = Annotated[
+    str | None,
+    Parameter(
+        help="Address of the scheduler of a Dask cluster, tcp://HOST:PORT. Its workers read instead of processes of this machine, "
+        "at the same paths or URLs. Needs the extra `cluster` of the package. [default: none]"
+    ),
+]
 EventName = Annotated[str, Parameter(help="Id of the event, or its position, such as a1-00000007:41.")]
 
 

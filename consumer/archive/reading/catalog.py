@@ -98,10 +98,19 @@ def entries(paths: Sequence[Location], wanted: Wanted, verify_filters: bool = Fa
     Different archives with the same name are all used.
     `verify_filters`: read each footer whole and use it only if its checksum is right, so that a damaged filter hides no event.
     """
-    for copies in copies_of(paths, wanted, verify_filters):
-        best = max(copies, key=_preference)
-        deleted = [entry.tombstones for entry in copies]
-        yield replace(best, tombstones=Tombstones.union(deleted)) if len(copies) > 1 else best
+    yield from map(_best, copies_of(paths, wanted, verify_filters))
+
+
+def entries_at(places: Sequence[Location], roots: Sequence[Location], wanted: Wanted) -> list[ArchiveMatch]:
+    """As `entries`, for the archives of one name, which are or were at `places` below `roots`."""
+    return list(map(_best, matches_of(places, roots, wanted)))
+
+
+def _best(copies: Sequence[ArchiveMatch]) -> ArchiveMatch:
+    """The copy to read. An event is deleted if it is deleted in one of the copies."""
+    best = max(copies, key=_preference)
+    deleted = [entry.tombstones for entry in copies]
+    return replace(best, tombstones=Tombstones.union(deleted)) if len(copies) > 1 else best
 
 
 def _preference(entry: ArchiveMatch) -> tuple[int, bool]:
@@ -113,7 +122,7 @@ def copies_of(paths: Sequence[Location], wanted: Wanted, verify_filters: bool = 
     """As `entries`, with all copies of each archive, at least one."""
     groups = (
         places
-        for name, places in _by_name(find_archives(paths))
+        for name, places in by_name(find_archives(paths))
         if wanted.archive is None or name in (wanted.archive, *places)
     )
     look_up = partial(matches_of, roots=paths, wanted=wanted, verify_filters=verify_filters)
@@ -133,7 +142,7 @@ def matches_of(
     return list(found.values())
 
 
-def _by_name(paths: Sequence[Location]) -> list[tuple[object, list[Location]]]:
+def by_name(paths: Sequence[Location]) -> list[tuple[object, list[Location]]]:
     """Paths by the id of their archive, or by the path for a file without one. A file that was named itself may have any name; then its head has the id."""
     found: dict[object, list[Location]] = {}
     for path in paths:

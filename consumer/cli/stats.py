@@ -1,0 +1,56 @@
+"""The command that counts events: stats."""
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from consumer.cli.command import OUTPUT, READ, command
+from consumer.cli.filters import NO_FILTERS, Filtered
+from consumer.cli.parameters import Cluster, Paths, Workers
+
+
+@command(
+    "stats", READ,
+    "stats DIR --by type --duplicates show",
+    "stats DIR --by type,payload.tenant --bucket 1h --since 2d --bytes",
+    "stats DIR --by headers.x-death.0.queue,headers.x-death.0.reason --format jsonl",
+)  # fmt: skip
+def stats(
+    paths: Paths,
+    /,
+    *,
+    by: Annotated[
+        str | None,
+        Parameter(
+            help="Fields, separated by commas: type, routing_key (or key), exchange, tag, id, redelivered, duplicate, headers.NAME, "
+            "properties.NAME, or a field of a JSON body such as payload.size. The number of an element is a name: "
+            "headers.x-death.0.queue. [default: none, which counts all events together]"
+        ),
+    ] = None,
+    bucket: Annotated[
+        str | None,
+        Parameter(help="Length of the time buckets: 10s, 15m, 1h, 1d, 1w. By event time, in UTC. [default: no buckets]"),
+    ] = None,
+    bytes: Annotated[
+        bool, Parameter(negative=(), group=OUTPUT, help="Also add up the bytes of the bodies.")
+    ] = False,
+    filters: Filtered = NO_FILTERS,
+    format: Annotated[
+        Literal["table", "jsonl"], Parameter(group=OUTPUT, help="Output format: a table, or a JSON line for each group.")
+    ] = "table",
+    workers: Workers = None,
+    cluster: Cluster = None,
+) -> int:
+    """Count events by type, routing key, exchange, tag, header or field of the body, over time.
+
+    The largest groups come first, within each time bucket. An event with several tags is in the group of each. A missing field is a group of its own:
+    - in the table, null in JSON lines. More than 100,000 groups are an error.
+
+    Fast: by type or without --by, with --duplicates show, and without filters, --bucket and --bytes. Then the footers of sealed archives
+    answer, and no event is read. The filters on time, type, tag and id read only the batches that may hold such events. Everything else reads
+    all events. Exit status 1 if an archive is damaged or cannot be read; the events of the others are counted.
+    """
+    from consumer.cli.commands.count_events import count_events
+    from consumer.query.grouping import parse_grouping
+
+    return count_events(paths, filters.query(), parse_grouping(by, bucket), bytes, format, (workers, cluster))
