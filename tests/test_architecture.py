@@ -138,7 +138,7 @@ OWNERS = {
     "ctypes": {"consumer/disk/syscalls.py"},
     "cyclopts": {
         f"consumer/cli/{name}.py"
-        for name in ("app", "command", "convert", "filters", "maintain", "parameters", "read", "run")
+        for name in ("app", "command", "convert", "filters", "maintain", "parameters", "read", "run", "stats")
     },
     "structlog": {"consumer/log.py"},
     "asyncinotify": {"consumer/watch/inotify.py"},

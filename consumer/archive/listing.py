@@ -113,6 +113,14 @@ def find_again(path: Location, roots: Sequence[Location] = ()) -> Sequence[Locat
     return [other for other in find_archives(list(roots) or [path.parent]) if other != path and id_of(other) == wanted]
 
 
+def size_of(location: Location) -> int:
+    """The size of an archive, for a progress bar; 0 if it is not known without a request, or it cannot be read."""
+    try:
+        return location.stat().st_size if isinstance(location, Path) else 0
+    except OSError:
+        return 0
+
+
 def is_folder(location: Location) -> bool:
     """Whether a location is a directory, or a URL that does not name an archive itself."""
     return location.is_dir() if isinstance(location, Path) else id_of(location) is None

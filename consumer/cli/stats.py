@@ -13,7 +13,7 @@ from consumer.cli.parameters import Cluster, Paths, Workers
     "stats", READ,
     "stats DIR --by type --duplicates show",
     "stats DIR --by type,payload.tenant --bucket 1h --since 2d --bytes",
-    "stats DIR --by headers.x-death.0.queue,headers.x-death.0.reason --format jsonl",
+    "stats DIR --by type,headers.x-death.0.queue --format jsonl",
 )  # fmt: skip
 def stats(
     paths: Paths,
@@ -29,22 +29,23 @@ def stats(
     ] = None,
     bucket: Annotated[
         str | None,
-        Parameter(help="Length of the time buckets: 10s, 15m, 1h, 1d, 1w. By event time, in UTC. [default: no buckets]"),
+        Parameter(
+            help="Length of the time buckets: 10s, 15m, 1h, 1d, 1w. By event time, in UTC. [default: no buckets]"
+        ),
     ] = None,
-    bytes: Annotated[
-        bool, Parameter(negative=(), group=OUTPUT, help="Also add up the bytes of the bodies.")
-    ] = False,
+    bytes: Annotated[bool, Parameter(negative=(), group=OUTPUT, help="Also add up the bytes of the bodies.")] = False,
     filters: Filtered = NO_FILTERS,
     format: Annotated[
-        Literal["table", "jsonl"], Parameter(group=OUTPUT, help="Output format: a table, or a JSON line for each group.")
+        Literal["table", "jsonl"],
+        Parameter(group=OUTPUT, help="Output format: a table, or a JSON line for each group."),
     ] = "table",
     workers: Workers = None,
     cluster: Cluster = None,
 ) -> int:
-    """Count events by type, routing key, exchange, tag, header or field of the body, over time.
+    """Count events by type, tag, header or field of the body, over time.
 
-    The largest groups come first, within each time bucket. An event with several tags is in the group of each. A missing field is a group of its own:
-    - in the table, null in JSON lines. More than 100,000 groups are an error.
+    Within each time bucket, the largest groups come first. An event with several tags is in a group for each of them. The events without a
+    field are a group too: it is shown as - in the table, and as null in JSON lines. More than 100,000 groups are an error.
 
     Fast: by type or without --by, with --duplicates show, and without filters, --bucket and --bytes. Then the footers of sealed archives
     answer, and no event is read. The filters on time, type, tag and id read only the batches that may hold such events. Everything else reads

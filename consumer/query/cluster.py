@@ -24,7 +24,7 @@ from consumer.query.calls import Call
 if TYPE_CHECKING:
     from distributed import Client
 
-CONNECT_S = 10.0  # to reach the scheduler, and again to see a worker
+CONNECT_S = 5.0  # to reach the scheduler, and again to see a worker
 WORKERS_LOST_S = 60.0  # without any worker; a nanny starts a killed worker again within seconds
 _POLL_S = 1.0
 _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:[0-9]+")

@@ -60,6 +60,12 @@ class Part:
         self.size += other.size
         self.bytes_read += other.bytes_read
 
+    def duplicates(self, mode: DuplicateMode) -> Duplicates:
+        """The duplicates that were hidden, for a report."""
+        found = Duplicates(mode)
+        found.hidden = self.hidden
+        return found
+
 
 class _Moved(Exception):
     """The archive is not where it was looked up, or it is another one."""

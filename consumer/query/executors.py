@@ -14,6 +14,8 @@ from multiprocessing import get_context
 from typing import ParamSpec, TypeVar
 
 from consumer.errors import Exit, Fatal
+from consumer.objects.settings import ObjectsSection
+from consumer.objects.stores import configure, configured
 from consumer.query.calls import Call
 
 PAYS_BYTES = 32 << 20  # compressed; for less, starting processes costs more time than they save
@@ -67,7 +69,7 @@ class LocalProcesses(Executor):
         self._pool = self._started("forkserver" if "obstore" in sys.modules else None)
 
     def _started(self, method: str | None) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._count, get_context(method), _die_quietly)
+        return ProcessPoolExecutor(self._count, get_context(method), _begin, (configured(),))
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Call a function in one of the processes."""
@@ -107,6 +109,7 @@ class _LocalCall(Call[R]):
                 self.inner = self._begin()
 
 
-def _die_quietly() -> None:
-    """Ctrl-C interrupts all processes of a terminal. Only the main process reports it."""
+def _begin(objects: ObjectsSection) -> None:
+    """Prepare a process. Ctrl-C interrupts all processes of a terminal, and only the main process reports it."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 -- stays open until the process ends
+    configure(objects)

@@ -3,14 +3,13 @@
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Literal
 
 from codec.event import format_time
 from consumer.archive.checking import report as checking
 from consumer.archive.checking.acknowledged import acknowledge, separate_acknowledged
 from consumer.archive.checking.verdict import Verdict
-from consumer.archive.listing import find_archives
+from consumer.archive.listing import find_archives, size_of
 from consumer.archive.location import Location
 from consumer.cli.printing import print_line, print_unchanged
 from consumer.cli.progress import progress
@@ -28,7 +27,7 @@ def verify_archives(
     `wanted`: worker processes; None: chosen automatically. `reason`: acknowledge the faults with this reason, which may be empty;
     None: do not acknowledge. Raises DeedboxError and OSError.
     """
-    amount = sum(map(_size, find_archives(list(paths))))
+    amount = sum(map(size_of, find_archives(list(paths))))
     with progress("verifying", amount, lines=True) as advance, workers(amount, wanted) as executor:
         show, write = (checking.print_json, print_unchanged) if format == "jsonl" else (checking.print_text, print_line)
         sign = (lambda _: None) if reason is None else partial(_acknowledge, reason)
@@ -39,11 +38,3 @@ def verify_archives(
 def _acknowledge(reason: str, verdict: Verdict) -> None:
     acknowledge(Disk(), verdict, reason, format_time(time.time_ns() // 1000))
     separate_acknowledged(verdict)
-
-
-def _size(path: Location) -> int:
-    """The size of a file; 0 if it does not exist or cannot be read."""
-    try:
-        return path.stat().st_size if isinstance(path, Path) else 0
-    except OSError:
-        return 0
