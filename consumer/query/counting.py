@@ -5,19 +5,21 @@ one open file, so that sealing and rewriting do not disturb it. Only the counts 
 """
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from codec.archive import BATCH_HEADER_BYTES
 from codec.errors import CodecError
 from codec.event import Event
 from consumer.archive.listing import find_archives
 from consumer.archive.location import Location
-from consumer.archive.reading.catalog import ArchiveMatch, by_name, entries_at, match_of, read_index
+from consumer.archive.reading.catalog import ArchiveMatch, by_name, entries_at, match_of
 from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
 from consumer.archive.reading.fault import ReadFault, batch_fault
+from consumer.archive.reading.footer_index import read_index
 from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_at
 from consumer.query.counts import Counts
 from consumer.query.grouping import Grouping
@@ -30,7 +32,7 @@ LOOKS_MAX = 4  # an archive can be sealed, compacted and repacked while it is lo
 class CountRequest(NamedTuple):
     """Archives to count. `places`: where the archives of one name are; `roots`: where they are looked for if they have moved.
 
-    `by_footer`: the totals of a footer answer the question.
+    `by_footer`: the totals of a footer answer the question. `bytes`: the bytes of the bodies are counted too.
     """
 
     places: tuple[Location, ...]
@@ -38,6 +40,7 @@ class CountRequest(NamedTuple):
     query: Query
     grouping: Grouping
     by_footer: bool = False
+    bytes: bool = True
 
 
 @dataclass
@@ -77,7 +80,9 @@ class Counting:
     def __init__(self, paths: Sequence[Location], query: Query, grouping: Grouping, bytes: bool = True) -> None:
         by_footer = not bytes and grouping.by_type_only and query == Query(duplicates=DuplicateMode.SHOW)
         groups = by_name(find_archives(paths))
-        self.requests = [CountRequest(tuple(places), tuple(paths), query, grouping, by_footer) for _, places in groups]
+        self.requests = [
+            CountRequest(tuple(places), tuple(paths), query, grouping, by_footer, bytes) for _, places in groups
+        ]
         self.locations = [place for request in self.requests for place in request.places]
         self.executor: Executor | None = None
 
@@ -145,17 +150,19 @@ def _count_by_footer(part: Part, archive: ArchiveReader, match: ArchiveMatch, gr
 def _count_batches(part: Part, archive: ArchiveReader, match: ArchiveMatch, request: CountRequest) -> None:
     accepts = EventFilter(request.query, lambda reason: part.faults.append(ReadFault(match.path, None, reason)))
     duplicates = Duplicates(request.query.duplicates)
+    needed = request.query.fields() | request.grouping.event_fields() | ({"body"} if request.bytes else set())
+    archive.source.plan((batch.offset + BATCH_HEADER_BYTES, batch.header.compressed) for batch in match.batches)
     for batch in match.batches:
-        for number, event in match.tombstones.kept(batch.header, _events(part, archive, batch)):
+        for number, event in match.tombstones.kept(batch.header, _events(part, archive, batch, needed)):
             if accepts(event, "event ", number) and duplicates.shows(event):
                 part.counts.add(request.grouping, event)
     part.hidden = duplicates.hidden
 
 
-def _events(part: Part, archive: ArchiveReader, batch: StoredBatch) -> list[Event]:
+def _events(part: Part, archive: ArchiveReader, batch: StoredBatch, needed: Container[str]) -> list[Event]:
     """The events of a batch. If it cannot be read, it is a fault, and has none."""
     try:
-        return archive.with_frame(batch).events()
+        return archive.with_frame(batch).events(needed)
     except CodecError as error:
         part.faults.append(batch_fault(archive.path, batch, error))
     except OSError as error:

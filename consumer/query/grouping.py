@@ -72,31 +72,44 @@ class Grouping:
         tags: Iterable[Value] = dict.fromkeys(event.tags) or [None]
         return [(bucket, (*values[:at], tag, *values[at + 1 :])) for tag in tags]
 
+    def event_fields(self) -> frozenset[str]:
+        """Those of the fields `id` and `body` of an event that the groups read, as `Query.fields`."""
+        reads = {"id": "id" in self.fields, "body": any(isinstance(reader, Condition) for reader in self._readers)}
+        return frozenset(name for name, read in reads.items() if read)
+
     def _values(self, event: Event) -> list[Value]:
-        body: object = MISSING
-        delivery: dict[str, object] | None = None
-        values: list[Value] = []
-        for reader in self._readers:
-            if reader is None:
-                values.append(None)
-            elif isinstance(reader, Condition):
-                body = loads(event.body, exact=False) if body is MISSING else body
-                if reader.reads_delivery and delivery is None:
-                    delivery = jsonl.show_header(event.header)
-                values.append(_value(reader, event, body, delivery))
-            else:
-                values.append(reader(event))
-        return values
+        parsed = _Parsed(event)
+        return [
+            None if reader is None else parsed.value(reader) if isinstance(reader, Condition) else reader(event)
+            for reader in self._readers
+        ]
 
     def __getstate__(self) -> dict[str, object]:
         return {"fields": self.fields, "bucket_us": self.bucket_us}  # the functions cannot be sent to another process
 
 
-def _value(path: Condition, event: Event, body: object, delivery: dict[str, object] | None) -> Value:
-    found = path.find(body, delivery if path.reads_delivery else None)
-    if isinstance(found, dict | list) or (isinstance(found, float) and abs(found) >= _EXACT):
-        found = path.find(loads(event.body), delivery if path.reads_delivery else None)
-    return None if found is MISSING else show_value(found)
+class _Parsed:
+    """The body and the delivery of an event, each parsed at most once, and only if a path needs it."""
+
+    def __init__(self, event: Event) -> None:
+        self._event = event
+
+    @cached_property
+    def _body(self) -> object:
+        return loads(self._event.body, exact=False)
+
+    @cached_property
+    def _delivery(self) -> dict[str, object]:
+        return jsonl.show_header(self._event.header)
+
+    def value(self, path: Condition) -> Value:
+        """The value at a path; None if there is none."""
+        found = path.find(None, self._delivery) if path.reads_delivery else MISSING
+        if found is MISSING:
+            found = path.find(self._body)
+            if isinstance(found, dict | list) or (isinstance(found, float) and abs(found) >= _EXACT):
+                found = path.find(loads(self._event.body))
+        return None if found is MISSING else show_value(found)
 
 
 def bucket_start(time_us: int, bucket_us: int) -> int:
