@@ -31,7 +31,7 @@ import orjson
 from consumer.visible import escaped
 
 LINES_MAX = 10_000
-REPEAT_S = 10.0  # a warning or error with the same event, reason and path within this time is counted
+REPEAT_S = 10.0  # a warning or error with the same event, reason, path and destination within this time is counted
 
 
 class Level(StrEnum):
@@ -111,7 +111,11 @@ class LogWriter:
             return 0
         key = (
             event.name,
-            *(str(fields.get(name)) for name in ("reason", "path", "archive", "logger") if name in fields),
+            *(
+                str(fields.get(name))
+                for name in ("reason", "path", "archive", "destination", "logger")
+                if name in fields
+            ),
         )
         first, count = self._seen.get(key, (float("-inf"), 0))
         now = self._clock()

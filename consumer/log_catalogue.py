@@ -11,6 +11,7 @@ from consumer.archive import log_events as archive
 from consumer.forward import log_events as forward
 from consumer.ingest import log_events as ingest
 from consumer.log import LogEvent
+from consumer.ship import log_events as ship
 from consumer.ship.steps import log_events as steps
 from consumer.watch import log_events as watch
 
@@ -20,5 +21,5 @@ def declared(module: ModuleType) -> list[LogEvent]:
     return [value for value in vars(module).values() if isinstance(value, LogEvent)]
 
 
-MODULES = (log_events, amqp, ingest, archive, steps, forward, watch, log)
+MODULES = (log_events, amqp, ingest, archive, ship, steps, forward, watch, log)
 CATALOGUE = {event.name: event for module in MODULES for event in declared(module)}

@@ -138,7 +138,7 @@ OWNERS = {
     "ctypes": {"consumer/disk/syscalls.py"},
     "cyclopts": {
         f"consumer/cli/{name}.py"
-        for name in ("app", "command", "convert", "filters", "maintain", "parameters", "read", "run", "stats")
+        for name in ("app", "command", "convert", "filters", "maintain", "parameters", "read", "run", "ship", "stats")
     },
     "structlog": {"consumer/log.py"},
     "asyncinotify": {"consumer/watch/inotify.py"},
@@ -155,6 +155,7 @@ OWNERS = {
     "regex": {"consumer/query/query.py"},
     "rich": {"consumer/cli/progress.py"},
     "signal": {
+        "consumer/cli/commands/ship.py",
         "consumer/__main__.py",
         "consumer/cli/app.py",
         "consumer/service.py",

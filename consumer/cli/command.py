@@ -7,8 +7,9 @@ from typing import TypeVar
 import cyclopts
 from cyclopts import Group, Parameter
 
-SERVICE, READ, MAINTAIN, CONVERT = (
-    Group(name, sort_key=order) for order, name in enumerate(("Service", "Read", "Maintain", "Convert"))
+SERVICE, READ, MAINTAIN, CONVERT, OBJECTS = (
+    Group(name, sort_key=order)
+    for order, name in enumerate(("Service", "Read", "Maintain", "Convert", "Object storage"))
 )
 OPTIONS, FILTERS, OUTPUT = (
     Group(name, sort_key=order) for order, name in enumerate(("Options", "Filters", "Output"), 10)

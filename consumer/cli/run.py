@@ -55,10 +55,10 @@ def run(
     async def serve() -> Exit:
         return await Service(loaded).run()
 
-    return _logged(loaded.service.log, lambda: asyncio.run(serve()))
+    return logged(loaded.service.log, lambda: asyncio.run(serve()))
 
 
-def _logged(format: str, serve: Callable[[], Exit]) -> Exit:
+def logged(format: str, serve: Callable[[], Exit]) -> Exit:
     """Run a service with its log. A fatal error is a log event."""
     from consumer import log, log_events
     from consumer.config.loader import environment
@@ -125,9 +125,7 @@ def watch(
         raise Fatal(Exit.SETTINGS, what, "use --exchange, or --routing-key with the name of a queue, or both")
     from consumer.forward.forward import watch_files
 
-    return _logged(
-        loaded.service.log, lambda: watch_files(files, loaded.watch, loaded.topology, loaded.service.drain_s)
-    )
+    return logged(loaded.service.log, lambda: watch_files(files, loaded.watch, loaded.topology, loaded.service.drain_s))
 
 
 @command("demo", SERVICE, "demo", "demo --events 1000 --keep DIR")

@@ -18,6 +18,7 @@ from consumer.forward.settings import WatchSection
 from consumer.ingest.settings import BatchSection
 from consumer.objects.settings import ObjectsSection
 from consumer.section import IN_SECONDS, Section, Unit
+from consumer.ship.settings import ShipSection
 from consumer.ship.steps.settings import SealSection
 
 
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True):
     service: ServiceSection = ServiceSection()
     watch: WatchSection = WatchSection()
     objects: ObjectsSection = ObjectsSection()
+    ship: ShipSection = ShipSection()
 
     @property
     def instance(self) -> str:

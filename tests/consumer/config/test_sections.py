@@ -14,7 +14,7 @@ def test_a_setting_has_a_description_and_a_default_of_its_type(setting: Setting)
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTINGS)
 def test_a_size_or_duration_has_a_unit_and_its_description_names_it(setting: Setting) -> None:
-    expected = Unit.SECONDS if setting.name.endswith("_s") else Unit.BYTES if "bytes" in setting.name else None
+    expected = Unit.BYTES if "bytes" in setting.name else Unit.SECONDS if setting.name.endswith("_s") else None
     assert setting.unit is expected
     assert expected is None or expected.value in setting.description
 

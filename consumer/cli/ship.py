@@ -1,0 +1,60 @@
+"""The commands of object storage: ship."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from consumer.cli.command import OBJECTS, command
+from consumer.cli.parameters import Config, OnePath, Set
+from consumer.errors import Exit, Fatal
+
+
+@command(
+    "ship", OBJECTS,
+    "ship DIR --to s3://BUCKET/PREFIX --once",
+    "ship DIR --to s3://BUCKET/PREFIX --to file:///mnt/copy",
+    "ship --init-key digests.key",
+    "ship DIR --config deedbox.toml --set ship.bytes_per_s=10MB",
+)  # fmt: skip
+def ship(
+    directory: Annotated[OnePath | None, Parameter(help="Directory of the archives.")] = None,
+    /,
+    *,
+    to: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            consume_multiple=False,
+            help="URL of a destination: s3://, gs://, az:// or file:///DIRECTORY. Repeatable. [default: setting ship.destinations]",
+        ),
+    ] = (),
+    once: Annotated[bool, Parameter(negative=(), help="Ship what is sealed now, and end.")] = False,
+    init_key: Annotated[
+        Path | None,
+        Parameter(help="Make a key that signs digests in this file, print its public key, and end."),
+    ] = None,
+    config: Config = None,
+    set: Set = (),
+) -> int:
+    """Copy sealed archives to object storage, and verify each copy.
+
+    An archive counts as shipped when the destination returns its size and its SHA-256. What is there already is not sent again. An
+    object of the same name with other content is an error, and is not overwritten. Nothing is removed.
+
+    Runs until a signal ends it. With --once it ends when everything is shipped, with exit status 1 if something could not be. The
+    credentials are those of AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL, or of the settings.
+    """  # fmt: skip
+    from consumer.cli.commands.ship import make_key, ship_on, ship_once
+    from consumer.config import loader
+
+    if init_key is not None:
+        return make_key(init_key)
+    if directory is None:
+        raise Fatal(Exit.SETTINGS, "no directory is named", "name the directory of the archives")
+    loaded = loader.load(config, loader.environment(), {"ship.destinations": to or None}, list(set))
+    if not loaded.ship.destinations:
+        raise Fatal(Exit.SETTINGS, "no destination is named", "use --to URL, or set ship.destinations")
+    if not directory.is_dir():
+        raise Fatal(Exit.SETTINGS, f"{directory} is not a directory", "name the directory of the archives")
+    return (ship_once if once else ship_on)(directory, loaded)

@@ -1,0 +1,68 @@
+"""When a digest may go to a destination: only after everything that it lists is there.
+
+Invariant: a digest at a destination names no archive that was not verified there, unless a digest says that policy retired it. So a
+digest never covers a failed upload.
+"""
+
+from codec.digest import LOCAL, Digest, ListedArchive
+from codec.errors import CodecError
+from consumer.archive.digests.files import read_digest
+from consumer.archive.digests.history import RESTORE
+from consumer.errors import DeedboxError
+from consumer.ship.local_files import Kind, Listing, LocalFile
+from consumer.ship.record import Record
+from consumer.ship.target import Target
+
+
+class DigestWaits(DeedboxError):
+    """An archive that the digest lists is not shipped yet."""
+
+
+class ArchiveLost(DeedboxError):
+    """An archive that the digest lists is neither in the archive directory nor at the destination, and was not retired."""
+
+
+class DigestGates:
+    """The gates of one pass over one destination. Archives must be shipped before."""
+
+    def __init__(self, target: Target, record: Record, listing: Listing) -> None:
+        self._target, self._record = target, record
+        self._local = {file.name for file in listing.files if file.kind is Kind.ARCHIVE}
+        self._digests = [file for file in listing.files if file.kind is Kind.DIGEST]
+        self._retired: set[str] | None = None
+
+    def check(self, file: LocalFile) -> None:
+        """Check that the digest may be put. Raises DigestWaits, ArchiveLost, DeedboxError, OSError and ObjectError."""
+        for one in _read(file).archives:
+            if one.path in self._local:
+                if not self._record.is_verified(one.path):
+                    raise DigestWaits(f"{file.path}: it lists {one.path}, which is not there yet")
+            elif not self._is_there(one) and one.path not in self._retired_paths():
+                what = f"{file.path}: it lists {one.path}, which is neither here nor there, and not retired"
+                raise ArchiveLost(
+                    what, "put the archive back, for example with `deedbox fetch` from another destination"
+                )
+
+    def _is_there(self, one: ListedArchive) -> bool:
+        """Whether the destination holds an archive that is not in the archive directory any more."""
+        if (found := self._target.facts(one.path)) is None:
+            return False
+        info, there = found
+        if there.sha256 is None:
+            there = self._target.read_facts(info, there)
+        return there.sha256 in (one.sha256, one.original) or there.original == one.original
+
+    def _retired_paths(self) -> set[str]:
+        """The archives that policy removed from the archive directory or from this destination."""
+        if self._retired is None:
+            places = LOCAL, str(self._target.base)
+            self._retired = {one.path for file in self._digests for one in _read(file).retired if one.where in places}
+        return self._retired
+
+
+def _read(file: LocalFile) -> Digest:
+    """The document of a digest file. Raises DeedboxError if it is none, and OSError."""
+    try:
+        return read_digest(file.path).digest
+    except CodecError as error:
+        raise DeedboxError(f"{file.path}: {error}", RESTORE) from error

@@ -1,0 +1,36 @@
+"""Makes the digests of a directory while it is shipped. A failure is reported, and does not keep archives from being shipped."""
+
+import time
+from pathlib import Path
+
+from consumer.archive.digests.making import make_due
+from consumer.archive.digests.signing import SigningKey, load_key
+from consumer.disk.durable import Disk
+from consumer.errors import DeedboxError
+from consumer.ship.report import Report
+from consumer.ship.settings import ShipSection
+
+LOOK_S = 60.0  # between two looks: each one walks the directory
+
+
+class Digesting:
+    """Call it often. Raises Fatal at once if the key of the settings cannot be used."""
+
+    def __init__(self, directory: Path, settings: ShipSection, report: Report) -> None:
+        self._directory, self._report = directory, report
+        self._interval_us = round(settings.digest_s * 1e6)
+        self._key: SigningKey | None = load_key(Path(settings.sign_key)) if settings.sign_key else None
+        self._disk = Disk()
+        self._next_look = float("-inf")
+
+    def __call__(self) -> None:
+        """Make what is due."""
+        if not self._interval_us or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + min(LOOK_S, self._interval_us / 1e6)
+        try:
+            make_due(self._disk, self._directory, time.time_ns() // 1000, self._interval_us, self._key)
+        except DeedboxError as error:
+            self._report.digests_failed(str(self._directory), str(error))
+        except OSError as error:
+            self._report.digests_failed(str(error.filename or self._directory), error.strerror or str(error))

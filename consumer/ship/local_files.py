@@ -1,0 +1,117 @@
+"""What there is to ship in an archive directory: sealed archives, the side files of archives, and digests. No file is opened.
+
+Invariants: open archives, lock files and the files of a rewriting that runs are never in the list. The name of an object below the
+destination is the path of the local file below the archive directory, with slashes. Side files are the exception: readers of objects
+look only beside the archive, so all side files of an archive, also those in directories above it, become one object beside it.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from consumer.archive import naming
+from consumer.archive.checking.acknowledged import SUFFIX as ACKNOWLEDGED_SUFFIX
+from consumer.archive.digests import files as digests
+from consumer.archive.listing import find_archives
+from consumer.archive.reading.tombstones import SUFFIX as DELETED_SUFFIX
+
+SIDE_SUFFIXES = (DELETED_SUFFIX, ACKNOWLEDGED_SUFFIX)
+
+
+class Kind(Enum):
+    """The kinds of files, in the order in which they are shipped."""
+
+    ARCHIVE = "archive"  # never changes, except that it is rewritten
+    SIDE = "side file"  # deletions and acknowledgements: replaced by the local content when that changes
+    DIGEST = "digest"  # never changes
+
+
+class Stamp(NamedTuple):
+    """Values of a file that change when it is replaced or written."""
+
+    inode: int
+    modified_ns: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """Files that become one object. `name`: that of the object, below the destination. `paths`: several only for side files."""
+
+    kind: Kind
+    paths: tuple[Path, ...]
+    name: str
+
+    @property
+    def path(self) -> Path:
+        """The file; of several side files, the nearest one to the archive."""
+        return self.paths[0]
+
+    def stamps(self) -> tuple[Stamp, ...]:
+        """The present stamp of each file. Raises OSError."""
+        return tuple(Stamp(found.st_ino, found.st_mtime_ns, found.st_size) for found in map(Path.stat, self.paths))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of a directory. `files`: archives in order of instance and sequence, then side files, then digests in their order.
+
+    `archives`: all archives, also the open ones. `unread`: directories that cannot be read.
+    """
+
+    files: list[LocalFile]
+    archives: list[Path]
+    unread: list[Path]
+
+
+def find_files(directory: Path) -> Listing:
+    """The files to ship below an archive directory."""
+    found = find_archives([directory])
+    unread = [path for path in found if naming.parse_sealed(path) is None and naming.parse_open(path) is None]
+    archives = [path for path in found if path not in unread]
+    sealed = [path for path in archives if naming.parse_sealed(path)]
+    files = [
+        *(LocalFile(Kind.ARCHIVE, (path,), _name(directory, path)) for path in sealed),
+        *_side_files(directory, sealed),
+        *(LocalFile(Kind.DIGEST, (path,), _name(directory, path)) for path in _digests(directory)),
+    ]
+    return Listing(files, archives, unread)
+
+
+def is_shippable_name(name: str) -> bool:
+    """Whether an object can have this name: it must be UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
+def _name(directory: Path, path: Path) -> str:
+    return path.relative_to(directory).as_posix()
+
+
+def _side_files(directory: Path, sealed: Iterable[Path]) -> Iterator[LocalFile]:
+    """The side files beside each archive and in the directories above it, up to the archive directory."""
+
+    @cache
+    def names(place: Path) -> frozenset[str]:
+        return frozenset(name for name in os.listdir(place) if name.endswith(SIDE_SUFFIXES))
+
+    @cache
+    def places(inside: Path) -> list[Path]:
+        """The directories with side files, the nearest first."""
+        up_to = [inside, *inside.parents]
+        return [place for place in up_to[: up_to.index(directory) + 1] if names(place)]
+
+    for path in sealed:
+        for suffix in SIDE_SUFFIXES if places(path.parent) else ():
+            name = f"{naming.parse_sealed(path)}{suffix}"
+            if found := tuple(place / name for place in places(path.parent) if name in names(place)):
+                yield LocalFile(Kind.SIDE, found, _name(directory, path.with_name(name)))
+
+
+def _digests(directory: Path) -> Iterator[Path]:
+    """The digests, those of one instance in the order of their numbers."""
+    for instance in digests.instances(directory):
+        yield from (path for _, path in digests.numbered(directory, instance))

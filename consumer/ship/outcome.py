@@ -1,0 +1,45 @@
+"""The result of one pass over one destination, and the figures of a destination. Values."""
+
+from dataclasses import dataclass, field, replace
+
+
+@dataclass
+class Progress:
+    """The figures of one destination. `waiting` and `waiting_bytes`: files that are not known to be there.
+
+    `shipped` and `shipped_bytes`: what was uploaded and verified by this process. `reason`: why it does not work; empty if it does.
+    """
+
+    waiting: int = 0
+    waiting_bytes: int = 0
+    shipped: int = 0
+    shipped_bytes: int = 0
+    reason: str = ""
+
+
+@dataclass
+class PassResult:
+    """What one pass did. `verified`: files that are at the destination. `problems`: files that are not, with the reason.
+
+    `down`: why the destination does not work; empty if it does. `retry`: whether a retry may help without any action.
+    """
+
+    verified: int = 0
+    shipped: int = 0
+    shipped_bytes: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+    down: str = ""
+    retry: bool = False
+    stopped: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything is at the destination."""
+        return not (self.problems or self.down or self.stopped)
+
+    def after(self, before: "PassResult") -> "PassResult":
+        """The same result, with what an earlier pass has shipped."""
+        return replace(
+            self, verified=self.verified + before.verified, shipped=self.shipped + before.shipped,
+            shipped_bytes=self.shipped_bytes + before.shipped_bytes,
+        )  # fmt: skip

@@ -1,0 +1,135 @@
+"""Bring one file to one destination, and check that it is there.
+
+Invariants: a file counts as shipped only after a head request has returned the size and the SHA-256 of the local file. An object of an
+archive or a digest with other content is never overwritten, except by a rewriting of the same archive. A second shipper of the same
+file does no harm: it finds the object, or puts the same bytes again. Nothing is removed at the destination.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from codec.counted import counted
+from consumer.errors import DeedboxError
+from consumer.objects.errors import AlreadyThere, ObjectError
+from consumer.objects.store import StoredObject
+from consumer.ship.compare import Difference, Facts
+from consumer.ship.local_archive import LocalArchive
+from consumer.ship.local_files import Kind, LocalFile
+from consumer.ship.pacing import Bandwidth
+from consumer.ship.plain_file import PlainFile
+from consumer.ship.target import Target
+from consumer.ship.witnesses import Witnesses
+
+TRIES_MAX = 3  # another shipper may put the object between the comparison and the put
+
+
+class Stopped(Exception):
+    """The upload was interrupted, because the process ends. No object was made."""
+
+
+class Refused(DeedboxError):
+    """The object of this name has other content. It is not overwritten."""
+
+
+class NotThere(ObjectError):
+    """The storage accepted the upload, and does not return what was sent."""
+
+    passing = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """A file that is at the destination. `sent`: bytes that were sent for it, 0 if it was there before. `object`: as it was verified."""
+
+    object: StoredObject
+    sent: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Uploader:
+    """Uploads to one destination. `advance` is called with the size of each piece that is sent.
+
+    All methods raise ObjectError, OSError of the local file, NotAsSealed, Refused and Stopped.
+    """
+
+    target: Target
+    witnesses: Witnesses
+    bandwidth: Bandwidth
+    stop: threading.Event
+    advance: Callable[[int], None]
+
+    def ship(self, file: LocalFile) -> Shipped:
+        """Upload a file, unless it is there already."""
+        for _ in range(TRIES_MAX):
+            try:
+                return self._ship_archive(file) if file.kind is Kind.ARCHIVE else self._ship_plain(file)
+            except AlreadyThere:
+                continue  # another shipper has put it meanwhile: compare
+        raise NotThere(self.target.url(file.name), "the storage says that the object exists, and does not return it")
+
+    def find(self, file: LocalFile) -> Shipped | None:
+        """The object of an archive, if it is there and the same. Nothing is sent. None if it must be shipped."""
+        with LocalArchive(file.path, self.witnesses.sha256s(file.path)) as archive:
+            return self._compared(archive, file)[0]
+
+    def _compared(self, archive: LocalArchive, file: LocalFile) -> tuple[Shipped | None, StoredObject | None]:
+        """The object as it is there, if it is the same; and the object that may be replaced, if there is one."""
+        difference, info = self.target.difference(archive, file.name)
+        if info is None or difference is Difference.REWRITTEN:
+            return None, info
+        if difference is not Difference.SAME:
+            raise self._refused(file, "it is not this archive")
+        return Shipped(info), info
+
+    def _ship_archive(self, file: LocalFile) -> Shipped:
+        with LocalArchive(file.path, self.witnesses.sha256s(file.path)) as archive:
+            same, info = self._compared(archive, file)
+            if same:
+                return same
+            if info is not None and (reason := self.target.check_replaceable(archive, info)):
+                raise self._refused(file, reason)
+            return self._put(file, archive.read_whole(), archive.pieces(), only_new=info is None)
+
+    def _ship_plain(self, file: LocalFile) -> Shipped:
+        with PlainFile(file.paths) as plain:
+            facts = plain.read_whole()
+            if found := self.target.facts(file.name):
+                info, there = found
+                if there.sha256 is None:
+                    there = self.target.read_facts(info, there)
+                if (there.size, there.sha256) == (facts.size, facts.sha256):
+                    return Shipped(info)
+                if file.kind is Kind.DIGEST:
+                    raise self._refused(file, "it is not this digest")
+            return self._put(file, facts, plain.pieces(), only_new=found is None)
+
+    def _refused(self, file: LocalFile, reason: str) -> Refused:
+        what = f"{self.target.url(file.name)}: an object of this name is there, and {reason}; it is not overwritten"
+        return Refused(what, "compare both with `deedbox verify`, and move the wrong one away")
+
+    def _put(self, file: LocalFile, facts: Facts, pieces: Iterator[bytes], only_new: bool) -> Shipped:
+        """Put the object, and check it with a head request."""
+        url, begin = self.target.url(file.name), time.monotonic()
+        self.target.store.put_stream(url, self._paced(pieces), facts.size, facts.attributes, only_new)
+        found = self.target.facts(file.name)
+        if found is None:
+            raise NotThere(url, "it was put, and there is no object of this name")
+        info, there = found
+        if there.sha256 is None:  # a storage that keeps no attributes
+            there = self.target.read_facts(info, there)
+        if there.size != facts.size:
+            raise NotThere(url, f"it was put, and has {counted(there.size, 'byte')}, {facts.size} expected")
+        if there.sha256 != facts.sha256:
+            raise NotThere(url, f"it was put, and has the SHA-256 {there.sha256}, {facts.sha256} expected")
+        return Shipped(info, facts.size, time.monotonic() - begin)
+
+    def _paced(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            wait_s = self.bandwidth.reserve(len(piece), time.monotonic())
+            if self.stop.wait(wait_s) if wait_s > 0 else self.stop.is_set():
+                raise Stopped
+            yield piece
+            self.advance(len(piece))

@@ -1,0 +1,232 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.digests.making import make_due
+from consumer.archive.naming import parse_sealed
+from consumer.disk.durable import Disk
+from consumer.objects.errors import AccessDenied, ObjectError, Unavailable
+from consumer.objects.url import ObjectUrl
+from consumer.ship.destination import FAILURES_MAX, LOOK_S
+from consumer.ship.pacing import PAUSE_S_MAX
+from consumer.ship.target import Target, target_of
+from tests.support.shipping import Clock, Reports, Store, destination, holds, local, seal
+
+NOW_US = 1_800_000_000_000_000
+HOUR_US = 3_600_000_000
+
+
+class Failing(Store):
+    """A storage whose puts fail: `failing` has the names, or None for all. `error`: what it raises."""
+
+    def __init__(self, url: ObjectUrl, error: type[ObjectError] = Unavailable) -> None:
+        super().__init__(url)
+        self.failing: set[str] | None = None
+        self.error, self.puts = error, 0
+
+    def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+        self.puts += 1
+        if self.failing is None or url.name in self.failing:
+            raise self.error(url, "the storage answers with status 503")
+        self.real.put_stream(url, chunks, size, attributes, only_new)
+
+
+def test_everything_is_shipped_once(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 5)
+    side = paths[0].parent / f"{parse_sealed(paths[0])}.deleted"
+    side.write_text("")
+    made = make_due(Disk(), directory, NOW_US, HOUR_US)
+    reports = Reports()
+    shipper = destination(directory, place, reports)
+    result = shipper.run_pass()
+    assert (result.is_complete, result.shipped, result.verified) == (True, 6, 7)  # an empty file has no bytes to send
+    assert holds(place) == local(directory, *paths, side, *made)
+    assert reports.bytes == sum(path.stat().st_size for path in [*paths, side, *made])
+    assert shipper.run_pass().verified == 0
+    assert (shipper.progress.waiting, shipper.progress.waiting_bytes) == (0, 0)
+    again = destination(directory, place).run_pass()
+    assert (again.is_complete, again.shipped, again.verified) == (True, 0, 7)
+
+
+def test_a_deleted_event_is_never_visible_at_the_destination(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 2)
+    for path in paths:
+        (path.parent / f"{parse_sealed(path)}.deleted").write_text("x\n")
+    reports = Reports()
+    destination(directory, place, reports).run_pass()
+    assert [name.rpartition(".")[2] for kind, name, _ in reports.lines] == ["deleted", "deleted", "zst", "zst"]
+
+
+def test_one_file_that_fails_does_not_hold_up_the_others(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 6)
+    reports = Reports()
+    store = Failing(place)
+    store.failing = {paths[0].name}
+    made = destination(directory, Target(store, place), reports, uploads=1)
+    result = made.run_pass()
+    assert (result.shipped, list(result.problems)) == (5, [f"20251121/{paths[0].name}"])
+    assert result.retry
+    assert not result.down
+    assert reports.kinds().count("failed") == 1
+
+
+def test_a_destination_that_does_not_work_ends_the_pass(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 10)
+    reports = Reports()
+    store = Failing(place)
+    made = destination(directory, Target(store, place), reports, uploads=1)
+    result = made.run_pass()
+    assert store.puts == FAILURES_MAX
+    assert "503" in result.down
+    assert reports.kinds() == ["failed"] * FAILURES_MAX + ["down"]
+    assert made.backoff.failures == 1
+    store.failing = set()
+    made.run_pass()
+    assert reports.kinds()[-1] == "works"
+    assert made.backoff.failures == 0
+
+
+def test_wrong_credentials_end_the_pass_at_once(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 10)
+    store = Failing(place, AccessDenied)
+    made = destination(directory, Target(store, place), uploads=1)
+    result = made.run_pass()
+    assert store.puts == 1
+    assert (bool(result.down), result.retry) == (True, False)
+
+
+def test_a_file_that_has_failed_comes_last(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 4)
+    store, clock = Failing(place), Clock()
+    made = destination(directory, Target(store, place), clock=clock, uploads=1)
+    store.failing = {paths[0].name, paths[1].name}
+    made.run_pass()
+    clock.now += PAUSE_S_MAX
+    store.failing = None
+    store.puts = 0
+    seal(directory, 1)
+    assert next(iter(made.run_pass().problems)).endswith("-one-00000005.kvp.zst")
+
+
+def test_a_refused_object_is_reported_and_its_side_files_stay(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 2)
+    for path in paths:
+        (path.parent / f"{parse_sealed(path)}.deleted").write_text("x\n")
+    target_of(place).store.put(place / f"20251121/{paths[0].name}", b"other", {})
+    reports = Reports()
+    result = destination(directory, place, reports).run_pass()
+    assert not result.is_complete
+    assert not result.retry
+    assert [kind for kind in reports.kinds() if kind != "shipped"] == ["refused"]
+    names = set(holds(place))
+    assert f"20251121/{parse_sealed(paths[1])}.deleted" in names
+    assert f"20251121/{parse_sealed(paths[0])}.deleted" not in names
+
+
+def test_a_digest_never_advances_past_a_failed_upload(directory: Path, place: ObjectUrl) -> None:
+    """amazon-mq/rabbitmq-stream-s3#210: the manifest advanced past a failed upload, and the local copy was freed."""
+    paths = seal(directory, 3)
+    first = make_due(Disk(), directory, NOW_US, HOUR_US)
+    seal(directory, 1)
+    second = make_due(Disk(), directory, NOW_US + 2 * HOUR_US, HOUR_US)
+    store, clock = Failing(place), Clock()
+    made = destination(directory, Target(store, place), clock=clock, uploads=1)
+    store.failing = {paths[1].name}
+    result = made.run_pass()
+    assert len(holds(place)) == 3  # no digest, not even the second one, all of whose archives are there
+    assert f"digests/one/{first[0].name}" in result.problems
+    store.failing = set()
+    clock.now += PAUSE_S_MAX
+    assert made.run_pass().is_complete
+    assert set(holds(place)) >= {f"digests/one/{path.name}" for path in [*first, *second]}
+
+
+def test_a_digest_that_lists_a_lost_archive_is_held(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 2)
+    make_due(Disk(), directory, NOW_US, HOUR_US)
+    paths[0].unlink()
+    reports = Reports()
+    result = destination(directory, place, reports).run_pass()
+    assert not result.is_complete
+    assert "held" in reports.kinds()
+
+
+def test_an_object_that_was_removed_at_the_destination_is_shipped_again(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 3)
+    reports = Reports()
+    made = destination(directory, place, reports, look_s=0.0)
+    made.run_pass()
+    target_of(place).store.delete(place / f"20251121/{paths[1].name}")
+    assert made.run_pass().shipped == 1
+    assert ("missing", f"20251121/{paths[1].name}", "the object was removed") in reports.lines
+    assert holds(place) == local(directory)
+
+
+def test_an_object_that_was_replaced_at_the_destination_is_refused(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 2)
+    reports = Reports()
+    made = destination(directory, place, reports, look_s=0.0)
+    made.run_pass()
+    target_of(place).store.put(place / f"20251121/{paths[1].name}", b"other", {})
+    result = made.run_pass()
+    assert list(result.problems) == [f"20251121/{paths[1].name}"]
+    assert [kind for kind in reports.kinds() if kind != "shipped"] == ["missing", "refused"]
+
+
+def test_the_destination_is_listed_once_until_the_next_look(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 2)
+    store, clock = Counting(place), Clock()
+    made = destination(directory, Target(store, place), clock=clock)
+    for after_s in (0.0, LOOK_S - 1, 1.0, 1.0):
+        clock.now += after_s
+        assert made.run_pass().is_complete
+    assert store.lists == 2
+
+
+class Counting(Store):
+    """Counts the listings."""
+
+    lists = 0
+
+    def list(self, below: ObjectUrl) -> object:
+        self.lists += 1
+        return self.real.list(below)
+
+
+def test_an_archive_that_is_sealed_later_is_shipped_later(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 1)
+    made = destination(directory, place)
+    made.run_pass()
+    seal(directory, 2)
+    assert made.run_pass().shipped == 2
+    assert holds(place) == local(directory)
+
+
+def test_nothing_is_begun_after_the_stop(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 3)
+    stop = threading.Event()
+    stop.set()
+    result = destination(directory, place, stop=stop).run_pass()
+    assert (result.stopped, result.shipped) == (True, 0)
+
+
+def test_a_name_that_is_not_utf_8_is_refused(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    path.parent.rename(path.parent.parent / "\udcff")
+    result = destination(directory, place).run_pass()
+    assert ["not UTF-8" in reason for reason in result.problems.values()] == [True]
+
+
+def test_a_directory_that_cannot_be_read_is_a_problem(
+    directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal(directory, 1)
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(directory))
+
+    reports = Reports()
+    monkeypatch.setattr("consumer.ship.destination.find_files", refuse)
+    assert destination(directory, place, reports).run_pass().problems == {str(directory): "Permission denied"}
+    assert reports.kinds() == ["failed"]

@@ -1,0 +1,53 @@
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.digests.files import numbered
+from consumer.errors import Exit, Fatal
+from consumer.ship.digesting import Digesting
+from consumer.ship.settings import ShipSection
+from tests.support.shipping import Reports, seal
+
+
+def test_it_makes_what_is_due(directory: Path) -> None:
+    seal(directory, 2)
+    reports = Reports()
+    digesting = Digesting(directory, ShipSection(), reports)
+    digesting()
+    digesting()
+    assert [number for number, _ in numbered(directory, "one")] == [1]
+    assert reports.lines == []
+
+
+def test_an_interval_of_0_makes_none(directory: Path) -> None:
+    seal(directory, 2)
+    Digesting(directory, ShipSection(digest_s=0.0), Reports())()
+    assert numbered(directory, "one") == []
+
+
+def test_a_failure_is_reported(directory: Path) -> None:
+    seal(directory, 2)
+    digesting = Digesting(directory, ShipSection(), Reports())
+    digesting()
+    (_, path), = numbered(directory, "one")  # fmt: skip
+    path.chmod(0o600)
+    path.write_bytes(b"x")
+    reports = Reports()
+    Digesting(directory, ShipSection(digest_s=0.001), reports)()
+    assert reports.kinds() == ["digests_failed"]
+
+
+def test_a_disk_that_fails_is_reported(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device", "digests")
+
+    monkeypatch.setattr("consumer.ship.digesting.make_due", refuse)
+    reports = Reports()
+    Digesting(directory, ShipSection(), reports)()
+    assert reports.lines == [("digests_failed", "digests", "No space left on device")]
+
+
+def test_a_missing_key_stops_the_start(directory: Path) -> None:
+    with pytest.raises(Fatal) as error:
+        Digesting(directory, ShipSection(sign_key=str(directory / "missing.key")), Reports())
+    assert error.value.exit is Exit.SETTINGS

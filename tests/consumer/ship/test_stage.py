@@ -1,0 +1,71 @@
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from consumer.objects.url import ObjectUrl
+from consumer.ship import shipper as module
+from consumer.ship import stage as stages
+from consumer.ship.destination import Destination, Limits
+from consumer.ship.outcome import PassResult
+from consumer.ship.pacing import Bandwidth
+from consumer.ship.shipper import Shipper
+from consumer.ship.stage import ShipStage
+from consumer.stage import RunningStages
+from tests.support.shipping import Reports, holds, local, seal
+
+
+def stage(directory: Path, place: ObjectUrl, reports: Reports | None = None) -> ShipStage:
+    return ShipStage(Shipper(directory, [place], Limits(Bandwidth(0)), reports or Reports()))
+
+
+async def test_it_ships_until_it_is_drained(directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.01)
+    seal(directory, 2)
+    shipped, loop = asyncio.Semaphore(0), asyncio.get_running_loop()
+    reports = Reports()
+    reports.shipped = lambda *_: loop.call_soon_threadsafe(shipped.release)  # type: ignore[method-assign]
+    made = stage(directory, place, reports)
+    running = RunningStages([made])
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            await shipped.acquire()
+    assert await running.drain(loop.time() + 10) is None
+    assert not made.is_busy
+    assert running.failures() == {}
+    assert holds(place) == local(directory)
+    figures = made.stats()[str(place)]
+    assert isinstance(figures, dict)
+    assert (figures["shipped"], figures["waiting"], figures["reason"]) == (2, 0, "")
+
+
+async def test_the_drain_does_not_wait_for_a_storage_that_does_not_answer(
+    directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "DRAIN_S", 0.05)
+    asked, answer = threading.Event(), threading.Event()
+
+    def hang(_: Destination) -> PassResult:
+        asked.set()
+        answer.wait(20)
+        return PassResult()
+
+    monkeypatch.setattr(Destination, "run_pass", hang)
+    made = stage(directory, place)
+    running = asyncio.create_task(made.run())
+    assert await asyncio.to_thread(asked.wait, 10)
+    assert await made.drain(asyncio.get_running_loop().time() + 60) is None
+    assert made.is_busy
+    answer.set()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_a_defect_ends_the_service(directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Destination) -> PassResult:
+        raise LookupError("a defect")
+
+    monkeypatch.setattr(Destination, "run_pass", fail)
+    running = RunningStages([stage(directory, place)])
+    await asyncio.wait_for(running.first_end(), 10)
+    assert [type(error) for error in running.failures().values()] == [LookupError]

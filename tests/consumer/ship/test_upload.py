@@ -1,0 +1,179 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from consumer.archive.naming import parse_sealed
+from consumer.archive.reading.reader import ArchiveFile
+from consumer.archive.reading.tombstones import add_tombstones
+from consumer.archive.rewriting.compact import compact
+from consumer.disk.durable import Disk
+from consumer.objects.url import ObjectUrl
+from consumer.ship.local_archive import NotAsSealed
+from consumer.ship.local_files import LocalFile, find_files
+from consumer.ship.pacing import Bandwidth
+from consumer.ship.target import Target, target_of
+from consumer.ship.upload import NotThere, Refused, Stopped, Uploader
+from consumer.ship.witnesses import Witnesses
+from tests.support.shipping import Store, holds, local, seal
+
+
+def uploader(
+    directory: Path, place: ObjectUrl, stop: threading.Event | None = None, store: Store | None = None
+) -> Uploader:
+    witnesses = Witnesses(directory)
+    witnesses.look(find_files(directory).archives)
+    target = Target(store, place) if store else target_of(place)
+    return Uploader(target, witnesses, Bandwidth(0), stop or threading.Event(), lambda _: None)
+
+
+def first(directory: Path) -> LocalFile:
+    return find_files(directory).files[0]
+
+
+def test_an_archive_is_put_once_and_verified(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 1)
+    file = first(directory)
+    assert uploader(directory, place).find(file) is None
+    shipped = uploader(directory, place).ship(file)
+    assert (shipped.sent, shipped.object.size) == (file.path.stat().st_size,) * 2
+    assert holds(place) == local(directory)
+    assert uploader(directory, place).ship(file).sent == 0
+    assert uploader(directory, place).find(file) is not None
+
+
+def test_the_object_has_the_sha256_of_the_archive_and_of_its_original(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 1)
+    file = first(directory)
+    (before,) = local(directory).values()
+    uploader(directory, place).ship(file)
+    found = target_of(place).facts(file.name)
+    assert found is not None
+    assert (found[1].sha256, found[1].original) == (before, before)
+
+
+def test_an_object_of_the_same_name_with_other_content_is_never_overwritten(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 1)
+    file = first(directory)
+    target_of(place).store.put(place / file.name, b"other content", {})
+    with pytest.raises(Refused, match="an object of this name is there, and it is not this archive") as error:
+        uploader(directory, place).ship(file)
+    assert error.value.do
+    assert target_of(place).store.get(place / file.name) == b"other content"
+
+
+def test_a_compacted_archive_replaces_its_object(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    uploader(directory, place).ship(first(directory))
+    with ArchiveFile(path) as archive:
+        add_tombstones(Disk(), archive, [1], "id-1", "2026-11-21T00:00:00Z")
+    list(compact(Disk(), [path]))
+    assert holds(place) != local(directory)
+    assert uploader(directory, place).ship(first(directory)).sent
+    assert holds(place) == local(directory)
+
+
+def test_content_that_was_removed_does_not_come_back(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    before = path.read_bytes()
+    with ArchiveFile(path) as archive:
+        add_tombstones(Disk(), archive, [1], "id-1", "2026-11-21T00:00:00Z")
+    list(compact(Disk(), [path]))
+    uploader(directory, place).ship(first(directory))
+    kept = holds(place)
+    path.chmod(0o600)
+    path.write_bytes(before)  # a backup is put back
+    with pytest.raises(Refused):
+        uploader(directory, place).ship(first(directory))
+    assert holds(place) == kept
+
+
+def test_a_changed_archive_makes_no_object(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    path.chmod(0o600)
+    raw = bytearray(path.read_bytes())
+    raw[300] ^= 0xFF
+    path.write_bytes(raw)
+    with pytest.raises(NotAsSealed, match="SHA-256"):
+        uploader(directory, place).ship(first(directory))
+    assert holds(place) == {}
+
+
+def test_side_files_are_replaced_when_they_differ(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    side = path.parent / f"{parse_sealed(path)}.deleted"
+    side.write_text("one\n")
+    file = find_files(directory).files[1]
+    assert uploader(directory, place).ship(file).sent == 4
+    assert uploader(directory, place).ship(file).sent == 0
+    side.write_text("one\ntwo\n")
+    assert uploader(directory, place).ship(file).sent == 8
+    assert target_of(place).store.get(place / file.name) == b"one\ntwo\n"
+
+
+def test_a_digest_with_other_content_is_never_overwritten(directory: Path, place: ObjectUrl) -> None:
+    digest = directory / "digests" / "one" / "00000001.digest"
+    digest.parent.mkdir(parents=True)
+    digest.write_text("one\n")
+    assert uploader(directory, place).ship(first(directory)).sent
+    digest.write_text("two\n")
+    with pytest.raises(Refused, match="it is not this digest"):
+        uploader(directory, place).ship(first(directory))
+    assert target_of(place).store.get(place / "digests/one/00000001.digest") == b"one\n"
+
+
+def test_an_upload_that_is_stopped_makes_no_object(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 1)
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        uploader(directory, place, stop).ship(first(directory))
+    assert holds(place) == {}
+
+
+class Forgetful(Store):
+    """A storage that accepts an upload and loses it, or a part of it."""
+
+    def __init__(self, url: ObjectUrl, kept: int | None) -> None:
+        super().__init__(url)
+        self.kept = kept
+
+    def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+        raw = b"".join(chunks)
+        if self.kept is not None:
+            self.real.put(url, raw[: self.kept], attributes)
+
+
+@pytest.mark.parametrize(("kept", "reason"), [(None, "no object of this name"), (5, "has 5 bytes")])
+def test_a_storage_that_loses_an_upload_is_noticed(
+    directory: Path, place: ObjectUrl, kept: int | None, reason: str
+) -> None:
+    seal(directory, 1)
+    with pytest.raises(NotThere, match=reason):
+        uploader(directory, place, store=Forgetful(place, kept)).ship(first(directory))
+
+
+class Late(Store):
+    """A storage to which another shipper puts the object between the comparison and the put."""
+
+    def __init__(self, url: ObjectUrl, content: bytes, attributes: dict[str, str]) -> None:
+        super().__init__(url)
+        self.content, self.attributes = content, attributes
+
+    def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+        self.real.put(url, self.content, self.attributes or dict(attributes))
+        self.real.put_stream(url, chunks, size, attributes, only_new)
+
+
+def test_two_shippers_of_one_archive_do_no_harm(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    assert uploader(directory, place, store=Late(place, path.read_bytes(), {})).ship(first(directory)).sent == 0
+    assert holds(place) == local(directory)
+
+
+def test_another_object_that_appears_meanwhile_is_not_overwritten(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 1)
+    late = Late(place, b"other", {"sha256": "0" * 64, "original": "x"})
+    with pytest.raises(Refused):
+        uploader(directory, place, store=late).ship(first(directory))
+    assert target_of(place).store.get(place / first(directory).name) == b"other"
