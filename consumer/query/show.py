@@ -19,7 +19,7 @@ from consumer.query.when import show_when
 DEFAULT_COLUMNS = "time,position,type,id,routing_key,body"
 _NARROW = 160  # columns; on a narrower terminal, id and routing key are left out
 _NARROW_COLUMNS = "time,position,type,body"
-_NO_TERMINAL = (184, 24)
+NO_TERMINAL = (184, 24)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Printer:
     def __init__(self, out: BinaryIO, options: OutputOptions | None = None, width: int | None = None) -> None:
         options = options or OutputOptions()
         self._out, self._zone, self._json_body = out, options.zone, options.json_body
-        self._width = width or shutil.get_terminal_size(_NO_TERMINAL).columns
+        self._width = width or shutil.get_terminal_size(NO_TERMINAL).columns
         encoders: dict[OutputFormat, Callable[[Event, str], bytes]] = {
             OutputFormat.JSONL: self._line, OutputFormat.TABLE: self._row, OutputFormat.RAW: self._raw,
         }  # fmt: skip
@@ -89,12 +89,12 @@ class Printer:
         """A line of the table. The last column fills the remainder of the line; a position is never shortened."""
         line = ""
         for cell, column in zip(cells[:-1], self._columns[:-1], strict=True):
-            line += (cell.ljust(column.width) if column.name == "position" else _fit(cell, column.width)) + " "
-        line += _fit(cells[-1], max(self._width - len(line), 1))
+            line += (cell.ljust(column.width) if column.name == "position" else fit(cell, column.width)) + " "
+        line += fit(cells[-1], max(self._width - len(line), 1))
         return line[: self._width].rstrip().encode("utf-8", "replace") + b"\n"
 
 
-def _fit(text: str, width: int) -> str:
+def fit(text: str, width: int) -> str:
     """`text` in exactly `width` characters. Control characters are shown as dots, so that a terminal does not obey them."""
     shown = "".join(character if character.isprintable() else "·" for character in text[: width + 1])
     return shown.ljust(width) if len(shown) <= width else shown[: width - 1] + "…"
