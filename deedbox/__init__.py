@@ -10,7 +10,7 @@ This package only re-exports; the code is in `consumer` and `codec`.
 """
 
 from codec.errors import CodecError
-from consumer.api.archives import Archives, open  # noqa: A004 -- `deedbox.open` reads as `gzip.open` does
+from consumer.api.archives import Archives, arrow, open  # noqa: A004 -- `deedbox.open` reads as `gzip.open` does
 from consumer.api.errors import ReadError
 from consumer.api.event import ArchivedEvent
 from consumer.api.events import Events
@@ -29,5 +29,6 @@ __all__ = [
     "Position",
     "ReadError",
     "ReadFault",
+    "arrow",
     "open",
 ]

@@ -16,6 +16,8 @@ from consumer.config.sections import SETTINGS, Settings
 from consumer.errors import Exit
 from consumer.log import LogEvent
 from consumer.log_catalogue import CATALOGUE, MODULES
+from consumer.query.arrow_columns import COLUMNS
+from consumer.query.sql import MEMORY_BYTES_MAX, SPILL_BYTES_MAX, THREADS_MAX
 from tests.support.archive_logs import archive_log, event
 
 ROOT = Path(__file__).parents[1]
@@ -85,6 +87,27 @@ def test_the_commands_of_the_readme_that_read_archives_run(tmp_path: Path) -> No
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
+
+
+def test_the_queries_of_the_section_on_sql_run(tmp_path: Path) -> None:
+    body = b'{"payload":{"state":"error","size":3}}'
+    archive_log(tmp_path / "DIR").append(
+        [event(1)._replace(type="compute.x", body=body), event(2)._replace(type="job.start"), event(3)._replace(type="job.end")]
+    )  # fmt: skip
+    section = OPERATIONS.partition("\n## SQL\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^deedbox (sql .*)$", section, re.MULTILINE)
+    assert len(commands) == 7
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "consumer", *shlex.split(command.replace("--since 1d", ""))], check=False, capture_output=True,
+            text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        assert done.stdout or "now()" in command
+    columns = re.findall(r"`([a-z_]+)`", " ".join(re.findall(r"^\| (`[^|]+) \|", section, re.MULTILINE)))
+    assert sorted(columns) == sorted(COLUMNS)
+    assert f"{MEMORY_BYTES_MAX >> 30} GiB of memory and {THREADS_MAX} threads" in section
+    assert f"up to {SPILL_BYTES_MAX >> 30} GiB of files" in section
 
 
 def test_every_file_that_the_readme_names_exists() -> None:

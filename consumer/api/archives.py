@@ -7,7 +7,7 @@ import errno
 import operator
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
@@ -22,6 +22,8 @@ from consumer.errors import DeedboxError
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+    import pyarrow as pa
 
     from consumer.archive.checking.verdict import Verdict
 
@@ -38,6 +40,14 @@ def open(*paths: str | os.PathLike[str]) -> "Archives":
         if not isinstance(path, str | os.PathLike):
             raise wrong_type("path", path, "a text or a Path")
     return Archives([_existing(path) for path in paths])
+
+
+def arrow(
+    *paths: str | os.PathLike[str], columns: Iterable[str] | None = None, faults: list[ReadFault] | None = None,
+    executor: "Executor | None" = None, **filters: Unpack[Filters],
+) -> "pa.RecordBatchReader":  # fmt: skip
+    """The events below these paths as record batches of Arrow: short for `open(*paths).arrow(…)`, and raises the same errors."""
+    return open(*paths).arrow(columns, faults=faults, executor=executor, **filters)
 
 
 def _existing(path: str | os.PathLike[str]) -> Location:
@@ -75,6 +85,31 @@ class Archives:
         _check_executor(executor)
         search = Search(self.paths, make_query(filters), newest_first, executor)
         return Events(SearchSource(search, most, strict))
+
+    def arrow(
+        self, columns: Iterable[str] | None = None, *, faults: list[ReadFault] | None = None,
+        executor: "Executor | None" = None, **filters: Unpack[Filters],
+    ) -> "pa.RecordBatchReader":  # fmt: skip
+        """The events that pass all filters as record batches of Arrow, in the order of the archives. Needs the extra `sql`.
+
+        `columns`: their names, in this order; None for all. `faults`: a list that gets the parts that could not be read; without it,
+        the reader raises ReadError after the last batch. `executor`: decodes batches ahead, as for `search`.
+
+        Raises TypeError for an unknown filter or a value of a wrong type, and ValueError for a value that is not possible.
+        """
+        from consumer.query.arrow_events import ArrowEvents
+
+        _check_executor(executor)
+        names = None if columns is None else _column_names(columns)
+        events = ArrowEvents(self.paths, make_query(filters), executor)
+
+        def end() -> None:
+            if faults is not None:
+                faults.extend(events.faults)
+            elif events.faults:
+                raise ReadError(events.faults)
+
+        return events.reader(names, at_end=end)
 
     def tail(
         self, newest: int = 10, *, follow: bool = False, strict: bool = True, **filters: Unpack[Filters]
@@ -143,6 +178,18 @@ def _count(name: str, count: int) -> int:
     if number < 0:
         raise ValueError(f"{name}={number}; expected 0 or more")
     return min(number, sys.maxsize)
+
+
+def _column_names(columns: Iterable[str]) -> list[str]:
+    """The names of columns, each once. Raises TypeError and ValueError."""
+    from consumer.query.arrow_columns import COLUMNS
+
+    if isinstance(columns, str | bytes) or not isinstance(columns, Iterable):
+        raise wrong_type("columns", columns, "several names")
+    names = list(dict.fromkeys(columns))
+    if not names or not COLUMNS.keys() >= set(names):
+        raise ValueError(f"columns={names}; expected at least one of {', '.join(COLUMNS)}")
+    return names
 
 
 def _check_executor(executor: "Executor | None") -> None:

@@ -14,6 +14,7 @@ import orjson
 
 from codec.event import Event
 from codec.jsonl import clean, show_header
+from consumer.errors import Exit, Fatal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,6 +77,15 @@ COLUMNS: dict[str, Column] = {
     "text": Column(Kind.DECODED, "body", _of("body")),
     "position": Column(Kind.TEXT, None, lambda rows: rows.positions),
 }
+
+
+def require() -> None:
+    """Raise Fatal if pyarrow is not installed."""
+    try:
+        import pyarrow.dataset  # noqa: F401 -- only to see whether it is installed
+    except ImportError as error:
+        what = "Arrow needs the package pyarrow, which is not installed"
+        raise Fatal(Exit.SETTINGS, what, "pip install 'deedbox[sql]'") from error
 
 
 def fields_of(names: Iterable[str]) -> frozenset[str]:

@@ -17,7 +17,7 @@ from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.fault import ReadFault
 from consumer.errors import DeedboxError
 from consumer.query.arrow_batches import ArrowBatch, ArrowRequest, Selection, read_arrow, to_arrow
-from consumer.query.arrow_columns import COLUMNS, schema
+from consumer.query.arrow_columns import COLUMNS, require, schema
 from consumer.query.arrow_pruning import columns_of, possible
 from consumer.query.batches import BatchRequest
 from consumer.query.plan import ArchiveLocations, PlannedArchive
@@ -77,8 +77,9 @@ class ArrowEvents:
     ) -> "pa.RecordBatchReader":
         """A scan as a reader, which can be read once. `columns`: their names; None: all. `condition`: rows must fulfil it.
 
-        `at_end` is called after the last batch.
+        `at_end` is called after the last batch. Raises Fatal if pyarrow is not installed.
         """
+        require()
         import pyarrow as pa
 
         names = tuple(COLUMNS if columns is None else columns)

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.query import arrow_columns
 from consumer.query.arrow_dataset import dataset
 from consumer.query.arrow_events import ArrowEvents
 
@@ -47,11 +48,11 @@ class Answer:
 
 def require() -> None:
     """Raise Fatal if a package of the extra is missing."""
+    arrow_columns.require()
     try:
-        import duckdb  # noqa: F401
-        import pyarrow.dataset  # noqa: F401
+        import duckdb  # noqa: F401 -- only to see whether it is installed
     except ImportError as error:
-        what = f"SQL needs the package {error.name}, which is not installed"
+        what = "SQL needs the package duckdb, which is not installed"
         raise Fatal(Exit.SETTINGS, what, "pip install 'deedbox[sql]'") from error
 
 

@@ -118,3 +118,44 @@ def test_a_negative_count_is_an_error(directory: Path, call: object) -> None:
 def test_verify_yields_a_verdict_for_each_archive(directory: Path) -> None:
     verdicts = list(deedbox.open(directory / "one", directory / "two").verify())
     assert [(verdict.events, verdict.faults) for verdict in verdicts] == [(7, []), (1, [])]
+
+
+def test_arrow_gives_the_named_columns_of_the_events_that_pass_the_filters(directory: Path) -> None:
+    table = deedbox.arrow(directory, columns=["position", "id"], types="type.1").read_all()
+    assert table.to_pydict() == {
+        "position": ["one-00000001:0", "one-00000001:3", "two-00000001:0"],
+        "id": ["id-1", "id-4", "id-100"],
+    }
+    with ThreadPoolExecutor(2) as threads:
+        reader = deedbox.open(directory).arrow(iter(["id"]), executor=threads, duplicates="show")
+        assert sorted(reader.read_all().column("id").to_pylist()) == sorted(
+            [*(f"id-{n}" for n in range(1, 7)), "id-1", "id-100"]
+        )
+
+
+def test_arrow_raises_the_faults_at_the_end_or_puts_them_into_a_list(directory: Path) -> None:
+    (path,) = (directory / "one").glob("*.open")
+    path.write_bytes(path.read_bytes().replace(b"\x28\xb5\x2f\xfd", b"\x28\xb5\x2f\xfc", 1))
+    with pytest.raises(deedbox.ReadError, match="batch 0"):
+        deedbox.arrow(directory, columns=["id"]).read_all()
+    faults: list[deedbox.ReadFault] = []
+    assert deedbox.arrow(directory, columns=["id"], faults=faults).read_all().to_pydict() == {"id": ["id-100"]}
+    assert [fault.path for fault in faults] == [path]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"columns": "id"}, TypeError),
+        ({"columns": 3}, TypeError),
+        ({"columns": ["nosuch"]}, ValueError),
+        ({"columns": []}, ValueError),
+        ({"typos": "x"}, TypeError),
+        ({"executor": 3}, TypeError),
+    ],
+)
+def test_a_wrong_argument_of_arrow_is_an_error_at_once(
+    directory: Path, arguments: dict[str, object], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        deedbox.arrow(directory, **arguments)  # type: ignore[arg-type]

@@ -1,3 +1,4 @@
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -8,7 +9,8 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.duplicates import DuplicateMode
-from consumer.errors import DeedboxError
+from consumer.errors import DeedboxError, Fatal
+from consumer.query import arrow
 from consumer.query.arrow_events import ArrowEvents
 from consumer.query.query import make_query
 from consumer.query.search import Search
@@ -137,3 +139,19 @@ def test_an_error_that_ends_a_scan_is_kept_for_its_reader(directory: Path) -> No
     with pytest.raises(OSError, match="gone"):
         events.reader(["id"], at_end=fail).read_all()
     assert isinstance(events.error, OSError)
+
+
+def test_the_function_of_the_package_gives_a_reader_that_raises_at_its_end(directory: Path) -> None:
+    reader = arrow([directory], make_query(types=["type.1"]), ["id"])
+    assert (reader.schema.names, reader.read_all().num_rows) == (["id"], 40)
+    damage(next(path for path in find_archives([directory]) if isinstance(path, Path) and ".open" not in path.name))
+    found = []
+    with pytest.raises(DeedboxError, match="not everything could be read"):
+        found += list(arrow([directory]))
+    assert len(arrow([directory]).schema) == 15
+
+
+def test_a_missing_package_is_named(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(Fatal, match=r"pip install 'deedbox\[sql\]'"):
+        arrow([directory])
