@@ -12,7 +12,7 @@ from consumer.cli.command import EXAMPLES
 
 GROUPS = {
     "Service": {"run", "watch", "demo", "health", "config"},
-    "Read": {"ls", "cat", "search", "get", "tail", "stats"},
+    "Read": {"ls", "cat", "search", "get", "tail", "sql", "stats"},
     "Maintain": {"verify", "repair", "delete", "undelete", "compact"},
     "Convert": {"import", "export"},
 }
