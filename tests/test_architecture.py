@@ -138,7 +138,19 @@ OWNERS = {
     "ctypes": {"consumer/disk/syscalls.py"},
     "cyclopts": {
         f"consumer/cli/{name}.py"
-        for name in ("app", "command", "convert", "filters", "maintain", "parameters", "read", "run", "ship", "sql", "stats")
+        for name in (
+            "app",
+            "command",
+            "convert",
+            "filters",
+            "maintain",
+            "parameters",
+            "read",
+            "run",
+            "ship",
+            "sql",
+            "stats",
+        )
     },
     "structlog": {"consumer/log.py"},
     "asyncinotify": {"consumer/watch/inotify.py"},

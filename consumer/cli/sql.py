@@ -12,7 +12,7 @@ from consumer.cli.parameters import Paths, Workers
 @command(
     "sql", READ,
     'sql "select type, count(*) from events group by 1" DIR --since 1d',
-    "sql \"select headers->>'tenant' as tenant, max(time) from events group by 1\" DIR --format csv",
+    "sql \"select id, text->>'$.size' as size from events\" DIR --format csv",
     'sql "describe events" DIR',
 )  # fmt: skip
 def sql(
@@ -30,9 +30,9 @@ def sql(
     ] = None,
     workers: Workers = None,
 ) -> int:
-    """Ask archives in SQL. Needs the extra `sql` of the package.
+    """Ask archives in SQL.
 
-    The query sees the events that pass all filters. Filters on time, type, id and tag use the index of the archives, and conditions
+    Needs the extra `sql` of the package. The query sees the events that pass all filters. Filters on time, type, id and tag use the index of the archives, and conditions
     of the query on `time` and `arrived` do too. The query reads nothing but the events, and changes nothing. If an archive cannot be
     read, the answer is that of the others, and the exit status is 1. A wrong query has exit status 2.
     """
