@@ -4,6 +4,7 @@ Invariants: the retries are bounded, and plain http is used only within this mac
 """
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from consumer.objects.settings import ObjectsSection
 from consumer.objects.url import ObjectUrl
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Credential
 
 CONNECT_S = 5
 RETRIES_MAX = 10  # of one request, within `retry_s`
@@ -24,6 +25,11 @@ _ENDPOINT_VARIABLES = (
     "AWS_ENDPOINT_URL",
     "AWS_ENDPOINT",
 )  # the first one that is set is in force
+_WHERE = {
+    "s3": "check the section [objects] of the settings and the AWS_* variables",
+    "gs": "check GOOGLE_APPLICATION_CREDENTIALS and the other GOOGLE_* variables",
+    "az": "check AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY and the other AZURE_* variables",
+}
 _MEMORY: "dict[str, ObjectStore]" = {}  # buckets of `memory://`, until the end of the process
 
 
@@ -34,7 +40,7 @@ def connected(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
     try:
         return _connected(url, settings)
     except (BaseError, ValueError) as error:
-        raise ObjectError(url, str(error).partition("\n")[0], "check the section [objects] of the settings") from error
+        raise ObjectError(url, str(error).partition("\n")[0], _WHERE[url.scheme]) from error
 
 
 def _connected(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
@@ -59,18 +65,31 @@ def _s3(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
     options = _client(settings)
     if endpoint:
         options["allow_http"] = _plain_http(url, endpoint)
-    given: dict[str, Any] = {
-        "aws_endpoint_url_s3": endpoint,
-        "region": settings.region,
-        "access_key_id": settings.access_key,
-        "secret_access_key": settings.secret_key,
-    }
+    named = {"aws_endpoint_url_s3": endpoint, "region": settings.region}
+    given: dict[str, Any] = {name: value for name, value in named.items() if value}
     return S3Store(
         url.bucket,
         client_options=options,
         retry_config=_retry(settings),
-        **{name: value for name, value in given.items() if value},
+        credential_provider=_credentials(url, settings),
+        **given,
     )
+
+
+def _credentials(url: ObjectUrl, settings: ObjectsSection) -> "Callable[[], S3Credential] | None":
+    """The keys of the settings, without the session token of the environment, which belongs to other keys. None: obstore looks for keys."""
+    if bool(settings.access_key) != bool(settings.secret_key):
+        missing = "secret_key" if settings.access_key else "access_key"
+        raise ObjectError(url, f"objects.{missing} is not set", "set both keys, or none of them")
+    if not settings.access_key:
+        return None
+    keys: S3Credential = {
+        "access_key_id": settings.access_key,
+        "secret_access_key": settings.secret_key,
+        "token": None,
+        "expires_at": None,
+    }
+    return lambda: keys
 
 
 def _plain_http(url: ObjectUrl, endpoint: str) -> bool:

@@ -51,6 +51,8 @@ class DirectoryStore:
         self._disk = Disk()
 
     def _path(self, url: ObjectUrl) -> Path:
+        if ".." in url.key.split("/"):
+            raise ObjectError(url, "the key has a part '..'")
         return self._directory / url.key
 
     def list(self, below: ObjectUrl) -> Iterator[StoredObject]:

@@ -47,7 +47,7 @@ class RemoteStore:
 
         try:
             return request(self._store, *arguments, **named)
-        except (BaseError, OSError) as error:
+        except (BaseError, OSError, ValueError) as error:  # ValueError: the key has a character that is refused
             raise translated(url, error) from error
 
     def list(self, below: ObjectUrl) -> Iterator[StoredObject]:

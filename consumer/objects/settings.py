@@ -29,7 +29,7 @@ class ObjectsSection(Section, frozen=True):
     timeout_s: Annotated[
         float,
         Meta(ge=1, extra=IN_SECONDS, description="Maximum time of one request with its content, in seconds."),
-    ] = 30.0
+    ] = 60.0
     retry_s: Annotated[
         float,
         Meta(

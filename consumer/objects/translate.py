@@ -82,12 +82,12 @@ def _refused(url: ObjectUrl, status: int, code: str) -> ObjectError | None:
 
 def _passing(url: ObjectUrl, status: int, text: str) -> ObjectError:
     """The error of a failure that was retried in vain, and of everything else."""
-    first = text.partition("\n")[0]
     if status in (429, 500, 502, 503, 504):
         return Unavailable(url, f"the storage answers with status {status}, also to retries", "look at the storage")
     kind = found[1] if (found := _KIND.search(text)) else ""
     if kind == "Timeout":
-        return TimedOut(url, "no answer in time", "check the network and the storage, or raise objects.timeout_s")
+        do = "check the network and the storage; on a slow line raise objects.timeout_s or lower objects.parts"
+        return TimedOut(url, "no answer in time", do)
     if kind:
         return Unreachable(url, f"no connection ({kind.lower()})", "check the endpoint, the network and the storage")
-    return ObjectError(url, first, "")
+    return ObjectError(url, text.partition("\n")[0])

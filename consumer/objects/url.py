@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 from urllib.parse import unquote
 
 SCHEMES = ("s3", "gs", "az", "memory")  # memory: within one process, for tests
+_REFUSED = re.compile(r"[\x00-\x1f\x7f\\]")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -93,6 +94,8 @@ class ObjectUrl:
         key = key.strip("/")
         if any(part in ("", ".", "..") for part in key.split("/")) and key:
             raise ValueError(f"{text!r}: the key has an empty part, '.' or '..'")
+        if _REFUSED.search(key):  # some storages refuse them, and SeaweedFS takes a backslash for a slash
+            raise ValueError(f"{text!r}: the key has a control character or a backslash")
         return cls(scheme, bucket, key)
 
 

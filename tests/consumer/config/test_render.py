@@ -86,6 +86,15 @@ def test_a_password_is_never_shown(tmp_path: Path, url: str, shown: str) -> None
     assert loaded_again(settings, tmp_path) == public
 
 
+def test_a_secret_key_is_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("h1dden\n")
+    settings = load(None, {"DEEDBOX_OBJECTS__SECRET_KEY_FILE": str(tmp_path / "key")}, {}, [])
+    assert settings.objects.secret_key == "h1dden"
+    text = render(settings)
+    assert "h1dden" not in text
+    assert "# The key is not shown. Set it with objects.secret_key_file.\n" in text
+
+
 def test_a_value_that_toml_cannot_hold_is_a_comment() -> None:
     default = Settings()
     text = render(replace(default, archive=replace(default.archive, dir="/x/\udcff")))

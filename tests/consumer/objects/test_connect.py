@@ -1,6 +1,10 @@
 """Connections from the settings and the environment."""
 
+from datetime import timedelta
+
 import pytest
+from obstore import sign
+from obstore.store import S3Store
 
 from consumer.objects.connect import connected
 from consumer.objects.errors import ObjectError
@@ -38,5 +42,18 @@ def test_google_and_azure_are_connected_without_a_request(monkeypatch: pytest.Mo
 
 def test_azure_without_an_account_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
-    with pytest.raises(ObjectError, match=r"(?i)account"):
+    with pytest.raises(ObjectError, match=r"(?i)account.*; check AZURE_STORAGE_ACCOUNT_NAME"):
         connected(ObjectUrl("az", "container"), ObjectsSection())
+
+
+def test_keys_of_the_settings_are_not_used_with_the_token_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of-other-keys")
+    store = connected(URL, ObjectsSection(access_key="a", secret_key="b", endpoint="https://localhost:8333"))
+    assert isinstance(store, S3Store)
+    assert "of-other-keys" not in sign(store, "GET", "key", timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(("given", "missing"), [("access_key", "secret_key"), ("secret_key", "access_key")])
+def test_one_key_alone_is_an_error(given: str, missing: str) -> None:
+    with pytest.raises(ObjectError, match=f"objects.{missing} is not set; set both keys, or none of them"):
+        connected(URL, ObjectsSection(**{given: "x"}))

@@ -1,5 +1,7 @@
 """Objects in a remote storage, apart from the contract of all stores."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from consumer.objects.errors import TooLarge
@@ -26,3 +28,12 @@ def test_an_object_that_is_too_large_for_memory_is_not_fetched(bucket: ObjectUrl
     store_of(bucket).put_stream(url, [bytes(1 << 20)] * 65, 65 << 20, {})
     with pytest.raises(TooLarge, match=f"at most {GET_BYTES_MAX}"):
         store_of(bucket).get(url)
+
+
+def test_a_listing_goes_on_over_the_pages_of_the_storage(bucket: ObjectUrl) -> None:
+    """S3 answers with 1,000 objects at most."""
+    names = [f"{number:04}" for number in range(1005)]
+    store = store_of(bucket)
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda name: store.put(bucket / "day" / name, b"", {}), names))
+    assert [one.url.name for one in store.list(bucket)] == names

@@ -3,10 +3,11 @@
 import hashlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from consumer.objects.errors import AlreadyThere, NotFound, Replaced, SizeMismatch
+from consumer.objects.errors import AlreadyThere, NotFound, ObjectError, Replaced, SizeMismatch
 from consumer.objects.store import Store
 from consumer.objects.url import ObjectUrl
 
@@ -130,3 +131,39 @@ def test_a_missing_object_is_a_missing_file(store: Store, base: ObjectUrl) -> No
             read(base / "missing")
         assert isinstance(caught.value, FileNotFoundError)
         assert str(caught.value) == f"{base}/missing: there is no object of this name"
+
+
+@pytest.mark.parametrize("part", ["a b", "a%41b", "%2F", "a+b&c=d", "a#b?c", "x\'y\"z", "~*[x]^`{|}<y>", "...", ".hidden", "a:b@c",
+                                  " lead", "trail ", "\u6f22\u5b57", "e\u0301", "\U0001f600", "x" * 255])  # fmt: skip
+def test_every_character_of_a_key_is_kept(store: Store, base: ObjectUrl, part: str) -> None:
+    url = base / part / part
+    store.put(url, b"content", {})
+    assert (store.get(url), store.read(url, 1, 2)) == (b"content", b"on")
+    assert [one.url for one in store.list(base)] == [one.url for one in store.list(base / part)] == [url]
+    store.delete(url)
+    assert (store.head(url), list(store.list(base))) == (None, [])
+
+
+def test_a_key_that_a_storage_refuses_is_an_error_of_the_object(store: Store, base: ObjectUrl) -> None:
+    with pytest.raises(ObjectError) as caught:
+        store.put(base / ".." / "key", b"", {})
+    assert caught.value.filename == f"{base}/../key"
+
+
+def test_many_threads_read_one_object(store: Store, base: ObjectUrl) -> None:
+    raw = bytes(range(256)) * 4096
+    store.put(base / "object", raw, {})
+    offsets = [number * 4099 % len(raw) for number in range(200)]
+    with ThreadPoolExecutor(16) as pool:
+        pieces = list(pool.map(lambda offset: store.read(base / "object", offset, 1000), offsets))
+    assert pieces == [raw[offset : offset + 1000] for offset in offsets]
+
+
+def test_an_object_that_is_replaced_is_never_a_mixture(store: Store, base: ObjectUrl) -> None:
+    versions = [bytes([number]) * 100_000 for number in range(8)]
+    store.put(base / "object", versions[0], {})
+    with ThreadPoolExecutor(4) as pool:
+        puts = [pool.submit(store.put, base / "object", raw, {}) for raw in versions]
+        reads = [pool.submit(store.get, base / "object") for _ in range(50)]
+    assert [one.result() for one in puts] == [None] * len(versions)
+    assert {one.result() for one in reads} <= set(versions)
