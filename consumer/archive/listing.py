@@ -121,6 +121,15 @@ def size_of(location: Location) -> int:
         return 0
 
 
+def file_of(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file on this machine; None if it does not exist."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def is_folder(location: Location) -> bool:
     """Whether a location is a directory, or a URL that does not name an archive itself."""
     return location.is_dir() if isinstance(location, Path) else id_of(location) is None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from consumer.cli.command import MAINTAIN, OUTPUT, command
-from consumer.cli.parameters import EventName, LocalPaths, Paths, Workers
+from consumer.cli.parameters import Cluster, EventName, LocalPaths, Paths, Workers
 from consumer.cli.printing import print_line
 from consumer.errors import Exit, Fatal
 
@@ -24,6 +24,7 @@ def verify(
         Literal["text", "jsonl"], Parameter(group=OUTPUT, help="Output format: text, or a JSON line for each archive.")
     ] = "text",
     workers: Workers = None,
+    cluster: Cluster = None,
     acknowledge: Annotated[
         bool, Parameter(negative=(), help="Record the faults as known. Later runs show them, but do not count them.")
     ] = False,
@@ -41,7 +42,7 @@ def verify(
 
     if reason and not acknowledge:
         raise Fatal(Exit.SETTINGS, "--reason works only with --acknowledge", "use both, or neither")
-    return verify_archives(paths, workers, format, reason if acknowledge else None)
+    return verify_archives(paths, workers, format, reason if acknowledge else None, cluster)
 
 
 @command("repair", MAINTAIN, "repair DIR --dry-run", "repair DIR")

@@ -7,7 +7,18 @@ from cyclopts import Parameter
 
 from consumer.cli.command import OUTPUT, READ, command
 from consumer.cli.filters import NO_FILTERS, DuplicatesOption, Filtered, zone_of
-from consumer.cli.parameters import Columns, EventFormat, EventName, JsonBody, Limit, Local, LocalPaths, Paths, Workers
+from consumer.cli.parameters import (
+    Cluster,
+    Columns,
+    EventFormat,
+    EventName,
+    JsonBody,
+    Limit,
+    Local,
+    LocalPaths,
+    Paths,
+    Workers,
+)
 
 
 @command("ls", READ, "ls DIR", "ls DIR --format jsonl", "ls DIR/20261121 DIR/a1-00000007.kvp.zst.open")
@@ -89,6 +100,7 @@ def search(
     columns: Columns = None,
     local: Local = False,
     workers: Workers = None,
+    cluster: Cluster = None,
 ) -> int:
     """Find events, in the order of event time across all archives.
 
@@ -101,7 +113,7 @@ def search(
 
     output = OutputOptions(OutputFormat(format), zone_of(local), json_body, columns)
     return search_archives(
-        SearchRequest(paths, filters.query(local), order == "desc", limit, count, explain, workers, output)
+        SearchRequest(paths, filters.query(local), order == "desc", limit, count, explain, workers, cluster, output)
     )
 
 

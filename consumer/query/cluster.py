@@ -18,6 +18,8 @@ from socket import gethostname
 from time import monotonic
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar, cast
 
+from consumer.archive import naming
+from consumer.archive.location import Location
 from consumer.errors import Exit, Fatal
 from consumer.query.calls import Call
 
@@ -101,8 +103,18 @@ def _check_version(worker: str, theirs: str) -> None:
         raise _fatal(f"worker {worker} has Deedbox {theirs}, and this is {version('deedbox')}", _SAME)
 
 
+def shared(paths: Sequence[Location]) -> list[Location]:
+    """The paths as a worker can use them, which has another working directory."""
+    return [path.absolute() if isinstance(path, Path) else path for path in paths]
+
+
 class ClusterExecutor(Executor):
-    """Makes calls on the workers of a cluster. `threads`: how many at the same time; `ahead`: see `executors.ahead_of`."""
+    """Makes calls on the workers of a cluster. `threads`: how many at the same time; `ahead`, `remote`: see `executors`.
+
+    A call that names an open archive is made here: whether a process is writing it is known only on its machine.
+    """
+
+    remote = True
 
     def __init__(self, client: "Client", address: str, threads: int) -> None:
         self.ahead = 2 * threads + 8
@@ -114,6 +126,8 @@ class ClusterExecutor(Executor):
         """Call a function on one of the workers."""
         call = partial(fn, *args, **kwargs)
         paths = tuple(dict.fromkeys(_paths_in(args)))
+        if any(naming.parse_open(path) for path in paths):
+            return _CallHere(call)
         return _ClusterCall(self, call, self._calls.submit(_answer, version("deedbox"), paths, call))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -143,6 +157,19 @@ class ClusterExecutor(Executor):
             ) from error
         if isinstance(error, ImportError) or (isinstance(error, RuntimeError) and "deserializ" in str(error)):
             raise _fatal(f"a worker of {self._address} cannot make the call: {error!r}", _SAME) from error
+
+
+class _CallHere(Future[R]):
+    """A call that its reader makes, when it asks for the result."""
+
+    def __init__(self, call: Callable[[], R]) -> None:
+        super().__init__()
+        self._call = call
+
+    def result(self, timeout: float | None = None) -> R:
+        """The result. It takes as long as it takes, whatever the timeout."""
+        del timeout
+        return self._call()
 
 
 class _ClusterCall(Call[R]):

@@ -57,6 +57,11 @@ def ahead_of(executor: Executor | None) -> int:
     return int(getattr(executor, "ahead", AHEAD))
 
 
+def is_remote(executor: Executor | None) -> bool:
+    """Whether the workers may be on other machines."""
+    return bool(getattr(executor, "remote", False))
+
+
 class LocalProcesses(Executor):
     """Processes of this machine. If one is killed, all are replaced, and the calls without a result are made again.
 

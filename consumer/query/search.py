@@ -9,6 +9,8 @@ search is found again (`plan`). A search acquires no lock that ingest needs. A s
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from codec.counted import counted
@@ -19,14 +21,15 @@ from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.in_threads import in_threads
 from consumer.objects.url import ObjectUrl
+from consumer.query.batch_groups import GROUPS_AHEAD_MAX, grouped, read_group
 from consumer.query.batches import (
     BatchEvents,
     BatchRequest,
     MovedBatch,
     event_numbers,
-    read_batch,
     with_fetched_frame,
 )
+from consumer.query.executors import ahead_of, is_remote
 from consumer.query.merge import Key, Merge, Numbered, SortedBatch
 from consumer.query.plan import ArchiveLocations, PlannedArchive, read_events
 from consumer.query.prefetch import scan
@@ -34,7 +37,6 @@ from consumer.query.query import Query
 
 __all__ = ["Found", "Search", "read_events"]
 
-READ_AHEAD = 8  # batches that are read ahead if there is an executor
 FETCHED_FIRST = 2  # frames that are fetched from object storage before the first event; soon many more
 
 
@@ -50,7 +52,8 @@ class Search:
 
     Afterwards: `faults` holds the parts that could not be read, `duplicates` counts the hidden duplicates, and `archives`, `batches_read`,
     `bytes_read` and `bytes` hold its cost. `descending`: the newest event comes first. `executor`: reads batches ahead in its workers.
-    `verify_filters`: verify the checksum of each footer before its filters are used, so that no event can be missed.
+    `verify_filters`: verify the checksum of each footer before its filters are used, so that no event can be missed. `bodies`: without
+    them, the events are only good for counting.
     """
 
     def __init__(
@@ -60,12 +63,13 @@ class Search:
         descending: bool = False,
         executor: Executor | None = None,
         verify_filters: bool = False,
+        bodies: bool = True,
     ) -> None:
         query = query or Query()
         self.faults: list[ReadFault] = []
         self.duplicates = Duplicates(query.duplicates)
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
-        self.executor = executor
+        self.executor, self._bodies = executor, bodies
         self._paths, self._query, self._descending, self._verify_filters = paths, query, descending, verify_filters
         self._requests: list[BatchRequest] | None = None
         self._archives: list[PlannedArchive] = []
@@ -152,14 +156,18 @@ class Search:
             request._replace(path=self._archives[request.archive_index].path) for request in requests
         )
         with ExitStack() as stack:
-            if any(isinstance(request.path, ObjectUrl) for request in requests):
+            if any(isinstance(request.path, ObjectUrl) for request in requests) and not is_remote(self.executor):
                 current = in_threads(with_fetched_frame, current, begin=FETCHED_FIRST)
                 stack.callback(current.close)
-            reads = stack.enter_context(closing(scan(self.executor, read_batch, current, READ_AHEAD)))
+            groups = ([request] for request in current) if self.executor is None else grouped(current)
+            work = partial(read_group, bodies=self._bodies)
+            ahead = min(ahead_of(self.executor), GROUPS_AHEAD_MAX)
+            reads = stack.enter_context(closing(scan(self.executor, work, groups, ahead)))
+            every = chain.from_iterable(reads)
             for request in requests:
                 if self._stopped:
                     return
-                read = next(reads)
+                read = next(every)
                 self.batches_read += 1
                 self.bytes_read += request.batch.size
                 yield request, read

@@ -1,7 +1,6 @@
 """The command `stats`: count events by group, and print the groups."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Literal
 
 import orjson
@@ -14,6 +13,7 @@ from consumer.cli.commands.reports import report_faults, report_hidden, report_n
 from consumer.cli.printing import print_line, print_unchanged
 from consumer.cli.progress import progress
 from consumer.errors import Exit
+from consumer.query.cluster import shared
 from consumer.query.counting import Counting, Part
 from consumer.query.counts import Row
 from consumer.query.executors import workers
@@ -33,10 +33,7 @@ def count_events(
 
     `bytes`: print the bytes of the bodies too. `where`: the number of local processes, and the address of a cluster; None: the default.
     """
-    if where[1] is not None:
-        paths = [
-            path.absolute() if isinstance(path, Path) else path for path in paths
-        ]  # a worker has another directory
+    paths = paths if where[1] is None else shared(paths)
     counting = Counting(paths, query, grouping, bytes)
     amount = sum(map(size_of, counting.locations))
     total = Part()

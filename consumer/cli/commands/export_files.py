@@ -15,6 +15,7 @@ from consumer.convert.formats import FileFormat
 from consumer.convert.report import ExportReport
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
+from consumer.query.cluster import shared
 from consumer.query.executors import workers
 from consumer.query.query import Query
 from consumer.query.search import Found, Search
@@ -22,15 +23,20 @@ from consumer.query.search import Found, Search
 FILES_LISTED_MAX = 10
 
 
-def export_events(paths: Sequence[Location], query: Query, format: FileFormat, out: Path) -> Exit:
-    """Write the events of a search as files. DAMAGED if an archive could not be read whole or an event was left out."""
+def export_events(
+    paths: Sequence[Location], query: Query, format: FileFormat, out: Path, cluster: str | None = None
+) -> Exit:
+    """Write the events of a search as files. DAMAGED if an archive could not be read whole or an event was left out.
+
+    `cluster`: the address of a Dask scheduler, whose workers read; this process writes.
+    """
     for path in paths:
         if isinstance(path, Path) and not path.exists():
             raise Fatal(Exit.SETTINGS, f"{path}: nothing is there", "name archives, or directories of archives")
-    search = Search(paths, query)
+    search = Search(paths if cluster is None else shared(paths), query)
     began = time.monotonic()
     amount = search.plan()
-    with progress("exporting", amount) as advance, workers(amount) as search.executor:
+    with progress("exporting", amount) as advance, workers(amount, cluster=cluster) as search.executor:
         report = export(Disk(), _advancing(search, advance), format, out)
     status = report_faults(search.faults)
     report_hidden(search.duplicates)

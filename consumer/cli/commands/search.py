@@ -9,6 +9,7 @@ from consumer.archive.location import Location
 from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_no_archive
 from consumer.cli.printing import print_line, report_error
 from consumer.errors import Exit
+from consumer.query.cluster import shared
 from consumer.query.executors import workers
 from consumer.query.query import Query
 from consumer.query.search import Found, Search
@@ -20,6 +21,7 @@ class SearchRequest:
     """What `search` is asked for. `limit`: maximum number of events; None: no limit.
 
     `count`: print the number of events only. `explain`: report how much was read. `workers`: processes; None: chosen automatically.
+    `cluster`: the address of a Dask scheduler, whose workers read instead.
     """
 
     paths: Sequence[Location]
@@ -29,16 +31,18 @@ class SearchRequest:
     count: bool = False
     explain: bool = False
     workers: int | None = None
+    cluster: str | None = None
     output: OutputOptions = field(default_factory=OutputOptions)
 
 
 def search_archives(request: SearchRequest) -> Exit:
     """Print the events that are found. DAMAGED if something could not be read. Raises Fatal for a negative limit."""
     check_count("--limit", request.limit)
-    search = Search(request.paths, request.query, request.newest_first)
+    paths = request.paths if request.cluster is None else shared(request.paths)
+    search = Search(paths, request.query, request.newest_first, bodies=not request.count)
     planned = search.plan()  # also for a limit of 0: a path that cannot be read is an error
     reads_all = request.limit is None or request.query.match or request.query.where
-    with workers(planned if reads_all else 0, request.workers) as search.executor:
+    with workers(planned if reads_all else 0, request.workers, request.cluster) as search.executor:
         _print(request, islice(search, None if request.limit is None else min(request.limit, sys.maxsize)))
     if not search.archives:
         report_no_archive(request.paths)

@@ -91,7 +91,7 @@ async def test_a_search_that_is_cancelled_stops_at_the_next_batch(
         release.wait(30)
         return read_batch(job)
 
-    monkeypatch.setattr("consumer.query.search.read_batch", read)
+    monkeypatch.setattr("consumer.query.batch_groups.read_batch", read)
     task = asyncio.create_task(anext(deedbox.open(tmp_path).search(where="serial=99")))  # type: ignore[arg-type]  # a coroutine
     await begun.wait()
     task.cancel()

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.listing import find_archives
 from consumer.errors import Exit, Fatal
+from consumer.objects.url import ObjectUrl
 from consumer.query import cluster as module
-from consumer.query.cluster import connected
+from consumer.query.cluster import connected, shared
 from consumer.query.executors import ahead_of
 from consumer.query.prefetch import scan
+from tests.support.archive_logs import archive_log, some
 from tests.support.clusters import Cluster, bucket_of, cluster, die, enter_pair, fail, here, time_out, until
 
 
@@ -180,3 +183,17 @@ def test_dask_that_is_missing_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert "--cluster needs Dask; pip install 'deedbox[cluster]'" in done.stderr
+
+
+def test_an_open_archive_is_read_here(dask: Cluster, tmp_path: Path) -> None:
+    """A worker on another machine does not see the lock of the process that writes it."""
+    archive_log(tmp_path).append(some(0, 3))
+    (path,) = find_archives([tmp_path])
+    with connected(dask.address) as executor:
+        assert list(scan(executor, here, [path, path])) == [here(None)] * 2
+
+
+def test_the_paths_for_workers_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = ObjectUrl.parse("s3://bucket/key")
+    assert shared([Path("x"), Path("/y"), url]) == [tmp_path / "x", Path("/y"), url]
