@@ -12,6 +12,7 @@ from consumer.forward import log_events as forward
 from consumer.ingest import log_events as ingest
 from consumer.log import LogEvent
 from consumer.ship import log_events as ship
+from consumer.ship.retention import log_events as retention
 from consumer.ship.steps import log_events as steps
 from consumer.watch import log_events as watch
 
@@ -21,5 +22,5 @@ def declared(module: ModuleType) -> list[LogEvent]:
     return [value for value in vars(module).values() if isinstance(value, LogEvent)]
 
 
-MODULES = (log_events, amqp, ingest, archive, ship, steps, forward, watch, log)
+MODULES = (log_events, amqp, ingest, archive, ship, steps, retention, forward, watch, log)
 CATALOGUE = {event.name: event for module in MODULES for event in declared(module)}

@@ -22,6 +22,7 @@ from consumer.archive.writing.archive_log import ArchiveLog, ArchiveLogSettings
 from consumer.archive.writing.instance_lock import InstanceLock
 from consumer.archive.writing.recent_events import RecentEvents
 from consumer.archive.writing.rolling import RollPolicy, RollReason
+from consumer.config.loader import environment
 from consumer.config.sections import Settings
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
@@ -33,6 +34,13 @@ from consumer.ingest.generation import IngestSettings
 from consumer.ingest.ingest import Ingest
 from consumer.ingest.prefetch import unacknowledged_max
 from consumer.ingest.stage import IngestStage
+from consumer.objects.stores import configure
+from consumer.objects.url import ObjectUrl
+from consumer.ship.destination_urls import destination_urls
+from consumer.ship.retention.building import retention_of
+from consumer.ship.retention.stage import RetainStage
+from consumer.ship.steps.building import steps_stage
+from consumer.ship.steps.stage import StepsStage
 from consumer.stage import Background, RunningStages
 from consumer.stats import Stats
 
@@ -83,7 +91,9 @@ class Service:
         return Exit.OK
 
     def _start(self, instance_lock: InstanceLock) -> Components:
-        repacker = Repacker(self._layout.directory)
+        configure(self._settings.objects)
+        steps, retain = self._steps(), self._retain()
+        repacker = Repacker(self._layout.directory, steps.offer if steps else lambda _: None)
         archive_log = self._archive_log(instance_lock, repacker)
         appender = Appender(archive_log)
         ingest = self._ingest(instance_lock, archive_log, appender)
@@ -97,11 +107,29 @@ class Service:
                 Background("stats", stats.run(self._settings.service.stats_s, health)),
                 Background("orphans", _recover_orphans(instance_lock)),
                 Background("repack", repacker.run()),
+                *([steps] if steps else []),
+                *([retain] if retain else []),
             ]
         )
         components = Components(instance_lock, appender, ingest, stats, health, stages)
         self._loop.add_signal_handler(signal.SIGHUP, _seal, components)
         return components
+
+    def _steps(self) -> StepsStage | None:
+        """The stage of the steps on seal, if there are any."""
+        settings = self._settings
+        if not settings.seal.steps:
+            return None
+        return steps_stage(self._layout.directory, settings.seal, settings.ship, self._destinations(), environment())
+
+    def _retain(self) -> RetainStage | None:
+        """The stage of retention, if a limit is set."""
+        settings = self._settings
+        retention = retention_of(self._layout.directory, settings.retain, settings.ship, self._destinations())
+        return RetainStage(retention, settings.retain.every_s) if retention.rules else None
+
+    def _destinations(self) -> list[ObjectUrl]:
+        return destination_urls(self._settings.ship.destinations, self._layout.directory)
 
     def _archive_log(self, instance_lock: InstanceLock, repacker: Repacker) -> ArchiveLog:
         settings, roll = self._settings, self._settings.roll

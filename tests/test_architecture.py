@@ -146,6 +146,7 @@ OWNERS = {
             "maintain",
             "parameters",
             "read",
+            "retain",
             "run",
             "ship",
             "sql",
@@ -341,7 +342,7 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
                       "consumer/forward/line_publisher.py": "tests/consumer/forward/test_forward.py",
                       "consumer/section.py": "tests/consumer/config/test_sections.py", "consumer/log_catalogue.py": "tests/consumer/test_log.py", "consumer/archive/settings.py": "tests/consumer/config/test_sections.py",
                       "consumer/forward/settings.py": "tests/consumer/config/test_sections.py", "consumer/ingest/settings.py": "tests/consumer/config/test_sections.py",
-                      "consumer/objects/settings.py": "tests/consumer/config/test_sections.py", "consumer/ship/steps/settings.py": "tests/consumer/config/test_checks.py"}  # fmt: skip
+                      "consumer/objects/settings.py": "tests/consumer/config/test_sections.py", "consumer/ship/steps/settings.py": "tests/consumer/config/test_checks.py", "consumer/ship/retention/settings.py": "tests/consumer/ship/retention/test_building.py"}  # fmt: skip
     missing = []
     for path in SOURCES:
         place = path.relative_to(ROOT)

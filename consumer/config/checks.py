@@ -35,6 +35,8 @@ def _step_faults(settings: Settings) -> Iterator[str]:
     except ValueError as fault:
         yield f"seal.steps: {fault}"
         return
+    if any(step.kind is StepKind.SHIP for step in steps) and not settings.ship.destinations:
+        yield "seal.steps: 'ship' needs a destination in ship.destinations"
     directory = Path(settings.archive.dir).resolve()
     for step in steps:
         if step.kind in (StepKind.MOVE, StepKind.LINK) and Path(step.argument).resolve().is_relative_to(directory):

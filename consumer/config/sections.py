@@ -18,6 +18,7 @@ from consumer.forward.settings import WatchSection
 from consumer.ingest.settings import BatchSection
 from consumer.objects.settings import ObjectsSection
 from consumer.section import IN_SECONDS, Section, Unit
+from consumer.ship.retention.settings import RetainSection
 from consumer.ship.settings import ShipSection
 from consumer.ship.steps.settings import SealSection
 
@@ -56,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True):
     watch: WatchSection = WatchSection()
     objects: ObjectsSection = ObjectsSection()
     ship: ShipSection = ShipSection()
+    retain: RetainSection = RetainSection()
 
     @property
     def instance(self) -> str:

@@ -23,10 +23,13 @@ from consumer.errors import Exit
 
 
 class Repacker:
-    """The queue of archives to repack. `sealed` may be called from any thread."""
+    """The queue of archives to repack. `sealed` may be called from any thread.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    `on_decided` is called, in the event loop, for each archive that the repacker does not change any more in this run.
+    """
+
+    def __init__(self, directory: Path, on_decided: Callable[[Path], None] = lambda _: None) -> None:
+        self._directory, self._on_decided = directory, on_decided
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Queue[Path] = asyncio.Queue()
 
@@ -37,9 +40,13 @@ class Repacker:
     async def run(self) -> None:
         """Repack the archives of earlier runs, then each archive that is sealed, until cancelled."""
         for path in await asyncio.to_thread(_sealed_below, self._directory):
-            await self._repack(path)
+            await self._decide(path)
         while True:
-            await self._repack(await self._waiting.get())
+            await self._decide(await self._waiting.get())
+
+    async def _decide(self, path: Path) -> None:
+        await self._repack(path)
+        self._on_decided(path)
 
     async def _repack(self, path: Path) -> None:
         try:

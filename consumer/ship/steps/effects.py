@@ -33,11 +33,12 @@ class Waiting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """An archive that leaves the archive directory. `path`: where it is; `reason`: for the chain of digests."""
+    """An archive that leaves the archive directory. `path`: where it is; `target`: its new path, or DELETED; `reason`: for the digests."""
 
     archive: naming.ArchiveId
     path: Path
     sha256: str
+    target: str
     reason: str
 
 
@@ -104,7 +105,7 @@ class Effects:
         if step.kind is StepKind.MOVE:
             placing.copy_side_files(self.disk, self.directory, path, archive, self._made(Path(target).parent))
         if listed:
-            self.retire([Departure(archive, path, progress.sha256, _reason(step, target))])
+            self.retire([Departure(archive, path, progress.sha256, target, _reason(step, target))])
         return progress
 
     def _made(self, directory: Path) -> Path:

@@ -19,6 +19,7 @@ from consumer.ship.steps.worker import Worker
 LOOK_S = 1.0  # between two looks while something waits
 IDLE_S = 10.0  # between two looks at the directory while all is done: another instance may have sealed an archive
 ASK_S = 60.0  # between two looks into an archive that another process may repack
+DRAIN_S = 3.0  # the archive of the service is sealed after the stages are drained, and needs the rest of the time
 REPACK_S = 3600.0  # after this time, the service that sealed an archive does not repack it any more
 
 
@@ -31,7 +32,7 @@ class Settled:
 
     def offer(self, path: Path) -> None:
         """The repacker has decided about an archive."""
-        self._offered.add(path)
+        self._offered.add(path.absolute())
 
     def __call__(self, path: Path) -> bool:
         """Whether the steps of the archive at this path may begin."""
@@ -87,11 +88,12 @@ class StepsStage:
             return False
 
     async def drain(self, deadline: float) -> int | None:
-        """End the step that runs. A program is killed, and runs again after the next start."""
+        """End the step that runs. A program is killed, and runs again after the next start. A file that is copied is given up after DRAIN_S."""
         self._stopped.set()
         self._wake.set()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), max(deadline - self._loop.time(), 0.0))
+            async with asyncio.timeout_at(min(deadline, self._loop.time() + DRAIN_S)):
+                await self._ended.wait()
         return None
 
     def stats(self) -> dict[str, object]:

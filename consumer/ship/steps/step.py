@@ -55,6 +55,8 @@ def parse_steps(texts: Sequence[str]) -> tuple[Step, ...]:
     for number, step in enumerate(steps):
         if step.text in [other.text for other in steps[:number]]:
             raise ValueError(f"{step.text!r} is listed twice")
+        if step.kind is StepKind.SHIP and any(other.takes_away for other in steps[:number]):
+            raise ValueError("'ship' after a step that takes the archive away: put it before that step")
         if step.kind is StepKind.DELETE and number < len(steps) - 1:
             raise ValueError(f"{steps[number + 1].text!r} after 'delete': the archive does not exist any more")
     return steps

@@ -22,17 +22,18 @@ from consumer.ship.steps.step import Step
 
 RETRY_S = 1.0
 RETRY_S_MAX = 300.0
-WAIT_S = 5.0  # until a step that waits is looked at again
+WAIT_S, WAIT_S_MAX = 2.0, 60.0  # until a step that waits is looked at again, and after twice that time, and so on
 
 Clock = Callable[[], float]
 
 
 @dataclass
 class _Retry:
-    """When a step of an archive runs again. `pause_s`: after the next failure."""
+    """When a step of an archive runs again. `pause_s`: after the next failure; `wait_s`: if it has to wait once more."""
 
     at: float = 0.0
     pause_s: float = RETRY_S
+    wait_s: float = WAIT_S
 
 
 @dataclass
@@ -129,7 +130,7 @@ class Worker:
             if after.path != DELETED:
                 records.store(self.disk, self.directory, archive, after)
         except Waiting as waiting:
-            retry.at = self.clock() + WAIT_S
+            retry.at, retry.wait_s = self.clock() + retry.wait_s, min(2 * retry.wait_s, WAIT_S_MAX)
             self.reports.waits(archive, step.text, str(waiting))
             return None
         except (DeedboxError, OSError) as error:

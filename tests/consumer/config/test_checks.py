@@ -33,6 +33,7 @@ def test_steps_on_seal_that_cannot_run_are_faults() -> None:
         ("copy /x", "expected one of ship"),
         ("move /srv/archive/done", "outside of the archive directory"),
         ("link /srv/archive", "outside of the archive directory"),
+        ("ship", "needs a destination in ship.destinations"),
     ):
         archive = replace(default.archive, dir="/srv/archive")
         settings = replace(default, archive=archive, seal=replace(default.seal, steps=(step,)))

@@ -37,6 +37,7 @@ def test_every_kind_of_step_is_one_text() -> None:
         (["suffix damaged"], "Deedbox uses this suffix"),
         (["delete", "ship"], "'ship' after 'delete'"),
         (["ship", "ship"], "listed twice"),
+        (["move /x", "ship"], "'ship' after a step that takes the archive away"),
     ],
 )
 def test_a_step_that_cannot_run_is_refused_with_the_reason(texts: list[str], fault: str) -> None:

@@ -1,0 +1,63 @@
+"""The command that applies retention: retain."""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from consumer.cli.command import MAINTAIN, command
+from consumer.cli.parameters import Config, Paths, Set
+
+
+@command(
+    "retain", MAINTAIN,
+    "retain DIR --age 30d --dry-run",
+    "retain DIR --to s3://BUCKET/PREFIX --bytes 100GiB",
+    "retain DIR s3://BUCKET/PREFIX --free 20GiB --remote-age 365d",
+)  # fmt: skip
+def retain(
+    locations: Paths,
+    /,
+    *,
+    to: Annotated[
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            consume_multiple=False,
+            help="URL of a destination, as for ship. Repeatable. [default: setting ship.destinations]",
+        ),
+    ] = (),
+    age: Annotated[str | None, Parameter(help="Remove archives whose last event arrived this long ago.")] = None,
+    bytes: Annotated[
+        str | None, Parameter(help="Remove the oldest while all archives together have more bytes than this.")
+    ] = None,
+    count: Annotated[str | None, Parameter(help="Remove the oldest while there are more archives than this.")] = None,
+    free: Annotated[
+        str | None, Parameter(help="Remove the oldest while the disk has less free space than this.")
+    ] = None,
+    remote_age: Annotated[str | None, Parameter(help="As --age, for the objects at each destination.")] = None,
+    remote_bytes: Annotated[str | None, Parameter(help="As --bytes, for the objects at each destination.")] = None,
+    remote_count: Annotated[str | None, Parameter(help="As --count, for the objects at each destination.")] = None,
+    dry_run: Annotated[
+        bool,
+        Parameter(negative=(), help="Print what would be removed and why, and what stays and why. Remove nothing."),
+    ] = False,
+    config: Config = None,
+    set: Set = (),
+) -> int:
+    """Remove the oldest archives that the limits do not allow, here and at the destinations.
+
+    Without a limit nothing is removed. An archive is removed only if every destination has it, verified now, if every
+    follower has passed it, and if no legal hold is on it. The newest archive of each instance stays. What is removed is recorded in
+    the digests first, so that verify does not report a loss.
+
+    A URL among the arguments is a destination, as with --to. Exit status 1 if an archive that a limit asks for must stay.
+    """
+    from consumer.cli.commands.retain import retain_archives
+    from consumer.config import loader
+
+    flags = {
+        "retain.age_s": age, "retain.bytes": bytes, "retain.count": count, "retain.free_bytes": free,
+        "retain.remote_age_s": remote_age, "retain.remote_bytes": remote_bytes, "retain.remote_count": remote_count,
+    }  # fmt: skip
+    loaded = loader.load(config, loader.environment(), flags, list(set))
+    return retain_archives(locations, to, loaded, dry_run)
