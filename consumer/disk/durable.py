@@ -108,6 +108,10 @@ class Disk:
         the kernel reports a lost write once, and then treats the pages as written."""
         os.fdatasync(fd)
 
+    def sync_whole(self, fd: int) -> None:
+        """As `sync`, with the extended attributes."""
+        os.fsync(fd)
+
     def sync_path(self, path: Path) -> None:
         """Make the present content of a file durable, whichever process wrote it."""
         fd = open_regular(path, os.O_RDONLY)
@@ -216,11 +220,8 @@ class Disk:
         self.sync_directory(path.parent)
 
     def publish(self, fd: int, fresh: Path, path: Path, replace: bool) -> None:
-        """Give a new file, which is open as `fd`, the name `path`, with its extended attributes.
-
-        `replace`: also if a file has that name; otherwise FileExistsError is raised.
-        """
-        os.fsync(fd)
+        """Give a new file, which is open as `fd`, the name `path`. Raises FileExistsError if a file has it, unless `replace`."""
+        self.sync_whole(fd)
         if replace:
             os.replace(fresh, path)
         else:

@@ -20,6 +20,7 @@ from consumer.objects.errors import (
     AccessDenied,
     AlreadyThere,
     BucketMissing,
+    NoSpace,
     NotFound,
     ObjectError,
     SizeMismatch,
@@ -40,15 +41,17 @@ _KINDS: dict[int | None, type[ObjectError]] = {
     errno.EACCES: AccessDenied,
     errno.EPERM: AccessDenied,
     errno.EEXIST: AlreadyThere,
+    errno.ENOSPC: NoSpace,
+    errno.EDQUOT: NoSpace,
 }
 
 
 class DirectoryStore:
     """A `Store` of one directory, which must exist: if its disk is not mounted, nothing is written in its place."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, disk: Disk | None = None) -> None:
         self._directory = Path(directory)
-        self._disk = Disk()
+        self._disk = disk or Disk()
 
     def _path(self, url: ObjectUrl) -> Path:
         if ".." in url.key.split("/"):
@@ -184,6 +187,8 @@ def _translated(url: ObjectUrl) -> Iterator[None]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
+    if path.is_dir():  # a folder of objects is no object
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     fd = open_regular(path, os.O_RDONLY)
     try:
         yield fd

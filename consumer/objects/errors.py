@@ -90,6 +90,12 @@ class Unavailable(ObjectError):
     passing = True
 
 
+class NoSpace(ObjectError):
+    """The disk of a local directory is full, or its quota is used up."""
+
+    code = errno.ENOSPC
+
+
 class SizeMismatch(ObjectError):
     """The bytes to upload were more or fewer than announced. No object was made."""
 

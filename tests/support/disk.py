@@ -180,6 +180,11 @@ class ShadowDisk(Disk):
         super().sync(fd)
         self.durable.remember(fd)
 
+    def sync_whole(self, fd):
+        self.step("sync_whole")
+        super().sync_whole(fd)
+        self.durable.remember(fd)
+
     def fsync_directory(self, path):
         self.step("sync_directory")
         super().fsync_directory(path)

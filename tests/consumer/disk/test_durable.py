@@ -1,5 +1,6 @@
 import errno
 import os
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,21 @@ def test_replace_keeping_keeps_the_old_file(tmp_path: Path) -> None:
     (tmp_path / "fresh").write_text("new")
     Disk().replace_keeping(tmp_path / "a", tmp_path / "fresh", tmp_path / "aside")
     assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"a": "new", "aside": "old"}
+
+
+@pytest.mark.parametrize("replace", [False, True])
+def test_a_published_file_has_its_attributes_and_replaces_only_on_request(tmp_path: Path, replace: bool) -> None:
+    disk = Disk()
+    fd = disk.create(tmp_path / "fresh")
+    os.setxattr(fd, "user.deedbox.sha256", b"ab")
+    disk.append(fd, b"new")
+    (tmp_path / "a").write_text("old")
+    with nullcontext() if replace else pytest.raises(FileExistsError):
+        disk.publish(fd, tmp_path / "fresh", tmp_path / "a", replace)
+    assert (tmp_path / "a").read_text() == ("new" if replace else "old")
+    disk.publish(fd, tmp_path / ("a" if replace else "fresh"), tmp_path / "b", replace=False)
+    disk.close(fd)
+    assert (os.getxattr(tmp_path / "b", "user.deedbox.sha256"), (tmp_path / "b").read_text()) == (b"ab", "new")
 
 
 def test_a_link_is_a_second_name_and_replaces_nothing(tmp_path: Path) -> None:
