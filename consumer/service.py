@@ -36,9 +36,11 @@ from consumer.ingest.prefetch import unacknowledged_max
 from consumer.ingest.stage import IngestStage
 from consumer.objects.stores import configure
 from consumer.objects.url import ObjectUrl
+from consumer.ship.building import ship_stage
 from consumer.ship.destination_urls import destination_urls
 from consumer.ship.retention.building import retention_of
 from consumer.ship.retention.stage import RetainStage
+from consumer.ship.stage import ShipStage
 from consumer.ship.steps.building import steps_stage
 from consumer.ship.steps.stage import StepsStage
 from consumer.stage import Background, RunningStages
@@ -58,6 +60,7 @@ class Components:
     stats: Stats
     health: Health
     stages: RunningStages
+    ship: ShipStage | None
     sealing: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -78,20 +81,23 @@ class Service:
         for sign in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(sign, self._on_signal, sign)
         self._loop.add_signal_handler(signal.SIGHUP, _ignore)  # no archive is open during recovery
+        configure(self._settings.objects)
+        ship = ship_stage(
+            self._layout.directory, self._settings.ship
+        )  # raises for a wrong setting before anything is locked
         instance_lock = await InstanceLock.acquire(self._disk, self._layout, self._settings.instance)
         log.emit(
             log_events.STARTED, version=version("deedbox"), instance=self._settings.instance, unclean=instance_lock.unclean,
             directory=str(self._layout.directory), queue=self._settings.broker.queue,
         )  # fmt: skip
-        components = self._start(instance_lock)
+        components = self._start(instance_lock, ship)
         await components.stages.first_end(self._signal)
         await self._end(components)
         for error in components.stages.failures().values():
             raise error
         return Exit.OK
 
-    def _start(self, instance_lock: InstanceLock) -> Components:
-        configure(self._settings.objects)
+    def _start(self, instance_lock: InstanceLock, ship: ShipStage | None) -> Components:
         steps, retain = self._steps(), self._retain()
         repacker = Repacker(self._layout.directory, steps.offer if steps else lambda _: None)
         archive_log = self._archive_log(instance_lock, repacker)
@@ -107,11 +113,12 @@ class Service:
                 Background("stats", stats.run(self._settings.service.stats_s, health)),
                 Background("orphans", _recover_orphans(instance_lock)),
                 Background("repack", repacker.run()),
+                *([ship] if ship else []),
                 *([steps] if steps else []),
                 *([retain] if retain else []),
             ]
         )
-        components = Components(instance_lock, appender, ingest, stats, health, stages)
+        components = Components(instance_lock, appender, ingest, stats, health, stages, ship)
         self._loop.add_signal_handler(signal.SIGHUP, _seal, components)
         return components
 
@@ -186,6 +193,8 @@ class Service:
         log.emit(log_events.STOPPED, archived=counters.archived, acked=counters.acked, returned=counters.returned)
         if not in_time:
             leave_now(Exit.DEADLINE)
+        if components.ship and components.ship.is_busy and not components.stages.failures():
+            leave_now(Exit.OK)  # a thread waits for a storage that does not answer
 
     async def _close_in_time(self, components: Components) -> bool:
         """Seal the open archive and store the clean end. False if the deadline passes first."""

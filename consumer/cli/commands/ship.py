@@ -19,14 +19,10 @@ from consumer.config.sections import Settings
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
 from consumer.objects.stores import configure
-from consumer.ship.destination import Limits
-from consumer.ship.destination_urls import destination_urls
-from consumer.ship.digesting import Digesting
+from consumer.ship.building import shipper_of
 from consumer.ship.local_files import find_files
 from consumer.ship.outcome import PassResult
-from consumer.ship.pacing import Bandwidth
-from consumer.ship.report import LogReport, Report
-from consumer.ship.shipper import Shipper
+from consumer.ship.report import LogReport
 from consumer.ship.stage import DRAIN_S, ShipStage
 
 
@@ -86,7 +82,8 @@ def ship_once(directory: Path, settings: Settings) -> Exit:
     amount = sum(sum(one.size for one in file.stamps()) for file in find_files(directory).files)
     with progress("shipping", amount * len(settings.ship.destinations)) as advance:
         report = LineReport(advance, files=not sys.stdout.isatty())
-        shipper = _shipper(directory, settings, report)
+        configure(settings.objects)
+        shipper = shipper_of(directory, settings.ship, report)
         try:
             results = shipper.once()
         except BaseException:
@@ -109,18 +106,12 @@ def _outcome(result: PassResult) -> str:
     return f"NOT complete: {'; '.join([there, *problems, *([result.down] if result.down else [])])}"
 
 
-def _shipper(directory: Path, settings: Settings, report: Report) -> Shipper:
-    configure(settings.objects)
-    urls = destination_urls(settings.ship.destinations, directory)
-    limits = Limits(Bandwidth(settings.ship.bytes_per_s), settings.ship.uploads)
-    return Shipper(directory, urls, limits, report, Digesting(directory, settings.ship, report))
-
-
 def ship_on(directory: Path, settings: Settings) -> Exit:
     """Ship until SIGTERM or SIGINT. Raises DeedboxError and OSError."""
 
     async def serve() -> Exit:
-        stage = ShipStage(_shipper(directory, settings, LogReport()))
+        configure(settings.objects)
+        stage = ShipStage(shipper_of(directory, settings.ship, LogReport()))
         stopping = _first_signal()
         running = asyncio.create_task(stage.run())
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
