@@ -15,7 +15,7 @@ from consumer.api.errors import ReadError, wrong_type
 from consumer.api.event import ArchivedEvent
 from consumer.api.events import Events
 from consumer.api.filters import Filters, make_query
-from consumer.archive.location import Location, local_only, parse_location
+from consumer.archive.location import Location, parse_location
 from consumer.archive.position import Position
 from consumer.archive.reading.fault import ReadFault
 from consumer.errors import DeedboxError
@@ -120,14 +120,21 @@ class Archives:
         instance keep their order. `strict`: raise ReadError if a part could not be read, after the events that were found
         with it; if it is False, `faults` of the result has the parts that could not be read.
 
-        Raises TypeError for an unknown filter or a value of a wrong type, and ValueError for a value that is not possible.
+        Raises TypeError for an unknown filter or a value of a wrong type, and ValueError for a value that is not possible, also
+        for `follow` with a URL.
         """
-        from consumer.api.sources import TailSource
+        from consumer.api.sources import LatestSource, TailSource
+        from consumer.follow.latest import Latest
         from consumer.follow.tail import Tail
 
-        most = _count("newest", newest)
-        paths = [local_only(path, "tail") for path in self.paths]
-        return Events(TailSource(Tail(paths, make_query(filters)), most, follow, strict))
+        most, query = _count("newest", newest), make_query(filters)
+        local = [path for path in self.paths if isinstance(path, Path)]
+        if len(local) == len(self.paths):
+            return Events(TailSource(Tail(local, query), most, follow, strict))
+        if follow:
+            (url, *_) = set(self.paths) - set(local)
+            raise ValueError(f"follow=True with {url}; archives in object storage cannot be followed")
+        return Events(LatestSource(Latest(self.paths, query), most, strict))
 
     def get(self, name: str | Position) -> list[ArchivedEvent]:
         """The events with this id, or the event at this position; an empty list if there is none.

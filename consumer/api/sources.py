@@ -9,6 +9,7 @@ from consumer.api.errors import ReadError
 from consumer.api.event import ArchivedEvent
 from consumer.archive.position import Position
 from consumer.archive.reading.fault import ReadFault
+from consumer.follow.latest import Latest
 from consumer.follow.tail import Tail
 from consumer.query.search import Found, Search
 from consumer.watch.backends import choose
@@ -85,6 +86,32 @@ class TailSource:
     def stop(self) -> None:
         """End at the next wait."""
         self._stopped.set()
+
+
+class LatestSource:
+    """The newest events of archives that are not followed. `strict`: raise ReadError after them if there are faults."""
+
+    def __init__(self, latest: Latest, newest: int, strict: bool) -> None:
+        self._latest, self._newest, self._strict = latest, newest, strict
+
+    @property
+    def faults(self) -> Sequence[ReadFault]:
+        """The faults until now: parts that could not be read."""
+        return self._latest.faults
+
+    @property
+    def hidden(self) -> int:
+        """How many marked events were hidden."""
+        return self._latest.duplicates.hidden
+
+    def read(self) -> Generator[ArchivedEvent | None, None, None]:
+        """The events, in the order of their arrival."""
+        yield from events((one.position, one.event) for one in self._latest.newest(self._newest))
+        if self._strict and self.faults:
+            raise ReadError(self.faults)
+
+    def stop(self) -> None:
+        """The events are read before the first one is given, so that nothing can be stopped."""
 
 
 def events(found: Iterable[tuple[str, Event]]) -> Iterator[ArchivedEvent]:

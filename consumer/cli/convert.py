@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from consumer.cli.command import CONVERT, command
 from consumer.cli.filters import NO_FILTERS, Filtered
-from consumer.cli.parameters import Cluster, OnePath, Paths
+from consumer.cli.parameters import FROM_ENVIRONMENT, Cluster, OnePath, Paths, Storage
 
 
 @command(
@@ -53,6 +53,7 @@ def export(
     out: Annotated[OnePath, Parameter(help="Directory for the files. A file that exists is never replaced.")],
     filters: Filtered = NO_FILTERS,
     cluster: Cluster = None,
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Write events as files of other systems.
 
@@ -62,4 +63,5 @@ def export(
     from consumer.cli.commands.export_files import export_events
     from consumer.convert.formats import FileFormat
 
+    storage.apply(paths)
     return export_events(paths, filters.query(), FileFormat(format), out, cluster)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from consumer.cli.command import MAINTAIN, OUTPUT, command
-from consumer.cli.parameters import Cluster, EventName, LocalPaths, Paths, Workers
+from consumer.cli.parameters import FROM_ENVIRONMENT, Cluster, EventName, LocalPaths, Paths, Storage, Workers
 from consumer.cli.printing import print_line
 from consumer.errors import Exit, Fatal
 
@@ -29,6 +29,7 @@ def verify(
         bool, Parameter(negative=(), help="Record the faults as known. Later runs show them, but do not count them.")
     ] = False,
     reason: Annotated[str, Parameter(help="Reason to record with --acknowledge. [default: none]")] = "",
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Check that archives are complete and undamaged.
 
@@ -42,22 +43,25 @@ def verify(
 
     if reason and not acknowledge:
         raise Fatal(Exit.SETTINGS, "--reason works only with --acknowledge", "use both, or neither")
+    storage.apply(paths)
     return verify_archives(paths, workers, format, reason if acknowledge else None, cluster)
 
 
 @command("repair", MAINTAIN, "repair DIR --dry-run", "repair DIR")
 def repair(
-    paths: LocalPaths,
+    paths: Paths,
     /,
     *,
     dry_run: Annotated[bool, Parameter(negative=(), help="Print the possible repairs, and change nothing.")] = False,
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Seal the archives of instances that have ended, and rebuild damaged archives.
 
-    The original of a rebuilt archive is kept, and so are the bytes of a torn end. Exit status 1 if not everything can be repaired.
+    Archives in object storage are checked with --dry-run only. The original of a rebuilt archive is kept, and so are the bytes of a torn end. Exit status 1 if not everything can be repaired.
     """
     from consumer.archive.checking.report import show_repairs
 
+    storage.apply(paths)
     return Exit.OK if show_repairs(paths, dry_run, print_line) else Exit.DAMAGED
 
 

@@ -1,6 +1,7 @@
 """The arguments and options that several commands have."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,7 +10,8 @@ from cyclopts import Parameter
 
 from consumer.archive.location import Location, parse_location
 from consumer.cli.command import OUTPUT
-from consumer.objects.url import is_url
+from consumer.objects.stores import configure
+from consumer.objects.url import ObjectUrl
 
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="TOML file with settings.")]
 Set = Annotated[
@@ -71,7 +73,15 @@ def _path(_: object, tokens: Sequence[cyclopts.Token]) -> Path:
         raise cyclopts.CoercionError(
             msg="A path is empty. Is a variable of the shell empty? Use . for the current directory."
         )
-    return Path(text)
+    try:
+        location = parse_location(text)
+    except ValueError as error:
+        raise cyclopts.CoercionError(msg=str(error)) from error
+    if isinstance(location, Path):
+        return location
+    raise cyclopts.CoercionError(
+        msg=f"{location}: only local paths can be given here. Run the command where the archives are made, or copy them with `deedbox fetch` first."
+    )
 
 
 def _archive_path(type_: object, tokens: Sequence[cyclopts.Token]) -> Path:
@@ -89,12 +99,11 @@ LocalPaths = Annotated[list[_ArchivePath], Parameter(help="Archives, or director
 
 
 def _location(token: cyclopts.Token) -> Location:
-    if not is_url(token.value):
-        return _archive_path(None, [token])
     try:
-        return parse_location(token.value)
+        location = parse_location(token.value)
     except ValueError as error:
         raise cyclopts.CoercionError(msg=str(error)) from error
+    return location if isinstance(location, ObjectUrl) else _archive_path(None, [token])
 
 
 def _locations(_: object, tokens: Sequence[cyclopts.Token]) -> list[Location]:
@@ -107,3 +116,25 @@ Paths = Annotated[
         converter=_locations, help="Archives, directories of archives, or URLs of them such as s3://bucket/prefix."
     ),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageSettings:
+    """The settings of a command that reads URLs. Without options: those of the environment."""
+
+    config: Annotated[
+        Path | None,
+        Parameter(name=["--config", "-c"], help="TOML file with settings, for URLs. [default: environment variables]"),
+    ] = None
+    set: Set = ()
+
+    def apply(self, paths: Sequence[Location]) -> None:
+        """Use the settings for the object storages of this process, if there is a URL or an option. Raises Fatal."""
+        if self.config or self.set or any(isinstance(path, ObjectUrl) for path in paths):
+            from consumer.config import loader
+
+            configure(loader.load(self.config, loader.environment(), {}, list(self.set)).objects)
+
+
+FROM_ENVIRONMENT = StorageSettings()
+Storage = Annotated[StorageSettings, Parameter(name="*")]

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 from consumer.cli.command import OUTPUT, READ, command
 from consumer.cli.filters import NO_FILTERS, DuplicatesOption, Filtered, zone_of
 from consumer.cli.parameters import (
+    FROM_ENVIRONMENT,
     Cluster,
     Columns,
     EventFormat,
@@ -15,8 +16,8 @@ from consumer.cli.parameters import (
     JsonBody,
     Limit,
     Local,
-    LocalPaths,
     Paths,
+    Storage,
     Workers,
 )
 
@@ -31,6 +32,7 @@ def ls(
         Parameter(group=OUTPUT, help="Output format: a table, or a JSON line for each archive."),
     ] = "table",
     local: Local = False,
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """List archives with their state, events, size, time span and types.
 
@@ -40,6 +42,7 @@ def ls(
     """
     from consumer.cli.commands.list_archives import list_archives
 
+    storage.apply(paths)
     return list_archives(paths, format, zone_of(local))
 
 
@@ -62,6 +65,7 @@ def cat(
     columns: Columns = None,
     limit: Limit = None,
     local: Local = False,
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Print events in the order in which they are archived.
 
@@ -73,6 +77,7 @@ def cat(
     from consumer.query.show import OutputOptions
 
     output = OutputOptions(OutputFormat(format), zone_of(local), json_body, columns)
+    storage.apply(paths)
     return print_archives(paths, filters.query(local), output, limit)
 
 
@@ -101,6 +106,7 @@ def search(
     local: Local = False,
     workers: Workers = None,
     cluster: Cluster = None,
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Find events, in the order of event time across all archives.
 
@@ -112,6 +118,7 @@ def search(
     from consumer.query.show import OutputOptions
 
     output = OutputOptions(OutputFormat(format), zone_of(local), json_body, columns)
+    storage.apply(paths)
     return search_archives(
         SearchRequest(paths, filters.query(local), order == "desc", limit, count, explain, workers, cluster, output)
     )
@@ -131,6 +138,7 @@ def get(
     json_body: JsonBody = False,
     columns: Columns = None,
     duplicates: DuplicatesOption = "hide",
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Print the events with an id, or the event at a position.
 
@@ -142,12 +150,13 @@ def get(
     from consumer.query.show import OutputOptions
 
     output = OutputOptions(OutputFormat(format), json_body=json_body, columns=columns)
+    storage.apply(paths)
     return get_events(paths, name, output, DuplicateMode(duplicates))
 
 
 @command("tail", READ, "tail DIR -n 100", "tail -f DIR --type 'compute.*'", "tail -f DIR --checkpoint billing")
 def tail(
-    paths: LocalPaths,
+    paths: Paths,
     /,
     *,
     newest: Annotated[
@@ -171,10 +180,11 @@ def tail(
     json_body: JsonBody = False,
     columns: Columns = None,
     local: Local = False,
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Print the events that arrived last, in the order of arrival.
 
-    With -f, it follows all instances of a directory, also when archives are sealed or the service restarts. An event is printed only
+    Of archives in object storage, it prints the newest events; it cannot follow them. With -f, it follows all instances of a directory, also when archives are sealed or the service restarts. An event is printed only
     after its sync has returned. For the newest events by event time, use `deedbox search DIR --order desc --limit 10`.
 
     With --checkpoint, the first run begins with the oldest event, and each later run continues after the last batch that was
@@ -185,6 +195,7 @@ def tail(
     from consumer.cli.commands.tail import TailOptions, print_tail
     from consumer.query.show import OutputOptions, Printer
 
+    storage.apply(paths)
     query = filters.query(local)
     printer = Printer(sys.stdout.buffer, OutputOptions(OutputFormat(format), zone_of(local), json_body, columns))
     return print_tail(paths, query, TailOptions(newest, follow, checkpoint), printer)

@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from consumer.cli.command import OUTPUT, READ, command
 from consumer.cli.filters import NO_FILTERS, Filtered
-from consumer.cli.parameters import Cluster, Paths, Workers
+from consumer.cli.parameters import FROM_ENVIRONMENT, Cluster, Paths, Storage, Workers
 
 
 @command(
@@ -41,6 +41,7 @@ def stats(
     ] = "table",
     workers: Workers = None,
     cluster: Cluster = None,
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Count events by type, tag, header or field of the body, over time.
 
@@ -54,4 +55,5 @@ def stats(
     from consumer.cli.commands.count_events import count_events
     from consumer.query.grouping import parse_grouping
 
+    storage.apply(paths)
     return count_events(paths, filters.query(), parse_grouping(by, bucket), bytes, format, (workers, cluster))

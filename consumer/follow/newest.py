@@ -7,29 +7,34 @@ with the newest, and stops when no batch that is left can hold a newer event. Th
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 from codec.event import Event
 from consumer.archive import naming
 from consumer.archive.location import Location
-from consumer.archive.reading.catalog import ArchiveMatch, Wanted, look_up
+from consumer.archive.reading.catalog import ArchiveMatch, Wanted, entries_at, look_up, unread
 from consumer.archive.reading.fault import ReadFault
+from consumer.archive.reading.in_threads import in_threads
 from consumer.archive.reading.reader import StoredBatch
 from consumer.errors import DeedboxError
+from consumer.objects.url import ObjectUrl
 from consumer.query.query import Query
 from consumer.query.search import Found, read_events
 
 _Key = tuple[float, str, int, float, float]  # arrival, instance, sequence, number of the event, and a serial
 _ANY = float("inf")
+LOOKED_UP_FIRST = 2  # archives in object storage whose index is read before it is known whether more are needed
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """An archive that may hold some of the newest events. `entry`: its match in the catalog, if it was looked up before."""
+    """An archive that may hold some of the newest events. `entry`: its match in the catalog, if it was looked up before. `copies`: all places of archives with its name."""
 
     path: Location
     id: naming.ArchiveId
     entry: ArchiveMatch | None = None
+    copies: tuple[Location, ...] = ()
 
     @property
     def bound(self) -> _Key:
@@ -57,21 +62,36 @@ class Newest:
 
     def of(self, candidates: Sequence[Candidate]) -> list[Found]:
         """The newest events of these archives."""
-        for candidate in sorted(candidates, key=lambda one: one.bound, reverse=True):
-            if not self._may_hold(candidate.bound):
-                break
-            self._read(candidate)
+        ordered = sorted(candidates, key=lambda one: one.bound, reverse=True)
+        with ExitStack() as stack:
+            matches: Iterator[list[ArchiveMatch]] = map(self._matches, ordered)
+            if any(isinstance(path, ObjectUrl) for one in ordered for path in (one.path, *one.copies)):
+                matches = stack.enter_context(closing(in_threads(self._matches, ordered, begin=LOOKED_UP_FIRST)))
+            for candidate in ordered:
+                if not self._may_hold(candidate.bound):
+                    break
+                for entry in next(matches):
+                    self._read(candidate, entry)
         return [found for _, found in sorted(self._heap)]
 
     def _may_hold(self, bound: _Key) -> bool:
         """Whether an event with this key would be one of the newest."""
         return len(self._heap) < self._count or (self._count > 0 and bound > self._heap[0][0])
 
-    def _read(self, candidate: Candidate) -> None:
+    def _matches(self, candidate: Candidate) -> list[ArchiveMatch]:
+        """The archives of a candidate: one, unless different archives have its name."""
+        if candidate.entry is not None:
+            return [candidate.entry]
+        if candidate.copies:
+            return entries_at(candidate.copies, candidate.copies, self._wanted)
         try:
-            entry = candidate.entry or look_up(candidate.path, self._wanted)
+            return [look_up(candidate.path, self._wanted)]
         except (OSError, DeedboxError) as error:
-            self.faults.append(ReadFault.of(candidate.path, error))
+            return [unread(candidate.path, error)]
+
+    def _read(self, candidate: Candidate, entry: ArchiveMatch) -> None:
+        if entry.identity is None:
+            self.faults += entry.faults
             return
         if not entry.path.name.endswith(naming.OPEN_SUFFIX):
             self.faults += entry.faults  # the end of an open one is on its way, or was never whole

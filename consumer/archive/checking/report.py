@@ -13,8 +13,9 @@ from consumer.archive.checking.verify import Mapped, verify
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
-from consumer.archive.location import Location
+from consumer.archive.location import Location, local_only
 from consumer.archive.outcome import outcome
+from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.survey import survey, with_indexed
 from consumer.archive.rewriting.repair import judge_sealed, losses_of, repair_sealed
 from consumer.archive.writing.finding import Finding, Outcome
@@ -120,15 +121,18 @@ def _mib(size: int) -> str:
     return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 20 else f"{size} B"
 
 
-def show_repairs(paths: list[Path], dry_run: bool, print_line: PrintLine) -> bool:
-    """Repair and report. Returns whether every damaged archive could be repaired. `dry_run`: change nothing."""
+def show_repairs(paths: list[Location], dry_run: bool, print_line: PrintLine) -> bool:
+    """Repair and report. Returns whether every damaged archive could be repaired. `dry_run`: change nothing.
+
+    Raises Fatal for a URL without `dry_run`.
+    """
     disk = Disk()
     repaired, count = True, 0
-    for path in find_archives(paths):
+    for path in find_archives(paths if dry_run else [local_only(path, "repair") for path in paths]):
         try:
-            finding = _foresee(path) if dry_run else _repair(disk, path)
+            finding = _foresee(path) if dry_run else _repair(disk, local_only(path, "repair"))
         except OSError as error:
-            finding = Finding(path, Outcome.DEFERRED, reason=error.strerror or str(error))
+            finding = Finding(path, Outcome.DEFERRED, reason=ReadFault.of(path, error).reason)
         if finding.outcome is Outcome.WHOLE:
             continue
         repaired, count = (
@@ -175,7 +179,7 @@ def _repair(disk: Disk, path: Path) -> Finding:
         return finding
 
 
-def _foresee(path: Path) -> Finding:
+def _foresee(path: Location) -> Finding:
     found = survey(path)
     if naming.parse_open(path) is None:
         outcome, reason = judge_sealed(path, found)
@@ -183,7 +187,7 @@ def _foresee(path: Path) -> Finding:
             found = with_indexed(found)
         lost = losses_of(found) if outcome is Outcome.REPAIRED else []
         return Finding(path, outcome, found.events, found.gaps, reason=reason, lost=lost)
-    if is_held(path):
+    if isinstance(path, Path) and is_held(path):
         return Finding(path, Outcome.HELD, found.events, reason="a process is writing it")
     if not found.batches:
         return Finding(path, Outcome.EMPTY, found.events, found.gaps)

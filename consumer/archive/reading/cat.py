@@ -4,7 +4,8 @@ Invariant: damage is reported as a ReadFault, and the next batch or archive is p
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -15,11 +16,13 @@ from codec.errors import CodecError
 from codec.event import Event
 from codec.gap import Gap
 from consumer.archive.location import Location
-from consumer.archive.reading.catalog import Wanted, entries
+from consumer.archive.reading.catalog import Wanted
 from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
 from consumer.archive.reading.fault import ReadFault, batch_fault
-from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_archive
+from consumer.archive.reading.opened import OpenedArchive, opened_archives
+from consumer.archive.reading.reader import ArchiveReader, StoredBatch
 from consumer.archive.reading.tombstones import Tombstones
+from consumer.objects.errors import Replaced
 
 Encode = Callable[[Event, str], bytes]  # from an event and its position to the printed bytes
 
@@ -76,70 +79,97 @@ def cat_archives(
     """
     damaged = False
     printing = _Printing(format, out, chosen, duplicates or Duplicates(), limit)
-    for entry in entries(paths, Wanted()):
-        if printing.left == 0:
-            break
-        if entry.identity is None:
-            report(entry.faults[0])
-            damaged = True
-            continue
-        try:
-            with open_archive(entry.path) as archive:
-                damaged |= _cat(archive, entry.tombstones, printing, report)
-        except OSError as error:
-            report(ReadFault.of(entry.path, error))
-            damaged = True
+    with closing(opened_archives(paths, chosen.wanted if chosen else Wanted())) as archives:
+        for opened in archives:
+            if printing.left == 0:
+                break
+            printing.begin()
+            if isinstance(opened, ReadFault):
+                report(opened)
+                damaged = True
+            else:
+                damaged |= _cat(opened, printing, report)
     return damaged
 
 
-def _cat(
-    archive: ArchiveReader, tombstones: Tombstones, printing: "_Printing", report: Callable[[ReadFault], None]
-) -> bool:
+def _cat(opened: OpenedArchive, printing: "_Printing", report: Callable[[ReadFault], None]) -> bool:
+    """Print an archive; again from where it stopped if an object was replaced in the meantime. Returns whether something could not be read."""
     damaged = False
+    try:
+        with opened.archive:
+            for fault in _print_parts(opened, printing):
+                report(fault)
+                damaged = True
+    except OSError as error:
+        fresh = opened.renewed() if isinstance(error, Replaced) else None
+        if fresh is not None:
+            printing.resume()
+            return _cat(fresh, printing, report) or damaged
+        report(ReadFault.of(opened.archive.path, error))
+        damaged = True
+    return damaged
+
+
+def _print_parts(opened: OpenedArchive, printing: "_Printing") -> Iterator[ReadFault]:
+    """Print the events, and yield the faults."""
+    archive = opened.archive
     if archive.size == 0 and not archive.live:
-        report(ReadFault(archive.path, 0, "empty file"))
-        return True
-    for part in archive.parts():
+        yield ReadFault(archive.path, 0, "empty file")
+    yield from opened.faults
+    for part in opened.parts():
         if printing.left == 0:
-            break
+            return
         if isinstance(part, StoredBatch):
             try:
-                printing.print(archive, part, tombstones)
+                printing.print(archive, part, opened.tombstones)
             except CodecError as error:
-                report(batch_fault(archive.path, part, error))
-                damaged = True
+                yield batch_fault(archive.path, part, error)
         elif isinstance(part, Gap) and not (archive.live and part.harmless):
-            report(ReadFault(archive.path, part.offset, str(part)))
-            damaged = True
-    return damaged
+            yield ReadFault(archive.path, part.offset, str(part))
 
 
 @dataclass
 class _Printing:
-    """How events are printed, and which. `left`: how many more may be printed; None for no limit."""
+    """How events are printed, and which. `left`: how many more may be printed; None for no limit. `skipped`: events with lower numbers were printed before."""
 
     format: OutputFormat | Encode
     out: BinaryIO
     chosen: EventSelection | None
     duplicates: Duplicates
     left: int | None = None
+    skipped: int = 0
+    _next: int = 0
+
+    def begin(self) -> None:
+        """The next batch is the first one of an archive."""
+        self.skipped = self._next = 0
+
+    def resume(self) -> None:
+        """The archive is read from its beginning again: print only what was not printed yet."""
+        self.skipped = self._next
 
     def print(self, archive: ArchiveReader, batch: StoredBatch, tombstones: Tombstones) -> None:
         """Print the events of a batch. Raises CodecError."""
+        header, first, end = batch.header, self.skipped, batch.header.first_event + batch.header.events
+        if end <= first:
+            return
+        self._next = max(self._next, end)
         chosen = self.chosen
         whole = (
             self.format is OutputFormat.KVP
             and chosen is None
             and self.left is None
-            and not tombstones.within(batch.header)
+            and header.first_event >= first
+            and not tombstones.within(header)
         )
         if whole and not self._hides(batch):
             self.out.writelines(batch.records())
             return
-        if chosen is not None and not chosen.wanted.spans(batch.header):
+        if chosen is not None and not chosen.wanted.spans(header):
             return
         name = str(archive.id or archive.path.name)
-        kept = ((f"{name}:{number}", event) for number, event in tombstones.kept(batch.header, batch.events()))
+        numbered = tombstones.kept(header, batch.events())
+        kept = ((f"{name}:{number}", event) for number, event in numbered if number >= first)
         encode = FORMATS[self.format] if isinstance(self.format, OutputFormat) else self.format
         accepted = (one for one in kept if chosen is None or chosen.accepts(one[1], one[0]))
         shown = (encode(event, place) for place, event in accepted if self.duplicates.shows(event))

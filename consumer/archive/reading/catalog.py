@@ -171,9 +171,9 @@ def _look_up_all(
             waiting += fresh
             seen.update(fresh)
             if not fresh and not _was_sealed(path):
-                yield _unread(path, error)
+                yield unread(path, error)
         except (OSError, DeedboxError) as error:
-            yield _unread(path, error)
+            yield unread(path, error)
 
 
 def _was_sealed(path: Location) -> bool:
@@ -181,7 +181,8 @@ def _was_sealed(path: Location) -> bool:
     return naming.parse_open(path) is not None and any(naming.parse_sealed(other) for other in find_again(path))
 
 
-def _unread(path: Location, error: Exception) -> ArchiveMatch:
+def unread(path: Location, error: Exception) -> ArchiveMatch:
+    """The match of an archive that cannot be opened."""
     return ArchiveMatch(path, path.name, 0, [], Tombstones(), [ReadFault.of(path, error)])
 
 

@@ -13,7 +13,8 @@ from codec.footer import Footer, IndexRow, decode_footer
 from codec.gap import Gap, GapKind
 from codec.parts import PREFIX, PartKind, part_kind, part_size
 from consumer.archive import naming
-from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Seal, StoredBatch
+from consumer.archive.location import Location
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, Seal, StoredBatch, open_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +22,10 @@ class Survey:
     """The parts of a file. `footer`: the footer, also if the seek table after it is damaged; `counted`: how many events it indexes.
 
     `rows`: the index of the footer; `footer_at`: the offset of the footer; `footer_begun`: a footer, whole or not, follows the batches.
-    `file`: device and inode.
+    `file`: device and inode; zeros if it is no local file.
     """
 
-    path: Path
+    location: Location
     size: int
     id: naming.ArchiveId | None
     head_raw: bytes
@@ -37,6 +38,12 @@ class Survey:
     footer_begun: bool = False
     rows: Sequence[IndexRow] = ()
     footer_at: int = 0
+
+    @property
+    def path(self) -> Path:
+        """Where a local file is. Recovery and repair change local files only."""
+        assert isinstance(self.location, Path), self.location
+        return self.location
 
     @property
     def events(self) -> int:
@@ -66,12 +73,12 @@ class Survey:
         return any(gap.kind is GapKind.DAMAGED for gap in self.gaps) or not self.head_raw
 
 
-def survey(path: Path, committed: int | None = None) -> Survey:
+def survey(path: Location, committed: int | None = None) -> Survey:
     """Read a file to its end. `committed`: the number of bytes that a sync has covered; the file is read as if it ended there. Raises OSError."""
     batches: list[StoredBatch] = []
     gaps: list[Gap] = []
     seal = None
-    with ArchiveFile(path) as archive:
+    with open_at(path) as archive:
         for part in archive.parts():
             if committed is not None and part.offset >= committed:
                 gaps.append(
@@ -94,8 +101,9 @@ def survey(path: Path, committed: int | None = None) -> Survey:
         footer, rows = end or (None, [])
         counted = max((row.header.first_event + row.header.events for row in rows), default=None)
         begun = bool(gaps) and part_kind(archive.read(gaps[-1].offset, PREFIX.size)) == PartKind.FOOTER
+        file = archive.file if isinstance(archive, ArchiveFile) else (0, 0)
         return Survey(
-            path, archive.size, archive.id, archive.head_raw, batches, gaps, seal, archive.file, footer, counted, begun,
+            path, archive.size, archive.id, archive.head_raw, batches, gaps, seal, file, footer, counted, begun,
             rows, seal.offset if seal else gaps[-1].offset if gaps else archive.size,
         )  # fmt: skip
 
@@ -108,7 +116,7 @@ def with_indexed(found: Survey) -> Survey:
     known = {batch.offset for batch in found.batches}
     at = found.footer_at - sum(container.BATCH_HEADER_BYTES + row.header.compressed for row in found.rows)
     restored = []
-    with ArchiveFile(found.path) as archive:
+    with open_at(found.location) as archive:
         for row in found.rows:
             batch = StoredBatch(at, row.header)
             if at not in known and _is_whole(archive, batch):

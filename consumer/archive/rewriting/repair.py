@@ -13,8 +13,9 @@ from codec.gap import Gap, GapKind
 from consumer.archive import naming
 from consumer.archive.ledger import read
 from consumer.archive.listing import find_archives
+from consumer.archive.location import Location
 from consumer.archive.reading.losses import Expected, losses
-from consumer.archive.reading.reader import ArchiveFile
+from consumer.archive.reading.reader import open_at
 from consumer.archive.reading.survey import Survey, survey, with_indexed
 from consumer.archive.reading.tombstones import LEVELS_MAX, SUFFIX
 from consumer.archive.watermark import read_watermark
@@ -65,9 +66,9 @@ def _rebuild(disk: Disk, path: Path, found: Survey) -> list[Gap]:
     return lost
 
 
-def judge_sealed(path: Path, found: Survey) -> tuple[Outcome, str]:
+def judge_sealed(path: Location, found: Survey) -> tuple[Outcome, str]:
     """The outcome of a repair of a sealed archive (WHOLE, REPAIRED or DEFERRED), and the reason if it would change nothing."""
-    if path.is_symlink():
+    if isinstance(path, Path) and path.is_symlink():
         return Outcome.DEFERRED, "is a symbolic link: repair the file that it names"
     if newer := next((gap for gap in found.gaps if gap.kind is GapKind.NEWER), None):
         return Outcome.DEFERRED, newer.reason
@@ -87,7 +88,8 @@ def _expected(found: Survey, named: Previous | None) -> Expected | None:
     if named and named.events:
         return Expected(named.events, exact=True)
     assert found.id is not None, "see judge_sealed"
-    mark = read_watermark(_root(found.path, found.id.instance), found.id.instance)
+    root = _root(found.location, found.id.instance)
+    mark = read_watermark(root, found.id.instance) if isinstance(root, Path) else None
     return Expected(mark.events, exact=False) if mark and mark.sequence == found.id.sequence else None
 
 
@@ -101,8 +103,10 @@ def _original(found: Survey, named: Previous | None, lost: Sequence[Gap]) -> str
     return named.sha256 if named and found.footer and not lost else None
 
 
-def _root(path: Path, instance: str) -> Path:
-    """The directory of the ledger; if there is no ledger, that of the archive."""
+def _root(path: Location, instance: str) -> Location:
+    """The directory of the ledger; if there is no ledger, that of the archive. In object storage, the prefix above that of the day."""
+    if not isinstance(path, Path):
+        return path.parent.parent
     above = list(path.absolute().parents)[:LEVELS_MAX]
     return next((parent for parent in above if (parent / f"{instance}.ledger").exists()), path.parent)
 
@@ -110,17 +114,17 @@ def _root(path: Path, instance: str) -> Path:
 def _named(found: Survey) -> Previous | None:
     """Name, digest and events of the archive as the ledger or the head of a later archive has them."""
     assert found.id is not None, "see judge_sealed"
-    root = _root(found.path, found.id.instance)
-    state = read(root / f"{found.id.instance}.ledger")
+    root = _root(found.location, found.id.instance)
+    state = read(root / f"{found.id.instance}.ledger") if isinstance(root, Path) else None
     for previous in chain([state.previous if state else None], _heads_after(root, found.id)):
         if previous and naming.parse_sealed(Path(previous.archive)) == found.id:
             return previous
     return None
 
 
-def _heads_after(root: Path, archive: naming.ArchiveId) -> Iterator[Previous | None]:
+def _heads_after(root: Location, archive: naming.ArchiveId) -> Iterator[Previous | None]:
     for path in find_archives([root]):
         later = naming.parse_sealed(path) or naming.parse_open(path)
         if later and later.instance == archive.instance and later.sequence > archive.sequence:
-            with ArchiveFile(path) as one:
+            with open_at(path) as one:
                 yield one.head.previous if one.head else None

@@ -8,6 +8,7 @@ from codec.gap import Gap, GapKind
 from consumer import log
 from consumer.archive import log_events
 from consumer.archive.listing import find_again
+from consumer.archive.location import Location
 from consumer.archive.naming import OPEN_SUFFIX
 from consumer.archive.writing.sealing import Sealed
 
@@ -28,7 +29,7 @@ class Outcome(StrEnum):
 class Finding:
     """The result for a file. `lost`: the gaps that may have held acknowledged events; `reason`: why nothing was done."""
 
-    path: Path
+    path: Location
     outcome: Outcome
     events: int = 0
     gaps: list[Gap] = field(default_factory=list)

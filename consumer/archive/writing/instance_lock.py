@@ -16,6 +16,7 @@ from consumer import log
 from consumer.archive import log_events, naming
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
+from consumer.archive.location import local_only
 from consumer.archive.writing import orphans
 from consumer.archive.writing.finding import Outcome, log_finding
 from consumer.disk.durable import PURPOSE_BYTES, Disk, read_regular
@@ -61,7 +62,7 @@ class InstanceLock:
         for finding in orphans.recover_own(self._disk, self._layout, self.ledger, self._instance):
             log_finding(finding)
             if finding.outcome in (Outcome.DEFERRED, Outcome.HELD):
-                self.deferred.append(finding.path)
+                self.deferred.append(local_only(finding.path, "recover"))
         self.recover_others(self._disk)
         self._note(running=True, unclean=self.unclean, unsettled=self.unsettled)
         self.settled_sequence = 0 if self.unsettled else self.ledger.state.sequence

@@ -12,10 +12,13 @@ import orjson
 
 from consumer.archive.listing import find_archives
 from consumer.archive.location import Location
+from consumer.archive.reading.fault import ReadFault
+from consumer.archive.reading.in_threads import in_threads
 from consumer.archive.reading.summary import State, Summary, summarize
 from consumer.cli.commands.reports import report_no_archive
 from consumer.cli.printing import print_line, print_unchanged, report_error
 from consumer.errors import Exit
+from consumer.objects.url import ObjectUrl
 from consumer.query.when import show_when
 
 TYPES_SHOWN = 5
@@ -35,11 +38,9 @@ def list_archives(paths: Sequence[Location], format: Literal["table", "jsonl"], 
         report_no_archive(paths)
         return status
     show = _table(zone) if format == "table" else _json(zone)
-    for path in found:
-        try:
-            summary = summarize(path)
-        except OSError as error:
-            report_error(f"{path}: {error.strerror or error}")
+    for summary in _summaries(found):
+        if isinstance(summary, ReadFault):
+            report_error(summary)
             status = Exit.DAMAGED
             continue
         show(summary)
@@ -47,6 +48,19 @@ def list_archives(paths: Sequence[Location], format: Literal["table", "jsonl"], 
             report_error(f"{summary.path}: {summary.fault}")
             status = Exit.DAMAGED
     return status
+
+
+def _summaries(paths: Sequence[Location]) -> Iterable[Summary | ReadFault]:
+    """The summaries in order. Those of archives in object storage are read ahead."""
+    remote = any(isinstance(path, ObjectUrl) for path in paths)
+    return in_threads(_summary, paths) if remote else map(_summary, paths)
+
+
+def _summary(path: Location) -> Summary | ReadFault:
+    try:
+        return summarize(path)
+    except OSError as error:
+        return ReadFault.of(path, error)
 
 
 def _json(zone: tzinfo) -> Callable[[Summary], None]:

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from consumer.archive.listing import find_archives
+from consumer.archive.location import Location
 from consumer.archive.reading.fault import ReadFault
 from consumer.cli.commands.reports import check_count, report_faults, report_hidden, report_missing, report_no_archive
 from consumer.cli.printing import reader_gone
 from consumer.disk.durable import Disk
 from consumer.errors import Exit, Fatal
 from consumer.follow.checkpoint import Checkpoint
+from consumer.follow.latest import Latest
 from consumer.follow.tail import Tail
 from consumer.query.query import Query
 from consumer.query.search import Found
@@ -31,12 +33,34 @@ class TailOptions:
     checkpoint: str | None = None
 
 
-def print_tail(paths: Sequence[Path], query: Query, options: TailOptions, printer: Printer) -> Exit:
+def print_tail(paths: Sequence[Location], query: Query, options: TailOptions, printer: Printer) -> Exit:
     """Print the newest events, and with `follow` all later ones. DAMAGED if something could not be read.
 
     Raises Fatal for options that do not fit together.
     """
     check_count("--newest", options.newest)
+    local = [path for path in paths if isinstance(path, Path)]
+    if len(local) == len(paths):
+        return _print_local(local, query, options, printer)
+    if options.follow or options.checkpoint is not None:
+        option, (url, *_) = "--follow" if options.follow else "--checkpoint", (set(paths) - set(local))
+        what = f"{url}: {option} works on local archives only"
+        raise Fatal(Exit.SETTINGS, what, "use it where the archives are made, or ask again for the newest events")
+    return _print_latest(paths, query, options, printer)
+
+
+def _print_latest(paths: Sequence[Location], query: Query, options: TailOptions, printer: Printer) -> Exit:
+    latest = Latest(paths, query)
+    for event, position in latest.newest(NEWEST if options.newest is None else options.newest):
+        printer.print(event, position)
+    printer.flush()
+    if not (latest.archives or latest.faults):
+        report_no_archive(paths)
+    report_hidden(latest.duplicates)
+    return report_faults(latest.faults)
+
+
+def _print_local(paths: Sequence[Path], query: Query, options: TailOptions, printer: Printer) -> Exit:
     tail = Tail(paths, query)
     if options.follow:
         report_missing(paths)
