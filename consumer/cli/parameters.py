@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from consumer.archive.location import Location, parse_location
 from consumer.cli.command import OUTPUT
-from consumer.objects.stores import configure
 from consumer.objects.url import ObjectUrl
 
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="TOML file with settings.")]
@@ -132,6 +131,7 @@ class StorageSettings:
         """Use the settings for the object storages of this process, if there is a URL or an option. Raises Fatal."""
         if self.config or self.set or any(isinstance(path, ObjectUrl) for path in paths):
             from consumer.config import loader
+            from consumer.objects.stores import configure
 
             configure(loader.load(self.config, loader.environment(), {}, list(self.set)).objects)
 
