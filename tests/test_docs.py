@@ -42,7 +42,9 @@ def test_every_command_of_the_readme_exists_and_none_is_missing() -> None:
 
 
 def test_every_setting_that_a_page_names_exists() -> None:
-    named = set(re.findall(r"`(?:--set )?((?:broker|batch|archive|roll|service)\.[a-z_]+)(?==|`)", README + OPERATIONS))
+    named = set(
+        re.findall(r"`(?:--set )?((?:broker|batch|archive|roll|service|objects)\.[a-z_]+)(?==|`)", README + OPERATIONS)
+    )
     assert len(named) > 8
     assert named - SETTINGS.keys() == set()
     variables = set(re.findall(r"DEEDBOX_([A-Z_]+)", README))

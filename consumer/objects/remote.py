@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from obstore import Attributes, ObjectMeta
 
 NEAR_BYTES = 64 << 10  # ranges with a smaller gap are fetched by one request
-PARTS_MAX = 9000  # S3 accepts 10,000 parts
+PARTS_MAX = 1000  # of an object: Swift accepts this many by default, S3 10,000
 _STANDARD = ("content-", "cache-control", "storage-class")  # attributes that are not the caller's
 Result = TypeVar("Result")
 
@@ -149,7 +149,7 @@ class RemoteStore:
             return
         if only_new and self.head(url) is not None:
             raise AlreadyThere(url, "an object of this name exists")
-        part = max(self._settings.part_bytes, -(-size // PARTS_MAX))
+        part = part_bytes(size, self._settings.part_bytes)
         own: Attributes = dict(attributes)
         kept = _Kept(checked)
         try:
@@ -168,6 +168,11 @@ class RemoteStore:
             self._ask(url, obstore.delete, url.key)
         except NotFound:
             return
+
+
+def part_bytes(size: int, least: int) -> int:
+    """The size of a part of an object of `size` bytes: at least `least`, and so large that there are at most PARTS_MAX parts."""
+    return max(least, -(-size // PARTS_MAX))
 
 
 class _Kept:

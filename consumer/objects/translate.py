@@ -27,6 +27,8 @@ _RANGE = re.compile(r"Wanted range starting at|Range started at|InvalidRange")
 _METADATA = re.compile(r"/latest/(api/token|meta-data)")  # where a machine in the cloud gets its credentials
 _REGION = re.compile(r"redirect without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect")
 
+_CERTIFICATE = re.compile(r"InvalidCertificate\(\s*(\w+)")
+
 _SKEWED = {"RequestTimeTooSkewed", "RequestExpired"}
 _CREDENTIALS = {
     "SignatureDoesNotMatch": ("the secret key is wrong", "check objects.secret_key or AWS_SECRET_ACCESS_KEY"),
@@ -84,6 +86,11 @@ def _passing(url: ObjectUrl, status: int, text: str) -> ObjectError:
     """The error of a failure that was retried in vain, and of everything else."""
     if status in (429, 500, 502, 503, 504):
         return Unavailable(url, f"the storage answers with status {status}, also to retries", "look at the storage")
+    if found := _CERTIFICATE.search(text):
+        what = f"the certificate of the storage is not trusted ({found[1]})"
+        return ObjectError(
+            url, what, "if it is of an authority of your own, name the file of the authority in SSL_CERT_FILE"
+        )
     kind = found[1] if (found := _KIND.search(text)) else ""
     if kind == "Timeout":
         do = "check the network and the storage; on a slow line raise objects.timeout_s or lower objects.parts"

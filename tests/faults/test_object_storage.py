@@ -1,12 +1,16 @@
 """Object storage on bad days: killed, silent, slow, resetting, answering with errors."""
 
 import os
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +24,7 @@ from tests.support.http_proxy import HttpProxy
 from tests.support.ports import free_ports
 from tests.support.s3 import S3
 from tests.support.seaweedfs import seaweedfs as new_seaweedfs
+from tests.support.storages import new_bucket
 
 MIB = 1 << 20
 
@@ -169,15 +174,17 @@ store_of(url).put_stream(url, (bytes(1 << 20) for _ in range(60)), 60 << 20, {"s
 """
 
 
-def test_parts_of_a_killed_upload_are_never_an_object(
-    seaweedfs: S3, store: Store, bucket: ObjectUrl, proxy: HttpProxy
-) -> None:
-    url = bucket / "day" / "key"
-    environ = os.environ | seaweedfs.environ(proxy.port)
-    uploading = subprocess.Popen([sys.executable, "-c", UPLOAD, str(url)], env=environ)
-    proxy.after_sent(30 * MIB, uploading.kill)
-    assert uploading.wait(60) == -signal.SIGKILL
-    status, answer = seaweedfs.request("GET", f"/{bucket.bucket}", {"uploads": ""})
+@pytest.mark.parametrize("server", ["seaweedfs", "swift"])
+def test_parts_of_a_killed_upload_are_never_an_object(request: pytest.FixtureRequest, server: str) -> None:
+    s3: S3 = request.getfixturevalue(server)
+    (bucket,) = new_bucket(s3)
+    configure(s3.settings())
+    store, url = store_of(bucket), bucket / "day" / "key"
+    with HttpProxy(s3.port) as proxy:
+        uploading = subprocess.Popen([sys.executable, "-c", UPLOAD, str(url)], env=os.environ | s3.environ(proxy.port))
+        proxy.after_sent(30 * MIB, uploading.kill)
+        assert uploading.wait(60) == -signal.SIGKILL
+    status, answer = s3.request("GET", f"/{bucket.bucket}", {"uploads": ""})
     assert (status, answer.count(b"<Upload>")) == (200, 1)
     assert (store.head(url), list(store.list(bucket))) == (None, [])
     store.put_stream(url, chunks(20), 20 * MIB, {})
@@ -201,12 +208,13 @@ def test_a_server_killed_in_the_middle_of_a_part_leaves_no_object(tmp_path: Path
     url = ObjectUrl("s3", "bucket", "day/key")
     with server, HttpProxy(s3.port) as proxy:
         s3.make_bucket(url.bucket)
-        configure(s3.settings(proxy.port, timeout_s=1.0, retry_s=0.5))
+        configure(s3.settings(proxy.port))
         store = store_of(url)
         store.put(url.parent / "before", b"content", {})
+        configure(s3.settings(proxy.port, timeout_s=2.0, retry_s=0.5))
         proxy.after_sent(12 * MIB, server.kill)
         with pytest.raises(ObjectError) as caught:
-            store.put_stream(url, chunks(40), 40 * MIB, {})
+            store_of(url).put_stream(url, chunks(40), 40 * MIB, {})
         assert caught.value.passing
         server.start()
         assert store.head(url) is None
@@ -224,3 +232,68 @@ def test_an_upload_continues_after_a_restart_of_the_server(tmp_path: Path) -> No
         proxy.after_sent(12 * MIB, lambda: (server.kill(), server.start()))
         store_of(url).put_stream(url, chunks(40), 40 * MIB, {})
         assert store_of(url).get(url) == b"".join(chunks(40))
+
+
+OPENSSL = shutil.which("openssl")
+
+
+@pytest.fixture
+def https(tmp_path: Path) -> Iterator[ThreadingHTTPServer]:
+    """A server with a certificate of an authority of its own, whose file is `authority.pem`."""
+    make_certificates(tmp_path)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OneObject)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem", tmp_path / "server.key")
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    with server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+class OneObject(BaseHTTPRequestHandler):
+    """Answers with an object of two bytes."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        for name, value in {
+            "Content-Length": "2",
+            "ETag": '"1"',
+            "Last-Modified": "Sat, 28 Nov 2026 10:00:00 GMT",
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def make_certificates(directory: Path) -> None:
+    (directory / "extensions").write_text("subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n")
+    for command in (
+        "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=authority -keyout authority.key -out authority.pem",
+        "req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout server.key -out server.csr",
+        "x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 -extfile extensions -out server.pem",
+    ):
+        subprocess.run([str(OPENSSL), *command.split()], check=True, capture_output=True, cwd=directory)
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="making certificates takes openssl")
+def test_an_authority_of_your_own_is_trusted_through_its_file_and_not_without(
+    https: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = ObjectUrl("s3", "bucket", "key")
+    settings = ObjectsSection(
+        endpoint=f"https://localhost:{https.server_port}", access_key="a", secret_key="b", retry_s=0.0
+    )
+    configure(settings)
+    with pytest.raises(
+        ObjectError, match=r"certificate of the storage is not trusted \(UnknownIssuer\).*SSL_CERT_FILE"
+    ) as caught:
+        store_of(url).get(url)
+    assert not caught.value.passing
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    configure(settings)
+    assert store_of(url).get(url) == b"ok"

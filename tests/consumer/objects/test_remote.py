@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from consumer.objects.errors import TooLarge
+from consumer.objects.remote import PARTS_MAX, part_bytes
 from consumer.objects.store import GET_BYTES_MAX
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
@@ -37,3 +38,10 @@ def test_a_listing_goes_on_over_the_pages_of_the_storage(bucket: ObjectUrl) -> N
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda name: store.put(bucket / "day" / name, b"", {}), names))
     assert [one.url.name for one in store.list(bucket)] == names
+
+
+@pytest.mark.parametrize("size", [1, 8 << 20, 8000 << 20, (8000 << 20) + 1, 1 << 40])
+def test_no_object_has_more_parts_than_storages_accept(size: int) -> None:
+    part = part_bytes(size, 8 << 20)
+    assert part >= 8 << 20
+    assert -(-size // part) <= PARTS_MAX
