@@ -145,6 +145,7 @@ OWNERS = {
             "filters",
             "maintain",
             "parameters",
+            "proving",
             "read",
             "retain",
             "run",
@@ -195,6 +196,7 @@ CALLS = {
     "os.link": {"consumer/disk/durable.py", "consumer/disk/syscalls.py"},
     "os.environ": {
         "consumer/config/loader.py",
+        "consumer/config/user_folders.py",
         "consumer/objects/connect.py",
         "consumer/demo/node.py",
         "consumer/demo/show.py",

@@ -7,13 +7,15 @@ from cyclopts import Parameter
 from consumer.cli.command import MAINTAIN, OUTPUT, command
 from consumer.cli.parameters import FROM_ENVIRONMENT, Cluster, EventName, LocalPaths, Paths, Storage, Workers
 from consumer.cli.printing import print_line
+from consumer.cli.proving import DEFAULT_PROVING, Proving
 from consumer.errors import Exit, Fatal
 
 
 @command(
     "verify", MAINTAIN,
     "verify DIR",
-    "verify DIR --format jsonl",
+    "verify DIR s3://bucket/archive --public-key deedbox.pub",
+    "verify DIR --deep --budget 20GB --format json",
     "verify DIR --acknowledge --reason 'disk replaced on 2026-11-21'",
 )  # fmt: skip
 def verify(
@@ -21,8 +23,13 @@ def verify(
     /,
     *,
     format: Annotated[
-        Literal["text", "jsonl"], Parameter(group=OUTPUT, help="Output format: text, or a JSON line for each archive.")
+        Literal["text", "jsonl", "json"],
+        Parameter(
+            group=OUTPUT,
+            help="Output format: text, a JSON line for each archive, or one JSON document for programs.",
+        ),
     ] = "text",
+    proving: Proving = DEFAULT_PROVING,
     workers: Workers = None,
     cluster: Cluster = None,
     acknowledge: Annotated[
@@ -33,18 +40,29 @@ def verify(
 ) -> int:
     """Check that archives are complete and undamaged.
 
-    Reads every byte, and reports each fault with file, offset and reason. Also finds batches and archives that are missing.
-    Exit status 1 if there is a fault.
+    Reports each fault with file, offset and reason. Also finds batches and archives that are missing. If a URL is among the paths, all
+    paths are checked together: an archive is lost only if it is at none of them. Archives that are not at a place are delayed (not shipped
+    yet), uploading, retired (by policy), elsewhere, or lost. Exit status 1 if something is lost, damaged or changed.
 
-    It cannot notice that the oldest archives were removed, that an instance was removed with its ledger, or that archives and
+    The digests of `deedbox ship` show the removal of any archive until the time of the newest digest. Without digests, it
+    cannot notice that the oldest archives were removed, that an instance was removed with its ledger, or that archives and
     ledger were changed together.
     """
-    from consumer.cli.commands.verify import verify_archives
+    from consumer.cli.commands.verify import Options, verify_archives
 
     if reason and not acknowledge:
         raise Fatal(Exit.SETTINGS, "--reason works only with --acknowledge", "use both, or neither")
     storage.apply(paths)
-    return verify_archives(paths, workers, format, reason if acknowledge else None, cluster)
+    chosen = Options(
+        format=format,
+        deep=proving.deep,
+        budget=proving.budget_bytes,
+        public_keys=proving.public_key,
+        reason=reason if acknowledge else None,
+        workers=workers,
+        cluster=cluster,
+    )
+    return verify_archives(paths, chosen)
 
 
 @command("repair", MAINTAIN, "repair DIR --dry-run", "repair DIR")

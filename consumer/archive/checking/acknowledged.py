@@ -6,7 +6,7 @@ archive of the same name. It identifies the fault by code, offset and detail, no
 covers nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,11 @@ from consumer.errors import DeedboxError
 from consumer.objects.stores import store_of
 
 SUFFIX = ".acknowledged"
-STATES = (ArchiveState.SEALED, ArchiveState.MISSING)  # a repair of other archives may find more faults
+STATES = (
+    ArchiveState.SEALED,
+    ArchiveState.MISSING,
+    ArchiveState.DIGESTS,
+)  # a repair of other archives may find more faults
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,13 +49,12 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
 _Key = tuple[str, FaultCode, int | None, str]
 
 
-def separate_acknowledged(verdict: Verdict) -> None:
-    """Move the faults that are acknowledged from `faults` to `acknowledged`."""
-    if not verdict.faults or verdict.id is None:
+def separate_acknowledged(verdict: Verdict, copies: Sequence[Location] = ()) -> None:
+    """Move the faults that are acknowledged from `faults` to `acknowledged`. `copies`: where else the archive is, or was looked for."""
+    if not verdict.faults or not verdict.name:
         return
-    place = verdict.path.absolute() if isinstance(verdict.path, Path) else verdict.path
-    directories: list[Location] = [*place.parents][:LEVELS_MAX]
-    known = [one for directory in directories for one in _read(directory / f"{verdict.id}{SUFFIX}")]
+    directories = dict.fromkeys(directory for path in (verdict.path, *copies) for directory in _above(path))
+    known = [one for directory in directories for one in _read(directory / f"{verdict.name}{SUFFIX}")]
     known.sort(key=lambda one: one.acknowledged)  # of several lines for one fault, the newest is used
     acknowledged = {one.key: one for one in known}
     faults, verdict.faults = verdict.faults, []
@@ -62,19 +65,24 @@ def separate_acknowledged(verdict: Verdict) -> None:
             verdict.faults.append(fault)
 
 
+def _above(path: Location) -> Sequence[Location]:
+    place = path.absolute() if isinstance(path, Path) else path
+    return [*place.parents][:LEVELS_MAX]
+
+
 def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
     """Acknowledge the faults of an archive durably. Returns how many were not acknowledged before, or for another reason.
 
     Without a reason, acknowledged faults keep their reason. Raises DeedboxError for an archive that must be repaired first, and OSError.
     """
-    if verdict.id is None or verdict.state not in STATES:
+    if not verdict.name or verdict.state not in STATES:
         raise DeedboxError(
             f"{verdict.path}: {verdict.state}, not sealed", "run repair first, or wait until it is sealed"
         )
     if reason:  # it replaces the reason that was given before
         verdict.faults += [one.fault for one in verdict.acknowledged]
         verdict.acknowledged = []
-    path = local_only(verdict.path, "--acknowledge").parent / f"{verdict.id}{SUFFIX}"
+    path = local_only(verdict.path, "--acknowledge").parent / f"{verdict.name}{SUFFIX}"
     with held(disk, path.with_name(path.name + ".lock")) as free:
         if not free:
             raise DeedboxError(f"{path}: another process acknowledges", "try again when it has ended")

@@ -1,9 +1,10 @@
 """Check one archive by itself: every byte, every record, the footer against the batches, the seek table against the frames.
 
+A check that is not deep reads the head and the footer, and compares them; of an archive without a footer, the headers of the batches.
 Invariant: the check reads only an `ArchiveReader`, so that an archive that is no local file is checked in the same way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from codec.counted import counted
@@ -13,7 +14,10 @@ from codec.profiles import RECORD_BYTES
 from consumer.archive import naming
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import ArchiveState, Verdict
+from consumer.archive.reading.footer_parts import parts_by_footer
+from consumer.archive.reading.found import Part
 from consumer.archive.reading.reader import ArchiveReader, Seal, StoredBatch, events_or_none
+from consumer.archive.reading.sha256 import sha256_from
 from consumer.archive.reading.tombstones import Tombstones, head_of, is_removed
 
 
@@ -26,30 +30,38 @@ class _Parts:
     seal: Seal | None = None
 
 
-def check_archive(archive: ArchiveReader, tombstones: Tombstones) -> Verdict:
+def check_archive(archive: ArchiveReader, tombstones: Tombstones, deep: bool = True) -> Verdict:
     """The verdict on one archive, checked by itself. `tombstones`: its deleted events. Raises OSError."""
-    verdict = Verdict(archive.path, archive.id, size=archive.size)
+    verdict = Verdict(archive.path, archive.id, size=archive.size, deep=deep)
     if archive.head is not None and archive.head_id != archive.id:
         reason = f"the head names archive {archive.head_id}, and the file name {archive.id}"
         verdict.fault(FaultCode.HEAD_NAME, 0, reason, archive.head_id)
-    found = _read_parts(verdict, archive)
+    found = _read_parts(verdict, archive, archive.parts() if deep else parts_by_footer(archive))
     _check_gaps(verdict, found)
     if found.seal:
+        verdict.rewritten_from = found.seal.footer.rewritten_from
+        verdict.footer = sha256_from(archive, found.seal.offset)
+        if not deep:
+            verdict.removed = found.seal.footer.removed
         _check_seal(verdict, found.batches, found.seal)
     _check_end(verdict, archive, found.seal)
     if archive.head is not None:
         verdict.before, verdict.predecessor = archive.head.previous, archive.head.predecessor
         verdict.head = head_of(archive) or ""
-    _check_tombstones(verdict, archive, found.batches, tombstones)
+    (_check_tombstones if deep else _count_tombstones)(verdict, archive, found.batches, tombstones)
     return verdict
 
 
-def _read_parts(verdict: Verdict, archive: ArchiveReader) -> _Parts:
-    """Read the archive once, and check the events of each batch."""
+def _read_parts(verdict: Verdict, archive: ArchiveReader, parts: Iterable[Part]) -> _Parts:
+    """Read the archive once. The events of each batch are checked if its frame was read."""
     found = _Parts()
-    for part in archive.parts():
+    for part in parts:
         if isinstance(part, StoredBatch):
-            _check_batch(verdict, part)
+            if part.frame is None:
+                verdict.batches += 1
+                verdict.events += part.header.events
+            else:
+                _check_batch(verdict, part)
             found.batches.append(StoredBatch(part.offset, part.header))
         elif isinstance(part, Seal):
             found.seal = part
@@ -132,4 +144,14 @@ def _check_tombstones(
             verdict.deleted += sum(not is_removed(events[number]) for number in numbers if number in events)
             unread -= events.keys()
     for number in sorted(unread):
+        verdict.fault(FaultCode.TOMBSTONE, 0, f"a tombstone names event {number}, which cannot be read", number)
+
+
+def _count_tombstones(
+    verdict: Verdict, _archive: ArchiveReader, batches: Sequence[StoredBatch], tombstones: Tombstones
+) -> None:
+    """Count the deleted events by the numbers of the batches. A tombstone of an event that no batch holds is a fault."""
+    held = {number for batch in batches for number in tombstones.within(batch.header)}
+    verdict.deleted = max(len(held) - verdict.removed, 0)  # the tombstone of a removed event stays
+    for number in sorted(tombstones.events - held):
         verdict.fault(FaultCode.TOMBSTONE, 0, f"a tombstone names event {number}, which cannot be read", number)

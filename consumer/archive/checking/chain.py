@@ -5,7 +5,7 @@ archive with a committed batch, the newest sealed one, and those that were not s
 newest one. Archives that are older than the oldest existing one do not count as missing, because retention deletes from the front.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,42 +13,58 @@ from codec.archive import Previous
 from codec.counted import counted
 from consumer.archive import naming
 from consumer.archive.checking.fault_code import FaultCode
-from consumer.archive.checking.verdict import ArchiveState, Verdict
+from consumer.archive.checking.verdict import ArchiveState, GapClass, Verdict
 from consumer.archive.instances import Instance
 from consumer.archive.location import Location
-from consumer.archive.reading.reader import Seal, open_at
-from consumer.archive.reading.sha256 import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     path: Location
+    place: int
     events: int  # including those that its footer names as lost
+    sha256: str | None
+    original: str | None
+
+
+_Home = tuple[Path | None, str]
+
+
+def _nothing(_: naming.ArchiveId) -> bool:
+    return False
 
 
 @dataclass
 class Chain:
-    """The archives of one check. They must be checked in the order of their sequences."""
+    """The archives of one check. They must be checked in the order of their sequences.
+
+    `together`: all places hold archives of the same instances, so that an archive is missing only if it is at no place, and one archive at
+    two places is a copy. `known`: whether something else says where an archive is that is missing here.
+    """
 
     instances: list[Instance] = field(default_factory=list)
-    _seen: dict[tuple[Path | None, str], dict[int, _Seen]] = field(default_factory=dict)
-    _missed: set[tuple[Path | None, naming.ArchiveId]] = field(default_factory=set)
+    together: bool = False
+    known: Callable[[naming.ArchiveId], bool] = _nothing
+    _seen: dict[_Home, dict[int, list[_Seen]]] = field(default_factory=dict)
+    _missed: set[tuple[_Home, naming.ArchiveId]] = field(default_factory=set)
 
     def check(self, verdict: Verdict) -> None:
         """Compare an archive with the archives before it, its ledger and its watermark, and note the faults."""
         if verdict.id is None:
             return
         instance = self._instance_of(verdict.path, verdict.id)
-        directory = instance.directory if instance else None
-        seen = self._seen.setdefault((directory, verdict.id.instance), {})
-        if copy := seen.get(verdict.id.sequence):
+        home = (instance.directory if instance and not self.together else None, verdict.id.instance)
+        seen = self._seen.setdefault(home, {})
+        copies = seen.setdefault(verdict.id.sequence, [])
+        if copy := next((one for one in copies if not self.together or one.place == verdict.place), None):
             reason = f"archive {verdict.id} exists twice: the other file is {copy.path}"
             verdict.fault(FaultCode.ARCHIVE_TWICE, 0, reason, _utf8(copy.path))
             return
-        self._missed |= {(directory, missed) for missed in _check_before(verdict, seen)}
-        seen[verdict.id.sequence] = _Seen(verdict.path, verdict.events + verdict.lost)
+        events = verdict.events + verdict.lost
+        copies.append(_Seen(verdict.path, verdict.place, events, verdict.sha256, verdict.original))
+        self._check_before(verdict, home, seen)
         if instance is not None:
-            _check_instance(verdict, seen[verdict.id.sequence], instance)
+            _check_instance(verdict, copies[-1], instance)
 
     def _instance_of(self, path: Location, archive: naming.ArchiveId) -> Instance | None:
         above: set[object] = set(path.parents)
@@ -58,31 +74,38 @@ class Chain:
     def missing(self) -> Iterator[Verdict]:
         """A verdict for each archive that the ledger or the watermark names and that does not exist. Call it after the last archive."""
         for one in self.instances:
-            seen = self._seen.get((one.directory, one.name), {})
+            home = (None if self.together else one.directory, one.name)
+            seen = self._seen.get(home, {})
             for named in one.named:
-                if named.sequence not in seen and (one.directory, named) not in self._missed:
-                    verdict = Verdict(one.directory / str(named), named, state=ArchiveState.MISSING)
+                if named.sequence not in seen and (home, named) not in self._missed and not self.known(named):
                     reason = f"archive {named} is missing: according to the ledger or the watermark, it holds events"
-                    verdict.fault(FaultCode.ARCHIVE_MISSING, 0, reason, named)
-                    yield verdict
+                    yield missing_archive(one.directory / str(named), named, reason)
 
-
-def _check_before(verdict: Verdict, seen: dict[int, _Seen]) -> list[naming.ArchiveId]:
-    """Compare with the archives before. Returns the missing ones."""
-    assert verdict.id is not None, "see check"
-    before, own = verdict.before, verdict.id
-    named = naming.parse_sealed(Path(before.archive)) if before else None
-    missing = []
-    sequences = {verdict.predecessor, named.sequence if named and named.instance == own.instance else 0}
-    for sequence in sorted(sequences):
-        if seen and min(seen) < sequence < own.sequence and sequence not in seen:
+    def _check_before(self, verdict: Verdict, home: _Home, seen: dict[int, list[_Seen]]) -> None:
+        """Compare with the archives before."""
+        assert verdict.id is not None, "see check"
+        before, own = verdict.before, verdict.id
+        named = naming.parse_sealed(Path(before.archive)) if before else None
+        sequences = {verdict.predecessor, named.sequence if named and named.instance == own.instance else 0}
+        for sequence in sorted(sequences):
             missed = naming.ArchiveId(own.instance, sequence)
-            reason = f"archive {missed} is missing: it held events when this one was opened"
-            verdict.fault(FaultCode.ARCHIVE_MISSING, 0, reason, missed)
-            missing.append(missed)
-    if before and named and named.instance == own.instance and (found := seen.get(named.sequence)):
-        _compare(verdict, found, before, "sealed before this one")
-    return missing
+            if min(seen) < sequence < own.sequence and sequence not in seen and not self.known(missed):
+                if not (
+                    self.together and (home, missed) in self._missed
+                ):  # of several copies, the first one reports it
+                    reason = f"archive {missed} is missing: it held events when this one was opened"
+                    verdict.fault(FaultCode.ARCHIVE_MISSING, 0, reason, missed)
+                self._missed.add((home, missed))
+        if before and named and named.instance == own.instance:
+            for found in seen.get(named.sequence, ()):
+                _compare(verdict, found, before, "sealed before this one")
+
+
+def missing_archive(path: Location, archive: naming.ArchiveId, reason: str) -> Verdict:
+    """The verdict on an archive that is lost."""
+    verdict = Verdict(path, archive, state=ArchiveState.MISSING, gap=GapClass.LOST)
+    verdict.fault(FaultCode.ARCHIVE_MISSING, 0, reason, archive)
+    return verdict
 
 
 def _check_instance(verdict: Verdict, found: _Seen, instance: Instance) -> None:
@@ -98,8 +121,9 @@ def _check_instance(verdict: Verdict, found: _Seen, instance: Instance) -> None:
 
 
 def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None:
-    """Check that an archive is the named one, and holds as many events."""
-    if named.sha256 and not _is(found.path, named.sha256):
+    """Check that an archive is the named one, and holds as many events. Without a SHA-256 of the archive, the events alone are compared."""
+    known = {found.sha256, found.original} - {None}
+    if named.sha256 and known and named.sha256 not in known:
         reason = f"{found.path.name} is not the archive that was {when}: its SHA-256 differs"
         verdict.fault(FaultCode.ARCHIVE_CHANGED, 0, reason, found.path.name, named.sha256)
     if found.events < named.events:
@@ -110,15 +134,3 @@ def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None
 
 def _utf8(path: Location) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode()
-
-
-def _is(path: Location, sha256: str) -> bool:
-    try:
-        with open_at(path) as archive:
-            if sha256_of(archive) == sha256:
-                return True
-            # if it was rewritten, its footer names the original
-            parts = archive.parts(frames=False)
-            return any(isinstance(part, Seal) and part.footer.rewritten_from == sha256 for part in parts)
-    except OSError:
-        return False  # its own verdict reports that it cannot be read

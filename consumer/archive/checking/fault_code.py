@@ -26,3 +26,11 @@ class FaultCode(StrEnum):
     ARCHIVE_CHANGED = "archive_changed"  # the archive differs from the one that was sealed
     EVENTS_MISSING = "events_missing"  # the archive held more events when it was sealed
     END_MISSING = "end_missing"  # more events were committed than the archive holds
+    COPIES_DIFFER = (
+        "copies_differ"  # two places hold different archives of one ID, and neither is a rewriting of the other
+    )
+    DIGEST_MISSING = "digest_missing"  # a digest is at no place
+    DIGEST_DAMAGED = "digest_damaged"  # the file is no digest, or the one of another instance or number
+    DIGEST_CHANGED = "digest_changed"  # it does not follow the digest before it, or two places hold different ones
+    DIGEST_SIGNATURE = "digest_signature"  # the signature is wrong, or of an unknown key
+    DIGEST_UNSIGNED = "digest_unsigned"  # neither the digest nor a later one has a signature, and a key was given

@@ -1,15 +1,17 @@
 """The reports of `verify` and `repair`: a line per archive, a line per fault, and a last line with the totals."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 
 from codec.counted import counted
 from consumer.archive import naming
-from consumer.archive.checking.verdict import ArchiveState, Verdict
-from consumer.archive.checking.verify import Mapped, verify
+from consumer.archive.checking.proof import Proof, size_text
+from consumer.archive.checking.verdict import ArchiveState, GapClass, Verdict
+from consumer.archive.checking.verify import Mapped, Verification
 from consumer.archive.layout import Layout
 from consumer.archive.ledger import Ledger
 from consumer.archive.listing import find_archives
@@ -25,27 +27,38 @@ from consumer.disk.durable import Disk, held, is_held
 
 LIMITS = "`deedbox verify --help` names the losses that no check can notice"
 KNOWS_MORE = "`deedbox verify` reports whether archives or events are missing"  # what does not exist cannot be repaired
+SHOWN_GAPS = (GapClass.DELAYED, GapClass.UPLOADING, GapClass.ELSEWHERE, GapClass.RETIRED)  # faults count the others
 PrintLine = Callable[[str], None]
 
 
 def print_text(verdict: Verdict, print_line: PrintLine) -> None:
-    """A line for the archive, and a line per fault."""
+    """A line for the archive, and a line per fault. Archives that policy removed have no line: the totals count them."""
+    if verdict.gap is GapClass.RETIRED:
+        return
     unread = verdict.state is ArchiveState.UNREADABLE
-    good = "known" if verdict.acknowledged else "ok"  # `ok` would hide that events are lost
+    good = "known" if verdict.acknowledged else verdict.gap or "ok"  # `ok` would hide that events are lost
     word = "ERROR" if unread else "DAMAGED" if verdict.faults else good
     noun = "event " if verdict.events == 1 else "events"
-    print_line(f"{word:8}{verdict.state:10}{verdict.events:>10} {noun} {_mib(verdict.size):>10}  {verdict.path}")
+    print_line(
+        f"{word:8}{' ' * (len(word) > 7)}{verdict.state:10}{verdict.events:>10} {noun} {size_text(verdict.size):>10}  {verdict.path}"
+    )
     for fault in [*verdict.faults, *verdict.acknowledged]:
         print_line(f"        {fault}")
 
 
+MEMBERS = ("batches", "events", "duplicates", "deleted", "removed", "size", "state", "lost", "head", "deep", "gap", "sha256")  # fmt: skip
+
+
 def print_json(verdict: Verdict, print_line: PrintLine) -> None:
     """The verdict as a JSON object in one line."""
-    members = asdict(verdict) | {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
-    members["faults"] = [_utf8(str(fault)) for fault in verdict.faults]
-    members["acknowledged"] = [_utf8(str(fault)) for fault in verdict.acknowledged]
-    del members["before"], members["file"], members["predecessor"]
-    print_line(orjson.dumps(members).decode())
+    members = {name: getattr(verdict, name) for name in MEMBERS}
+    names = {"path": _utf8(str(verdict.path)), "id": str(verdict.id) if verdict.id else None}
+    print_line(orjson.dumps(names | members | _faults(verdict)).decode())
+
+
+def _faults(verdict: Verdict) -> dict[str, list[str]]:
+    faults, acknowledged = ([_utf8(str(one)) for one in found] for found in (verdict.faults, verdict.acknowledged))
+    return {"faults": faults, "acknowledged": acknowledged}
 
 
 def _utf8(text: str) -> str:
@@ -65,10 +78,12 @@ class Totals:
     lost: int = 0
     faults: int = 0
     acknowledged: int = 0
+    light: int = 0  # archives of which no event was read, so that no mark of a duplicate was seen
 
     def add(self, verdict: Verdict) -> None:
-        """Add a verdict. A missing archive counts by its faults only."""
-        self.archives += verdict.state is not ArchiveState.MISSING
+        """Add a verdict. A missing archive and the digests count by their faults only."""
+        self.archives += verdict.state not in (ArchiveState.MISSING, ArchiveState.DIGESTS)
+        self.light += not verdict.deep
         self.events += verdict.events
         self.duplicates += verdict.duplicates
         self.size += verdict.size
@@ -83,42 +98,53 @@ class Totals:
         """Whether there is an archive, and every fault is acknowledged."""
         return bool(self.archives or self.acknowledged) and not self.faults
 
-    def line(self) -> str:
-        """The last line."""
+    def line(self, gaps: Mapping[GapClass, int] = MappingProxyType({})) -> str:
+        """The last line. `gaps`: how many archives are not at a place, by class."""
         signed = f" but for {counted(self.acknowledged, 'acknowledged fault')}" if self.acknowledged else ""
         result = f"complete{signed}" if self.complete else f"NOT complete, {counted(self.faults, 'fault')}{signed}"
         if not (self.archives or self.faults or self.acknowledged):
             result = "nothing found"
         gone = f", {self.deleted} deleted and hidden, {self.removed} removed" if self.deleted or self.removed else ""
         gone += f", {self.lost} known to be lost" if self.lost else ""
+        gone += "".join(f", {gaps[name]} {name}" for name in SHOWN_GAPS if gaps.get(name))
+        marked = "duplicates not counted" if self.light else f"{self.duplicates} marked as duplicates"
         return (
-            f"{result}: {counted(self.archives, 'archive')}, {counted(self.events, 'event')}, {self.duplicates} marked as duplicates{gone}, "
-            f"{_mib(self.size)}; {LIMITS}"
+            f"{result}: {counted(self.archives, 'archive')}, {counted(self.events, 'event')}, {marked}{gone}, "
+            f"{size_text(self.size)}; {LIMITS}"
         )
 
 
 def show_verdicts(
     paths: Sequence[Location], print_line: PrintLine, show: Callable[[Verdict, PrintLine], None] = print_text, mapped: Mapped = map,
-    advance: Callable[[int], None] = lambda _: None, acknowledge: Callable[[Verdict], None] = lambda _: None,
+) -> bool:  # fmt: skip
+    """Verify everything deeply, and report. As `show_run`."""
+    return show_run(Verification(paths, mapped), print_line, show)
+
+
+def show_run(
+    run: Verification, print_line: PrintLine, show: Callable[[Verdict, PrintLine], None] = print_text,
+    acknowledge: Callable[[Verdict], None] = lambda _: None,
 ) -> bool:  # fmt: skip
     """Verify and report. Returns whether everything is complete. `acknowledge` may acknowledge faults. Only a text report has totals.
 
-    `show` prints a verdict; `advance` gets the bytes of each checked archive; `mapped`: as for `verify`.
+    `show` prints a verdict.
     """
     total = Totals()
-    for verdict in verify(paths, mapped):
+    for verdict in run.verdicts():
         if verdict.faults or verdict.acknowledged:
             acknowledge(verdict)
         total.add(verdict)
         show(verdict, print_line)
-        advance(verdict.size)
     if show is print_text:
-        print_line(total.line())
+        show_totals(run.proof, total, print_line)
     return total.complete
 
 
-def _mib(size: int) -> str:
-    return f"{size / (1 << 20):.1f} MiB" if size >= 1 << 20 else f"{size} B"
+def show_totals(proof: Proof, total: Totals, print_line: PrintLine) -> None:
+    """What was proved, and the last line."""
+    for line in proof.lines():
+        print_line(line)
+    print_line(total.line(proof.gaps))
 
 
 def show_repairs(paths: list[Location], dry_run: bool, print_line: PrintLine) -> bool:

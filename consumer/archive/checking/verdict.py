@@ -19,6 +19,18 @@ class ArchiveState(StrEnum):
     TRUNCATED = "truncated"  # it has the name of a sealed archive and no footer
     MISSING = "missing"  # other archives, the ledger or the watermark name it, and it does not exist
     UNREADABLE = "unreadable"
+    DIGESTS = "digests"  # no archive: the digests of an instance
+
+
+class GapClass(StrEnum):
+    """Why an archive, or a digest, is not at a place. Only LOST is a fault."""
+
+    DELAYED = "delayed"  # sealed, and not shipped to this place yet
+    UPLOADING = "uploading"  # it is being shipped
+    RETIRED = "retired"  # policy removed it, and a digest says so
+    ELSEWHERE = "elsewhere"  # nothing says why it is not here; another place has it
+    ACKNOWLEDGED = "acknowledged"  # lost, and an operator knows
+    LOST = "lost"  # at no place that was checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +60,11 @@ class AcknowledgedFault:
 
 @dataclass
 class Verdict:
-    """The counts and the faults of one archive.
+    """The counts and the faults of one archive at one place.
 
     `duplicates`: events that are marked as duplicates; `deleted`: hidden events that are still in the archive; `removed`: events that
-    `compact` removed; `lost`: events that are known to be lost.
+    `compact` removed; `lost`: events that are known to be lost. `deep`: every byte was read; otherwise the head and the footer, and
+    duplicates are not counted. `gap`: why the archive is not at the place; None if it is there.
     """
 
     path: Location
@@ -68,8 +81,24 @@ class Verdict:
     predecessor: int = 0  # the newest archive with a batch when this one was opened, according to the head
     lost: int = 0
     head: str = ""  # the checksum of the head, in hexadecimal
+    deep: bool = True
+    gap: GapClass | None = None
+    place: int = 0  # the number of the place among those that are checked together
+    subject: str = ""  # what faults are acknowledged for, if it is no archive
+    sha256: str | None = (
+        None  # of the file; computed if `deep`, otherwise as the attributes of the object or a digest say
+    )
+    rewritten_from: str | None = None  # as the footer says
+    original: str | None = None  # SHA-256 of the file as it was first sealed, if it is known
+    footer: str | None = None  # SHA-256 of the footer and the seek table
+    vanished: bool = False  # it was removed between listing and opening
     faults: list[VerdictFault] = field(default_factory=list)
     acknowledged: list[AcknowledgedFault] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """What faults are acknowledged for: the id of the archive, or the digests of an instance. Empty if there is none."""
+        return str(self.id) if self.id else self.subject
 
     def fault(self, code: FaultCode, offset: int, reason: str, *detail: object) -> None:
         """Add a fault at this offset. `reason`: the text of the report. `detail`: numbers and names, as in `VerdictFault`."""

@@ -1,65 +1,201 @@
 """Prove that archives are complete, or report each fault with file, offset and reason.
 
-Role: each archive is checked by itself (`archive_check`), then against the archives before it, its ledger and its watermark (`chain`).
+Role: each archive is checked by itself (`check`), against the digests that list it (`listed`), against its copies at other places (`copies`),
+and against the archives before it, its ledger and its watermark (`chain`). What is not there is classified (`gaps`). Invariants: digests
+and ledgers are read before the archives are listed, and local places are listed before others, so that what is sealed, shipped or retired
+meanwhile is not taken for a loss. A loss that digests show is looked at twice.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from consumer.archive.checking.acknowledged import separate_acknowledged
-from consumer.archive.checking.archive_check import check_archive
 from consumer.archive.checking.chain import Chain
+from consumer.archive.checking.check import Check, check
+from consumer.archive.checking.copies import Copies
 from consumer.archive.checking.fault_code import FaultCode
-from consumer.archive.checking.verdict import Verdict
+from consumer.archive.checking.gaps import archive_gaps, digest_gaps
+from consumer.archive.checking.listed import check_listed
+from consumer.archive.checking.place import Place, places_of
+from consumer.archive.checking.proof import Proof
+from consumer.archive.checking.verdict import ArchiveState, GapClass, Verdict
+from consumer.archive.digests.chain import InstanceChain, read_chains
+from consumer.archive.digests.signing import PublicKeys
 from consumer.archive.instances import find_instances
-from consumer.archive.listing import is_folder, sorted_archives
+from consumer.archive.listing import id_of, is_folder, sorted_archives
 from consumer.archive.location import Location
-from consumer.archive.reading.reader import ArchiveFile, open_archive
-from consumer.archive.reading.tombstones import Tombstones
-from consumer.errors import DeedboxError
+from consumer.archive.naming import ArchiveId, parse_sealed
 
-Mapped = Callable[[Callable[[Location], Verdict], Iterable[Location]], Iterator[Verdict]]
+Mapped = Callable[[Callable[[Check], Verdict], Iterable[Check]], Iterator[Verdict]]
+Select = Callable[[Sequence[Location]], Collection[Location]]
+
+
+def every(found: Sequence[Location]) -> Collection[Location]:
+    """Select all archives for a deep check."""
+    return frozenset(found)
 
 
 def verify(paths: Sequence[Location], mapped: Mapped = map) -> Iterator[Verdict]:
-    """A verdict for each archive below the paths, in order of instance and sequence, and for each that is missing.
-
-    Each directory is checked by itself. The files that were named themselves are checked together. `mapped` applies a function to
-    each archive, in order: `map` itself, or a function that works ahead in other processes.
-    """
-    files = [path for path in paths if not is_folder(path)]
-    directories = {
-        path.resolve() if isinstance(path, Path) else path: path for path in reversed(paths) if is_folder(path)
-    }  # each once: one archive is in one chain
-    seen: set[tuple[int, int]] = set()
-    for group in [*([path] for path in reversed(directories.values())), files]:
-        yield from _verify_together(group, mapped, seen)
-
-
-def _verify_together(paths: Sequence[Location], mapped: Mapped, seen: set[tuple[int, int]]) -> Iterator[Verdict]:
-    # Read before the archives are listed, so that what an instance commits in the meantime does not count as missing.
-    chain = Chain([one for path in paths if isinstance(path, Path) and path.is_dir() for one in find_instances(path)])
-    for verdict in mapped(verify_archive, sorted_archives(paths)):
-        if verdict.file in seen:
-            continue  # it was sealed between listing and opening, and was listed under both names
-        if verdict.file is not None:
-            seen.add(verdict.file)
-        chain.check(verdict)
-        separate_acknowledged(verdict)
-        yield verdict
-    for verdict in chain.missing():
-        separate_acknowledged(verdict)
-        yield verdict
+    """A verdict for each archive below the paths, in order of instance and sequence, and for each that is missing. As `Verification`."""
+    return Verification(paths, mapped).verdicts()
 
 
 def verify_archive(path: Location) -> Verdict:
     """The verdict on one archive file, checked by itself."""
-    try:
-        with open_archive(path) as archive:
-            verdict = check_archive(archive, Tombstones.of(archive))
-            verdict.file = archive.file if isinstance(archive, ArchiveFile) else None
-            return verdict
-    except (OSError, DeedboxError) as error:
-        verdict = Verdict(path)
-        verdict.fault(FaultCode.UNREADABLE, 0, str(getattr(error, "strerror", None) or error))
+    return check(Check(path))
+
+
+@dataclass
+class Verification:
+    """One run. `mapped` applies a function to each archive, in order: `map` itself, or a function that works ahead elsewhere.
+
+    Each local directory is checked by itself, and so are the files that were named themselves. If a folder is a URL, all folders are
+    checked together: they hold archives of the same instances. `keys`: verify the signatures of digests. `select`: of the archives that
+    were found, those to check deeply. `proof`: what was proved, complete after the last verdict.
+    """
+
+    paths: Sequence[Location]
+    mapped: Mapped = map
+    keys: PublicKeys | None = None
+    select: Select = every
+    proof: Proof = field(default_factory=Proof)
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """A verdict for each archive at each place, and for each that is not at a place."""
+        groups = [_Group(self, folders) for folders in _together(self.paths)]
+        if named := [path for path in self.paths if not is_folder(path)]:
+            groups.append(_Group(self, [], named))
+        deep = self.select([one.location for group in groups for one in group.checks])
+        chosen = frozenset(deep)
+        for group in groups:
+            for verdict in group.verdicts(chosen):
+                yield verdict
+                self.proof.add(verdict)  # after its reader may have acknowledged the faults
+
+    def is_new(self, verdict: Verdict) -> bool:
+        """Whether a file was not checked before: an archive that was sealed meanwhile was listed under both names."""
+        if verdict.file is None:
+            return True
+        if verdict.file in self._seen:
+            return False
+        self._seen.add(verdict.file)
+        return True
+
+
+def _together(paths: Sequence[Location]) -> list[list[Location]]:
+    """The folders in groups, each folder once. Local ones come first in a group."""
+    folders: dict[Location, Location] = {}
+    for path in paths:
+        if is_folder(path):
+            folders.setdefault(path.resolve() if isinstance(path, Path) else path, path)
+    found = sorted(folders.values(), key=lambda path: not isinstance(path, Path))
+    if all(isinstance(path, Path) for path in found):
+        return [[path] for path in found]
+    return [found]
+
+
+class _Group:
+    """Folders that are checked together, or named files."""
+
+    def __init__(self, run: Verification, roots: Sequence[Location], named: Sequence[Location] = ()) -> None:
+        self._run, self._roots = run, roots
+        self._chains = read_chains(roots, run.keys)
+        instances = [one for root in roots if isinstance(root, Path) for one in find_instances(root)]
+        self._places = places_of(roots, self._chains)
+        self._is_joint = any(not isinstance(root, Path) for root in roots)
+        self._chain = Chain(instances, self._is_joint, self._is_known)
+        self._paths: dict[ArchiveId, list[Location]] = {}
+        self.checks = [Check(path) for path in sorted_archives(named)] if named else self._list()
+        self._run.proof.add_chains(self._chains, run.keys is not None)
+
+    def _list(self) -> list[Check]:
+        found = [Check(path, place=number) for number, place in enumerate(self._places) for path in _listed(place)]
+        for one in found:
+            if archive := id_of(one.location):
+                self._paths.setdefault(archive, []).append(one.location)
+        named = [(archive, one.place, at, one) for at, one in enumerate(found) if (archive := id_of(one.location))]
+        return [one for *_, one in sorted(named, key=lambda row: row[:3])] + [
+            one for one in found if id_of(one.location) is None
+        ]
+
+    def _is_known(self, archive: ArchiveId) -> bool:
+        """Whether digests say what an archive is: then `archive_gaps` reports whether it is missing."""
+        chain = self._chain_of(archive)
+        return chain is not None and (archive.sequence in chain.listed or archive.sequence in chain.retired)
+
+    def _chain_of(self, archive: ArchiveId | None) -> InstanceChain | None:
+        return next((one for one in self._chains if archive and one.instance == archive.instance), None)
+
+    def verdicts(self, deep: frozenset[Location]) -> Iterator[Verdict]:
+        """The verdicts on all archives of the group, then on what is missing."""
+        copies, vanished = Copies(), []
+        checks = [Check(one.location, one.location in deep, one.place) for one in self.checks]
+        for verdict in self._run.mapped(check, checks):
+            if not self._run.is_new(verdict):
+                continue
+            if verdict.vanished and (self._chains or self._is_joint):
+                vanished.append(verdict)
+                continue
+            check_listed(verdict, self._chain_of(verdict.id))
+            if self._is_joint:
+                copies.check(verdict)
+            self._chain.check(verdict)
+            yield self._finished(verdict)
+        yield from map(self._finished, [*self._missing(vanished), *self._digest_faults()])
+
+    def _finished(self, verdict: Verdict) -> Verdict:
+        separate_acknowledged(verdict, self._paths.get(verdict.id, ()) if verdict.id else ())
         return verdict
+
+    def _missing(self, vanished: Sequence[Verdict]) -> Iterator[Verdict]:
+        """What is not there. What is lost, and what vanished during the run, is looked at again."""
+        yield from self._chain.missing()
+        if not (self._chains or self._is_joint):
+            return
+        for verdict in vanished:
+            self._places[verdict.place].present.discard(_named_id(verdict))
+        gaps = list(archive_gaps(self._places, self._chains))
+        if vanished or any(gap.gap is GapClass.LOST for gap in gaps):
+            self._look_again()
+            gaps = list(archive_gaps(self._places, self._chains))
+        explained = {(gap.id, gap.place) for gap in gaps} | {(gap.id, None) for gap in gaps if gap.gap is GapClass.LOST}
+        for verdict in vanished:
+            named = _named_id(verdict)
+            moved = named in self._places[verdict.place].present
+            if not (moved or (named, verdict.place) in explained or (named, None) in explained):
+                yield verdict
+        yield from gaps
+        yield from digest_gaps(self._places, self._chains)
+
+    def _look_again(self) -> None:
+        """Read the digests and the names again: policy may have removed archives, or moved them, since the run began."""
+        self._chains = read_chains(self._roots, self._run.keys)
+        for place in self._places:
+            _listed(place)
+
+    def _digest_faults(self) -> Iterator[Verdict]:
+        for chain in self._chains:
+            if chain.faults:
+                root = self._roots[0]
+                verdict = Verdict(root / "digests" / chain.instance, state=ArchiveState.DIGESTS)
+                verdict.subject = f"{chain.instance}.digests"
+                for fault in sorted(chain.faults, key=lambda one: one.number):
+                    place = f" ({fault.place})" if fault.place else ""
+                    detail = (fault.number, fault.reason) if fault.place else (fault.number,)
+                    verdict.fault(FaultCode(fault.code.value), 0, fault.reason + place, *detail)
+                yield verdict
+
+
+def _listed(place: Place) -> list[Location]:
+    """The archives at a place. Notes which sealed ones are present."""
+    found = sorted_archives([place.root])
+    place.present |= {archive for path in found if (archive := parse_sealed(path))}
+    return list(found)
+
+
+def _named_id(verdict: Verdict) -> ArchiveId:
+    archive = id_of(verdict.path)
+    assert archive is not None, "only archives are listed"
+    return archive

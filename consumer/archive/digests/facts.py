@@ -3,9 +3,6 @@
 Role: the archive is read once, from any source. Invariant: a damaged archive has facts too, so that it is listed as it was found.
 """
 
-import hashlib
-from collections.abc import Iterator
-
 from codec.archive import BATCH_HEADER_BYTES, BatchHeader
 from codec.digest import ListedArchive
 from codec.errors import CodecError
@@ -14,15 +11,14 @@ from codec.parts import checksum_of
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.footer_index import read_index
 from consumer.archive.reading.reader import ArchiveReader
-
-BLOCK_BYTES = 1 << 20
+from consumer.archive.reading.sha256 import sha256_from, sha256_of
 
 
 def listed_archive(archive: ArchiveReader, path: str, sequence: int) -> ListedArchive:
     """The entry of an archive. `path`: below the archive directory. Raises OSError."""
     index = index_of(archive)
     headers = index.headers if index else [batch.header for batch in all_batches(archive)]
-    sha256 = _sha256(archive, 0)
+    sha256 = sha256_of(archive)
     return ListedArchive(
         path=path,
         sequence=sequence,
@@ -50,21 +46,8 @@ def index_of(archive: ArchiveReader) -> FooterIndex | None:
 
 def footer_sha256(archive: ArchiveReader, index: FooterIndex) -> str:
     """SHA-256 of the footer and the seek table. Raises OSError."""
-    return _sha256(archive, len(archive.head_raw) + sum(map(_stored, index.headers)))
+    return sha256_from(archive, len(archive.head_raw) + sum(map(_stored, index.headers)))
 
 
 def _stored(header: BatchHeader) -> int:
     return BATCH_HEADER_BYTES + header.compressed
-
-
-def _sha256(archive: ArchiveReader, offset: int) -> str:
-    found = hashlib.sha256()
-    for block in _blocks(archive, offset):
-        found.update(block)
-    return found.hexdigest()
-
-
-def _blocks(archive: ArchiveReader, at: int) -> Iterator[bytes]:
-    while block := archive.read(at, BLOCK_BYTES):
-        yield block
-        at += len(block)

@@ -30,7 +30,7 @@ USUAL_NAMES_BYTES = 1024  # of the totals, types and tags of a footer
 
 def read_index(archive: ArchiveReader, verify_filters: bool) -> tuple[FooterIndex, int]:
     """The index of the footer, and where its filter words begin. Raises CodecError."""
-    start, end = _footer_span(archive)
+    start, end = footer_span(archive)
     if verify_filters:
         archive.source.expect(start, end - start)
         decode_footer(archive.read(start, end - start))
@@ -46,7 +46,7 @@ def read_index(archive: ArchiveReader, verify_filters: bool) -> tuple[FooterInde
     return index, start + size
 
 
-def _footer_span(archive: ArchiveReader) -> tuple[int, int]:
+def footer_span(archive: ArchiveReader) -> tuple[int, int]:
     """Where the footer begins and ends. Raises CodecError."""
     if archive.size < SEEK_END_BYTES:
         raise Truncated("too short for a seek table")

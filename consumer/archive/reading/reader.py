@@ -31,7 +31,7 @@ _SEARCH_BYTES = 1 << 20
 __all__ = ["ArchiveFile", "ArchiveReader", "Part", "Seal", "StoredBatch", "events_or_none", "open_archive", "open_at"]
 
 
-def _missing(after: int, header: BatchHeader) -> str:
+def missing_reason(after: int, header: BatchHeader) -> str:
     """The reason of a gap without bytes. `after`: the number that the first event of the batch should have."""
     count = header.first_event - after
     if count <= 0:
@@ -140,7 +140,7 @@ class ArchiveReader:
             part = self.part(at, frames)
             if isinstance(part, StoredBatch):
                 if chained is not None and part.header.previous != chained:
-                    yield Gap(at, 0, GapKind.MISSING, _missing(after, part.header))
+                    yield Gap(at, 0, GapKind.MISSING, missing_reason(after, part.header))
                 chained, after = part.header.check, part.header.first_event + part.header.events
             yield part
             if isinstance(part, Seal):

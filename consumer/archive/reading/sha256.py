@@ -8,7 +8,12 @@ from consumer.archive.reading.reader import ArchiveReader
 
 def sha256_of(archive: ArchiveReader) -> str:
     """SHA-256 of all bytes of an archive, in hexadecimal. Every byte is read. Raises OSError."""
+    return sha256_from(archive, 0)
+
+
+def sha256_from(archive: ArchiveReader, offset: int) -> str:
+    """SHA-256 of the bytes from an offset on, in hexadecimal. Raises OSError."""
     found = hashlib.sha256()
-    for piece in FileRange(archive.read, 0, archive.size):
+    for piece in FileRange(archive.read, offset, archive.size - offset):
         found.update(piece)
     return found.hexdigest()

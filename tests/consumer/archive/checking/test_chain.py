@@ -39,7 +39,7 @@ def test_whole_archives_are_complete_and_the_limits_of_the_proof_are_named(three
     assert status == Exit.OK
     assert report.splitlines()[-1].startswith("complete: 3 archives, 12 events")
     assert report.splitlines()[-1].endswith("`deedbox verify --help` names the losses that no check can notice")
-    assert "It cannot notice that the oldest archives were removed" in str(maintain.verify.__doc__)
+    assert "cannot notice that the oldest archives were removed" in str(maintain.verify.__doc__)
 
 
 @pytest.mark.parametrize(

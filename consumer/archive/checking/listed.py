@@ -1,0 +1,48 @@
+"""Compare an archive with the digests that list it.
+
+Invariant: an archive is accepted if it is the one that a digest lists, or a rewriting of it that its footer names. Nothing else is.
+"""
+
+from codec.digest import ListedArchive
+from consumer.archive.checking.fault_code import FaultCode
+from consumer.archive.checking.verdict import ArchiveState, Verdict
+from consumer.archive.digests.chain import InstanceChain
+
+
+def check_listed(verdict: Verdict, chain: InstanceChain | None) -> None:
+    """Note a fault if digests list the archive, and it is another one. If it is the same, its SHA-256 becomes known."""
+    entries = chain.listed.get(verdict.id.sequence, []) if chain and verdict.id else []
+    if not entries or verdict.state in (ArchiveState.OPEN, ArchiveState.ORPHANED, ArchiveState.UNREADABLE):
+        return
+    for _, entry in reversed(entries):
+        if not _differences(verdict, entry):
+            verdict.sha256 = verdict.sha256 or entry.sha256
+            verdict.original = verdict.original or entry.original
+            return
+    number, entry = entries[-1]
+    if _is_rewriting(verdict, entry):
+        _check_events(verdict, entry, number)
+        return
+    reason = f"it is not the archive that digest {number} lists: {', '.join(_differences(verdict, entry))}"
+    verdict.fault(FaultCode.ARCHIVE_CHANGED, 0, reason, number, entry.sha256)
+
+
+def _differences(verdict: Verdict, entry: ListedArchive) -> list[str]:
+    """What differs, in words. The SHA-256 counts only if that of the archive is known."""
+    pairs = [("size", verdict.size, entry.size), ("head", verdict.head or None, entry.head)]
+    pairs += [("SHA-256 of the footer", verdict.footer, entry.footer)]
+    if verdict.sha256:
+        pairs += [("SHA-256", verdict.sha256, entry.sha256)]
+    return [f"{name} {found}, expected {expected}" for name, found, expected in pairs if found != expected]
+
+
+def _is_rewriting(verdict: Verdict, entry: ListedArchive) -> bool:
+    """Whether the archive was rewritten since it was listed. A damaged archive that was repaired names the damaged file."""
+    same_head = entry.head is None or verdict.head == entry.head
+    return same_head and verdict.rewritten_from in (entry.original, entry.sha256)
+
+
+def _check_events(verdict: Verdict, entry: ListedArchive, number: int) -> None:
+    if (held := verdict.events + verdict.lost) < entry.events:
+        reason = f"it was rewritten, and holds {held} events; digest {number} lists {entry.events}"
+        verdict.fault(FaultCode.EVENTS_MISSING, 0, reason, number, held, entry.events)

@@ -1,0 +1,71 @@
+"""A place of archives: an archive directory or a destination, and the names that digests give it.
+
+Role: digests record from which place policy removed an archive, and where it was kept.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from codec.digest import LOCAL
+from consumer.archive import naming
+from consumer.archive.digests import files
+from consumer.archive.digests.chain import InstanceChain
+from consumer.archive.location import Location
+from consumer.disk.durable import is_held
+
+UPLOADING = "uploading"  # the folder of the lock files of uploads that run
+
+
+@dataclass
+class Place:
+    """`present`: the archives that are there. `is_origin`: archives are made there; other places get copies. `name`: as digests name it.
+
+    `instances`: those whose archives are made there, as far as ledgers and digests show them.
+    """
+
+    root: Location
+    is_origin: bool
+    name: str
+    instances: frozenset[str] = frozenset()
+    present: set[naming.ArchiveId] = field(default_factory=set)
+
+    def is_named(self, where: str) -> bool:
+        """Whether a digest means this place. A place may be named above a destination."""
+        return where == self.name or (self.name != LOCAL and where.startswith(self.name.rstrip("/") + "/"))
+
+    def makes(self, instance: str) -> bool:
+        """Whether the archives of an instance are made there."""
+        return self.is_origin and (instance in self.instances or any(one.instance == instance for one in self.present))
+
+    def is_uploading(self, archive: naming.ArchiveId) -> bool:
+        """Whether a process ships the archive from this place now."""
+        if not self.is_origin or not isinstance(self.root, Path):
+            return False
+        try:
+            return is_held(self.root / UPLOADING / str(archive))
+        except OSError:
+            return False
+
+
+def places_of(roots: Sequence[Location], chains: Iterable[InstanceChain]) -> list[Place]:
+    """The places of these locations."""
+    named = {
+        where
+        for chain in chains
+        for entries in chain.retired.values()
+        for one in entries
+        for where in (one.where, *one.kept)
+    }
+    return [_place(root, named) for root in roots]
+
+
+def _place(root: Location, named: set[str]) -> Place:
+    if not isinstance(root, Path):
+        return Place(root, False, str(root))
+    own = f"file://{root.resolve()}"
+    makes = {path.stem for path in root.glob("*.ledger")}
+    makes |= {path.parent.name for path in root.glob(f"{files.FOLDER}/*/{files.LOCK}")}
+    if not makes and any(where == own or where.startswith(own + "/") for where in named):
+        return Place(root, False, own)
+    return Place(root, True, LOCAL, frozenset({*makes, *files.instances(root)}))

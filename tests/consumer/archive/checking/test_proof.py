@@ -1,0 +1,41 @@
+from pathlib import Path
+
+from consumer.archive.checking.fault_code import FaultCode
+from consumer.archive.checking.proof import Proof
+from consumer.archive.checking.verdict import ArchiveState, GapClass, Verdict
+from consumer.archive.digests.chain import ChainFault, ChainFaultCode, InstanceChain
+from consumer.archive.naming import ArchiveId
+from tests.codec.test_digest import BEFORE
+
+
+def test_the_lines_say_what_was_proved_and_how() -> None:
+    proof = Proof()
+    proof.add_chains([InstanceChain("one", digests={2: BEFORE}, signed=2)], with_keys=True)
+    proof.add(Verdict(Path("x"), ArchiveId("one", 1), size=1 << 20))
+    assert proof.lines() == [
+        "with digests: one: every archive that was sealed until 1970-01-01T00:00:00.000020Z is accounted for (1 digest, signed)"
+    ]
+    proof.add(Verdict(Path("x"), ArchiveId("two", 1), deep=False))
+    assert proof.lines()[1:] == [
+        "without digests: two: the removal of the newest archives, or of all, may not be noticed",
+        "deep: 1 archive, 1.0 MiB; of 1 archive the head and the footer",
+    ]
+
+
+def test_a_chain_with_faults_or_without_signatures_is_not_called_a_proof() -> None:
+    fault = ChainFault(1, ChainFaultCode.MISSING, "digest 1 is missing")
+    proof = Proof()
+    proof.add_chains([InstanceChain("one", digests={2: BEFORE}, faults=[fault], signed=1)], with_keys=True)
+    assert proof.lines() == [
+        "with digests: one: 1 digest, NOT signed to the end, NOT whole, until 1970-01-01T00:00:00.000020Z"
+    ]
+
+
+def test_a_lost_archive_that_is_acknowledged_has_its_own_class() -> None:
+    proof, lost = Proof(), Verdict(Path("x"), state=ArchiveState.MISSING, gap=GapClass.LOST)
+    proof.add(lost)
+    lost.fault(FaultCode.ARCHIVE_MISSING, 0, "gone")
+    proof.add(lost)
+    proof.add(Verdict(Path("x"), state=ArchiveState.MISSING, gap=GapClass.DELAYED))
+    assert proof.gaps == {GapClass.ACKNOWLEDGED: 1, GapClass.LOST: 1, GapClass.DELAYED: 1}
+    assert (proof.deep, proof.light) == (0, 0)
