@@ -14,6 +14,7 @@ import msgspec
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verdict import AcknowledgedFault, ArchiveState, Verdict, VerdictFault
 from consumer.archive.location import Location, local_only
+from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.tombstones import LEVELS_MAX
 from consumer.disk.durable import Disk, held, read_regular
 from consumer.errors import DeedboxError
@@ -103,6 +104,12 @@ def acknowledge(disk: Disk, verdict: Verdict, reason: str, now: str) -> int:
         if fresh:
             disk.replace(path, b"".join(msgspec.json.encode(one) + b"\n" for one in [*known, *fresh]))
     return len(fresh)
+
+
+def is_acknowledged_loss(directory: Path, archive: ArchiveId) -> bool:
+    """Whether an operator has acknowledged that an archive of a directory is lost."""
+    found = _read(directory / f"{archive}{SUFFIX}")
+    return any(one.code is FaultCode.ARCHIVE_MISSING and one.detail == str(archive) for one in found)
 
 
 def _key(verdict: Verdict, fault: VerdictFault) -> _Key:

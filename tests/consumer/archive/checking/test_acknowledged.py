@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from codec.gap import Gap
+from consumer.archive.checking.acknowledged import is_acknowledged_loss
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
+from consumer.archive.naming import ArchiveId
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.consumer.archive.rewriting.test_repair import deedbox, rewrite
 from tests.support.archive_logs import archive_log, some
@@ -130,3 +132,17 @@ def test_a_fault_is_recorded_by_its_code_and_its_place(damaged: list[Path], tmp_
     (line,) = [json.loads(line) for line in path.read_text().splitlines()]
     assert (line["code"], line["offset"]) == (FaultCode.REPAIRED_GAP, offsets(damaged[0])[1])
     assert line["detail"] == "missing 0 2 2"
+
+
+def test_a_loss_that_is_acknowledged_is_known_to_others(tmp_path: Path) -> None:
+    """The shipper passes it by: otherwise the digest that lists it would wait for ever."""
+    one = archive_log(tmp_path, events_max=2)
+    for first in range(0, 8, 2):
+        one.append(some(first, 2))
+    one.roll("stop")
+    newest = ArchiveId("one", 4)
+    find_archives([tmp_path])[-1].unlink()
+    assert not is_acknowledged_loss(tmp_path, newest)
+    assert deedbox("verify", "--acknowledge", tmp_path)[0] == 0
+    assert is_acknowledged_loss(tmp_path, newest)
+    assert not is_acknowledged_loss(tmp_path, ArchiveId("one", 3))

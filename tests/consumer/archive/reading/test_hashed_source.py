@@ -39,7 +39,11 @@ def test_what_is_read_in_order_is_read_once(source: HashedSource) -> None:
 
 
 def test_memory_holds_a_few_blocks(source: HashedSource) -> None:
+    """A block of the past is read again."""
     source.plan([(0, 10)])
     source.sha256()
-    assert len(source._blocks) == hashed_source.BLOCKS_KEPT
+    source.read(len(RAW) - 10, 10)
+    assert source.bytes_read == len(RAW)
+    source.read(0, 10)
+    assert source.bytes_read == len(RAW) + 100
     source.close()
