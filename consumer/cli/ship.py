@@ -1,4 +1,4 @@
-"""The commands of object storage: ship."""
+"""The commands of object storage: ship and fetch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -58,3 +58,37 @@ def ship(
     if not directory.is_dir():
         raise Fatal(Exit.SETTINGS, f"{directory} is not a directory", "name the directory of the archives")
     return (ship_once if once else ship_on)(directory, loaded)
+
+
+@command(
+    "fetch", OBJECTS,
+    "fetch s3://BUCKET/PREFIX --to DIR",
+    "fetch s3://BUCKET/PREFIX --to DIR --since 7d",
+)  # fmt: skip
+def fetch(
+    urls: Annotated[list[str], Parameter(help="URLs to which archives were shipped, or URLs of single archives.")],
+    /,
+    *,
+    to: Annotated[OnePath, Parameter(help="Directory for the archives. A file that exists is never overwritten.")],
+    since: Annotated[
+        str | None,
+        Parameter(help="Only archives with events that arrived since: ISO 8601, or an age such as 7d. [default: all]"),
+    ] = None,
+    until: Annotated[
+        str | None, Parameter(help="Only archives with events that arrived until then, inclusive. [default: all]")
+    ] = None,
+    config: Config = None,
+    set: Set = (),
+) -> int:
+    """Restore archives from object storage, each one verified.
+
+    An archive is restored if its SHA-256 is the one that it had when it was shipped and all of it can be read. What is there already is
+    not fetched again, so that a second run continues the first. Deleted events stay deleted. Digests are restored too, but not with
+    --since or --until. Exit status 1 if something could not be restored.
+    """
+    from consumer.cli.commands.fetch import fetch_archives
+    from consumer.config import loader
+    from consumer.objects.stores import configure
+
+    configure(loader.load(config, loader.environment(), {}, list(set)).objects)
+    return fetch_archives(urls, to, since, until)
