@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar, cast
 from consumer.archive import naming
 from consumer.archive.location import Location
 from consumer.errors import Exit, Fatal
+from consumer.objects.stores import store_of
+from consumer.objects.url import ObjectUrl
 from consumer.query.calls import Call
 
 if TYPE_CHECKING:
@@ -30,16 +32,19 @@ CONNECT_S = 5.0  # to reach the scheduler, and again to see a worker
 WORKERS_LOST_S = 60.0  # without any worker; a nanny starts a killed worker again within seconds
 _POLL_S = 1.0
 _ADDRESS = re.compile(r"(tcp|tls)://[^/\s]+:[0-9]+")
+_MOUNT = "mount the directory at the same path on every worker, for its user"
+_KEYS = "give every worker the same AWS_* variables as this process"
 _SAME = "install the same version of Deedbox on all workers and here"
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 class Unreadable(NamedTuple):
-    """The answer of a worker that cannot read the files of a call."""
+    """The answer of a worker that cannot read a file or the bucket of an object. `reason`: of the storage; empty for a file."""
 
     host: str
-    paths: tuple[Path, ...]
+    location: Location
+    reason: str = ""
 
 
 class OtherVersion(NamedTuple):
@@ -125,10 +130,10 @@ class ClusterExecutor(Executor):
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Call a function on one of the workers."""
         call = partial(fn, *args, **kwargs)
-        paths = tuple(dict.fromkeys(_paths_in(args)))
-        if any(naming.parse_open(path) for path in paths):
+        named = tuple(dict.fromkeys(_locations_in(args)))
+        if any(naming.parse_open(location) for location in named if isinstance(location, Path)):
             return _CallHere(call)
-        return _ClusterCall(self, call, self._calls.submit(_answer, version("deedbox"), paths, call))
+        return _ClusterCall(self, call, self._calls.submit(_answer, version("deedbox"), named, call))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the calls. The workers stay."""
@@ -199,21 +204,35 @@ class _ClusterCall(Call[R]):
         if isinstance(answer, OtherVersion):
             _check_version(answer.host, answer.version)
         if isinstance(answer, Unreadable):
-            hidden = [path for path in answer.paths if os.access(path, os.R_OK)]
-            if hidden:
-                what = f"worker {answer.host} cannot read {hidden[0]}, which exists here"
-                raise _fatal(what, "mount the directory at the same path on every worker, for its user")
-            return self._call()
+            if isinstance(answer.location, Path) and not os.access(answer.location, os.R_OK):
+                return self._call()
+            reason, do = (
+                (", which exists here", _MOUNT) if isinstance(answer.location, Path) else (f": {answer.reason}", _KEYS)
+            )
+            raise _fatal(f"worker {answer.host} cannot read {answer.location}{reason}", do)
         return cast("R", answer)
 
 
-def _answer(wanted: str, paths: Sequence[Path], call: Callable[[], R]) -> R | Unreadable | OtherVersion:
-    """Make a call on a worker: its result, or the reason why it was not made."""
+def _answer(wanted: str, named: Sequence[Location], call: Callable[[], R]) -> R | Unreadable | OtherVersion:
+    """Make a call on a worker: its result, or the reason why it was not made. `named`: the locations in its arguments."""
     if version("deedbox") != wanted:
         return OtherVersion(_this_worker(), version("deedbox"))
-    if hidden := tuple(path for path in paths if not os.access(path, os.R_OK)):
-        return Unreadable(_this_worker(), hidden)
+    for location in named:
+        if isinstance(location, Path) and not os.access(location, os.R_OK):
+            return Unreadable(_this_worker(), location)
+    for url in {location.bucket: location for location in named if isinstance(location, ObjectUrl)}.values():
+        try:
+            _check_bucket(url.scheme, url.bucket)
+        except OSError as error:
+            return Unreadable(_this_worker(), url, error.strerror or str(error))
     return call()
+
+
+@cache
+def _check_bucket(scheme: str, bucket: str) -> None:
+    """Raises OSError if this process cannot read a bucket. Asked once for each bucket that it can read."""
+    url = ObjectUrl(scheme, bucket)
+    store_of(url).head(url / "deedbox")
 
 
 def _this_worker() -> str:
@@ -222,13 +241,13 @@ def _this_worker() -> str:
     return f"{get_worker().address} on {gethostname()}"
 
 
-def _paths_in(arguments: Iterable[object]) -> Iterator[Path]:
-    """The local paths of a call: arguments, and members of tuples and lists."""
+def _locations_in(arguments: Iterable[object]) -> Iterator[Location]:
+    """The paths and URLs of a call: arguments, and members of tuples and lists."""
     for argument in arguments:
-        if isinstance(argument, Path):
+        if isinstance(argument, Path | ObjectUrl):
             yield argument
         elif isinstance(argument, tuple | list):
-            yield from _paths_in(argument)
+            yield from _locations_in(argument)
 
 
 def _fatal(what: str, do: str) -> Fatal:

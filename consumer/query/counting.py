@@ -14,7 +14,7 @@ from typing import NamedTuple
 from codec.archive import BATCH_HEADER_BYTES
 from codec.errors import CodecError
 from codec.event import Event
-from consumer.archive.listing import find_archives
+from consumer.archive.listing import find_archives, size_of
 from consumer.archive.location import Location
 from consumer.archive.reading.catalog import ArchiveMatch, by_name, entries_at, match_of
 from consumer.archive.reading.duplicates import DuplicateMode, Duplicates
@@ -23,7 +23,7 @@ from consumer.archive.reading.footer_index import read_index
 from consumer.archive.reading.reader import ArchiveReader, StoredBatch, open_at
 from consumer.query.counts import Counts
 from consumer.query.grouping import Grouping
-from consumer.query.prefetch import scan
+from consumer.query.prefetch import scan_groups
 from consumer.query.query import EventFilter, Query
 
 LOOKS_MAX = 4  # an archive can be sealed, compacted and repacked while it is looked up; more changes are a fault
@@ -88,8 +88,12 @@ class Counting:
 
     def __iter__(self) -> Iterator[Part]:
         """A part for each name, in order of instance and sequence."""
-        with closing(scan(self.executor, count, self.requests)) as parts:
+        with closing(scan_groups(self.executor, count, self.requests, _size)) as parts:
             yield from parts
+
+
+def _size(request: CountRequest) -> int:
+    return sum(map(size_of, request.places))
 
 
 def count(request: CountRequest) -> Part:

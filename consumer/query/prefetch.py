@@ -6,13 +6,16 @@ result is next. If the reader stops early, calls that have not begun are cancell
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import closing
 from itertools import islice
 from typing import Generic, TypeVar
 
 from consumer.query.executors import ahead_of
 
+GROUP_BYTES = 4 << 20  # of archives that are read in one call
+GROUP_MAX = 16
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -28,6 +31,46 @@ def scan(
     if ahead < 1:
         raise ValueError(f"ahead={ahead}; expected 1 or more")
     return _results(executor, work, items, ahead)
+
+
+def scan_groups(
+    executor: Executor | None, work: Callable[[T], R], items: Iterable[T], size: Callable[[T], int]
+) -> Generator[R, None, None]:
+    """As `scan`, with one call for several small items, because a call of an executor costs as much as reading a small archive.
+
+    `size`: the bytes of an item; 0 if they are not known, so that it gets a call of its own.
+    """
+    if executor is None:
+        yield from map(work, items)
+        return
+    with closing(scan(executor, _Each(work), _grouped(items, size))) as groups:
+        for results in groups:
+            yield from results
+
+
+def _grouped(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
+    """The items in groups of at most GROUP_BYTES and GROUP_MAX, in order."""
+    group: list[T] = []
+    total = 0
+    for item in items:
+        bytes = size(item) or GROUP_BYTES
+        if group and (total + bytes > GROUP_BYTES or len(group) == GROUP_MAX):
+            yield group
+            group, total = [], 0
+        group.append(item)
+        total += bytes
+    if group:
+        yield group
+
+
+class _Each(Generic[T, R]):
+    """Calls a function for each item of a group. It is a class, because a closure cannot be sent to another process."""
+
+    def __init__(self, work: Callable[[T], R]) -> None:
+        self._work = work
+
+    def __call__(self, items: list[T]) -> list[R]:
+        return [self._work(item) for item in items]
 
 
 def _results(

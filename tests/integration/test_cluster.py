@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive import naming
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
+from consumer.objects.stores import store_of
+from consumer.objects.url import ObjectUrl
 from tests.support.archive_logs import archive_log, some
 from tests.support.archives import batches
 from tests.support.clusters import Cluster, cluster
 from tests.support.command_line import deedbox
+from tests.support.s3 import S3
 
 
 @pytest.fixture
@@ -72,8 +76,35 @@ def test_a_worker_that_is_killed_during_a_search_changes_nothing(tmp_path: Path)
         with subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as search:
             assert search.stdout is not None
             first = search.stdout.read(1)
-            two.workers[0].kill()
+            two.kill(0)
             rest, err = search.communicate(timeout=120)
     assert (search.returncode, err) == (Exit.OK, b"")
     assert (first + rest).decode() == expected
     assert expected.count("\n") == 30_000
+
+
+def test_archives_in_object_storage_are_read_by_processes_and_a_cluster(
+    directory: Path, bucket: ObjectUrl, seaweedfs: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker needs the keys of the storage in its own environment: one that lacks them is named."""
+    sealed = [path for path in find_archives([directory]) if naming.parse_sealed(path)]
+    for path in sealed:
+        url = bucket / "archive" / str(path.relative_to(directory))
+        store_of(url).put(url, path.read_bytes(), {})
+    for name, value in seaweedfs.environ().items():
+        monkeypatch.setenv(name, value)
+    with cluster(0) as keyed:
+        keyed.add(2, seaweedfs.environ())
+        for command in (["stats", "--by", "serial"], ["search"]):
+            options = (["--workers", 0], ["--workers", 2], ["--cluster", keyed.address])
+            answers = [deedbox(*command, bucket / "archive", *option) for option in options]
+            expected = deedbox(*command, *sealed).stdout
+            assert {(done.returncode, done.stdout) for done in answers} == {(Exit.DAMAGED, expected)}
+            assert len({done.stderr for done in answers}) == 1
+        keyed.kill(0)
+        keyed.kill(1)
+        keyed.add(1, seaweedfs.environ() | {"AWS_SECRET_ACCESS_KEY": "other"})
+        done = deedbox("stats", bucket / "archive", "--cluster", keyed.address)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (Exit.CLUSTER, "", 1), done.stderr
+    assert f"cannot read {bucket}/archive" in done.stderr
+    assert "give every worker the same AWS_* variables" in done.stderr

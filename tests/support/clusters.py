@@ -43,7 +43,13 @@ class Cluster:
         for _ in range(count):
             self.workers.append(self._start("worker", self.address, *options, **environment or {}))
         with Client(self.address, timeout=WAIT_S, set_as_default=False) as client:
-            client.wait_for_workers(sum(worker.poll() is None for worker in self.workers), timeout=WAIT_S)
+            alive = sum(worker.poll() is None for worker in self.workers)
+            until(lambda: len(client.scheduler_info()["workers"]) == alive)
+
+    def kill(self, index: int) -> None:
+        """Kill a worker, as the kernel does when memory runs out."""
+        self.workers[index].kill()
+        self.workers[index].wait()
 
     def close(self) -> None:
         for started in (*self.workers, self.scheduler):

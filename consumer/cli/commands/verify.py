@@ -31,7 +31,7 @@ from consumer.errors import Exit
 from consumer.objects.url import ObjectUrl
 from consumer.query.cluster import shared
 from consumer.query.executors import is_remote, workers
-from consumer.query.prefetch import scan
+from consumer.query.prefetch import scan_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +94,14 @@ def _verdicts(
     executor: Executor | None, work: Callable[[Check], Verdict], checks: Iterable[Check]
 ) -> Generator[Verdict, None, None]:
     """The verdicts of the archives, in order. Device and inode are those of this machine: on others, the same may name another file."""
-    for verdict in scan(executor, work, checks):
+    for verdict in scan_groups(executor, work, checks, _size):
         if is_remote(executor) and isinstance(verdict.path, Path):
             verdict.file = file_of(verdict.path)
         yield verdict
+
+
+def _size(check: Check) -> int:
+    return size_of(check.location)
 
 
 def _show(run: Verification, options: Options, proofs: Proofs | None, advance: Callable[[int], None]) -> bool:

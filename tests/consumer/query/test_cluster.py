@@ -51,7 +51,7 @@ def test_a_killed_worker_and_then_a_killed_scheduler(tmp_path: Path) -> None:
         reader = threading.Thread(target=lambda: found.extend(scan(executor, enter_pair, items)))
         reader.start()
         until(lambda: len(begun(first)) == 2)
-        two.workers[0].kill()
+        two.kill(0)
         (first / "go").touch()
         reader.join(60)
         assert found == list(range(12))
@@ -121,13 +121,13 @@ def test_workers_with_another_version_or_without_deedbox_are_refused(tmp_path: P
         with connected(mixed.address) as executor:
             assert list(scan(executor, str, [1])) == ["1"]
             mixed.add(environment=elsewhere(tmp_path, "deedbox", "9.9.9"))
-            mixed.workers[0].kill()
+            mixed.kill(0)
             with pytest.raises(Fatal, match=r"on .* has Deedbox 9\.9\.9, and this is "):
                 list(scan(executor, str, range(50)))
         with pytest.raises(Fatal, match=r"has Deedbox 9\.9\.9, and this is ") as caught, connected(mixed.address):
             pass
         assert caught.value.exit is Exit.CLUSTER
-        mixed.workers[1].kill()
+        mixed.kill(1)
         mixed.add(environment=bare(tmp_path))
         with pytest.raises(Fatal, match="does not have Deedbox"), connected(mixed.address):
             pass

@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.query.prefetch import epochs, scan
+from consumer.query.prefetch import GROUP_BYTES, GROUP_MAX, epochs, scan, scan_groups
 from tests.support.processes import processes
 
 
@@ -126,3 +126,41 @@ def test_at_least_one_result_may_wait(call: Callable[..., object], ahead: int) -
 def test_a_negative_number_of_passes_is_an_error() -> None:
     with pytest.raises(ValueError, match="passes=-1; expected 0 or more"):
         epochs(None, square, list, -1)
+
+
+def lengths(sizes: list[int]) -> list[int]:
+    return [len(group) for group in map(list, scan_groups_seen(sizes))]
+
+
+def scan_groups_seen(sizes: list[int]) -> list[list[int]]:
+    """The groups that an executor gets for items of these sizes."""
+    seen: list[list[int]] = []
+
+    class Here(Executor):
+        def submit(self, fn: Callable[[list[int]], list[int]], group: list[int]) -> "Future[list[int]]":  # type: ignore[override]  # one item
+            seen.append(group)
+            future = Future[list[int]]()
+            future.set_result(fn(group))
+            return future
+
+    assert list(scan_groups(Here(), square, sizes, int)) == list(map(square, sizes))
+    return seen
+
+
+@given(st.lists(st.integers(0, GROUP_BYTES * 2), max_size=60))
+def test_small_items_are_grouped_in_order(sizes: list[int]) -> None:
+    groups = scan_groups_seen(sizes)
+    assert [size for group in groups for size in group] == sizes
+    assert all(len(group) <= GROUP_MAX for group in groups)
+    assert all(len(group) == 1 or sum(group) <= GROUP_BYTES for group in groups)
+
+
+def test_an_item_of_unknown_size_has_a_call_of_its_own() -> None:
+    assert lengths([1] * 20) == [GROUP_MAX, 4]
+    assert lengths([1, 0, 0, 1]) == [1, 1, 1, 1]
+
+
+def test_groups_and_single_items_give_the_same_results() -> None:
+    with processes(2) as executor:
+        assert list(scan_groups(executor, square, range(100), lambda _: 1)) == list(map(square, range(100)))
+    assert list(scan_groups(None, square, range(100), lambda _: 1)) == list(map(square, range(100)))
