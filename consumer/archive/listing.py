@@ -115,8 +115,10 @@ def find_again(path: Location, roots: Sequence[Location] = ()) -> Sequence[Locat
 
 def size_of(location: Location) -> int:
     """The size of an archive, for a progress bar; 0 if it is not known without a request, or it cannot be read."""
+    if isinstance(location, ObjectUrl):
+        return location.listed.size if isinstance(location.listed, Listed) else 0
     try:
-        return location.stat().st_size if isinstance(location, Path) else 0
+        return location.stat().st_size
     except OSError:
         return 0
 

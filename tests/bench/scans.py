@@ -1,6 +1,6 @@
 """Scans of many archives on one process, two processes, and a Dask cluster with two workers, and what a larger cluster would need.
 
-usage: python -m tests.bench.scans [DIRECTORY] [ARCHIVES] [EVENTS]      makes the archives that do not exist yet; 1,000 of 1,000 events take
+usage: python -m tests.bench.scans [DIRECTORY] [ARCHIVES] [EVENTS]      makes the archives that do not exist yet; 1,000 of 500 events take
 half a minute
 """
 
@@ -112,10 +112,10 @@ def reckon(name: str, rate: float, call_s: float) -> None:
     )
 
 
-def main() -> None:
+def scan_table(archives: int, count: int, directory: Path | None = None) -> None:
+    """Make the archives, scan them everywhere, and print the table. `directory`: where they are kept; None: removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="deedbox-bench-") as temporary:
-        directory = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(temporary) / "archive"
-        archives, count = (int(number) for number in islice([*sys.argv[2:], "1000", "1000"], 2))
+        directory = directory or Path(temporary) / "archive"
         fill(directory, archives, count)
         size = sum(path.stat().st_size for path in find_archives([directory]))
         print_line(f"\n## Scans of {archives:,} archives, {archives * count:,} events, {size / 1e6:,.0f} MB\n")
@@ -132,6 +132,11 @@ def main() -> None:
         print_line(f"\nA call of the cluster without work: {call_s * 1000:.2f} ms")
         for name in ("stats", "verify"):
             reckon(name, size / taken[name, "1 process"], call_s)
+
+
+def main() -> None:
+    archives, count = (int(number) for number in islice([*sys.argv[2:], "1000", "500"], 2))
+    scan_table(archives, count, Path(sys.argv[1]) if len(sys.argv) > 1 else None)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,16 @@
 """Commands on a real Dask cluster: the same bytes as on this machine, also if a worker is killed."""
 
+import os
+import re
+import shlex
 import subprocess
 import sys
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 from consumer.archive import naming
 from consumer.archive.listing import find_archives
@@ -13,7 +19,7 @@ from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
 from tests.support.archive_logs import archive_log, some
 from tests.support.archives import batches
-from tests.support.clusters import Cluster, cluster
+from tests.support.clusters import ROOT, Cluster, cluster
 from tests.support.command_line import deedbox
 from tests.support.s3 import S3
 
@@ -108,3 +114,36 @@ def test_archives_in_object_storage_are_read_by_processes_and_a_cluster(
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (Exit.CLUSTER, "", 1), done.stderr
     assert f"cannot read {bucket}/archive" in done.stderr
     assert "give every worker the same AWS_* variables" in done.stderr
+
+
+def test_the_commands_of_the_section_on_clusters_run(tmp_path: Path) -> None:
+    """As on the page, with the address of this machine and a port of its own."""
+    archive_log(tmp_path / "DIR").append(some(0, 3))
+    section = (ROOT / "deploy" / "OPERATIONS.md").read_text().partition("## Past one machine")[2]
+    _, scheduler, worker, stats = section.partition("```sh\n")[2].partition("```")[0].splitlines()
+    tools = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    start = partial(subprocess.Popen, cwd=tmp_path, env=tools, stderr=subprocess.PIPE, text=True)
+
+    def words(line: str, address: str = "") -> list[str]:
+        line = line.replace("tcp://HOST:8786", address).replace("HOST", "127.0.0.1 0")
+        return shlex.split(line.replace("deploy/", f"{ROOT}/deploy/"))
+
+    with ExitStack() as stack:
+        started = start(words(scheduler))
+        stack.callback(stop, started)
+        assert started.stderr is not None
+        address = next(found[0] for line in started.stderr if (found := re.search(r"tcp://127.0.0.1:\d+", line)))
+        stack.callback(stop, start([*words(worker, address), "1"]))
+        with Client(address, timeout=30, set_as_default=False) as client:
+            client.wait_for_workers(1, timeout=60)
+        done = subprocess.run(
+            words(stats, address), check=False, cwd=tmp_path, env=tools, capture_output=True, text=True
+        )
+    assert (done.returncode, done.stderr) == (Exit.OK, "")
+    assert done.stdout.endswith("3 events in 3 groups, 1 archive\n")
+
+
+def stop(started: "subprocess.Popen[str]") -> None:
+    """End a part of a cluster. A worker is ended by its nanny."""
+    started.terminate()
+    started.communicate(timeout=60)
