@@ -242,10 +242,11 @@ def _this_worker() -> str:
 
 
 def _locations_in(arguments: Iterable[object]) -> Iterator[Location]:
-    """The paths and URLs of a call: arguments, and members of tuples and lists."""
+    """The paths and URLs of a call: arguments, their attributes `location`, and members of tuples and lists."""
     for argument in arguments:
-        if isinstance(argument, Path | ObjectUrl):
-            yield argument
+        named = getattr(argument, "location", argument)
+        if isinstance(named, Path | ObjectUrl):
+            yield named
         elif isinstance(argument, tuple | list):
             yield from _locations_in(argument)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.checking.check import Check
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit, Fatal
 from consumer.objects.url import ObjectUrl
@@ -138,8 +139,11 @@ def test_a_worker_that_cannot_see_a_path_is_named(dask: Cluster, file: Path, mon
     monkeypatch.chdir(file.parent)
     with connected(dask.address) as executor:
         assert list(scan(executor, str, [file])) == [str(file)]
-        with pytest.raises(Fatal, match=r"worker tcp://.* cannot read archive, which exists here; mount ") as caught:
-            list(scan(executor, str, [Path("archive")]))
+        for named in (Path("archive"), Check(Path("archive")), [(1, [Path("archive")])]):
+            with pytest.raises(
+                Fatal, match=r"worker tcp://.* cannot read archive, which exists here; mount "
+            ) as caught:
+                list(scan(executor, str, [named]))
     assert caught.value.exit is Exit.CLUSTER
 
 
