@@ -88,7 +88,7 @@ def _digest_line(one: DigestProof) -> str:
     until = format_time(one.until_us)
     if not one.is_whole:
         return f"with digests: {one.instance}: {what}, NOT whole, until {until}"
-    return f"with digests: {one.instance}: every archive that was sealed until {until} is accounted for ({what})"
+    return f"with digests: {one.instance}: every archive that was sealed until {until} was looked for ({what})"
 
 
 def size_text(size: int) -> str:

@@ -12,7 +12,7 @@ from codec.counted import counted
 from consumer import log
 from consumer import log_events as service_events
 from consumer.archive.digests.signing import init_key
-from consumer.cli.printing import print_line
+from consumer.cli.printing import print_line, print_unchanged
 from consumer.cli.progress import progress
 from consumer.cli.run import logged
 from consumer.config.sections import Settings
@@ -126,7 +126,7 @@ def ship_on(directory: Path, settings: Settings) -> Exit:
 
 def make_key(path: Path) -> Exit:
     """Make a key that signs digests, and print its public key. Raises DeedboxError and OSError."""
-    print_line(init_key(Disk(), path).strip())
+    print_unchanged(init_key(Disk(), path).strip())
     return Exit.OK
 
 

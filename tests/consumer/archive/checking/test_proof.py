@@ -13,7 +13,7 @@ def test_the_lines_say_what_was_proved_and_how() -> None:
     proof.add_chains([InstanceChain("one", digests={2: BEFORE}, signed=2)], with_keys=True)
     proof.add(Verdict(Path("x"), ArchiveId("one", 1), size=1 << 20))
     assert proof.lines() == [
-        "with digests: one: every archive that was sealed until 1970-01-01T00:00:00.000020Z is accounted for (1 digest, signed)"
+        "with digests: one: every archive that was sealed until 1970-01-01T00:00:00.000020Z was looked for (1 digest, signed)"
     ]
     proof.add(Verdict(Path("x"), ArchiveId("two", 1), deep=False))
     assert proof.lines()[1:] == [

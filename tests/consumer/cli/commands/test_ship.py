@@ -13,6 +13,7 @@ import pytest
 
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
+from tests.support.command_line import deedbox
 from tests.support.s3 import S3
 from tests.support.shipping import holds, local, seal, sealed
 
@@ -83,6 +84,10 @@ def test_a_key_that_signs_digests(directory: Path) -> None:
     assert ship(None, directory, "--to", f"file://{copy}", "--once", "--set", f"ship.sign_key={key}").returncode == 0
     (digest,) = copy.rglob("*.digest")
     assert b"ed25519" in digest.read_bytes()
+    (directory.parent / "key.pub").write_text(made.stdout)
+    for place in (directory, copy):
+        checked = deedbox("verify", place, "--public-key", directory.parent / "key.pub")
+        assert (checked.returncode, "(1 digest, signed)" in checked.stdout) == (0, True)
 
 
 class Running:
