@@ -77,6 +77,7 @@ def find_files(directory: Path) -> Listing:
     files = [
         *(LocalFile(Kind.ARCHIVE, (path,), _name(directory, path)) for path in sealed),
         *_side_files(directory, sealed),
+        *_acknowledged_losses(directory, sealed),
         *(LocalFile(Kind.DIGEST, (path,), _name(directory, path)) for path in _digests(directory)),
     ]
     return Listing(files, archives, unread)
@@ -109,6 +110,16 @@ def _side_files(directory: Path, sealed: Iterable[Path]) -> Iterator[LocalFile]:
             name = f"{naming.parse_sealed(path)}{suffix}"
             if found := tuple(place / name for place in places(path.parent) if name in names(place)):
                 yield LocalFile(Kind.SIDE, found, _name(directory, path.with_name(name)))
+
+
+def _acknowledged_losses(directory: Path, sealed: Iterable[Path]) -> Iterator[LocalFile]:
+    """The acknowledgements of archives that do not exist any more, and of digests: `verify` of the destination alone needs them too."""
+    known = {str(naming.parse_sealed(path)) for path in sealed}
+    for path in sorted(directory.glob(f"*{ACKNOWLEDGED_SUFFIX}")):
+        if path.name.removesuffix(ACKNOWLEDGED_SUFFIX) not in known:
+            yield LocalFile(Kind.SIDE, (path,), path.name)
+    for path in sorted((directory / digests.FOLDER).glob(f"*{ACKNOWLEDGED_SUFFIX}")):
+        yield LocalFile(Kind.SIDE, (path,), _name(directory, path))
 
 
 def _digests(directory: Path) -> Iterator[Path]:

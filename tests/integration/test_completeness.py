@@ -22,6 +22,7 @@ from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.support.archive_logs import archive_log, some
+from tests.support.command_line import deedbox
 
 HOUR_US = 3_600_000_000
 NOW_US = 1_800_000_000_000_000
@@ -479,3 +480,24 @@ def test_what_was_proved_is_said(places: Places) -> None:
     shutil.rmtree(places.local / "digests")
     lines = verified(places, places.local).run.proof.lines()
     assert lines[0] == "without digests: one: the removal of the newest archives, or of all, may not be noticed"
+
+
+def test_a_loss_that_was_acknowledged_at_its_origin_is_known_at_the_destination(tmp_path: Path) -> None:
+    """Through the command line: ship, lose an archive at both places, acknowledge it, ship again, verify each place alone."""
+    directory, copy = tmp_path / "archive", tmp_path / "copy"
+    copy.mkdir()
+    log = archive_log(directory)
+    for first in (0, 10, 20):
+        log.append(some(first, 2))
+        log.roll("count")
+    ship = ("ship", directory, "--to", f"file://{copy}", "--once")
+    assert deedbox(*ship).returncode == 0
+    for place in (directory, copy):
+        find_archives([place])[1].unlink()
+        assert deedbox("verify", place, "--no-deep").returncode == 1
+    done = deedbox("verify", directory, "--acknowledge", "--reason", "disk 3 died")
+    assert done.returncode == 0
+    assert deedbox(*ship).returncode == 0
+    for place in (directory, copy):
+        done = deedbox("verify", place)
+        assert (done.returncode, done.stdout.count("(disk 3 died)")) == (0, 1), done.stdout

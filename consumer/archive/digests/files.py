@@ -37,9 +37,10 @@ def parse_name(name: str) -> int | None:
 def instances(directory: Path) -> list[str]:
     """The instances that have a folder of digests. Raises OSError."""
     try:
-        return sorted(path.name for path in (directory / FOLDER).iterdir() if naming.is_instance(path.name))
+        found = [path for path in (directory / FOLDER).iterdir() if path.is_dir()]
     except FileNotFoundError:
         return []
+    return sorted(path.name for path in found if naming.is_instance(path.name))
 
 
 def numbered(directory: Path, instance: str) -> list[tuple[int, Path]]:

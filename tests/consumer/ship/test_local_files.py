@@ -86,3 +86,17 @@ def test_a_directory_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: p
 def test_a_name_that_is_not_utf_8_is_no_name_of_an_object() -> None:
     assert is_shippable_name("20251121/é.kvp.zst")
     assert not is_shippable_name("\udcff.kvp.zst")
+
+
+def test_acknowledgements_of_lost_archives_and_of_digests_are_shipped(tmp_path: Path) -> None:
+    """`verify` of the destination alone must not report a known loss for ever (wal-g#1590)."""
+    path = seal(tmp_path, 1)[0]
+    own = f"{parse_sealed(path)}.acknowledged"
+    (tmp_path / "digests").mkdir()
+    for place in (own, "one-00000009.acknowledged", "digests/one.digests.acknowledged"):
+        (tmp_path / place).write_text("{}\n")
+    assert names(tmp_path, Kind.SIDE) == [
+        f"20251121/{own}",
+        "one-00000009.acknowledged",
+        "digests/one.digests.acknowledged",
+    ]

@@ -26,6 +26,7 @@ def test_a_directory_without_digests_has_none(tmp_path: Path) -> None:
 def test_only_folders_of_instances_count(tmp_path: Path) -> None:
     for name in ("one", ".trash", "a b"):
         (tmp_path / "digests" / name).mkdir(parents=True)
+    (tmp_path / "digests" / "one.digests.acknowledged").touch()  # made by `verify --acknowledge`
     assert files.instances(tmp_path) == ["one"]
 
 
