@@ -143,7 +143,7 @@ def _objects_below(url: ObjectUrl) -> list[ObjectUrl]:
     A prefix that cannot be listed is in the result, with the error: opening it raises the error.
     """
     if not is_folder(url):
-        return [url]
+        return [url.listed_as(None)]  # what an earlier listing showed may be old
     try:
         objects = list(store_of(url).list(url))
         return _archives_of(objects) if objects or not url.key else [_named(url)]

@@ -130,10 +130,14 @@ class StorageSettings:
     def apply(self, paths: Sequence[Location]) -> None:
         """Use the settings for the object storages of this process, if there is a URL or an option. Raises Fatal."""
         if self.config or self.set or any(isinstance(path, ObjectUrl) for path in paths):
+            from consumer.archive.reading.footer_cache import FooterCache, use_cache
             from consumer.config import loader
+            from consumer.config.user_folders import cache_folder
             from consumer.objects.stores import configure
 
-            configure(loader.load(self.config, loader.environment(), {}, list(self.set)).objects)
+            objects = loader.load(self.config, loader.environment(), {}, list(self.set)).objects
+            configure(objects)
+            use_cache(FooterCache(cache_folder() / "footers", objects.cache_bytes) if objects.cache_bytes else None)
 
 
 FROM_ENVIRONMENT = StorageSettings()

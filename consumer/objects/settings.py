@@ -39,6 +39,14 @@ class ObjectsSection(Section, frozen=True):
             description="Time in which a failed request is sent again, in seconds. A request ends after this time and one more objects.timeout_s.",
         ),
     ] = 60.0
+    cache_bytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            extra=IN_BYTES,
+            description="Maximum size of the cache of footers below ~/.cache/deedbox (or $XDG_CACHE_HOME/deedbox), in bytes. 0: no cache.",
+        ),
+    ] = 256 << 20
     part_bytes: Annotated[
         int,
         Meta(

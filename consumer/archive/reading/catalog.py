@@ -197,7 +197,7 @@ def look_up(path: Location, wanted: Wanted, verify_filters: bool = False) -> Arc
 def look_at(path: Location, wanted: Wanted, verify_filters: bool = False) -> ArchiveMatch:
     """As `look_up`, of the file at this path only, also if it is an open archive that was sealed since."""
     try:
-        with open_at(path) as archive:
+        with open_at(path, cached=True) as archive:
             return match_of(archive, wanted, Tombstones.of(archive), verify_filters)
     except Replaced:
         if not isinstance(path, ObjectUrl) or path.listed is None:

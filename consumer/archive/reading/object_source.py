@@ -9,13 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from consumer.archive.location import Location
+from consumer.archive.reading.footer_cache import FooterCache, Piece
 from consumer.archive.reading.read_ahead import ReadAhead
 from consumer.archive.reading.source import FileSource, Source
 from consumer.objects.store import Store
 from consumer.objects.stores import store_of
 from consumer.objects.url import Listed, ObjectUrl
-
-Piece = tuple[int, bytes]  # offset and content
 
 
 def source_at(location: Location) -> Source:
@@ -26,10 +25,10 @@ def source_at(location: Location) -> Source:
 class ObjectSource:
     """An object. `size` is that of the object when it was listed or opened. Raises OSError if there is no such object.
 
-    `pieces`: bytes of this version that are known already.
+    `cache`: has bytes of this version that were expected before, and gets those that are expected now.
     """
 
-    def __init__(self, url: ObjectUrl, store: Store | None = None, pieces: Iterable[Piece] = ()) -> None:
+    def __init__(self, url: ObjectUrl, store: Store | None = None, cache: FooterCache | None = None) -> None:
         if isinstance(url.listed, OSError):
             raise url.listed
         self._store = store or store_of(url)
@@ -37,7 +36,9 @@ class ObjectSource:
         self.location = url.listed_as(listed)
         self.size = listed.size
         self.bytes_read = 0
-        self.pieces: list[Piece] = list(pieces)
+        self._cache = cache
+        self._pieces: list[Piece] = cache.pieces(self.location) if cache else []
+        self._cached = len(self._pieces)
         self._etag = listed.etag
         self._ahead: ReadAhead | None = None
 
@@ -57,7 +58,7 @@ class ObjectSource:
         start = max(offset, 0)
         size = min(offset + size, self.size) - start
         if size > 0 and self._known(start, size) is None:
-            self.pieces.append((start, self._fetch(start, size)))
+            self._pieces.append((start, self._fetch(start, size)))
 
     def plan(self, ranges: Iterable[tuple[int, int]]) -> None:
         """As `Source.plan`: the ranges are fetched by several requests at the same time."""
@@ -65,13 +66,16 @@ class ObjectSource:
         self._ahead = ReadAhead(self._fetch, ranges)
 
     def close(self) -> None:
-        """End the requests that were sent ahead. The store keeps its connections."""
+        """End the requests that were sent ahead, and keep what was expected in the cache. The store keeps its connections."""
+        if self._cache is not None and len(self._pieces) > self._cached:
+            self._cache.keep(self.location, self._pieces)
+            self._cached = len(self._pieces)
         if self._ahead is not None:
             self._ahead.close()
             self._ahead = None
 
     def _known(self, offset: int, size: int) -> bytes | None:
-        for start, raw in self.pieces:
+        for start, raw in self._pieces:
             if start <= offset and offset + size <= start + len(raw):
                 return raw[offset - start : offset - start + size]
         return None

@@ -20,6 +20,7 @@ from consumer.archive import naming
 from consumer.archive.listing import find_again
 from consumer.archive.location import Location
 from consumer.archive.reading.file_range import FileRange, frame_pieces, is_zeros
+from consumer.archive.reading.footer_cache import cache_in_use
 from consumer.archive.reading.found import Part, Seal, StoredBatch, with_frame
 from consumer.archive.reading.object_source import ObjectSource
 from consumer.archive.reading.source import FileSource, Source
@@ -258,21 +259,22 @@ def events_or_none(archive: ArchiveReader, batch: StoredBatch) -> list[Event]:
 
 
 @overload
-def open_at(location: Path) -> ArchiveFile: ...
+def open_at(location: Path, cached: bool = False) -> ArchiveFile: ...
 
 
 @overload
-def open_at(location: Location) -> ArchiveReader: ...
+def open_at(location: Location, cached: bool = False) -> ArchiveReader: ...
 
 
-def open_at(location: Location) -> ArchiveReader:
-    """Open the archive at exactly this location: a file, or an object. Raises OSError."""
+def open_at(location: Location, cached: bool = False) -> ArchiveReader:
+    """Open the archive at exactly this location: a file, or an object. `cached`: the footer cache may answer. Raises OSError."""
     if isinstance(location, Path):
         return ArchiveFile(location)
+    cache = cache_in_use() if cached else None
     try:
-        return ArchiveReader(ObjectSource(location))
+        return ArchiveReader(ObjectSource(location, cache=cache))
     except Replaced:  # since it was listed
-        return ArchiveReader(ObjectSource(location.listed_as(None)))
+        return ArchiveReader(ObjectSource(location.listed_as(None), cache=cache))
 
 
 @overload

@@ -5,6 +5,7 @@ Invariant: memory and bytes read do not depend on the size of the events.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from codec.archive import BatchHeader
 from codec.errors import CodecError
@@ -13,7 +14,7 @@ from consumer.archive import naming
 from consumer.archive.location import Location
 from consumer.archive.reading.footer_index import read_index
 from consumer.archive.reading.found import StoredBatch
-from consumer.archive.reading.reader import ArchiveReader, open_archive
+from consumer.archive.reading.reader import ArchiveReader, open_archive, open_at
 
 
 class State(StrEnum):
@@ -60,7 +61,7 @@ class Summary:
 
 def summarize(path: Location) -> Summary:
     """The summary of one archive, sealed or open. Raises OSError."""
-    with open_archive(path) as archive:
+    with open_archive(path) if isinstance(path, Path) else open_at(path, cached=True) as archive:
         is_open = naming.parse_open(archive.path) is not None
         summary = Summary(archive.path, State.OPEN if is_open else State.SEALED, archive.id, archive.size)
         try:
