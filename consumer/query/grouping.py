@@ -57,6 +57,11 @@ class Grouping:
         """For each field: its path, a function for a member of every event, or None for the tags."""
         return [None if name in _TAGS else _PLAIN.get(name) or parse_path(name, "--by") for name in self.fields]
 
+    @cached_property
+    def _tag_at(self) -> int | None:
+        """The place of the tag among the fields; None if it is not one of them."""
+        return next((at for at, name in enumerate(self.fields) if name in _TAGS), None)
+
     @property
     def by_type_only(self) -> bool:
         """Whether the counts by type answer it: the only field is the type, or there is none; and there are no buckets."""
@@ -66,7 +71,7 @@ class Grouping:
         """The groups of an event: one, or one for each of its tags if the tag is a field."""
         values = self._values(event)
         bucket = None if self.bucket_us is None else bucket_start(event.time_us, self.bucket_us)
-        at = next((at for at, reader in enumerate(self._readers) if reader is None), None)
+        at = self._tag_at
         if at is None:
             return [(bucket, tuple(values))]
         tags: Iterable[Value] = dict.fromkeys(event.tags) or [None]
@@ -91,21 +96,23 @@ class Grouping:
 class _Parsed:
     """The body and the delivery of an event, each parsed at most once, and only if a path needs it."""
 
+    __slots__ = ("_body", "_delivery", "_event")
+
     def __init__(self, event: Event) -> None:
         self._event = event
-
-    @cached_property
-    def _body(self) -> object:
-        return loads(self._event.body, exact=False)
-
-    @cached_property
-    def _delivery(self) -> dict[str, object]:
-        return jsonl.show_header(self._event.header)
+        self._body: object = MISSING
+        self._delivery: dict[str, object] | None = None
 
     def value(self, path: Condition) -> Value:
         """The value at a path; None if there is none."""
-        found = path.find(None, self._delivery) if path.reads_delivery else MISSING
+        found: object = MISSING
+        if path.reads_delivery:
+            if self._delivery is None:
+                self._delivery = jsonl.show_header(self._event.header)
+            found = path.find(None, self._delivery)
         if found is MISSING:
+            if self._body is MISSING:
+                self._body = loads(self._event.body, exact=False)
             found = path.find(self._body)
             if isinstance(found, dict | list) or (isinstance(found, float) and abs(found) >= _EXACT):
                 found = path.find(loads(self._event.body))
