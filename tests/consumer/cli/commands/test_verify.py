@@ -3,16 +3,22 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from consumer.archive.checking.verdict import Verdict
 from consumer.archive.digests.making import make_due
 from consumer.archive.digests.signing import init_key, load_key
 from consumer.archive.listing import find_archives
+from consumer.cli.commands.verify import Options, verify_archives
 from consumer.disk.durable import Disk
+from consumer.errors import Exit
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
 from tests.consumer.archive.reading.test_reader import offsets
@@ -138,3 +144,24 @@ def verified(server: S3, *arguments: object) -> dict[str, Any]:
 def test_other_options_are_errors_of_the_command_line(tmp_path: Path, arguments: list[str], reason: str) -> None:
     done = deedbox("verify", tmp_path, *arguments)
     assert (done.returncode, reason in done.stderr) == (2, True)
+
+
+class Elsewhere(ThreadPoolExecutor):
+    """Another machine, on which all archives have the same device and inode."""
+
+    remote = True
+
+    def submit(self, fn: Callable[..., list[Verdict]], *args: object) -> "Future[list[Verdict]]":  # type: ignore[override]  # one call
+        def call() -> list[Verdict]:
+            return [replace(verdict, file=(1, 1)) for verdict in fn(*args)]
+
+        return super().submit(call)
+
+
+def test_the_file_of_a_verdict_is_that_of_this_machine(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By device and inode, an archive that was sealed meanwhile is checked once. Those of another machine may name another file."""
+    monkeypatch.setattr("consumer.cli.commands.verify.workers", lambda *_: Elsewhere(2))
+    assert verify_archives([directory], Options(workers=2)) is Exit.OK
+    assert "complete: 2 archives, 100 events" in capsys.readouterr().out
