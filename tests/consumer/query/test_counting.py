@@ -132,12 +132,14 @@ def test_a_footer_does_not_answer_if_its_names_are_not_all_there(tmp_path: Path,
 
 
 def test_a_footer_does_not_answer_if_its_checksum_is_wrong(sealed: Path, frames: list[object]) -> None:
-    """A wrong digit of its totals: the rows of the batches do not show it."""
+    """Two wrong digits of its totals: neither the rows of the batches nor the sum show them."""
     first = find_archives([sealed])[0]
     first.chmod(0o600)
     raw = first.read_bytes()
-    assert raw.count(b'"type.0":17') == 1
-    first.write_bytes(raw.replace(b'"type.0":17', b'"type.0":71'))
+    for right, wrong in ((b'"type.0":17', b'"type.0":16'), (b'"type.2":16', b'"type.2":17')):
+        assert raw.count(right) == 1
+        raw = raw.replace(right, wrong)
+    first.write_bytes(raw)
     total = counted([sealed], BY_TYPE, Query(duplicates=SHOW), bytes=False)
     assert {row.values: row.events for row in total.counts.rows()} == {
         ("type.0",): 34,

@@ -81,6 +81,7 @@ def test_no_archive_is_reported(tmp_path: Path) -> None:
 
 
 def test_too_many_groups_are_one_error_line(tmp_path: Path) -> None:
+    """Also if a worker process finds it: an error that cannot be pickled breaks the pool."""
     one = archive_log(tmp_path)
     for first in range(0, 100_001, 20_000):
         one.append([event(serial, size=0) for serial in range(first, min(first + 20_000, 100_001))])
