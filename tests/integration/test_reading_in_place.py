@@ -1,5 +1,7 @@
 """Each command that reads gives the same output for a directory and for its copy in object storage."""
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -8,11 +10,17 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_open
+from consumer.archive.reading.footer_cache import FooterCache, use_cache
+from consumer.objects.stores import configure, store_of
 from consumer.objects.url import ObjectUrl
+from consumer.query.query import make_query
+from consumer.query.search import Search
 from tests.support.archive_logs import archive_log, some
 from tests.support.archive_sets import ArchiveSet
 from tests.support.command_line import deedbox
 from tests.support.copied import copy_to
+from tests.support.http_proxy import HttpProxy
+from tests.support.rolling import Unsynced
 from tests.support.s3 import S3
 
 SEED = 7
@@ -165,3 +173,45 @@ def test_a_copy_of_a_line_of_jsonl_has_its_position(directory: Path, storage: Ob
     line = deedbox("search", storage, "--limit", 1).stdout
     position = orjson.loads(line)["position"]
     assert deedbox("get", position, storage).stdout == line
+
+
+@pytest.fixture
+def many(tmp_path: Path, bucket: ObjectUrl, seaweedfs: S3, proxy: HttpProxy) -> Iterator[ObjectUrl]:
+    """Forty archives of about 100 KB, behind a proxy that counts."""
+    log = archive_log(tmp_path / "archive", Unsynced())
+    random = Random(1)
+    for number in range(40):
+        log.append([one._replace(body=random.randbytes(800)) for one in some(number * 100, 100)])
+        log.roll("stop")
+    copy_to(tmp_path / "archive", bucket)
+    configure(seaweedfs.settings(proxy.port, timeout_s=2.0, retry_s=1.0))
+    yield bucket
+    use_cache(None)
+
+
+def test_a_search_sends_few_small_requests_at_the_same_time(many: ObjectUrl, proxy: HttpProxy, tmp_path: Path) -> None:
+    """amazon-mq/rabbitmq-stream-s3#351: one connection limits a reader; eight requests at a time do not. quickwit#680: footers are cached."""
+    use_cache(FooterCache(tmp_path / "cache", 64 << 20))
+    proxy.delay(0.02)
+    whole = sum(one.size for one in store_of(many).list(many))
+    proxy.exchanges.clear()
+    assert [one.event.id for one in Search([many], make_query(ids=["id-1234"]))] == ["id-1234"]
+    cold = [one for one in proxy.exchanges if one.method == "GET"]
+    assert proxy.in_flight_max >= 8
+    assert len(proxy.exchanges) == len(cold), "no head request"
+    assert len(cold) <= 1 + 40 * 4 + 3, "a listing; head, end, index and words of each archive; the batch"
+    assert sum(one.received for one in cold) < whole / 8
+    proxy.exchanges.clear()
+    assert len(list(Search([many], make_query(ids=["id-1234"])))) == 1
+    assert len(proxy.exchanges) <= 4, "a listing and the batch"
+
+
+def test_a_storage_that_falls_silent_costs_its_time_limit_once(many: ObjectUrl, proxy: HttpProxy) -> None:
+    search = Search([many])
+    search.plan()
+    proxy.swallow()
+    began = time.monotonic()
+    assert list(search) == []
+    assert len(search.faults) == 40
+    assert "no answer in time" in str(search.faults[0])
+    assert time.monotonic() - began < 40, "and not for each archive"

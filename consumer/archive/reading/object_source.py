@@ -10,6 +10,7 @@ from pathlib import Path
 
 from consumer.archive.location import Location
 from consumer.archive.reading.footer_cache import FooterCache, Piece
+from consumer.archive.reading.outages import answered
 from consumer.archive.reading.read_ahead import ReadAhead
 from consumer.archive.reading.source import FileSource, Source
 from consumer.objects.store import Store
@@ -81,13 +82,13 @@ class ObjectSource:
         return None
 
     def _fetch(self, offset: int, size: int) -> bytes:
-        raw = self._store.read(self.location, offset, size, self._etag)
+        raw = answered(self.location, lambda: self._store.read(self.location, offset, size, self._etag))
         self.bytes_read += len(raw)
         return raw
 
 
 def _listed(store: Store, url: ObjectUrl) -> Listed:
-    found = store.head(url)
+    found = answered(url, lambda: store.head(url))
     if found is None:
         raise FileNotFoundError(errno.ENOENT, "there is no object of this name", str(url))
     return Listed(found[0].size, found[0].etag)
