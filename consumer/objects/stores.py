@@ -8,7 +8,6 @@ from threading import Lock
 
 from consumer.objects.directory import DirectoryStore
 from consumer.objects.errors import ObjectError
-from consumer.objects.remote import RemoteStore
 from consumer.objects.settings import ObjectsSection
 from consumer.objects.store import Store
 from consumer.objects.url import ObjectUrl
@@ -66,4 +65,6 @@ def _refuse_fork(url: ObjectUrl) -> None:
 def _opened(url: ObjectUrl) -> Store:
     if url.scheme == "file":
         return DirectoryStore(url.bucket)
+    from consumer.objects.remote import RemoteStore  # its import needs a quarter of the start of a search
+
     return RemoteStore(url, _STORES.settings)
