@@ -76,7 +76,7 @@ class Destination:
         self._clock = clock
         self._record = Record()
         self._witnesses = Witnesses(directory)
-        self._uploader = Uploader(target, self._witnesses, limits.bandwidth, stop, report.advance)
+        self._uploader = Uploader(directory, target, self._witnesses, limits.bandwidth, stop, report.advance)
         self._next_look = float("-inf")
         self._listed: dict[str, StoredObject] = {}
         self._failures = 0  # in a row, in this pass
@@ -156,7 +156,7 @@ class Destination:
         left = [one for one in due if not self._record.is_verified(one.file.name, one.stamp)]
         if not left:
             return
-        gates = DigestGates(self._target, self._record, listing)
+        gates = DigestGates(self._directory, self._target, self._record, listing)
 
         def ship(file: LocalFile) -> Shipped:
             gates.check(file)

@@ -1,11 +1,16 @@
 """When a digest may go to a destination: only after everything that it lists is there.
 
-Invariant: a digest at a destination names no archive that was not verified there, unless a digest says that policy retired it. So a
+Invariant: a digest at a destination names no archive that was not verified there, unless a digest says that policy retired it, or an operator has
+acknowledged its loss. So a
 digest never covers a failed upload.
 """
 
+from pathlib import Path
+
 from codec.digest import LOCAL, Digest, ListedArchive
 from codec.errors import CodecError
+from consumer.archive import naming
+from consumer.archive.checking.acknowledged import is_acknowledged_loss
 from consumer.archive.digests.files import read_digest
 from consumer.archive.digests.history import RESTORE
 from consumer.errors import DeedboxError
@@ -19,14 +24,14 @@ class DigestWaits(DeedboxError):
 
 
 class ArchiveLost(DeedboxError):
-    """An archive that the digest lists is neither in the archive directory nor at the destination, and was not retired."""
+    """An archive that the digest lists is neither in the archive directory nor at the destination, and was neither retired nor acknowledged."""
 
 
 class DigestGates:
     """The gates of one pass over one destination. Archives must be shipped before."""
 
-    def __init__(self, target: Target, record: Record, listing: Listing) -> None:
-        self._target, self._record = target, record
+    def __init__(self, directory: Path, target: Target, record: Record, listing: Listing) -> None:
+        self._directory, self._target, self._record = directory, target, record
         self._local = {file.name for file in listing.files if file.kind is Kind.ARCHIVE}
         self._digests = [file for file in listing.files if file.kind is Kind.DIGEST]
         self._retired: set[str] | None = None
@@ -37,11 +42,18 @@ class DigestGates:
             if one.path in self._local:
                 if not self._record.is_verified(one.path):
                     raise DigestWaits(f"{file.path}: it lists {one.path}, which is not there yet")
-            elif not self._is_there(one) and one.path not in self._retired_paths():
+            elif not self._may_be_absent(one) and not self._is_there(one):
                 what = f"{file.path}: it lists {one.path}, which is neither here nor there, and not retired"
                 raise ArchiveLost(
-                    what, "put the archive back, for example with `deedbox fetch` from another destination"
+                    what,
+                    "put the archive back, for example with `deedbox fetch` from another destination, or acknowledge the loss with `deedbox verify --acknowledge`",
                 )
+
+    def _may_be_absent(self, one: ListedArchive) -> bool:
+        """Whether policy removed the archive, or an operator has acknowledged its loss."""
+        archive = naming.parse_sealed(Path(one.path))
+        known = archive is not None and is_acknowledged_loss(self._directory, archive)
+        return known or one.path in self._retired_paths()
 
     def _is_there(self, one: ListedArchive) -> bool:
         """Whether the destination holds an archive that is not in the archive directory any more."""

@@ -50,7 +50,7 @@ DIGEST_HELD = LogEvent(
     Level.ERROR,
     ("archive", "destination", "reason"),
     "A digest is not shipped, because it lists an archive that is neither in the archive directory nor at the destination, and that no policy has retired.",
-    "Put the archive back, for example with `deedbox fetch` from another destination.",
+    "Put the archive back, for example with `deedbox fetch` from another destination. If it is lost for good, run `deedbox verify --acknowledge`.",
 )
 DIGESTS_FAILED = LogEvent(
     "digests_failed",

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from codec.counted import counted
 from consumer.errors import DeedboxError
@@ -20,6 +21,7 @@ from consumer.ship.local_files import Kind, LocalFile
 from consumer.ship.pacing import Bandwidth
 from consumer.ship.plain_file import PlainFile
 from consumer.ship.target import Target
+from consumer.ship.uploading import uploading
 from consumer.ship.witnesses import Witnesses
 
 TRIES_MAX = 3  # another shipper may put the object between the comparison and the put
@@ -55,6 +57,7 @@ class Uploader:
     All methods raise ObjectError, OSError of the local file, NotAsSealed, Refused and Stopped.
     """
 
+    directory: Path
     target: Target
     witnesses: Witnesses
     bandwidth: Bandwidth
@@ -91,7 +94,8 @@ class Uploader:
                 return same
             if info is not None and (reason := self.target.check_replaceable(archive, info)):
                 raise self._refused(file, reason)
-            return self._put(file, archive.read_whole(), archive.pieces(), only_new=info is None)
+            with uploading(self.directory, file.path):
+                return self._put(file, archive.read_whole(), archive.pieces(), only_new=info is None)
 
     def _ship_plain(self, file: LocalFile) -> Shipped:
         with PlainFile(file.paths) as plain:

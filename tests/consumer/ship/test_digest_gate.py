@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def digests(directory: Path) -> list[LocalFile]:
 
 
 def gates(directory: Path, place: ObjectUrl, record: Record | None = None) -> DigestGates:
-    return DigestGates(target_of(place), record or Record(), find_files(directory))
+    return DigestGates(directory, target_of(place), record or Record(), find_files(directory))
 
 
 @pytest.fixture
@@ -61,6 +62,24 @@ def test_an_archive_that_is_nowhere_is_lost(directory: Path, place: ObjectUrl, l
         path.unlink()
     with pytest.raises(ArchiveLost, match="neither here nor there"):
         gates(directory, place).check(digests(directory)[0])
+
+
+def test_an_acknowledged_loss_does_not_hold_the_chain_for_ever(
+    directory: Path, place: ObjectUrl, listed: list[Path]
+) -> None:
+    """wal-g#1590: a known loss stays red for ever."""
+    for path in listed:
+        archive = naming.parse_sealed(path)
+        path.unlink()
+        line = {
+            "head": "",
+            "code": "archive_missing",
+            "offset": 0,
+            "detail": str(archive),
+            "acknowledged": "2026-11-21",
+        }
+        (directory / f"{archive}.acknowledged").write_text(json.dumps(line) + "\n")
+    gates(directory, place).check(digests(directory)[0])
 
 
 def test_another_object_in_place_of_a_lost_archive_does_not_count(

@@ -7,7 +7,7 @@ from consumer.archive.naming import parse_sealed
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.archive.rewriting.compact import compact
-from consumer.disk.durable import Disk
+from consumer.disk.durable import Disk, is_held
 from consumer.objects.url import ObjectUrl
 from consumer.ship.local_archive import NotAsSealed
 from consumer.ship.local_files import LocalFile, find_files
@@ -24,7 +24,7 @@ def uploader(
     witnesses = Witnesses(directory)
     witnesses.look(find_files(directory).archives)
     target = Target(store, place) if store else target_of(place)
-    return Uploader(target, witnesses, Bandwidth(0), stop or threading.Event(), lambda _: None)
+    return Uploader(directory, target, witnesses, Bandwidth(0), stop or threading.Event(), lambda _: None)
 
 
 def first(directory: Path) -> LocalFile:
@@ -129,6 +129,20 @@ def test_an_upload_that_is_stopped_makes_no_object(directory: Path, place: Objec
     with pytest.raises(Stopped):
         uploader(directory, place, stop).ship(first(directory))
     assert holds(place) == {}
+
+
+def test_other_processes_see_that_an_archive_is_being_uploaded(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    held: list[bool] = []
+
+    class Watching(Store):
+        def put_stream(self, *arguments: object) -> None:
+            held.append(is_held(directory / "uploading" / str(parse_sealed(path))))
+            self.real.put_stream(*arguments)
+
+    uploader(directory, place, store=Watching(place)).ship(first(directory))
+    assert held == [True]
+    assert list((directory / "uploading").iterdir()) == []
 
 
 class Forgetful(Store):
