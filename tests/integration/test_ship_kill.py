@@ -35,6 +35,7 @@ SEED = 20261128
 KILLS = 4
 LARGE = 0.04  # the share of archives that are uploaded in parts
 BODY = 256 << 10
+RATE = "6MiB"  # so that kills hit uploads in parts
 RUN_S = 1.5  # the longest time from the first line of the log to the kill
 
 
@@ -107,6 +108,7 @@ def kill_again_and_again(s3: S3, url: ObjectUrl, directory: Path, kills: int, se
     command = [
         sys.executable, "-m", "consumer", "ship", str(directory), "--to", str(url), "--to", f"file://{copy}",
         "--set", "objects.part_bytes=5MiB", "--set", "ship.digest_s=5", "--set", "service.log=json",
+        "--set", f"ship.bytes_per_s={RATE}",
     ]  # fmt: skip
     environ = os.environ | s3.environ()
     maker = Maker(directory, seed)
@@ -118,7 +120,14 @@ def kill_again_and_again(s3: S3, url: ObjectUrl, directory: Path, kills: int, se
         maker.stopping.set()
         maker.join()
     assert maker.error is None, maker.error
-    done = subprocess.run([*command, "--once"], check=False, capture_output=True, text=True, timeout=600, env=environ)
+    done = subprocess.run(
+        [*command, "--set", "ship.bytes_per_s=0", "--once"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=environ,
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     expected = expected_objects(directory)
     for place in (url, ObjectUrl.of_directory(str(copy))):
