@@ -5,8 +5,9 @@ import pytest
 
 from consumer.archive.naming import parse_sealed
 from consumer.archive.reading.reader import ArchiveFile
-from consumer.archive.reading.tombstones import add_tombstones
+from consumer.archive.reading.tombstones import Tombstones, add_tombstones
 from consumer.archive.rewriting.compact import compact
+from consumer.archive.rewriting.rewrite import Change, rewrite
 from consumer.disk.durable import Disk, is_held
 from consumer.objects.url import ObjectUrl
 from consumer.ship.local_archive import NotAsSealed
@@ -84,6 +85,22 @@ def test_content_that_was_removed_does_not_come_back(directory: Path, place: Obj
     path.chmod(0o600)
     path.write_bytes(before)  # a backup is put back
     with pytest.raises(Refused):
+        uploader(directory, place).ship(first(directory))
+    assert holds(place) == kept
+
+
+def test_a_rewriting_that_holds_more_than_the_object_does_not_replace_it(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    before = path.read_bytes()
+    with ArchiveFile(path) as archive:
+        add_tombstones(Disk(), archive, [1], "id-1", "2026-11-21T00:00:00Z")
+    list(compact(Disk(), [path]))
+    uploader(directory, place).ship(first(directory))
+    kept = holds(place)
+    path.chmod(0o600)
+    path.write_bytes(before)  # a backup is put back, and repacked
+    rewrite(Disk(), path, Change(Tombstones(), 1 << 20, 12))
+    with pytest.raises(Refused, match="events were removed from it that the local file still holds"):
         uploader(directory, place).ship(first(directory))
     assert holds(place) == kept
 
