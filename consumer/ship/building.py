@@ -18,7 +18,7 @@ def shipper_of(directory: Path, settings: ShipSection, report: Report) -> Shippe
     """The shipper of an archive directory. The stores must be configured before. Raises Fatal for a setting that is wrong."""
     urls = destination_urls(settings.destinations, directory)
     limits = Limits(Bandwidth(settings.bytes_per_s), settings.uploads)
-    digesting = Digesting(directory, settings, report)
+    digesting = Digesting(directory, settings, report, urls)
     try:
         return Shipper(directory, urls, limits, report, digesting)
     except ObjectError as error:

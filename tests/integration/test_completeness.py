@@ -1,7 +1,7 @@
 """`verify` over several places, with and without digests: which mutation it notices, and how it classes each gap."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from consumer.archive.checking.verdict import GapClass, Verdict
 from consumer.archive.checking.verify import Verification, every
 from consumer.archive.digests.making import Retirement, make_due, retire
 from consumer.archive.digests.signing import init_key, load_key, load_public_keys
-from consumer.archive.listing import find_archives
+from consumer.archive.listing import find_archives, sorted_archives
 from consumer.archive.location import Location
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.reader import open_at
@@ -448,6 +448,29 @@ def test_an_archive_that_vanishes_during_the_run_without_a_reason_is_lost(places
 
     run = Verification([places.local], mapped, select=lambda _: frozenset())
     assert [fault.code for one in run.verdicts() for fault in one.faults] == ["archive_missing"]
+
+
+def test_an_archive_that_is_shipped_and_removed_between_the_listings_is_no_fault(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is listed first: what is not there any more is at the destination already."""
+    shutil.rmtree(places.local / "digests")
+    for number in range(1, COUNT + 1):
+        delete(places.digest_url(number))
+    delete(places.url(2))
+    listings = []
+
+    def listed(roots: Sequence[Location]) -> Sequence[Location]:
+        found = sorted_archives(roots)
+        if not listings:
+            places.ship(2)
+            places.archive(2).unlink()
+        listings.append(roots)
+        return found
+
+    monkeypatch.setattr("consumer.archive.checking.verify.sorted_archives", listed)
+    found = verified(places, places.remote, places.local)
+    assert (found.complete, len(listings) > 1) == (True, True)
 
 
 def test_an_archive_that_is_sealed_and_listed_during_the_run_is_no_fault(places: Places) -> None:

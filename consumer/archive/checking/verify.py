@@ -163,8 +163,8 @@ class _Group:
         explained = {(gap.id, gap.place) for gap in gaps} | {(gap.id, None) for gap in gaps if gap.gap is GapClass.LOST}
         for verdict in vanished:
             named = _named_id(verdict)
-            moved = named in self._places[verdict.place].present
-            if not (moved or (named, verdict.place) in explained or (named, None) in explained):
+            is_somewhere = any(named in place.present for place in self._places)
+            if not (is_somewhere or (named, verdict.place) in explained or (named, None) in explained):
                 yield verdict
         yield from gaps
         yield from digest_gaps(self._places, self._chains)

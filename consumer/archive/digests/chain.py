@@ -100,13 +100,14 @@ def _decoded(raw: bytes, instance: str, number: int) -> StoredDigest:
     return stored
 
 
-def find_digests(root: Location) -> list[tuple[str, int, Location]]:
-    """Instance, number and location of each digest at or below a place. Raises OSError."""
-    locations: Iterable[Location] = (
-        (one.url for one in store_of(root).list(root))
-        if isinstance(root, ObjectUrl)
-        else root.rglob(f"{files.FOLDER}/*/*{files.SUFFIX}")
-    )
+def find_digests(root: Location, deep: bool = True) -> list[tuple[str, int, Location]]:
+    """Instance, number and location of each digest at a place. `deep`: also of archive directories below it. Raises OSError."""
+    pattern = f"{files.FOLDER}/*/*{files.SUFFIX}"
+    locations: Iterable[Location]
+    if isinstance(root, ObjectUrl):
+        locations = (one.url for one in store_of(root).list(root if deep else root / files.FOLDER))
+    else:
+        locations = root.rglob(pattern) if deep else root.glob(pattern)
     return sorted(
         ((*found, location) for location in locations if (found := _named(location))), key=lambda one: one[:2]
     )

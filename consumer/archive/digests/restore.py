@@ -24,7 +24,7 @@ def restore(disk: Disk, directory: Path, destinations: Sequence[Location]) -> li
     own |= {archive.instance for path in find_archives([directory]) if (archive := id_of(path))}
     made: list[Path] = []
     for destination in destinations:
-        for instance, number, location in find_digests(destination):
+        for instance, number, location in find_digests(destination, deep=False):
             path = files.folder(directory, instance) / files.digest_name(number)
             if instance in own and not path.exists() and _copy(disk, path, instance, number, location):
                 made.append(path)

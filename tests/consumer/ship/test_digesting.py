@@ -1,9 +1,11 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
 from consumer.archive.digests.files import numbered
 from consumer.errors import Exit, Fatal
+from consumer.objects.url import ObjectUrl
 from consumer.ship.digesting import Digesting
 from consumer.ship.settings import ShipSection
 from tests.support.shipping import Reports, seal
@@ -51,3 +53,25 @@ def test_a_missing_key_stops_the_start(directory: Path) -> None:
     with pytest.raises(Fatal) as error:
         Digesting(directory, ShipSection(sign_key=str(directory / "missing.key")), Reports())
     assert error.value.exit is Exit.SETTINGS
+
+
+def test_lost_digests_come_back_from_a_destination_first(directory: Path, tmp_path: Path) -> None:
+    """Otherwise the next digest would have a number that the destination holds with other content, and would never be shipped."""
+    seal(directory, 2)
+    copy = tmp_path / "copy"
+    Digesting(directory, ShipSection(), Reports())()
+    shutil.copytree(directory / "digests", copy / "digests")
+    shutil.rmtree(directory / "digests")
+    Digesting(directory, ShipSection(), Reports(), [ObjectUrl.of_directory(str(copy))])()
+    (found,) = numbered(directory, "one")
+    assert found[1].read_bytes() == (copy / "digests" / "one" / found[1].name).read_bytes()
+
+
+def test_without_any_digest_none_is_made_until_the_destinations_have_answered(directory: Path, tmp_path: Path) -> None:
+    seal(directory, 2)
+    reports, url = Reports(), ObjectUrl.of_directory(str(tmp_path / "unmounted"))
+    Digesting(directory, ShipSection(), reports, [url])()
+    assert (reports.kinds(), numbered(directory, "one")) == (["digests_failed"], [])
+    Digesting(directory, ShipSection(), Reports())()
+    Digesting(directory, ShipSection(digest_s=0.001), reports, [url])()  # the chain is there: it goes on
+    assert len(numbered(directory, "one")) == 2
