@@ -524,3 +524,28 @@ def test_a_loss_that_was_acknowledged_at_its_origin_is_known_at_the_destination(
     for place in (directory, copy):
         done = deedbox("verify", place)
         assert (done.returncode, done.stdout.count("(disk 3 died)")) == (0, 1), done.stdout
+
+
+def test_a_directory_is_a_destination_too(places: Places, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    for path in [*find_archives([places.local]), *places.local.glob("digests/*/*.digest")]:
+        (copy / path.relative_to(places.local)).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy / path.relative_to(places.local))
+    there = find_archives([copy])
+    there[1].unlink()
+    assert verified(places, copy).faults == {"2 archive_missing"}
+    found = verified(places, copy, places.local)
+    assert (found.complete, found.gaps) == (True, {"2 delayed"})
+    places.archive(2).unlink()
+    assert verified(places, copy, places.local).faults == {"2 archive_missing"}
+
+
+def test_a_directory_from_which_policy_removed_everything_is_complete(places: Places) -> None:
+    for sequence in range(1, COUNT + 1):
+        places.retire(sequence, LOCAL, str(places.remote))
+    for path in find_archives([places.local]):
+        path.unlink()
+    done = deedbox("verify", places.local)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1].startswith("complete: 0 archives, 0 events")
+    assert "4 retired" in done.stdout.splitlines()[-1]

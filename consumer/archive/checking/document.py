@@ -34,7 +34,9 @@ class Document:
         shown = {
             "complete": totals.complete,
             **{
-                name: value for name, value in asdict(totals).items() if name not in ("faults", "acknowledged", "light")
+                name: value
+                for name, value in asdict(totals).items()
+                if name not in ("faults", "acknowledged", "light", "explained")
             },
             "fault_count": totals.faults,
             "acknowledged_count": totals.acknowledged,

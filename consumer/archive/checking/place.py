@@ -49,7 +49,7 @@ class Place:
 
 
 def places_of(roots: Sequence[Location], chains: Iterable[InstanceChain]) -> list[Place]:
-    """The places of these locations."""
+    """The places of these locations, which are checked together."""
     named = {
         where
         for chain in chains
@@ -57,15 +57,26 @@ def places_of(roots: Sequence[Location], chains: Iterable[InstanceChain]) -> lis
         for one in entries
         for where in (one.where, *one.kept)
     }
-    return [_place(root, named) for root in roots]
+    return [_place(root, named, is_copy=isinstance(root, Path) and is_copy(root, roots)) for root in roots]
 
 
-def _place(root: Location, named: set[str]) -> Place:
+def is_copy(root: Path, others: Iterable[Location]) -> bool:
+    """Whether a directory is a destination of another one: it has digests of an instance whose digests are made there, and makes none."""
+    made = frozenset().union(*(makes(other) for other in others if isinstance(other, Path)))
+    return not makes(root) and not made.isdisjoint(files.instances(root))
+
+
+def makes(root: Path) -> frozenset[str]:
+    """The instances whose archives or digests are made in a directory, by its ledgers and by the locks of digests."""
+    ledgers = {path.stem for path in root.glob("*.ledger")}
+    return frozenset(ledgers | {path.parent.name for path in root.glob(f"{files.FOLDER}/*/{files.LOCK}")})
+
+
+def _place(root: Location, named: set[str], is_copy: bool) -> Place:
     if not isinstance(root, Path):
         return Place(root, False, str(root))
-    own = f"file://{root.resolve()}"
-    makes = {path.stem for path in root.glob("*.ledger")}
-    makes |= {path.parent.name for path in root.glob(f"{files.FOLDER}/*/{files.LOCK}")}
-    if not makes and any(where == own or where.startswith(own + "/") for where in named):
+    own, made = f"file://{root.resolve()}", makes(root)
+    is_named = any(where == own or where.startswith(own + "/") for where in named)
+    if is_copy or (is_named and not made):
         return Place(root, False, own)
-    return Place(root, True, LOCAL, frozenset({*makes, *files.instances(root)}))
+    return Place(root, True, LOCAL, frozenset({*made, *files.instances(root)}))

@@ -78,11 +78,13 @@ class Totals:
     lost: int = 0
     faults: int = 0
     acknowledged: int = 0
+    explained: int = 0  # archives that are not there, for a reason that is no loss
     light: int = 0  # archives of which no event was read, so that no mark of a duplicate was seen
 
     def add(self, verdict: Verdict) -> None:
         """Add a verdict. A missing archive and the digests count by their faults only."""
         self.archives += verdict.state not in (ArchiveState.MISSING, ArchiveState.DIGESTS)
+        self.explained += verdict.gap not in (None, GapClass.LOST)
         self.light += not verdict.deep
         self.events += verdict.events
         self.duplicates += verdict.duplicates
@@ -95,14 +97,14 @@ class Totals:
 
     @property
     def complete(self) -> bool:
-        """Whether there is an archive, and every fault is acknowledged."""
-        return bool(self.archives or self.acknowledged) and not self.faults
+        """Whether there is an archive, or a reason why it is not there, and every fault is acknowledged."""
+        return bool(self.archives or self.acknowledged or self.explained) and not self.faults
 
     def line(self, gaps: Mapping[GapClass, int] = MappingProxyType({})) -> str:
         """The last line. `gaps`: how many archives are not at a place, by class."""
         signed = f" but for {counted(self.acknowledged, 'acknowledged fault')}" if self.acknowledged else ""
         result = f"complete{signed}" if self.complete else f"NOT complete, {counted(self.faults, 'fault')}{signed}"
-        if not (self.archives or self.faults or self.acknowledged):
+        if not (self.archives or self.faults or self.acknowledged or self.explained):
             result = "nothing found"
         gone = f", {self.deleted} deleted and hidden, {self.removed} removed" if self.deleted or self.removed else ""
         gone += f", {self.lost} known to be lost" if self.lost else ""

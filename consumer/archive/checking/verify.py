@@ -17,7 +17,7 @@ from consumer.archive.checking.copies import Copies
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.gaps import archive_gaps, digest_gaps
 from consumer.archive.checking.listed import check_listed
-from consumer.archive.checking.place import Place, places_of
+from consumer.archive.checking.place import Place, is_copy, places_of
 from consumer.archive.checking.proof import Proof
 from consumer.archive.checking.verdict import ArchiveState, GapClass, Verdict
 from consumer.archive.digests.chain import InstanceChain, read_chains
@@ -50,8 +50,8 @@ def verify_archive(path: Location) -> Verdict:
 class Verification:
     """One run. `mapped` applies a function to each archive, in order: `map` itself, or a function that works ahead elsewhere.
 
-    Each local directory is checked by itself, and so are the files that were named themselves. If a folder is a URL, all folders are
-    checked together: they hold archives of the same instances. `keys`: verify the signatures of digests. `select`: of the archives that
+    Each local directory is checked by itself, and so are the files that were named themselves. If a folder is a URL, or a directory that is
+    a destination of another one, all folders are checked together: they hold archives of the same instances. `keys`: verify the signatures of digests. `select`: of the archives that
     were found, those to check deeply. `proof`: what was proved, complete after the last verdict.
     """
 
@@ -91,9 +91,12 @@ def _together(paths: Sequence[Location]) -> list[list[Location]]:
         if is_folder(path):
             folders.setdefault(path.resolve() if isinstance(path, Path) else path, path)
     found = sorted(folders.values(), key=lambda path: not isinstance(path, Path))
-    if all(isinstance(path, Path) for path in found):
-        return [[path] for path in found]
-    return [found]
+    if not all(isinstance(path, Path) for path in found):
+        return [found]
+    local = [path for path in found if isinstance(path, Path)]
+    if any(is_copy(path, local) for path in local):
+        return [found]
+    return [[path] for path in found]
 
 
 class _Group:
@@ -104,7 +107,7 @@ class _Group:
         self._chains = read_chains(roots, run.keys)
         instances = [one for root in roots if isinstance(root, Path) for one in find_instances(root)]
         self._places = places_of(roots, self._chains)
-        self._is_joint = any(not isinstance(root, Path) for root in roots)
+        self._is_joint = len(roots) > 1 or any(not isinstance(root, Path) for root in roots)
         self._chain = Chain(instances, self._is_joint, self._is_known)
         self._paths: dict[ArchiveId, list[Location]] = {}
         self.checks = [Check(path) for path in sorted_archives(named)] if named else self._list()

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from codec.digest import LOCAL, RetiredArchive
-from consumer.archive.checking.place import Place, places_of
+from consumer.archive.checking.place import Place, is_copy, places_of
 from consumer.archive.digests.chain import InstanceChain
 from consumer.archive.naming import ArchiveId
 from consumer.disk.durable import Disk, held
@@ -52,3 +52,15 @@ def test_an_upload_runs_while_its_lock_is_held(tmp_path: Path) -> None:
         assert place.is_uploading(archive)
         assert not Place(ObjectUrl("s3", "b"), False, "s3://b").is_uploading(archive)
     assert not place.is_uploading(archive)
+
+
+def test_a_directory_with_digests_that_are_made_in_another_one_is_a_copy(tmp_path: Path) -> None:
+    origin, copy, other = (tmp_path / name for name in ("origin", "copy", "other"))
+    for place in (origin, copy):
+        (place / "digests" / "one").mkdir(parents=True)
+    other.mkdir()
+    (origin / "digests" / "one" / ".lock").touch()
+    roots = [origin, copy, other]
+    assert [is_copy(root, roots) for root in roots] == [False, True, False]
+    assert not is_copy(copy, [copy])
+    assert [place.name for place in places_of(roots, [])] == [LOCAL, f"file://{copy}", LOCAL]
