@@ -6,7 +6,7 @@ from cyclopts import Parameter
 
 from consumer.cli.command import OUTPUT, READ, command
 from consumer.cli.filters import NO_FILTERS, Filtered
-from consumer.cli.parameters import Paths, Workers
+from consumer.cli.parameters import FROM_ENVIRONMENT, Paths, Storage, Workers
 
 
 @command(
@@ -29,6 +29,7 @@ def sql(
         ),
     ] = None,
     workers: Workers = None,
+    storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
     """Ask archives in SQL.
 
@@ -39,4 +40,5 @@ def sql(
     from consumer.cli.commands.sql import SqlRequest, print_sql
     from consumer.query.sql_output import ResultFormat
 
+    storage.apply(paths)
     return print_sql(SqlRequest(query, paths, filters.query(), format and ResultFormat(format), workers))

@@ -8,18 +8,21 @@ moved or rewritten meanwhile is found again.
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Executor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from consumer.archive.location import Location
 from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.fault import ReadFault
+from consumer.archive.reading.in_threads import in_threads
 from consumer.errors import DeedboxError
+from consumer.objects.url import ObjectUrl
 from consumer.query.arrow_batches import ArrowBatch, ArrowRequest, Selection, read_arrow, to_arrow
 from consumer.query.arrow_columns import COLUMNS, require, schema
 from consumer.query.arrow_pruning import columns_of, possible
-from consumer.query.batches import BatchRequest
+from consumer.query.batches import FETCHED_FIRST, BatchRequest, with_fetched_frame
+from consumer.query.executors import is_remote
 from consumer.query.plan import ArchiveLocations, PlannedArchive
 from consumer.query.prefetch import scan
 from consumer.query.query import Query
@@ -140,10 +143,14 @@ class _Scan:
 
     def read(self, executor: Executor | None) -> Generator[tuple[BatchRequest, ArrowBatch], None, None]:
         """Each request and its rows, in the order of the archives."""
-        current = (
-            self._arrow(request._replace(path=self._planned[request.archive_index].path)) for request in self._requests
+        current: Generator[BatchRequest, None, None] = (
+            request._replace(path=self._planned[request.archive_index].path) for request in self._requests
         )
-        with closing(scan(executor, read_arrow, current)) as reads:
+        with ExitStack() as stack:
+            if any(isinstance(one.path, ObjectUrl) for one in self._requests) and not is_remote(executor):
+                current = in_threads(with_fetched_frame, current, begin=FETCHED_FIRST)
+                stack.callback(current.close)
+            reads = stack.enter_context(closing(scan(executor, read_arrow, map(self._arrow, current))))
             for request, read in zip(self._requests, reads, strict=True):
                 yield from self._whole(request, read)
 

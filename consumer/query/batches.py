@@ -22,6 +22,8 @@ from consumer.archive.reading.tombstones import Tombstones
 from consumer.objects.errors import Replaced
 from consumer.query.query import EventFilter, Query
 
+FETCHED_FIRST = 2  # frames that are fetched from object storage before the first event; soon many more
+
 
 class BatchRequest(NamedTuple):
     """A batch to read. `archive_index`: index of its archive in the search, ordered by instance and sequence."""

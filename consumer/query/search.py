@@ -23,6 +23,7 @@ from consumer.archive.reading.in_threads import in_threads
 from consumer.objects.url import ObjectUrl
 from consumer.query.batch_groups import GROUPS_AHEAD_MAX, grouped, read_group
 from consumer.query.batches import (
+    FETCHED_FIRST,
     BatchEvents,
     BatchRequest,
     MovedBatch,
@@ -36,8 +37,6 @@ from consumer.query.prefetch import scan
 from consumer.query.query import Query
 
 __all__ = ["Found", "Search", "read_events"]
-
-FETCHED_FIRST = 2  # frames that are fetched from object storage before the first event; soon many more
 
 
 class Found(NamedTuple):

@@ -64,6 +64,7 @@ COMMANDS = [
     ("ls", "{}", "--format", "jsonl"),
     ("repair", "--dry-run", "{}"),
     ("stats", "{}", "--by", "type"),
+    ("sql", "select type, count(*) from events group by 1 order by 1", "{}"),
 ]
 
 
