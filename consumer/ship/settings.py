@@ -20,7 +20,12 @@ class ShipSection(Section, frozen=True):
         Bytes, Meta(description="Maximum rate of all uploads together, in bytes a second. 0: no limit.")
     ] = 0
     uploads: Annotated[
-        int, Meta(ge=1, le=64, description="Archives that are sent to one destination at the same time.")
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Archives that are sent to one destination at the same time. Of those above 8 MiB, one.",
+        ),
     ] = 2
     digest_s: Annotated[
         Seconds,

@@ -8,7 +8,8 @@ file does no harm: it finds the object, or puts the same bytes again. Nothing is
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from codec.counted import counted
@@ -24,6 +25,9 @@ from consumer.ship.target import Target
 from consumer.ship.uploading import uploading
 from consumer.ship.witnesses import Witnesses
 
+LARGE_BYTES = (
+    8 << 20
+)  # a larger file is sent in several parts at the same time, which fill memory and line; so one such file at a time
 TRIES_MAX = 3  # another shipper may put the object between the comparison and the put
 
 
@@ -63,6 +67,7 @@ class Uploader:
     bandwidth: Bandwidth
     stop: threading.Event
     advance: Callable[[int], None]
+    large: threading.Lock = field(default_factory=threading.Lock)
 
     def ship(self, file: LocalFile) -> Shipped:
         """Upload a file, unless it is there already."""
@@ -116,8 +121,10 @@ class Uploader:
 
     def _put(self, file: LocalFile, facts: Facts, pieces: Iterator[bytes], only_new: bool) -> Shipped:
         """Put the object, and check it with a head request."""
-        url, begin = self.target.url(file.name), time.monotonic()
-        self.target.store.put_stream(url, self._paced(pieces), facts.size, facts.attributes, only_new)
+        url = self.target.url(file.name)
+        with self.large if facts.size > LARGE_BYTES else nullcontext():
+            begin = time.monotonic()
+            self.target.store.put_stream(url, self._paced(pieces), facts.size, facts.attributes, only_new)
         found = self.target.facts(file.name)
         if found is None:
             raise NotThere(url, "it was put, and there is no object of this name")

@@ -14,6 +14,7 @@ from consumer.ship.local_archive import NotAsSealed
 from consumer.ship.local_files import LocalFile, find_files
 from consumer.ship.pacing import Bandwidth
 from consumer.ship.target import Target, target_of
+from consumer.ship.threads import each
 from consumer.ship.upload import NotThere, Refused, Stopped, Uploader
 from consumer.ship.witnesses import Witnesses
 from tests.support.shipping import Store, holds, local, seal
@@ -160,6 +161,30 @@ def test_other_processes_see_that_an_archive_is_being_uploaded(directory: Path, 
     uploader(directory, place, store=Watching(place)).ship(first(directory))
     assert held == [True]
     assert list((directory / "uploading").iterdir()) == []
+
+
+def test_one_large_archive_at_a_time_so_that_memory_is_bounded(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 2, events=36, size=256 << 10)
+    at_work, most = 0, 0
+    both = threading.Barrier(2)
+
+    class Watching(Store):
+        def put_stream(self, *arguments: object) -> None:
+            nonlocal at_work, most
+            at_work += 1
+            most = max(most, at_work)
+            self.real.put_stream(*arguments)
+            at_work -= 1
+
+    made = uploader(directory, place, store=Watching(place))
+
+    def ship(file: LocalFile) -> None:
+        both.wait(10)
+        made.ship(file)
+
+    assert len(list(each(ship, find_files(directory).files, 2))) == 2
+    assert most == 1
+    assert holds(place) == local(directory)
 
 
 class Forgetful(Store):
