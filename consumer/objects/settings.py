@@ -63,4 +63,4 @@ class ObjectsSection(Section, frozen=True):
             le=64,
             description="Parts of one file that are sent at the same time. Memory holds one more than these.",
         ),
-    ] = 4
+    ] = 3
