@@ -53,13 +53,10 @@ def output(*arguments: object, path: Path | ObjectUrl) -> tuple[int, str, str]:
 
 
 COMMANDS = [
-    ("cat", "{}"),
     ("cat", "{}", "--format", "kvp"),
     ("cat", "{}", "--type", "a.*", "--duplicates", "show"),
-    ("search", "{}"),
     ("search", "{}", "--order", "desc", "--limit", "5"),
     ("search", "{}", "--id", "id-1", "--where", "serial>=3"),
-    ("get", "id-1", "{}"),
     ("tail", "-n", "7", "{}"),
     ("ls", "{}", "--format", "jsonl"),
     ("repair", "--dry-run", "{}"),
