@@ -549,3 +549,26 @@ def test_a_directory_from_which_policy_removed_everything_is_complete(places: Pl
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1].startswith("complete: 0 archives, 0 events")
     assert "4 retired" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("left", ["nothing", "a foreign object", "the newest digest"])
+def test_an_emptied_destination_that_kept_archives_has_lost_them(places: Places, left: str) -> None:
+    for sequence in (1, 2):
+        places.retire(sequence, LOCAL, str(places.remote))
+        places.archive(sequence).unlink()
+    for one in list(store_of(places.remote).list(places.remote)):
+        if not (left == "the newest digest" and one.url == places.digest_url(4)):
+            delete(one.url)
+    if left == "a foreign object":
+        store_of(places.remote).put(places.remote / "README", b"x", {})
+    found = verified(places, places.local, places.remote)
+    assert found.faults == {"1 archive_missing", "2 archive_missing"}
+    assert {"3 delayed", "4 delayed"} <= found.gaps
+
+
+def test_an_archive_that_a_step_moved_away_is_still_owed_by_its_destination(places: Places) -> None:
+    places.retire(2, LOCAL)
+    places.archive(2).unlink()
+    assert verified(places, places.local, places.remote).complete
+    delete(places.url(2))
+    assert verified(places, places.local, places.remote).faults == {"2 archive_missing"}

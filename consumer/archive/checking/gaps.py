@@ -55,7 +55,7 @@ class _Absence:
             return None
         if any(place.is_named(one.where) for one in self._retired):
             return GapClass.RETIRED
-        if self._was_gone_before(place):
+        if not self._is_kept(place) and self._was_gone_before(place):
             return GapClass.RETIRED
         holders = [other for other in self.places if self.archive in other.present]
         if not place.is_origin and any(other.is_origin for other in holders):
@@ -69,17 +69,22 @@ class _Absence:
     def _retired(self) -> Sequence[RetiredArchive]:
         return self.chain.retired.get(self.archive.sequence, []) if self.chain else []
 
+    def _is_kept(self, place: Place) -> bool:
+        """Whether the archive was verified at this place before it was removed from another one."""
+        return any(place.is_named(where) for one in self._retired for where in one.kept)
+
     def _was_gone_before(self, place: Place) -> bool:
-        """Whether policy removed it from its origin when this destination did not hold it: it was added later."""
-        local = [one for one in self._retired if one.where == LOCAL]
-        kept = any(place.is_named(where) for one in local for where in one.kept)
-        return bool(local) and not place.is_origin and not kept
+        """Whether policy removed it from its origin when other destinations held it, and not this one: it was added later."""
+        return not place.is_origin and any(one.where == LOCAL and one.kept for one in self._retired)
 
     def _is_owed(self, number: int) -> bool:
-        """Whether it must be at the place: it is made there, or a digest that is there lists it, which is shipped after the archive."""
-        if self.places[number].is_origin:
-            return self.chain is not None and self.archive.sequence in self.chain.listed
-        return self.chain is not None and self.archive.sequence in self.chain.listed_at.get(number, set())
+        """Whether it must be at the place: it is made there, it was kept there, or a digest that is there lists it and is shipped after it."""
+        place, sequence = self.places[number], self.archive.sequence
+        if self.chain is None:
+            return False
+        if place.is_origin:
+            return sequence in self.chain.listed
+        return self._is_kept(place) or sequence in self.chain.listed_at.get(number, set())
 
     def _path(self, number: int) -> Location:
         return self.places[number].root / str(self.archive)

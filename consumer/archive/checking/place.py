@@ -76,7 +76,11 @@ def _place(root: Location, named: set[str], is_copy: bool) -> Place:
     if not isinstance(root, Path):
         return Place(root, False, str(root))
     own, made = f"file://{root.resolve()}", makes(root)
-    is_named = any(where == own or where.startswith(own + "/") for where in named)
+    # A destination may have been named by a link.
+    names = {
+        f"file://{Path(where[len('file://') :]).resolve()}": where for where in named if where.startswith("file://")
+    }
+    is_named = own in names or any(where.startswith(own + "/") for where in named)
     if is_copy or (is_named and not made):
-        return Place(root, False, own)
+        return Place(root, False, names.get(own, own))
     return Place(root, True, LOCAL, frozenset({*made, *files.instances(root)}))

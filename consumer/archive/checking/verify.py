@@ -26,6 +26,7 @@ from consumer.archive.instances import find_instances
 from consumer.archive.listing import id_of, is_folder, sorted_archives
 from consumer.archive.location import Location
 from consumer.archive.naming import ArchiveId, parse_sealed
+from consumer.objects.url import ObjectUrl
 
 Mapped = Callable[[Callable[[Check], Verdict], Iterable[Check]], Iterator[Verdict]]
 Select = Callable[[Sequence[Location]], Collection[Location]]
@@ -193,9 +194,16 @@ class _Group:
 
 def _listed(place: Place) -> list[Location]:
     """The archives at a place. Notes which sealed ones are present."""
-    found = sorted_archives([place.root])
+    found = [path for path in sorted_archives([place.root]) if not _is_empty_prefix(path)]
     place.present |= {archive for path in found if (archive := parse_sealed(path))}
-    return list(found)
+    return found
+
+
+def _is_empty_prefix(location: Location) -> bool:
+    """Whether a listing gave the prefix itself, because no object is below it. Another error of the listing is a fault."""
+    return (
+        isinstance(location, ObjectUrl) and id_of(location) is None and isinstance(location.listed, FileNotFoundError)
+    )
 
 
 def _named_id(verdict: Verdict) -> ArchiveId:

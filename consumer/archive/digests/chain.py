@@ -132,17 +132,28 @@ def _read_all(root: Location) -> Iterator[tuple[str, int, Location, bytes]]:
 
 def _join(chain: InstanceChain, copies: dict[int, list[_Copy]], keys: PublicKeys | None) -> None:
     """Make one chain of all copies, and note its faults."""
-    for number in range(1, max(copies, default=0) + 1):
-        if number not in copies:
-            if not any(fault.number == number for fault in chain.faults):
-                reason = f"digest {number} of {chain.instance} is missing"
-                chain.faults.append(ChainFault(number, ChainFaultCode.MISSING, reason))
-            continue
+    damaged = {fault.number for fault in chain.faults}
+    before = 0
+    for number in sorted(copies):
+        _note_hole(chain, before + 1, number - 1, damaged)
+        before = number
         chosen = _choose(chain, copies[number], copies.get(number + 1, []), keys)
         chain.digests[number] = chosen
         _check_follows(chain, number, copies[number])
         for copy in copies[number]:
             _note(chain, copy)
+
+
+def _note_hole(chain: InstanceChain, first: int, last: int, damaged: set[int]) -> None:
+    """Note one fault for digests that are at no place, however many: a number may be a forgery."""
+    if first > last or last - first + 1 <= sum(first <= number <= last for number in damaged):
+        return
+    name = (
+        f"digest {first} of {chain.instance} is"
+        if first == last
+        else f"digests {first} to {last} of {chain.instance} are"
+    )
+    chain.faults.append(ChainFault(first, ChainFaultCode.MISSING, f"{name} missing"))
 
 
 def _choose(

@@ -46,7 +46,10 @@ def test_the_class_of_each_gap() -> None:
     assert gaps((False,), {0}, (LOCAL, ("s3://b",))) == ["0 retired"]
     assert gaps((False, False), {0, 1}, (LOCAL, ("s3://b",))) == ["0 lost"]
     assert gaps((False, False), {0, 1}, (LOCAL, ("s3://b",)), ("s3://b", ())) == ["0 retired", "1 retired"]
-    assert gaps((False, False), {0, 1}, (LOCAL, ())) == ["0 retired", "1 retired"]
+    assert gaps((False, False), {0, 1}, (LOCAL, ())) == ["0 lost"]  # a digest that is there lists it: it was shipped
+    assert gaps((False, False), {0}, (LOCAL, ())) == ["0 retired"]
+    assert gaps((False, False), {0}, (LOCAL, ("s3://b",))) == ["0 lost"]  # the destination lost its digests too
+    assert gaps((False, False), set(), (LOCAL, ("s3://b",))) == []  # no digest lists it
     assert gaps((False, False, True), {0, 1, 2}, (LOCAL, ("s3://b", "s3://c"))) == ["0 retired", "1 elsewhere"]
     assert gaps((False, True, False), {0, 1, 2}, (LOCAL, ("s3://b",))) == ["0 retired", "2 retired"]  # added later
     assert gaps((True, True, False), {0, 1}) == ["2 delayed"]

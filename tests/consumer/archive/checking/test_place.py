@@ -64,3 +64,11 @@ def test_a_directory_with_digests_that_are_made_in_another_one_is_a_copy(tmp_pat
     assert [is_copy(root, roots) for root in roots] == [False, True, False]
     assert not is_copy(copy, [copy])
     assert [place.name for place in places_of(roots, [])] == [LOCAL, f"file://{copy}", LOCAL]
+
+
+def test_a_destination_that_was_named_by_a_link_is_the_same_place(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "copy").symlink_to("disk")
+    for root in ("copy", "disk"):
+        (place,) = places_of([tmp_path / root], [retired(LOCAL, f"file://{tmp_path}/copy")])
+        assert (place.is_origin, place.is_named(f"file://{tmp_path}/copy")) == (False, True)

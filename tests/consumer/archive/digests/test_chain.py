@@ -206,3 +206,11 @@ def test_what_two_places_retire_is_known(local: Path, tmp_path: Path) -> None:
 
 def test_a_directory_without_digests_has_no_chain(tmp_path: Path) -> None:
     assert read_chains([tmp_path]) == []
+
+
+def test_a_digest_with_a_huge_number_costs_no_time(local: Path) -> None:
+    """Somebody puts one small object with a forged number: it took minutes, and memory for each absent number."""
+    raw = digest(local, 4).read_bytes().split(b"\n")[0].replace(b'"number":4', b'"number":100000000000000000') + b"\n"
+    digest(local, 10**17).write_bytes(raw)
+    assert codes(read(None, local)) == [(5, MISSING)]
+    assert "digests 5 to 99999999999999999 of one are missing" in read(None, local).faults[0].reason
