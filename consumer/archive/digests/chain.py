@@ -6,10 +6,11 @@ only and named there.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from codec.digest import ListedArchive, RetiredArchive, StoredDigest, check_follows, decode_digest
@@ -93,7 +94,9 @@ def read_chains(places: Sequence[Location], keys: PublicKeys | None = None) -> l
     return [chains[instance] for instance in sorted(chains)]
 
 
-def _decoded(raw: bytes, instance: str, number: int) -> StoredDigest:
+def _decoded(raw: bytes | OSError, instance: str, number: int) -> StoredDigest:
+    if isinstance(raw, OSError):
+        raise Corrupt(raw.strerror or str(raw))
     stored = decode_digest(raw)
     if (stored.digest.instance, stored.digest.number) != (instance, number):
         raise Corrupt(f"it is digest {stored.digest.number} of {stored.digest.instance!r}")
@@ -119,15 +122,22 @@ def _named(location: Location) -> tuple[str, int] | None:
     return (match["instance"], number) if match and number and naming.is_instance(match["instance"]) else None
 
 
-def _read_all(root: Location) -> Iterator[tuple[str, int, Location, bytes]]:
+def _read_all(root: Location) -> Iterator[tuple[str, int, Location, bytes | OSError]]:
     named = find_digests(root)
-    read: Callable[[Location], bytes] = files.read_raw
-    if not isinstance(root, ObjectUrl):
-        yield from ((*one, read(one[2])) for one in named)
+    if isinstance(root, Path):
+        yield from ((*one, _read_file(one[2])) for one in named)
         return
     with ThreadPoolExecutor(THREADS) as executor:
-        for one, raw in zip(named, executor.map(read, [location for *_, location in named]), strict=True):
+        for one, raw in zip(named, executor.map(files.read_raw, [location for *_, location in named]), strict=True):
             yield *one, raw
+
+
+def _read_file(location: Location) -> bytes | OSError:
+    """The bytes of a local digest; the error if it is no regular file, or cannot be read: then this one is damaged, and the others count."""
+    try:
+        return files.read_raw(location)
+    except OSError as error:
+        return error
 
 
 def _join(chain: InstanceChain, copies: dict[int, list[_Copy]], keys: PublicKeys | None) -> None:

@@ -1,5 +1,6 @@
 """Chains of digests at several places: every removal, change, duplicate or forgery of a digest is noticed."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -214,3 +215,14 @@ def test_a_digest_with_a_huge_number_costs_no_time(local: Path) -> None:
     digest(local, 10**17).write_bytes(raw)
     assert codes(read(None, local)) == [(5, MISSING)]
     assert "digests 5 to 99999999999999999 of one are missing" in read(None, local).faults[0].reason
+
+
+@pytest.mark.parametrize(
+    "make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("x")], ids=["folder", "fifo", "link"]
+)
+def test_what_is_no_file_is_a_damaged_digest(local: Path, make: Callable[[Path], object]) -> None:
+    """Everything else is checked all the same."""
+    digest(local, 2).unlink()
+    make(digest(local, 2))
+    assert codes(read(None, local)) == [(2, DAMAGED)]
+    assert sorted(read(None, local).digests) == [1, 3, 4]
