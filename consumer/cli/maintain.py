@@ -16,7 +16,6 @@ from consumer.errors import Exit, Fatal
     "verify DIR",
     "verify DIR s3://bucket/archive --public-key deedbox.pub",
     "verify DIR --deep --budget 20GB --format json",
-    "verify DIR --acknowledge --reason 'disk replaced on 2026-11-21'",
 )  # fmt: skip
 def verify(
     paths: Paths,

@@ -6,9 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from consumer.config.quantities import parse_quantity
 from consumer.errors import Exit, Fatal
-from consumer.section import Unit
 
 
 @Parameter(name="*")
@@ -42,6 +40,9 @@ class Proving:
         """The bytes of the budget; None if there is none. Raises Fatal for a text that is no size, and without --deep."""
         if self.budget is None:
             return None
+        from consumer.config.quantities import parse_quantity  # `--help` must not load the settings
+        from consumer.section import Unit
+
         if self.deep is not True:
             raise Fatal(Exit.SETTINGS, "--budget works only with --deep", "use both, or neither")
         try:

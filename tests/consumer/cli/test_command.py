@@ -13,8 +13,8 @@ from consumer.cli.command import EXAMPLES
 GROUPS = {
     "Service": {"run", "watch", "demo", "health", "config"},
     "Read": {"ls", "cat", "search", "get", "tail", "sql", "stats"},
-    "Maintain": {"verify", "repair", "delete", "undelete", "compact"},
-    "Convert": {"import", "export"},
+    "Maintain": {"verify", "repair", "delete", "undelete", "compact", "retain"},
+    "Convert": {"import", "export", "fetch", "ship"},
 }
 COMMANDS = sorted(name for names in GROUPS.values() for name in names)
 
