@@ -4,7 +4,9 @@ Invariants: the retries are bounded, and plain http is used only within this mac
 """
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ _WHERE = {
     "gs": "check GOOGLE_APPLICATION_CREDENTIALS and the other GOOGLE_* variables",
     "az": "check AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY and the other AZURE_* variables",
 }
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9\[][^\s?#@]*", re.IGNORECASE)
 _MEMORY: "dict[str, ObjectStore]" = {}  # buckets of `memory://`, until the end of the process
 
 
@@ -37,10 +40,30 @@ def connected(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
     """The store of obstore for the bucket of a URL. No request is sent. Raises ObjectError, which names the setting that is wrong."""
     from obstore.exceptions import BaseError
 
+    _unset_empty_variables()
     try:
-        return _connected(url, settings)
+        with panics(url):
+            return _connected(url, settings)
     except (BaseError, ValueError) as error:
         raise ObjectError(url, str(error).partition("\n")[0], _WHERE[url.scheme]) from error
+
+
+@contextmanager
+def panics(url: ObjectUrl) -> Iterator[None]:
+    """A panic of obstore as an ObjectError: it is no Exception in Python, and would end a thread or the process."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ObjectError(url, f"obstore fails: {error}", "check the endpoint, the region and the keys") from error
+
+
+def _unset_empty_variables() -> None:
+    """Compose files set variables to nothing when they mean that they are not set. obstore takes an empty endpoint for an endpoint."""
+    for name, value in list(os.environ.items()):
+        if not value and name.startswith(("AWS_", "AZURE_", "GOOGLE_")):
+            del os.environ[name]
 
 
 def _connected(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
@@ -94,11 +117,11 @@ def _credentials(url: ObjectUrl, settings: ObjectsSection) -> "Callable[[], S3Cr
 
 def _plain_http(url: ObjectUrl, endpoint: str) -> bool:
     """Whether the endpoint is plain http within this machine. Raises ObjectError for plain http to another machine."""
-    address = URL(endpoint)
-    if address.scheme == "https":
-        return False
-    if address.scheme != "http" or not address.host:
+    if not _ENDPOINT.fullmatch(endpoint):
         raise ObjectError(url, f"the endpoint {endpoint!r} is not a URL", "write it as https:// with host and port")
+    address = URL(endpoint)
+    if address.scheme == "https" or not address.host:
+        return False
     if not _is_loopback(address.host):
         what = f"the endpoint {endpoint} is plain http to another machine, which anybody on the way can read and change"
         raise ObjectError(url, what, "use https in objects.endpoint or AWS_ENDPOINT_URL")

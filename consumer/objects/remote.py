@@ -8,11 +8,12 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from consumer.objects.connect import connected
+from consumer.objects.connect import connected, panics
 from consumer.objects.errors import (
     AccessDenied,
     AlreadyThere,
     NotFound,
+    ObjectError,
     PermissionNeeded,
     SizeMismatch,
     TooLarge,
@@ -46,7 +47,10 @@ class RemoteStore:
         from obstore.exceptions import BaseError
 
         try:
-            return request(self._store, *arguments, **named)
+            with panics(url):
+                return request(self._store, *arguments, **named)
+        except ObjectError:
+            raise
         except (BaseError, OSError, ValueError) as error:  # ValueError: the key has a character that is refused
             raise translated(url, error) from error
 

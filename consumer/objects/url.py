@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 SCHEMES = ("s3", "gs", "az", "memory")  # memory: within one process, for tests
 _REFUSED = re.compile(r"[\x00-\x1f\x7f\\]")
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -89,7 +90,7 @@ class ObjectUrl:
         if not found or scheme not in SCHEMES:
             raise ValueError(f"{text!r}: scheme {scheme!r}, expected one of {', '.join(SCHEMES)}, file")
         bucket, _, key = rest.partition("/")
-        if not bucket or "@" in bucket or ":" in bucket or "?" in bucket:
+        if not _BUCKET.fullmatch(bucket):
             raise ValueError(f"{text!r}: expected {scheme}://BUCKET/PREFIX, without user, port or query")
         key = key.strip("/")
         if any(part in ("", ".", "..") for part in key.split("/")) and key:

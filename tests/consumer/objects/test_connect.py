@@ -3,12 +3,15 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 from obstore import sign
 from obstore.store import S3Store
 
 from consumer.objects.connect import connected
 from consumer.objects.errors import ObjectError
+from consumer.objects.remote import RemoteStore
 from consumer.objects.settings import ObjectsSection
+from consumer.objects.stores import configured
 from consumer.objects.url import ObjectUrl
 
 URL = ObjectUrl("s3", "bucket", "key")
@@ -29,9 +32,35 @@ def test_plain_http_to_another_machine_is_an_error(monkeypatch: pytest.MonkeyPat
         connected(URL, ObjectsSection())
 
 
-def test_an_endpoint_must_be_a_url() -> None:
-    with pytest.raises(ObjectError, match="'host:8333' is not a URL; write it as https://"):
-        connected(URL, ObjectsSection(endpoint="host:8333"))
+@pytest.mark.parametrize(
+    "endpoint",
+    ["host:8333", "http://", "https://", "https://a b", "https://host\n", "ftp://host", "http://user:key@127.0.0.1"],
+)
+def test_an_endpoint_must_be_a_url(endpoint: str) -> None:
+    with pytest.raises(ObjectError, match="is not a URL; write it as https://"):
+        connected(URL, ObjectsSection(endpoint=endpoint))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_S3",
+        "AWS_REGION",
+        "AWS_SESSION_TOKEN",
+        "AWS_CONDITIONAL_PUT",
+        "AWS_ACCESS_KEY_ID",
+    ],
+)
+def test_an_empty_variable_is_not_set(bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Compose files set variables to nothing."""
+    monkeypatch.setenv(name, "")
+    RemoteStore(bucket, configured()).put(bucket / "key", b"", {})
+
+
+def test_a_panic_of_the_library_is_an_error_of_the_object(bucket: ObjectUrl) -> None:
+    with pytest.raises(ObjectError, match=r"obstore fails: .*InvalidHeaderValue"):
+        RemoteStore(bucket, replace(configured(), region="a\nb")).get(bucket / "key")
 
 
 def test_google_and_azure_are_connected_without_a_request(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ def test_a_prefix_is_not_above_a_key_that_only_begins_with_it() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["s3://", "s3:///key", "http://host/x", "s3://user@bucket/x", "s3://bucket:80/x", "s3://b/a//b", "s3://b/../x", "/a/b", "s3://b/a\nb", "s3://b/a\\b"],
+    ["s3://", "s3:///key", "http://host/x", "s3://user@bucket/x", "s3://bucket:80/x", "s3://b/a//b", "s3://b/../x", "/a/b", "s3://a b/x", "s3://a%b/x", "s3://../x", "s3://b/a\nb", "s3://b/a\\b"],
 )  # fmt: skip
 def test_what_is_no_url_of_an_object_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"expected|key"):
