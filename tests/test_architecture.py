@@ -175,6 +175,7 @@ OWNERS = {
         "consumer/cli/commands/ship.py",
         "consumer/__main__.py",
         "consumer/cli/app.py",
+        "consumer/cli/interrupt.py",
         "consumer/service.py",
         "consumer/forward/forward.py",
         "consumer/demo/node.py",

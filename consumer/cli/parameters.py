@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from consumer.archive.location import Location, parse_location
 from consumer.cli.command import OUTPUT
+from consumer.cli.interrupt import end_soon_after_signals
 from consumer.objects.url import ObjectUrl
 
 Config = Annotated[Path | None, Parameter(name=["--config", "-c"], help="TOML file with settings.")]
@@ -129,6 +130,8 @@ class StorageSettings:
 
     def apply(self, paths: Sequence[Location]) -> None:
         """Use the settings for the object storages of this process, if there is a URL or an option. Raises Fatal."""
+        if any(isinstance(path, ObjectUrl) for path in paths):
+            end_soon_after_signals()
         if self.config or self.set or any(isinstance(path, ObjectUrl) for path in paths):
             from consumer.archive.reading.footer_cache import FooterCache, use_cache
             from consumer.config import loader

@@ -8,6 +8,7 @@ import re
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -93,6 +94,13 @@ class HttpProxy:
     def answer(self, status: int, times: int = 1, method: str = "") -> None:
         """Answer the next requests with this status, without the server. `method`: only requests with it."""
         self._answers.extend([(status, method)] * times)
+
+    def wait_for_request(self, wait_s: float = 30.0) -> None:
+        """Until the first request is here."""
+        deadline = time.monotonic() + wait_s
+        while not self.exchanges:
+            assert time.monotonic() < deadline, "no request came"
+            time.sleep(0.01)
 
     def skew(self, seconds: int) -> None:
         """Change the time in every request, as a client with a wrong clock would send it."""
