@@ -95,11 +95,11 @@ class HttpProxy:
         """Answer the next requests with this status, without the server. `method`: only requests with it."""
         self._answers.extend([(status, method)] * times)
 
-    def wait_for_request(self, wait_s: float = 30.0) -> None:
-        """Until the first request is here."""
+    def wait_for_requests(self, count: int, wait_s: float = 30.0) -> None:
+        """Until this many requests have come."""
         deadline = time.monotonic() + wait_s
-        while not self.exchanges:
-            assert time.monotonic() < deadline, "no request came"
+        while len(self.exchanges) < count:
+            assert time.monotonic() < deadline, f"{len(self.exchanges)} requests came, {count} expected"
             time.sleep(0.01)
 
     def skew(self, seconds: int) -> None:

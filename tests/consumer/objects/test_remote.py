@@ -4,9 +4,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from consumer.objects import remote
 from consumer.objects.errors import TooLarge
 from consumer.objects.remote import PARTS_MAX, part_bytes
-from consumer.objects.store import GET_BYTES_MAX
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
 from tests.support.s3 import S3
@@ -24,11 +24,16 @@ def _failing():
     raise RuntimeError("broken")
 
 
-def test_an_object_that_is_too_large_for_memory_is_not_fetched(bucket: ObjectUrl) -> None:
-    url = bucket / "large"
-    store_of(bucket).put_stream(url, [bytes(1 << 20)] * 65, 65 << 20, {})
-    with pytest.raises(TooLarge, match=f"at most {GET_BYTES_MAX}"):
-        store_of(bucket).get(url)
+def test_an_object_that_is_too_large_for_memory_is_not_fetched(
+    bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "GET_BYTES_MAX", 1000)
+    store = store_of(bucket)
+    store.put(bucket / "largest", bytes(1000), {})
+    store.put(bucket / "larger", bytes(1001), {})
+    assert len(store.get(bucket / "largest")) == 1000
+    with pytest.raises(TooLarge, match="it has 1001 bytes; at most 1000 are read at once"):
+        store.get(bucket / "larger")
 
 
 def test_a_listing_goes_on_over_the_pages_of_the_storage(bucket: ObjectUrl) -> None:
