@@ -26,17 +26,38 @@ def retain(
             help="URL of a destination, as for ship. Repeatable. [default: setting ship.destinations]",
         ),
     ] = (),
-    age: Annotated[str | None, Parameter(help="Remove archives whose last event arrived this long ago.")] = None,
+    age: Annotated[
+        str | None,
+        Parameter(help="Remove archives whose last event arrived this long ago. [default: setting retain.age_s]"),
+    ] = None,
     bytes: Annotated[
-        str | None, Parameter(help="Remove the oldest while all archives together have more bytes than this.")
+        str | None,
+        Parameter(
+            help="Remove the oldest while all archives together have more bytes than this. [default: setting retain.bytes]"
+        ),
     ] = None,
-    count: Annotated[str | None, Parameter(help="Remove the oldest while there are more archives than this.")] = None,
+    count: Annotated[
+        str | None,
+        Parameter(help="Remove the oldest while there are more archives than this. [default: setting retain.count]"),
+    ] = None,
     free: Annotated[
-        str | None, Parameter(help="Remove the oldest while the disk has less free space than this.")
+        str | None,
+        Parameter(
+            help="Remove the oldest while the disk has less free space than this. [default: setting retain.free_bytes]"
+        ),
     ] = None,
-    remote_age: Annotated[str | None, Parameter(help="As --age, for the objects at each destination.")] = None,
-    remote_bytes: Annotated[str | None, Parameter(help="As --bytes, for the objects at each destination.")] = None,
-    remote_count: Annotated[str | None, Parameter(help="As --count, for the objects at each destination.")] = None,
+    remote_age: Annotated[
+        str | None,
+        Parameter(help="As --age, for the objects at each destination. [default: setting retain.remote_age_s]"),
+    ] = None,
+    remote_bytes: Annotated[
+        str | None,
+        Parameter(help="As --bytes, for the objects at each destination. [default: setting retain.remote_bytes]"),
+    ] = None,
+    remote_count: Annotated[
+        str | None,
+        Parameter(help="As --count, for the objects at each destination. [default: setting retain.remote_count]"),
+    ] = None,
     dry_run: Annotated[
         bool,
         Parameter(negative=(), help="Print what would be removed and why, and what stays and why. Remove nothing."),
@@ -44,7 +65,7 @@ def retain(
     config: Config = None,
     set: Set = (),
 ) -> int:
-    """Remove the oldest archives that the limits do not allow, here and at the destinations.
+    """Remove the oldest archives beyond the limits, here and at destinations.
 
     Without a limit nothing is removed. An archive is removed only if every destination has it, verified now, if every
     follower has passed it, and if no legal hold is on it. The newest archive of each instance stays. What is removed is recorded in

@@ -13,9 +13,8 @@ from consumer.errors import Exit, Fatal
 @command(
     "ship", OBJECTS,
     "ship DIR --to s3://BUCKET/PREFIX --once",
-    "ship DIR --to s3://BUCKET/PREFIX --to file:///mnt/copy",
+    "ship DIR --to file:///mnt/copy --set ship.bytes_per_s=10MB",
     "ship --init-key digests.key",
-    "ship DIR --config deedbox.toml --set ship.bytes_per_s=10MB",
 )  # fmt: skip
 def ship(
     directory: Annotated[OnePath | None, Parameter(help="Directory of the archives.")] = None,
@@ -32,7 +31,9 @@ def ship(
     once: Annotated[bool, Parameter(negative=(), help="Ship what is sealed now, and end.")] = False,
     init_key: Annotated[
         Path | None,
-        Parameter(help="Make a key that signs digests in this file, print its public key, and end."),
+        Parameter(
+            help="Make a key that signs digests in this file, print its public key, and end. [default: no key is made]"
+        ),
     ] = None,
     config: Config = None,
     set: Set = (),
