@@ -10,8 +10,11 @@ import pytest
 
 from consumer.archive.listing import find_archives
 from consumer.errors import Exit
+from consumer.objects.url import ObjectUrl
 from tests.support.archive_logs import archive_log, event, some
 from tests.support.command_line import deedbox
+from tests.support.copied import copy_to
+from tests.support.s3 import S3
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def test_an_interrupt_ends_sql_and_its_workers_at_once(archive: Path, tmp_path: 
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, env=environment)
     try:
-        while not list(tmp_path.glob("deedbox-sql-*")):
+        while len(list(Path(f"/proc/{process.pid}/task").iterdir())) < 4:  # the threads of DuckDB and of the query
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         _, shown = process.communicate(timeout=20)
@@ -89,3 +92,17 @@ def test_the_output_is_streamed_to_a_reader_that_stops(archive: Path) -> None:
     )  # fmt: skip
     assert done.stdout.startswith('{"id":"id-')
     assert done.stderr == ""
+
+
+def test_sql_reads_archives_in_object_storage(
+    archive: Path, bucket: ObjectUrl, seaweedfs: S3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy_to(archive, bucket / "kept")
+    for name, value in seaweedfs.environ().items():
+        monkeypatch.setenv(name, value)
+    query = (
+        "select count(*) as n, count(distinct text) as texts from events where time >= '2025-11-21T16:15:00.000100Z'"
+    )
+    for workers in (0, 2):
+        done = deedbox("sql", query, bucket / "kept", "--workers", workers)
+        assert (done.returncode, done.stdout) == (Exit.OK, '{"n":400,"texts":400}\n'), done.stderr
