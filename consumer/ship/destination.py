@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from consumer.archive import naming
+from consumer.archive.reading.tombstones import SUFFIX as DELETED_SUFFIX
 from consumer.errors import DeedboxError
 from consumer.objects.errors import AccessDenied, BucketMissing, ObjectError
 from consumer.objects.store import StoredObject
@@ -25,7 +26,7 @@ from consumer.ship.record import Record, Stamps
 from consumer.ship.report import Report
 from consumer.ship.target import Target
 from consumer.ship.threads import each
-from consumer.ship.upload import Refused, Shipped, Stopped, Uploader
+from consumer.ship.upload import Changed, Refused, Shipped, Stopped, Uploader
 from consumer.ship.witnesses import Witnesses
 
 LOOK_S = 600.0  # between two listings of the destination
@@ -136,9 +137,10 @@ class Destination:
         return due
 
     def _ship_all(self, listing: Listing, due: Sequence[Due], result: PassResult) -> None:
-        """Side files before their archives, so that no reader sees a deleted event; digests last.
+        """Side files before archives, so that no reader sees a deleted event; digests last.
 
-        What may be there already is asked first, by many requests at the same time.
+        What may be there already is asked first, by many requests at the same time. Deletions are shipped beside each object, also
+        beside one that is refused: they name the head of their archive, and hide nothing of another one.
         """
         archives = [one for one in due if one.file.kind is Kind.ARCHIVE]
         listed = [one for one in archives if one.file.name in self._listed]
@@ -169,7 +171,9 @@ class Destination:
                     break
 
     def _is_of_problem(self, side: LocalFile) -> bool:
-        """Whether the archive of a side file could not be shipped: then its side file stays too."""
+        """Whether these are acknowledgements of an archive that could not be shipped: they may not be true of the object there."""
+        if side.path.suffix == DELETED_SUFFIX:
+            return False
         owner = side.path.name.removesuffix(side.path.suffix)
         return any(str(naming.parse_sealed(Path(name))) == owner for name in self._record.problems)
 
@@ -228,7 +232,7 @@ class Destination:
         match error:
             case Stopped():
                 result.stopped = True
-            case DigestWaits():
+            case DigestWaits() | Changed():
                 self._note(result, name, error.what, retry=True)
             case AccessDenied() | BucketMissing():
                 pass  # the fault of the destination, see `_judge`

@@ -2,7 +2,8 @@
 
 Invariants: open archives, lock files and the files of a rewriting that runs are never in the list. The name of an object below the
 destination is the path of the local file below the archive directory, with slashes. Side files are the exception: readers of objects
-look only beside the archive, so all side files of an archive, also those in directories above it, become one object beside it.
+look only beside the archive, so all side files of an archive become one object beside it: also those in the directories above it, and the
+deletions in all directories in which readers look, even above the archive directory.
 """
 
 import os
@@ -17,6 +18,7 @@ from consumer.archive import naming
 from consumer.archive.checking.acknowledged import SUFFIX as ACKNOWLEDGED_SUFFIX
 from consumer.archive.digests import files as digests
 from consumer.archive.listing import find_archives
+from consumer.archive.reading.tombstones import LEVELS_MAX
 from consumer.archive.reading.tombstones import SUFFIX as DELETED_SUFFIX
 
 SIDE_SUFFIXES = (DELETED_SUFFIX, ACKNOWLEDGED_SUFFIX)
@@ -92,24 +94,48 @@ def _name(directory: Path, path: Path) -> str:
     return path.relative_to(directory).as_posix()
 
 
+def sides_of(directory: Path, path: Path) -> list[LocalFile]:
+    """The present side files of one sealed archive. Raises OSError."""
+    return list(_side_files(directory, [path]))
+
+
 def _side_files(directory: Path, sealed: Iterable[Path]) -> Iterator[LocalFile]:
-    """The side files beside each archive and in the directories above it, up to the archive directory."""
+    """The side files beside each archive and in the directories above it.
+
+    Acknowledgements up to the archive directory; deletions as far up as readers look, because a deleted event must not be shown.
+    """
 
     @cache
-    def names(place: Path) -> frozenset[str]:
-        return frozenset(name for name in os.listdir(place) if name.endswith(SIDE_SUFFIXES))
+    def names(place: Path) -> frozenset[str] | None:
+        """The side files of a directory; None if it cannot be listed, which is no reason not to look for one by its name."""
+        try:
+            return frozenset(name for name in os.listdir(place) if name.endswith(SIDE_SUFFIXES))
+        except PermissionError:
+            return None
 
     @cache
-    def places(inside: Path) -> list[Path]:
-        """The directories with side files, the nearest first."""
+    def places(inside: Path) -> list[tuple[Path, bool]]:
+        """The directories that may have side files, the nearest first, and whether each is in the archive directory."""
         up_to = [inside, *inside.parents]
-        return [place for place in up_to[: up_to.index(directory) + 1] if names(place)]
+        own = up_to.index(directory) + 1
+        above = [inside.absolute(), *inside.absolute().parents][own:LEVELS_MAX]
+        found = [*((place, True) for place in up_to[:own]), *((place, False) for place in above)]
+        return [(place, is_own) for place, is_own in found if names(place) != frozenset()]
+
+    def has(place: Path, name: str) -> bool:
+        known = names(place)
+        return (place / name).exists() if known is None else name in known
 
     for path in sealed:
         for suffix in SIDE_SUFFIXES if places(path.parent) else ():
             name = f"{naming.parse_sealed(path)}{suffix}"
-            if found := tuple(place / name for place in places(path.parent) if name in names(place)):
-                yield LocalFile(Kind.SIDE, found, _name(directory, path.with_name(name)))
+            found = [
+                place / name
+                for place, is_own in places(path.parent)
+                if (is_own or suffix == DELETED_SUFFIX) and has(place, name)
+            ]
+            if found:
+                yield LocalFile(Kind.SIDE, tuple(found), _name(directory, path.with_name(name)))
 
 
 def _acknowledged_losses(directory: Path, sealed: Iterable[Path]) -> Iterator[LocalFile]:

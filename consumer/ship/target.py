@@ -34,8 +34,13 @@ class Target:
         return self.base / name
 
     def list(self) -> Iterator[tuple[str, StoredObject]]:
-        """All objects with their names. Raises ObjectError."""
-        return ((info.url.relative(self.base), info) for info in self.store.list(self.base))
+        """All objects below the URL with their names. What a server lists in addition is left out. Raises ObjectError."""
+        for info in self.store.list(self.base):
+            try:
+                name = info.url.relative(self.base)
+            except ValueError:
+                continue
+            yield name, info
 
     def facts(self, name: str) -> tuple[StoredObject, Facts] | None:
         """The object of this name with the facts in its attributes; None if there is no such object. Raises ObjectError."""

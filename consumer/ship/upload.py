@@ -2,7 +2,8 @@
 
 Invariants: a file counts as shipped only after a head request has returned the size and the SHA-256 of the local file. An object of an
 archive or a digest with other content is never overwritten, except by a rewriting of the same archive. A second shipper of the same
-file does no harm: it finds the object, or puts the same bytes again. Nothing is removed at the destination.
+file does no harm: it finds the object, or puts the same bytes again. Nothing is removed at the destination. The side files of an archive
+are there before the archive, in the state that they have when its last piece is sent, so that no reader sees a deleted event.
 """
 
 import threading
@@ -18,7 +19,7 @@ from consumer.objects.errors import AlreadyThere, ObjectError
 from consumer.objects.store import StoredObject
 from consumer.ship.compare import Difference, Facts
 from consumer.ship.local_archive import LocalArchive
-from consumer.ship.local_files import Kind, LocalFile
+from consumer.ship.local_files import Kind, LocalFile, Stamp, sides_of
 from consumer.ship.pacing import Bandwidth
 from consumer.ship.plain_file import PlainFile
 from consumer.ship.target import Target
@@ -29,10 +30,15 @@ LARGE_BYTES = (
     8 << 20
 )  # a larger file is sent in several parts at the same time, which fill memory and line; so one such file at a time
 TRIES_MAX = 3  # another shipper may put the object between the comparison and the put
+_State = list[tuple[str, tuple[Stamp, ...]]]  # the stamps of an archive and of its side files, by name
 
 
 class Stopped(Exception):
     """The upload was interrupted, because the process ends. No object was made."""
+
+
+class Changed(DeedboxError):
+    """The archive was rewritten, or one of its events was deleted, while it was sent. No object was made."""
 
 
 class Refused(DeedboxError):
@@ -58,7 +64,7 @@ class Shipped:
 class Uploader:
     """Uploads to one destination. `advance` is called with the size of each piece that is sent.
 
-    All methods raise ObjectError, OSError of the local file, NotAsSealed, Refused and Stopped.
+    All methods raise ObjectError, OSError of the local file, NotAsSealed, Refused, Changed and Stopped.
     """
 
     directory: Path
@@ -71,11 +77,14 @@ class Uploader:
 
     def ship(self, file: LocalFile) -> Shipped:
         """Upload a file, unless it is there already."""
-        for _ in range(TRIES_MAX):
+        for left in reversed(range(TRIES_MAX)):
             try:
                 return self._ship_archive(file) if file.kind is Kind.ARCHIVE else self._ship_plain(file)
             except AlreadyThere:
                 continue  # another shipper has put it meanwhile: compare
+            except Changed:
+                if not left:
+                    raise
         raise NotThere(self.target.url(file.name), "the storage says that the object exists, and does not return it")
 
     def find(self, file: LocalFile) -> Shipped | None:
@@ -93,6 +102,7 @@ class Uploader:
         return Shipped(info), info
 
     def _ship_archive(self, file: LocalFile) -> Shipped:
+        stamp = file.stamps()  # before the file is opened, so that a later rewriting is noticed
         with LocalArchive(file.path, self.witnesses.sha256s(file.path)) as archive:
             same, info = self._compared(archive, file)
             if same:
@@ -100,7 +110,30 @@ class Uploader:
             if info is not None and (reason := self.target.check_replaceable(archive, info)):
                 raise self._refused(file, reason)
             with uploading(self.directory, file.path):
-                return self._put(file, archive.read_whole(), archive.pieces(), only_new=info is None)
+                facts = archive.read_whole()
+                state = [(file.name, stamp), *self._ship_sides(file)]
+                return self._put(file, facts, self._unchanged(file, state, archive.pieces()), only_new=info is None)
+
+    def _ship_sides(self, file: LocalFile) -> _State:
+        """Bring the side files of an archive to the destination. Returns the state in which they are there, or an earlier one."""
+        sides = sides_of(self.directory, file.path)
+        state = [(side.name, side.stamps()) for side in sides]
+        for side in sides:
+            self.ship(side)
+        return state
+
+    def _unchanged(self, file: LocalFile, state: _State, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """The pieces. Raises Changed before the last one if the archive or its side files are not in this state any more.
+
+        A large archive is on its way for hours: without this, it would appear with events that were deleted or removed meanwhile.
+        """
+        last = next(pieces)
+        for piece in pieces:
+            yield last
+            last = piece
+        if [(one.name, one.stamps()) for one in (file, *sides_of(self.directory, file.path))] != state:
+            raise Changed(f"{file.path}: events were deleted while it was sent", "nothing: it is sent again")
+        yield last
 
     def _ship_plain(self, file: LocalFile) -> Shipped:
         with PlainFile(file.paths) as plain:

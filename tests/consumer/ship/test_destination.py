@@ -1,10 +1,14 @@
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import deedbox
 from consumer.archive.digests.making import make_due
 from consumer.archive.naming import parse_sealed
+from consumer.archive.reading.reader import ArchiveFile
+from consumer.archive.reading.tombstones import add_tombstones
 from consumer.disk.durable import Disk
 from consumer.objects.errors import AccessDenied, ObjectError, Unavailable
 from consumer.objects.url import ObjectUrl
@@ -109,19 +113,71 @@ def test_a_file_that_has_failed_comes_last(directory: Path, place: ObjectUrl) ->
     assert next(iter(made.run_pass().problems)).endswith("-one-00000005.kvp.zst")
 
 
-def test_a_refused_object_is_reported_and_its_side_files_stay(directory: Path, place: ObjectUrl) -> None:
+def test_deletions_go_beside_a_refused_object_and_acknowledgements_do_not(directory: Path, place: ObjectUrl) -> None:
+    """A repair with loss makes an archive that never replaces its object. A deletion must hide the event there nevertheless."""
     paths = seal(directory, 2)
-    for path in paths:
-        (path.parent / f"{parse_sealed(path)}.deleted").write_text("x\n")
+    for path, suffix in ((path, suffix) for path in paths for suffix in ("deleted", "acknowledged")):
+        (path.parent / f"{parse_sealed(path)}.{suffix}").write_text("{}\n")
     target_of(place).store.put(place / f"20251121/{paths[0].name}", b"other", {})
     reports = Reports()
     result = destination(directory, place, reports).run_pass()
     assert not result.is_complete
     assert not result.retry
     assert [kind for kind in reports.kinds() if kind != "shipped"] == ["refused"]
-    names = set(holds(place))
-    assert f"20251121/{parse_sealed(paths[1])}.deleted" in names
-    assert f"20251121/{parse_sealed(paths[0])}.deleted" not in names
+    one, two = (f"20251121/{parse_sealed(path)}" for path in paths)
+    sides = {name for name in holds(place) if not name.endswith(".zst")}
+    assert sides == {f"{one}.deleted", f"{two}.deleted", f"{two}.acknowledged"}
+
+
+def delete(path: Path, *events: int) -> None:
+    with ArchiveFile(path) as archive:
+        add_tombstones(Disk(), archive, events, "x", "2026-11-21T00:00:00.000000Z")
+
+
+def seen(place: ObjectUrl | Path) -> int:
+    """How many events a reader of a place sees."""
+    return sum(1 for _ in deedbox.open(str(place)).search())
+
+
+def test_an_archive_whose_deletions_cannot_be_put_is_not_put(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 3)
+    delete(paths[0], 1)
+    side = f"{parse_sealed(paths[0])}.deleted"
+    store, clock = Failing(place), Clock()
+    store.failing = {side}
+    made = destination(directory, Target(store, place), clock=clock)
+    result = made.run_pass()
+    assert set(result.problems) == {f"20251121/{side}", f"20251121/{paths[0].name}"}
+    assert result.retry
+    assert seen(place) == 8
+    store.failing = set()
+    clock.now += PAUSE_S_MAX
+    assert made.run_pass().is_complete
+    assert seen(place) == seen(directory) == 11
+
+
+def test_an_event_that_is_deleted_during_a_pass_is_never_visible_at_the_destination(
+    directory: Path, place: ObjectUrl
+) -> None:
+    """The side files were listed once at the begin of a pass, which lasts hours on a slow line."""
+    paths = seal(directory, 3)
+    store = Deleting(place, lambda: delete(paths[2], 1))
+    assert destination(directory, Target(store, place), uploads=1).run_pass().is_complete
+    assert seen(place) == 11
+
+
+class Deleting(Store):
+    """Calls a function before the first put."""
+
+    def __init__(self, url: ObjectUrl, act: Callable[[], None]) -> None:
+        super().__init__(url)
+        self.act: Callable[[], None] | None = act
+
+    def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+        if (act := self.act) is not None:
+            self.act = None
+            act()
+        self.real.put_stream(url, chunks, size, attributes, only_new)
 
 
 def test_a_digest_never_advances_past_a_failed_upload(directory: Path, place: ObjectUrl) -> None:

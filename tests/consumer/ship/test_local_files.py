@@ -1,9 +1,11 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from consumer.archive.naming import parse_sealed
-from consumer.ship.local_files import Kind, find_files, is_shippable_name
+from consumer.archive.reading.tombstones import LEVELS_MAX
+from consumer.ship.local_files import Kind, find_files, is_shippable_name, sides_of
 from tests.support.archive_logs import archive_log, some
 from tests.support.shipping import seal
 
@@ -46,10 +48,49 @@ def test_side_files_of_all_levels_become_one_object_beside_the_archive(tmp_path:
     }
 
 
-def test_side_files_outside_of_the_directory_are_not_its_own(tmp_path: Path) -> None:
+def test_deletions_above_the_named_directory_belong_to_its_archives(tmp_path: Path) -> None:
+    """`ship DIR/20251121` left them out, so that readers of the destination saw deleted events."""
     paths = seal(tmp_path / "archive", 1)
-    (tmp_path / f"{parse_sealed(paths[0])}.deleted").write_text("{}\n")
-    assert names(tmp_path / "archive", Kind.SIDE) == []
+    day, name = paths[0].parent, str(parse_sealed(paths[0]))
+    above = tmp_path / f"{name}.deleted"
+    above.write_text("{}\n")
+    (tmp_path / f"{name}.acknowledged").write_text("{}\n")
+    (side,) = (file for file in find_files(day).files if file.kind is Kind.SIDE)
+    assert (side.name, side.paths) == (f"{name}.deleted", (above,))
+
+
+def test_deletions_above_are_found_as_far_up_as_readers_look(tmp_path: Path) -> None:
+    inside = tmp_path / "a/b/c/d/e/f"
+    inside.mkdir(parents=True)
+    (path,) = seal(inside, 1)
+    too_far = path.parents[LEVELS_MAX] / f"{parse_sealed(path)}.deleted"
+    too_far.write_text("{}\n")
+    assert names(inside, Kind.SIDE) == []
+    (path.parents[LEVELS_MAX - 1] / too_far.name).write_text("{}\n")
+    assert len(names(inside, Kind.SIDE)) == 1
+
+
+def test_a_directory_above_that_cannot_be_listed_is_asked_for_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (path,) = seal(tmp_path / "archive", 1)
+    (tmp_path / f"{parse_sealed(path)}.deleted").write_text("{}\n")
+    real = os.listdir
+
+    def listdir(place: Path) -> list[str]:
+        if place == tmp_path:
+            raise PermissionError(13, "Permission denied", str(place))
+        return real(place)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+    assert len(names(tmp_path / "archive", Kind.SIDE)) == 1
+
+
+def test_the_side_files_of_one_archive(tmp_path: Path) -> None:
+    paths = seal(tmp_path, 2)
+    for path in paths:
+        path.with_name(f"{parse_sealed(path)}.deleted").write_text("{}\n")
+    assert [side.name for side in sides_of(tmp_path, paths[1])] == [f"20251121/{parse_sealed(paths[1])}.deleted"]
 
 
 def test_digests_in_the_order_of_their_numbers(tmp_path: Path) -> None:

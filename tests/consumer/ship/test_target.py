@@ -7,7 +7,7 @@ from consumer.objects.url import ObjectUrl
 from consumer.ship.compare import Difference
 from consumer.ship.local_archive import LocalArchive
 from consumer.ship.target import Target, target_of
-from tests.support.shipping import seal, sha256
+from tests.support.shipping import Store, seal, sha256
 
 
 def put(target: Target, path: Path, attributes: bool = True) -> None:
@@ -87,3 +87,14 @@ def test_a_rewriting_may_not_replace_another_archive_or_bring_anything_back(dire
     assert found is not None
     with LocalArchive(path, ()) as archive:
         assert "no footer" in target.check_replaceable(archive, found[0])
+
+
+def test_keys_that_a_server_lists_outside_of_the_prefix_are_left_out(place: ObjectUrl) -> None:
+    class Wide(Store):
+        def list(self, below: ObjectUrl) -> object:
+            return self.real.list(ObjectUrl(below.scheme, below.bucket))
+
+    store = Wide(place)
+    for url in (place / "in", ObjectUrl(place.scheme, place.bucket, "out")):
+        store.put(url, b"x", {})
+    assert [name for name, _ in Target(store, place).list()] == ["in"]

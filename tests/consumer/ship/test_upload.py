@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from consumer.ship.local_files import LocalFile, find_files
 from consumer.ship.pacing import Bandwidth
 from consumer.ship.target import Target, target_of
 from consumer.ship.threads import each
-from consumer.ship.upload import NotThere, Refused, Stopped, Uploader
+from consumer.ship.upload import TRIES_MAX, Changed, NotThere, Refused, Stopped, Uploader
 from consumer.ship.witnesses import Witnesses
 from tests.support.shipping import Store, holds, local, seal
 
@@ -72,7 +73,8 @@ def test_a_compacted_archive_replaces_its_object(directory: Path, place: ObjectU
     list(compact(Disk(), [path]))
     assert holds(place) != local(directory)
     assert uploader(directory, place).ship(first(directory)).sent
-    assert holds(place) == local(directory)
+    side = path.with_name(f"{parse_sealed(path)}.deleted")
+    assert holds(place) == local(directory, path, side)
 
 
 def test_content_that_was_removed_does_not_come_back(directory: Path, place: ObjectUrl) -> None:
@@ -233,3 +235,53 @@ def test_another_object_that_appears_meanwhile_is_not_overwritten(directory: Pat
     with pytest.raises(Refused):
         uploader(directory, place, store=late).ship(first(directory))
     assert target_of(place).store.get(place / first(directory).name) == b"other"
+
+
+class Acting(Store):
+    """Calls a function after the put of an archive has begun, as often as it is put."""
+
+    def __init__(self, url: ObjectUrl, act: Callable[[], None]) -> None:
+        super().__init__(url)
+        self.act = act
+
+    def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+        if url.name.endswith(".zst"):
+            self.act()
+        self.real.put_stream(url, chunks, size, attributes, only_new)
+
+
+def hide(path: Path, *events: int) -> None:
+    with ArchiveFile(path) as archive:
+        add_tombstones(Disk(), archive, events, "x", "2026-11-21T00:00:00.000000Z")
+
+
+def test_an_event_that_is_deleted_while_its_archive_is_sent_is_not_visible_for_a_moment(
+    directory: Path, place: ObjectUrl
+) -> None:
+    (path,) = seal(directory, 1)
+    acts = iter([lambda: hide(path, 1), lambda: None])
+    store = Acting(place, lambda: next(acts)())
+    uploader(directory, place, store=store).ship(first(directory))
+    assert next(acts, None) is None  # the first put made no object
+    assert set(holds(place)) == {f"20251121/{path.name}", f"20251121/{parse_sealed(path)}.deleted"}
+
+
+def test_an_archive_in_which_events_are_deleted_all_the_time_is_sent_later(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+    numbers = iter(range(10))
+    store = Acting(place, lambda: hide(path, next(numbers)))
+    with pytest.raises(Changed):
+        uploader(directory, place, store=store).ship(first(directory))
+    assert next(numbers) == TRIES_MAX
+    assert not any(name.endswith(".zst") for name in holds(place))
+
+
+def test_an_upload_that_was_stopped_for_long_does_not_bring_removed_content_back(
+    directory: Path, place: ObjectUrl
+) -> None:
+    """The process was stopped. Meanwhile the archive was compacted, and retention removed it."""
+    (path,) = seal(directory, 1)
+    store = Acting(place, path.unlink)
+    with pytest.raises(FileNotFoundError):
+        uploader(directory, place, store=store).ship(first(directory))
+    assert holds(place) == {}
