@@ -22,6 +22,8 @@ def faults_of(settings: Settings) -> Iterator[str]:
         yield f"archive.name: {fault}"
     if settings.roll.bytes and settings.roll.bytes < settings.batch.bytes // 64:
         yield f"roll.bytes: {settings.roll.bytes} is smaller than a batch can be (batch.bytes = {settings.batch.bytes})"
+    if "@" in settings.objects.endpoint:
+        yield "objects.endpoint: expected a URL without user and password; set objects.access_key and objects.secret_key_file"
     yield from _step_faults(settings)
     for name, value in _short_strings(settings):
         if fault := _short_string_fault(value):

@@ -118,7 +118,8 @@ def _credentials(url: ObjectUrl, settings: ObjectsSection) -> "Callable[[], S3Cr
 def _plain_http(url: ObjectUrl, endpoint: str) -> bool:
     """Whether the endpoint is plain http within this machine. Raises ObjectError for plain http to another machine."""
     if not _ENDPOINT.fullmatch(endpoint):
-        raise ObjectError(url, f"the endpoint {endpoint!r} is not a URL", "write it as https:// with host and port")
+        shown = "with a user" if "@" in endpoint else repr(endpoint)  # a password is not shown
+        raise ObjectError(url, f"the endpoint {shown} is not a URL", "write it as https:// with host and port")
     address = URL(endpoint)
     if address.scheme == "https" or not address.host:
         return False

@@ -56,7 +56,12 @@ class DirectoryStore:
     def _path(self, url: ObjectUrl) -> Path:
         if ".." in url.key.split("/"):
             raise ObjectError(url, "the key has a part '..'")
-        return self._directory / url.key
+        path = self._directory / url.key
+        folders = path.relative_to(self._directory).parents[:-1]  # the directory itself was named by its owner
+        if link := next((folder for folder in folders if (self._directory / folder).is_symlink()), None):
+            what = f"its folder {link} is a symbolic link, which may lead to the original"
+            raise ObjectError(url, what, "replace the link by a folder of its own")
+        return path
 
     def list(self, below: ObjectUrl) -> Iterator[StoredObject]:
         """As `Store.list`. Symbolic links and special files are left out."""
@@ -214,7 +219,7 @@ def _attributes(fd: int) -> dict[str, str]:
     """The attributes of an open file; without extended attributes, its SHA-256."""
     names = [name for name in os.listxattr(fd) if name.startswith(_NAMESPACE)]
     if names:
-        return {name.removeprefix(_NAMESPACE): os.getxattr(fd, name).decode() for name in names}
+        return {name.removeprefix(_NAMESPACE): os.getxattr(fd, name).decode(errors="replace") for name in names}
     content = sha256()
     for chunk in _chunks(fd):
         content.update(chunk)

@@ -64,7 +64,8 @@ class RemoteStore:
         pages = iter(self._ask(below, obstore.list, below.key or None, chunk_size=1000))
         while page := self._ask(below, lambda _: next(pages, None)):
             for meta in page:
-                yield self._found(meta)
+                if not below.key or meta["path"].startswith(below.key + "/"):  # a storage may ignore the prefix
+                    yield self._found(meta)
 
     def _found(self, meta: "ObjectMeta") -> StoredObject:
         modified_us = round(meta["last_modified"].timestamp() * 1e6)

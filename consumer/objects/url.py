@@ -11,6 +11,7 @@ from urllib.parse import unquote
 SCHEMES = ("s3", "gs", "az", "memory")  # memory: within one process, for tests
 _REFUSED = re.compile(r"[\x00-\x1f\x7f\\]")
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_SIGNED = re.compile(r"\?.*(signature|credential|token|secret|password|\bsig)=", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -90,6 +91,10 @@ class ObjectUrl:
         if not found or scheme not in SCHEMES:
             raise ValueError(f"{text!r}: scheme {scheme!r}, expected one of {', '.join(SCHEMES)}, file")
         bucket, _, key = rest.partition("/")
+        if "@" in bucket or _SIGNED.search(key):  # it is not shown: it has a secret
+            raise ValueError(
+                f"{scheme}://…: the URL has a key or a signature; set the keys with AWS_* variables or [objects]"
+            )
         if not _BUCKET.fullmatch(bucket):
             raise ValueError(f"{text!r}: expected {scheme}://BUCKET/PREFIX, without user, port or query")
         key = key.strip("/")

@@ -15,13 +15,16 @@ def test_every_fault_is_found_and_names_its_setting() -> None:
         broker=replace(default.broker, url="http://host/", queue="é" * 128, binding_keys=("a", "\udcff")),
         archive=replace(default.archive, instance="a/b", name="%Y/x"),
         roll=replace(default.roll, bytes=1000),
+        objects=replace(default.objects, endpoint="https://me:s3cret@localhost"),
     )
+    assert "s3cret" not in "".join(faults_of(settings))
     names = [fault.partition(":")[0] for fault in faults_of(settings)]
     assert names == [
         "broker.url",
         "archive.instance",
         "archive.name",
         "roll.bytes",
+        "objects.endpoint",
         "broker.queue",
         "broker.binding_keys",
     ]

@@ -94,3 +94,9 @@ def test_keys_of_the_settings_are_not_used_with_the_token_of_the_environment(mon
 def test_one_key_alone_is_an_error(given: str, missing: str) -> None:
     with pytest.raises(ObjectError, match=f"objects.{missing} is not set; set both keys, or none of them"):
         connected(URL, ObjectsSection(**{given: "x"}))
+
+
+def test_a_password_of_an_endpoint_is_not_shown() -> None:
+    with pytest.raises(ObjectError, match="the endpoint with a user is not a URL") as caught:
+        connected(URL, ObjectsSection(endpoint="http://me:s3cret@localhost"))
+    assert "s3cret" not in str(caught.value)

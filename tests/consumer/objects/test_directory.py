@@ -150,3 +150,33 @@ def test_only_regular_files_are_objects(tmp_path: Path) -> None:
             store.get(base / name)
     with pytest.raises(NotFound):
         store.get(base / "folder" / "missing")
+
+
+def test_an_attribute_that_is_not_text_is_another_value(tmp_path: Path) -> None:
+    base = ObjectUrl.of_directory(str(tmp_path))
+    store_of(base).put(base / "key", b"content", {"sha256": "ab"})
+    os.setxattr(tmp_path / "key", "user.deedbox.sha256", b"\xff\xfe")
+    found = store_of(base).head(base / "key")
+    assert found is not None
+    assert found[1] == {"sha256": "\ufffd\ufffd"}
+
+
+def test_an_object_in_a_linked_folder_is_an_error(tmp_path: Path) -> None:
+    """The link may lead to the original, which is then no copy."""
+    (tmp_path / "archive" / "day").mkdir(parents=True)
+    (tmp_path / "archive" / "day" / "key").write_bytes(b"content")
+    (tmp_path / "keep").mkdir()
+    (tmp_path / "keep" / "day").symlink_to(tmp_path / "archive" / "day")
+    (tmp_path / "link").symlink_to(tmp_path / "keep")
+    for name in ("keep", "link"):
+        base = ObjectUrl.of_directory(str(tmp_path / name))
+        store, url = store_of(base), base / "day" / "key"
+        for ask in (store.head, store.get, store.delete, lambda url, store=store: store.put(url, b"", {})):
+            with pytest.raises(
+                ObjectError, match=r"its folder day is a symbolic link.*; replace the link by a folder of its own"
+            ):
+                ask(url)
+        assert list(store.list(base)) == []
+        store.put(base / "other", b"", {})
+        store.delete(base / "other")
+    assert (tmp_path / "archive" / "day" / "key").read_bytes() == b"content"

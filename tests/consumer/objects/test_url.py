@@ -56,3 +56,13 @@ def test_a_file_url_is_a_local_path() -> None:
     assert local_path("s3://b/x") is None
     with pytest.raises(ValueError, match="ABSOLUTE"):
         local_path("file://host/x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s3://KEY:s3cret@bucket/x", "s3://bucket/x?X-Amz-Signature=s3cret", "az://c/x?sv=1&sig=s3cret", "s3://s3cret@b"],
+)
+def test_a_secret_in_a_url_is_refused_and_not_shown(text: str) -> None:
+    with pytest.raises(ValueError, match=r"key or a signature; set the keys with AWS_") as caught:
+        ObjectUrl.parse(text)
+    assert "s3cret" not in str(caught.value)
