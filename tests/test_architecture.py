@@ -156,7 +156,7 @@ OWNERS = {
     },
     "structlog": {"consumer/log.py"},
     "asyncinotify": {"consumer/watch/inotify.py"},
-    "obstore": {f"consumer/objects/{name}.py" for name in ("connect", "remote", "translate")},
+    "obstore": {f"consumer/objects/{name}.py" for name in ("connect", "raw_listing", "remote", "translate")},
     "distributed": {"consumer/query/cluster.py"},
     "duckdb": {"consumer/query/sql.py"},
     "pyarrow": {

@@ -18,7 +18,7 @@ from consumer.objects.settings import ObjectsSection
 from consumer.objects.url import ObjectUrl
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Credential
+    from obstore.store import ClientConfig, ObjectStore, RetryConfig, S3Credential, S3Store
 
 CONNECT_S = 5
 RETRIES_MAX = 10  # of one request, within `retry_s`
@@ -78,17 +78,22 @@ def _connected(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
         case "az":
             return AzureStore(url.bucket, client_options=_client(settings), retry_config=retry)
         case _:
-            return _s3(url, settings)
+            return s3_store(url, settings)
 
 
-def _s3(url: ObjectUrl, settings: ObjectsSection) -> "ObjectStore":
+def s3_store(url: ObjectUrl, settings: ObjectsSection, whole: str = "") -> "S3Store":
+    """The store of an S3 bucket. `whole`: an endpoint to which no bucket is appended, only a slash and the key; for signing. Raises ObjectError."""
     from obstore.store import S3Store
 
     endpoint = settings.endpoint or next(filter(None, map(os.environ.get, _ENDPOINT_VARIABLES)), "")
     options = _client(settings)
     if endpoint:
         options["allow_http"] = _plain_http(url, endpoint)
-    named = {"aws_endpoint_url_s3": endpoint, "region": settings.region}
+    named = {
+        "aws_endpoint_url_s3": whole or endpoint,
+        "region": settings.region,
+        "virtual_hosted_style_request": bool(whole),
+    }
     given: dict[str, Any] = {name: value for name, value in named.items() if value}
     return S3Store(
         url.bucket,

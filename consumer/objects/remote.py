@@ -21,11 +21,13 @@ from consumer.objects.errors import (
 )
 from consumer.objects.settings import ObjectsSection
 from consumer.objects.store import GET_BYTES_MAX, Raws, StoredObject
-from consumer.objects.translate import OutOfRange, translated
-from consumer.objects.url import ObjectUrl
+from consumer.objects.translate import ForeignKey, OutOfRange, translated
+from consumer.objects.url import ObjectUrl, is_key
 
 if TYPE_CHECKING:
     from obstore import Attributes, ObjectMeta
+
+    from consumer.objects.raw_listing import RawEntry
 
 NEAR_BYTES = 64 << 10  # ranges with a smaller gap are fetched by one request
 PARTS_MAX = 1000  # of an object: Swift accepts this many by default, S3 10,000
@@ -56,7 +58,18 @@ class RemoteStore:
 
     def list(self, below: ObjectUrl) -> Iterator[StoredObject]:
         """As `Store.list`. It is sorted here, in memory: Azure and SeaweedFS list in another order than S3."""
-        return iter(sorted(self._entries(below), key=lambda one: one.url.key.encode()))
+        try:
+            found = list(self._entries(below))
+        except ForeignKey:
+            if below.scheme != "s3":
+                raise
+            from consumer.objects.raw_listing import (
+                raw_listing,  # its imports take longer than a search in a few archives
+            )
+
+            entries = raw_listing(below, self._settings)
+            found = [self._listed(entry) for entry in entries if _is_below(entry.key, below)]
+        return iter(sorted(found, key=lambda one: one.url.key.encode()))
 
     def _entries(self, below: ObjectUrl) -> Iterator[StoredObject]:
         import obstore
@@ -64,8 +77,11 @@ class RemoteStore:
         pages = iter(self._ask(below, obstore.list, below.key or None, chunk_size=1000))
         while page := self._ask(below, lambda _: next(pages, None)):
             for meta in page:
-                if not below.key or meta["path"].startswith(below.key + "/"):  # a storage may ignore the prefix
+                if _is_below(meta["path"], below):
                     yield self._found(meta)
+
+    def _listed(self, entry: "RawEntry") -> StoredObject:
+        return StoredObject(self._bucket / entry.key, entry.size, entry.etag, entry.modified_us)
 
     def _found(self, meta: "ObjectMeta") -> StoredObject:
         modified_us = round(meta["last_modified"].timestamp() * 1e6)
@@ -173,6 +189,11 @@ class RemoteStore:
             self._ask(url, obstore.delete, url.key)
         except NotFound:
             return
+
+
+def _is_below(key: str, below: ObjectUrl) -> bool:
+    """Whether a URL may have the key, and it is below the prefix, which a storage may ignore."""
+    return is_key(key) and (not below.key or key.startswith(below.key + "/"))
 
 
 def part_bytes(size: int, least: int) -> int:

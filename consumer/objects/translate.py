@@ -37,6 +37,10 @@ _CREDENTIALS = {
 }
 
 
+class ForeignKey(ObjectError):
+    """A listing has a key that obstore refuses. Another program made it."""
+
+
 class OutOfRange(ObjectError):
     """The range begins after the end of the object."""
 
@@ -55,6 +59,9 @@ def translated(url: ObjectUrl, error: Exception) -> ObjectError:
         return BucketMissing(url, f"there is no bucket {url.bucket!r}", "create it, or correct the URL")
     if status == 416 or _RANGE.search(text):
         return OutOfRange(url, "the range begins after the end of the object")
+    if "Encountered object with invalid path" in text:
+        do = "remove the objects of other programs, or use another prefix"
+        return ForeignKey(url, "the listing has a key with an empty part, '.', '..' or a control character", do)
     if isinstance(error, FileNotFoundError):
         return NotFound(url, "there is no object of this name")
     if _REGION.search(text):

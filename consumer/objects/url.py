@@ -98,11 +98,14 @@ class ObjectUrl:
         if not _BUCKET.fullmatch(bucket):
             raise ValueError(f"{text!r}: expected {scheme}://BUCKET/PREFIX, without user, port or query")
         key = key.strip("/")
-        if any(part in ("", ".", "..") for part in key.split("/")) and key:
-            raise ValueError(f"{text!r}: the key has an empty part, '.' or '..'")
-        if _REFUSED.search(key):  # some storages refuse them, and SeaweedFS takes a backslash for a slash
-            raise ValueError(f"{text!r}: the key has a control character or a backslash")
+        if key and not is_key(key):
+            raise ValueError(f"{text!r}: the key has an empty part, '.', '..', a control character or a backslash")
         return cls(scheme, bucket, key)
+
+
+def is_key(key: str) -> bool:
+    """Whether a URL may have this key. Some storages refuse control characters, and SeaweedFS takes a backslash for a slash."""
+    return not (_REFUSED.search(key) or {"", ".", ".."} & set(key.split("/")))
 
 
 def is_url(text: str) -> bool:

@@ -98,5 +98,5 @@ def test_one_key_alone_is_an_error(given: str, missing: str) -> None:
 
 def test_a_password_of_an_endpoint_is_not_shown() -> None:
     with pytest.raises(ObjectError, match="the endpoint with a user is not a URL") as caught:
-        connected(URL, ObjectsSection(endpoint="http://me:s3cret@localhost"))
+        connected(URL, ObjectsSection(endpoint="http://localhost:s3cret@localhost"))
     assert "s3cret" not in str(caught.value)
