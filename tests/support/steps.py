@@ -61,5 +61,6 @@ def worker(
     seen: Seen | None = None, clock: Clock | None = None, timeout_s: float = 30.0, retire: Callable[[Sequence[Departure]], None] | None = None,
 ) -> Worker:  # fmt: skip
     disk, seen, clock = disk or Disk(), seen or Seen(), clock or Clock()
-    effects = Effects(disk, directory, shipped, retire or seen.departures.extend, ENVIRON, timeout_s)
+    asked = (lambda path, name: shipped(path)) if shipped else None
+    effects = Effects(disk, directory, asked, retire or seen.departures.extend, ENVIRON, timeout_s)
     return Worker(disk, directory, parse_steps(texts), effects, clock=clock, reports=Reports(clock))

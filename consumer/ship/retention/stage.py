@@ -9,9 +9,11 @@ from contextlib import suppress
 from consumer import log
 from consumer.disk.worker_thread import StepThread
 from consumer.errors import DeedboxError
+from consumer.ship.defects import describe
 from consumer.ship.retention import log_events
 from consumer.ship.retention.retention import Result, Retention
 
+PAUSE_S_MAX = 3600.0  # between two runs after failures, one after another
 DRAIN_S = 3.0  # the archive of the service is sealed after the stages are drained, and needs the rest of the time
 
 
@@ -22,6 +24,7 @@ class RetainStage:
 
     def __init__(self, retention: Retention, every_s: float) -> None:
         self._retention, self._every_s = retention, every_s
+        self._next_s = self._pause_s = every_s  # until the next run, and until the one after a failure
         self._stopped, self._ended = asyncio.Event(), asyncio.Event()
         self._thread = StepThread("retain")  # it does not keep the process running if a storage does not answer
         self._removed = self._blocked = 0
@@ -30,9 +33,10 @@ class RetainStage:
         """Run retention again and again, until `drain`."""
         try:
             while not self._stopped.is_set():
+                self._next_s = self._every_s
                 await self._thread.run(self._run)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopped.wait(), self._every_s)
+                    await asyncio.wait_for(self._stopped.wait(), self._next_s)
         finally:
             self._ended.set()
 
@@ -43,11 +47,14 @@ class RetainStage:
             self._fail(str(error))
         except OSError as error:
             self._fail(f"{error.filename or self._retention.root}: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001 -- a defect here must not end ingest
+            self._fail(describe(error))
+        else:
+            self._pause_s = self._every_s
 
     def _fail(self, reason: str) -> None:
-        log.emit(
-            log_events.RETENTION_FAILED, path=str(self._retention.root), reason=reason, wait_s=self._every_s
-        )  # fmt: skip
+        log.emit(log_events.RETENTION_FAILED, path=str(self._retention.root), reason=reason, wait_s=self._pause_s)
+        self._next_s, self._pause_s = self._pause_s, min(2 * self._pause_s, max(PAUSE_S_MAX, self._every_s))
 
     def _report(self, result: Result) -> None:
         for where, one in result.removed:

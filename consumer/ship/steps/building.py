@@ -10,7 +10,7 @@ from consumer.disk.durable import Disk
 from consumer.objects.url import ObjectUrl
 from consumer.ship.retention.recording import recorder
 from consumer.ship.settings import ShipSection
-from consumer.ship.steps.effects import DELETED, Departure, Effects
+from consumer.ship.steps.effects import Departure, Effects
 from consumer.ship.steps.settings import SealSection
 from consumer.ship.steps.shipped import shipped_to
 from consumer.ship.steps.stage import Settled, StepsStage
@@ -43,7 +43,7 @@ def steps_worker(
 
 
 def _entry(root: Path, one: Departure, urls: Sequence[ObjectUrl]) -> Retirement:
-    """What the chain records. Only before it is deleted was the archive verified at the destinations."""
-    kept = tuple(map(str, urls)) if one.target == DELETED else ()
+    """What the chain records. Every destination had the archive just before."""
+    kept = tuple(map(str, urls))
     name = one.path.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
     return Retirement(one.archive, name, one.sha256, LOCAL, kept, one.reason)

@@ -1,8 +1,8 @@
 """The effect of each step on seal. Every effect can be repeated after a crash at any point.
 
 Invariants: an archive is taken away only if no hold is on it, every registered follower has passed it, and it is not the newest one of its
-instance. That it goes, and where, is durable in the chain of digests before it goes. When it is deleted, every
-destination has it.
+instance. That it goes, and where, is durable in the chain of digests before it goes. Before a step takes it from its name, and again
+before it is deleted, every destination has it: shipping does not find it any more afterwards.
 """
 
 import os
@@ -12,9 +12,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from consumer.archive import naming
 from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk, is_held
+from consumer.errors import DeedboxError
 from consumer.ship.retention.floor import local_hold, waiting_followers
 from consumer.ship.side_files import DELETED_LOCK, directories_of, side_files
 from consumer.ship.steps import placing
@@ -46,14 +49,15 @@ class Departure:
 class Effects:
     """The effects on the archives of one directory.
 
-    `shipped`: whether every destination has an archive, verified now; None if there is no destination. `retire`: record departures in
+    `shipped`: whether every destination has the archive that is at a path, under this name below the destination, verified now; None if
+    there is no destination. `retire`: record departures in
     the chain of digests. `newest`: the newest sealed archive of each instance. `environ`: for programs, with a time limit of
     `timeout_s` seconds. `stopped`: ends a program that runs.
     """
 
     disk: Disk
     directory: Path
-    shipped: Callable[[Path], bool] | None
+    shipped: Callable[[Path, str], bool] | None
     retire: Callable[[Sequence[Departure]], None]
     environ: Mapping[str, str]
     timeout_s: float
@@ -65,32 +69,43 @@ class Effects:
         if step.takes_away:
             progress = self._take_away(step, archive, progress)
         else:
-            self._use(step, archive, Path(progress.path))
+            self._use(step, archive, progress)
         return progress.with_done(step.text)
 
-    def _use(self, step: Step, archive: naming.ArchiveId, path: Path) -> None:
+    def _use(self, step: Step, archive: naming.ArchiveId, progress: Progress) -> None:
+        path = Path(progress.path)
         if step.kind is StepKind.SHIP:
-            self._check_shipped(path)
+            self._check_shipped(progress)
         elif step.kind is StepKind.LINK:
             placing.link(self.disk, self.directory, path, archive, Path(step.argument))
         else:
             environ = {**self.environ, **facts_of(path)}
             run_program(step.command, environ, self.timeout_s, self.stopped)
 
-    def _check_shipped(self, path: Path) -> None:
-        if self.shipped is not None and not self.shipped(path):
+    def _check_shipped(self, progress: Progress) -> None:
+        path = Path(progress.path)
+        if self.shipped is None:
+            return
+        name = path.relative_to(self.directory).as_posix() if self._is_listed(path) else progress.name
+        if not name:
+            raise DeedboxError(f"{path}: its name before it was moved is not known", "compare it with the destination")
+        if not self.shipped(path, name):
             raise Waiting("not every destination has it")
+
+    def _is_listed(self, path: Path) -> bool:
+        """Whether readers of the directory, and shipping, find the archive."""
+        return self.directory in path.parents and naming.parse_sealed(path) is not None
 
     def _take_away(self, step: Step, archive: naming.ArchiveId, progress: Progress) -> Progress:
         path = Path(progress.path)
         target = progress.leaving or self._target(step, path)
-        listed = self.directory in path.parents and naming.parse_sealed(path) is not None
+        listed = self._is_listed(path)
         with placing.deletions_locked(self.disk, path, archive):
             if os.path.lexists(path):
                 progress = self._prepare(step, archive, progress, target, listed)
             self._go(path, target, progress.sha256)
         self._remove_side_files(step, archive, path)
-        return Progress(path=target, done=progress.done)
+        return Progress(path=target, name=progress.name, done=progress.done)
 
     def _prepare(
         self, step: Step, archive: naming.ArchiveId, progress: Progress, target: str, listed: bool
@@ -98,9 +113,9 @@ class Effects:
         """Check that the archive may go, and note that it goes: here, and in the chain of digests. `listed`: readers of the directory find it."""
         path = Path(progress.path)
         self._check_floor(path, archive, listed)
-        if target == DELETED and listed:
-            self._check_shipped(path)
-        progress = Progress(path=progress.path, done=progress.done, leaving=target, sha256=digest(path))
+        if target == DELETED or listed:
+            self._check_shipped(progress)
+        progress = msgspec.structs.replace(progress, leaving=target, sha256=digest(path))
         store(self.disk, self.directory, archive, progress)
         if step.kind is StepKind.MOVE:
             placing.copy_side_files(self.disk, self.directory, path, archive, self._made(Path(target).parent))

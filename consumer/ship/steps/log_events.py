@@ -18,3 +18,10 @@ STEP_FAILED = LogEvent(
     "A step on seal failed. The archive stays where it is, and Deedbox tries again after `wait_s` seconds. Steps after it that do not take the archive away run nevertheless. `archives`: for how many archives this step has failed and is not done yet.",
     "Correct the cause in `reason`.",
 )
+STEP_DEFECT = LogEvent(
+    "step_defect",
+    Level.ERROR,
+    ("path", "step", "reason", "wait_s"),
+    "A step on seal failed with an exception that Deedbox does not expect. `reason`: its type, and the place in the code. The archive stays where it is, and Deedbox tries again after `wait_s` seconds.",
+    "Report it: it is a defect of Deedbox. If the setting `seal.steps` was changed just before, change it back.",
+)

@@ -24,10 +24,12 @@ FORMAT = 1
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """What was done with an archive. `path`: where it is. `done`: the texts of the steps. `leaving`: the path to which a step takes it.
 
-    `sha256`: of the archive when that step began.
+    `name`: the path below the archive directory before a step took it away: its name at the destinations. `sha256`: of the archive when that
+    step began.
     """
 
     path: str
+    name: str = ""
     done: tuple[str, ...] = ()
     leaving: str = ""
     sha256: str = ""

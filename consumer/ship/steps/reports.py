@@ -44,6 +44,11 @@ class Reports:
             self._waiting[archive, step] = reason
             log.emit(log_events.STEP_WAITING, archive=str(archive), step=step, reason=reason)
 
+    def defect(self, archive: naming.ArchiveId, path: Path, step: str, reason: str, wait_s: float) -> None:
+        """A step failed with an exception that Deedbox does not expect. It is logged each time."""
+        self._failing.setdefault(step, set()).add(archive)
+        log.emit(log_events.STEP_DEFECT, path=str(path), step=step, reason=reason, wait_s=wait_s)
+
     def failed(self, archive: naming.ArchiveId, path: Path, step: str, reason: str, wait_s: float) -> None:
         """A step failed. It is logged each time if it fails for one archive only, and once in REPORT_S seconds if it fails for more."""
         failing = self._failing.setdefault(step, set())

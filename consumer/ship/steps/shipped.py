@@ -12,17 +12,16 @@ from consumer.objects.url import ObjectUrl
 from consumer.ship.retention.places import Place, Presence
 
 
-def shipped_to(root: Path, urls: Sequence[ObjectUrl]) -> Callable[[Path], bool] | None:
-    """A function that says whether all destinations have an archive of the directory, with its deletions; None without destinations.
+def shipped_to(root: Path, urls: Sequence[ObjectUrl]) -> Callable[[Path, str], bool] | None:
+    """A function that says whether all destinations have an archive, with its deletions, by its path and its name there; None without destinations.
 
     It raises DeedboxError if a destination does not answer or has other content, and OSError.
     """
     return partial(_is_shipped, root, urls) if urls else None
 
 
-def _is_shipped(root: Path, urls: Sequence[ObjectUrl], path: Path) -> bool:
-    name = path.relative_to(root).as_posix()
-    archive = naming.parse_sealed(path)
+def _is_shipped(root: Path, urls: Sequence[ObjectUrl], path: Path, name: str) -> bool:
+    archive = naming.parse_sealed(Path(name))
     assert archive is not None, "steps are for sealed archives"
     sha256 = ""
 

@@ -13,10 +13,12 @@ from pathlib import Path
 from consumer import log
 from consumer.archive.rewriting.repack import pays
 from consumer.disk.worker_thread import StepThread
+from consumer.ship.defects import describe
 from consumer.ship.steps import log_events
 from consumer.ship.steps.worker import Worker
 
 LOOK_S = 1.0  # between two looks while something waits
+LOOK_S_MAX = 300.0  # after looks that failed, one after another
 IDLE_S = 10.0  # between two looks at the directory while all is done: another instance may have sealed an archive
 ASK_S = 60.0  # between two looks into an archive that another process may repack
 DRAIN_S = 3.0  # the archive of the service is sealed after the stages are drained, and needs the rest of the time
@@ -60,6 +62,7 @@ class StepsStage:
         self._stopped = threading.Event()
         self._ended = asyncio.Event()
         self._thread = StepThread("steps")  # it does not keep the process running if a disk does not answer
+        self._pause_s = LOOK_S
         worker.effects.stopped = self._stopped
 
     def offer(self, path: Path) -> None:
@@ -72,20 +75,32 @@ class StepsStage:
         try:
             while not self._stopped.is_set():
                 self._wake.clear()
+                pause_s = self._pause_s
                 complete = await self._thread.run(self._look)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), IDLE_S if complete else LOOK_S)
+                    await asyncio.wait_for(self._wake.wait(), IDLE_S if complete else pause_s)
         finally:
             self._worker.close()
             self._ended.set()
 
     def _look(self) -> bool:
         try:
-            return self._worker.look()
+            complete = self._worker.look()
         except OSError as error:
-            reason = f"{error.filename or self._worker.directory}: {error.strerror or error}"
-            log.emit(log_events.STEP_FAILED, path=str(self._worker.directory), step="all", reason=reason, wait_s=LOOK_S)
-            return False
+            self._report(
+                log_events.STEP_FAILED, f"{error.filename or self._worker.directory}: {error.strerror or error}"
+            )
+        except Exception as error:  # noqa: BLE001 -- a defect here must not end ingest
+            self._report(log_events.STEP_DEFECT, describe(error))
+        else:
+            self._pause_s = LOOK_S
+            return complete
+        return False
+
+    def _report(self, event: log.LogEvent, reason: str) -> None:
+        """Report an error of a whole look. The next look waits, and waits longer each time."""
+        log.emit(event, path=str(self._worker.directory), step="all", reason=reason, wait_s=self._pause_s)
+        self._pause_s = min(2 * self._pause_s, LOOK_S_MAX)
 
     async def drain(self, deadline: float) -> int | None:
         """End the step that runs. A program is killed, and runs again after the next start. A file that is copied is given up after DRAIN_S."""

@@ -14,6 +14,7 @@ from consumer.archive import naming
 from consumer.archive.listing import find_archives
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError
+from consumer.ship.defects import describe
 from consumer.ship.steps import progress as records
 from consumer.ship.steps.effects import DELETED, Effects, Waiting
 from consumer.ship.steps.progress import Progress
@@ -99,10 +100,13 @@ class Worker:
         if progress is None:
             if not self.ready(path):
                 return False
-            progress = Progress(path=str(path))
-        elif path != Path():
-            progress = Progress(path=str(path), done=progress.done)  # a step that was interrupted begins again
+            progress = Progress(path=str(path), name=self._name(path))
+        elif path != Path():  # a step that was interrupted begins again
+            progress = Progress(path=str(path), name=self._name(path), done=progress.done)
         return self._advance(archive, progress)
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.directory).as_posix()
 
     def _advance(self, archive: naming.ArchiveId, progress: Progress) -> bool:
         earlier_done = True
@@ -133,7 +137,7 @@ class Worker:
             retry.at, retry.wait_s = self.clock() + retry.wait_s, min(2 * retry.wait_s, WAIT_S_MAX)
             self.reports.waits(archive, step.text, str(waiting))
             return None
-        except (DeedboxError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 -- also a defect keeps the archive, and not the others from their steps
             self._note_failure(step, archive, progress, retry, error)
             return None
         del self._retries[archive, step.text]
@@ -144,8 +148,8 @@ class Worker:
         self, step: Step, archive: naming.ArchiveId, progress: Progress, retry: _Retry, error: Exception
     ) -> None:
         retry.at = self.clock() + retry.pause_s
-        reason = f"{error.filename or progress.path}: {error.strerror}" if isinstance(error, OSError) else str(error)
-        self.reports.failed(archive, Path(progress.path), step.text, reason, retry.pause_s)
+        report = self.reports.failed if isinstance(error, DeedboxError | OSError) else self.reports.defect
+        report(archive, Path(progress.path), step.text, _reason(error, progress.path), retry.pause_s)
         retry.pause_s = min(2 * retry.pause_s, RETRY_S_MAX)
 
     def _finish(self, archive: naming.ArchiveId, progress: Progress) -> None:
@@ -154,6 +158,13 @@ class Worker:
             self._finished.add(archive)
         else:
             records.forget(self.disk, self.directory, archive)
+
+
+def _reason(error: Exception, path: str) -> str:
+    """Why a step failed."""
+    if isinstance(error, DeedboxError):
+        return str(error)
+    return f"{error.filename or path}: {error.strerror}" if isinstance(error, OSError) else describe(error)
 
 
 def _newest(found: Sequence[tuple[naming.ArchiveId, Path]]) -> dict[str, int]:

@@ -9,6 +9,7 @@ import pytest
 
 from consumer import log
 from consumer.ship.retention.limits import Limits
+from consumer.ship.retention.retention import Result, Retention
 from consumer.ship.retention.stage import RetainStage
 from tests.support.retention import World
 from tests.support.steps import checkpoint
@@ -76,3 +77,19 @@ def test_an_error_is_logged_and_the_next_run_goes_on(world: World, lines: Lines)
         return stage.stats()["removed"] == 2
 
     staged(world, repaired)
+
+
+def test_a_defect_is_logged_with_its_place_and_the_next_run_goes_on(
+    world: World, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, failures = Retention.run, [ValueError("nobody expects it")]
+
+    def failing(retention: Retention) -> Result:
+        if failures:
+            raise failures.pop()
+        return run(retention)
+
+    monkeypatch.setattr(Retention, "run", failing)
+    staged(world, lambda stage: stage.stats()["removed"] == 2)
+    assert lines[0]["event"] == "retention_failed"
+    assert str(lines[0]["reason"]).startswith("ValueError: nobody expects it (test_stage.py, line ")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from codec.digest import LOCAL
 from consumer.archive.digests.history import retired
 from consumer.archive.naming import ArchiveId
@@ -45,3 +47,52 @@ def test_ship_and_delete_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
     entry = retired(world.root)[ArchiveId("one", 1), LOCAL]
     assert (entry.reason, entry.kept) == ("deleted by a step on seal", (str(url),))
     assert world.left_at(url) == [1]
+
+
+@pytest.mark.parametrize(
+    "steps", [("suffix .done", "delete"), ("move TOP/old", "delete"), ("suffix .done",), ("move TOP/old",)]
+)
+def test_no_step_takes_an_archive_from_shipping_before_every_destination_has_it(
+    tmp_path: Path, steps: tuple[str, ...]
+) -> None:
+    world = World(tmp_path)
+    a, b = world.destination("a"), world.destination("b")
+    paths = world.seal(3)
+    steps = tuple(step.replace("TOP", str(tmp_path)) for step in steps)
+    upload(world.root, a)
+    look(world, *steps)
+    assert world.left() == [1, 2, 3]
+    upload(world.root, b, *paths[:1])
+    look(world, *steps)
+    assert world.left() == [2, 3]
+    entry = retired(world.root)[ArchiveId("one", 1), LOCAL]
+    assert entry.kept == (str(a), str(b))
+    assert "delete" not in steps or not list(tmp_path.glob("[!ab]*/**/*one-00000001.kvp.zst*"))
+
+
+def test_an_archive_that_a_destination_lost_after_the_move_is_not_deleted(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.destination("a")
+    first, _ = world.seal(2)
+    world.upload()
+    there = tmp_path / "a" / first.relative_to(world.root)
+    look(world, f"move {tmp_path}/old", "run false", "delete")
+    there.rename(tmp_path / "lost")
+    look(world, f"move {tmp_path}/old", "delete")
+    assert (tmp_path / "old" / first.name).exists()
+    (tmp_path / "lost").rename(there)
+    look(world, f"move {tmp_path}/old", "delete")
+    assert not (tmp_path / "old" / first.name).exists()
+
+
+@pytest.mark.parametrize("step", ["move TOP/old", "suffix .done"])
+def test_ship_that_is_put_before_a_step_that_was_done_is_no_error(tmp_path: Path, step: str) -> None:
+    world = World(tmp_path)
+    world.destination("a")
+    world.seal(2)
+    world.upload()
+    step = step.replace("TOP", str(tmp_path))
+    look(world, step, "run false")
+    assert look(world, "ship", step, "run false") is False
+    look(world, "ship", step, "run true")
+    assert list((world.root / "steps").glob("one-00000001*")) == []

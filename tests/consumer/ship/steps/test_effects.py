@@ -23,13 +23,13 @@ def test_ship_waits_for_the_destinations_and_passes_their_error_on(root: Path) -
     with pytest.raises(Waiting, match="not every destination has it"):
         effects.perform(step, id_of(path), Progress(path=str(path)))
 
-    def refused(_: Path) -> bool:
+    def refused(_: Path, __: str) -> bool:
         raise DeedboxError("the destination refuses")
 
     effects.shipped = refused
     with pytest.raises(DeedboxError, match="refuses"):
         effects.perform(step, id_of(path), Progress(path=str(path)))
-    effects.shipped = lambda _: True
+    effects.shipped = lambda *_: True
     assert effects.perform(step, id_of(path), Progress(path=str(path))).done == ("ship",)
 
 

@@ -98,3 +98,30 @@ def test_an_archive_that_repacking_would_change_is_settled_when_it_is_offered_or
     os.utime(path, (old, old))
     assert Settled()(path) is True
     assert Settled()(tmp_path / "gone") is False
+
+
+def test_a_defect_is_reported_and_the_stage_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed(tmp_path / "archive", 1)
+    lines: list[dict[str, object]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append({"event": event.name, **fields}))
+    steps = worker(tmp_path / "archive", "ship")
+    looks = []
+
+    def look() -> bool:
+        looks.append(1)
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    monkeypatch.setattr(steps, "look", look)
+
+    async def run() -> None:
+        stage = StepsStage(steps, Settled())
+        running = asyncio.create_task(stage.run())
+        await until(lambda: len(looks) == 1 and bool(lines))
+        stage.offer(tmp_path)
+        await until(lambda: len(lines) == 2)
+        await stage.drain(asyncio.get_running_loop().time() + WAIT_S_MAX)
+        await running
+
+    asyncio.run(run())
+    assert [(line["event"], line["wait_s"]) for line in lines] == [("step_defect", 1.0), ("step_defect", 2.0)]
+    assert str(lines[0]["reason"]).startswith("UnicodeDecodeError: ")

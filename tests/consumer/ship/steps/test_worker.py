@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from consumer import log
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import parse_sealed
 from consumer.archive.reading.reader import open_archive
@@ -288,3 +289,26 @@ def test_kill_9_at_every_step_of_a_delete(tmp_path: Path) -> None:
         assert [path.name[-20:] for path in directory.rglob("*.zst*")] == ["one-00000002.kvp.zst"]
         assert not list(directory.rglob("one-00000001*"))
         assert "one-00000001 deleted" in (directory / "retired").read_text()
+
+
+def test_a_defect_of_one_step_is_reported_with_its_place_and_tried_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed(root, 2)
+    lines: list[dict[str, object]] = []
+    monkeypatch.setattr(log, "emit", lambda event, **fields: lines.append({"event": event.name, **fields}))
+    clock = Clock()
+
+    def shipped(path: Path) -> bool:
+        if "00000001" in path.name:
+            raise ValueError("nobody expects it")
+        return True
+
+    steps = worker(root, "ship", clock=clock, shipped=shipped)
+    assert steps.look() is False
+    assert [(line["event"], line["wait_s"]) for line in lines if "wait_s" in line] == [("step_defect", 1.0)]
+    assert "ValueError: nobody expects it (test_worker.py, line" in str(lines[0]["reason"])
+    assert [line["archive"] for line in lines if line["event"] == "step_done"] == ["one-00000002"]
+    clock.now += 2
+    steps.look()
+    assert [line["wait_s"] for line in lines if line["event"] == "step_defect"] == [1.0, 2.0]
