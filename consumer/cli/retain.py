@@ -5,6 +5,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from consumer.cli.command import MAINTAIN, command
+from consumer.cli.interrupt import end_soon_after_signals
 from consumer.cli.parameters import Config, Paths, Set
 
 
@@ -81,4 +82,5 @@ def retain(
         "retain.remote_age_s": remote_age, "retain.remote_bytes": remote_bytes, "retain.remote_count": remote_count,
     }  # fmt: skip
     loaded = loader.load(config, loader.environment(), flags, list(set))
+    end_soon_after_signals()
     return retain_archives(locations, to, loaded, dry_run)

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from consumer.cli.command import OBJECTS, command
+from consumer.cli.interrupt import end_soon_after_signals
 from consumer.cli.parameters import Config, OnePath, Set
 from consumer.errors import Exit, Fatal
 
@@ -58,7 +59,10 @@ def ship(
         raise Fatal(Exit.SETTINGS, "no destination is named", "use --to URL, or set ship.destinations")
     if not directory.is_dir():
         raise Fatal(Exit.SETTINGS, f"{directory} is not a directory", "name the directory of the archives")
-    return (ship_once if once else ship_on)(directory, loaded)
+    if not once:
+        return ship_on(directory, loaded)
+    end_soon_after_signals()
+    return ship_once(directory, loaded)
 
 
 @command(
@@ -92,4 +96,5 @@ def fetch(
     from consumer.objects.stores import configure
 
     configure(loader.load(config, loader.environment(), {}, list(set)).objects)
+    end_soon_after_signals()
     return fetch_archives(urls, to, since, until)
