@@ -1,35 +1,40 @@
 """Restore archives from object storage into a directory, verified.
 
 Invariants: a file gets its name only after its SHA-256 is that of the shipped one and a reader has read it whole, and it is durable then.
-A file that exists is never overwritten; one with the same content counts as restored, so that a second run continues the first.
+A file that exists is never overwritten; one with the same content counts as restored, so that a second run continues the first. Only the
+files beside archives get the lines that the destinations have and they do not. An archive is restored only if its deleted events could be
+restored before it. One process at a time restores into a directory.
 """
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from consumer.archive import naming
 from consumer.archive.checking.archive_check import check_archive
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.listing import find_archives, id_of
+from consumer.archive.reading import tombstones
 from consumer.archive.reading.fault import ReadFault
 from consumer.archive.reading.file_range import FileRange
 from consumer.archive.reading.in_threads import in_threads
 from consumer.archive.reading.object_source import ObjectSource
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import Tombstones
-from consumer.disk.durable import Disk, open_regular
-from consumer.errors import DeedboxError
+from consumer.disk.durable import Disk, held, open_regular
+from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.objects.stores import store_of
 from consumer.ship.restore_plan import Copy, RestorePlan
+from consumer.ship.restored_side_files import merge_lines
 
 AT_ONCE = 4  # files; of each, several requests are on their way
 _LOOK = "the object is damaged: look for another copy, or read what is left of it in place"
 FETCHING = ".fetching"  # the end of the name of a file that is not whole yet
+LOCK = ".fetch.lock"  # in the directory; no name of an instance begins with a dot
 
 
 class RestoreOutcome(StrEnum):
@@ -54,27 +59,55 @@ class Restorer:
 
     def __init__(self, disk: Disk, directory: Path) -> None:
         self._disk = disk
+        self._directory = directory
         present = find_archives([directory]) if directory.is_dir() else []
-        self._present = {id: path for path in present if (id := id_of(path)) is not None}
+        self._present = {str(id): path for path in present if (id := id_of(path)) is not None}
+        self._waiting: set[str] = set()  # archives whose deleted events could not be restored
 
     def run(self, plan: RestorePlan) -> Iterator[Restored]:
-        """The result for each object of the plan, in order."""
-        for copies in (plan.beside, plan.archives, plan.digests):
-            yield from in_threads(self.restored, copies, AT_ONCE)
+        """The result for each object of the plan, in order. Raises OSError, and Fatal if another process restores into the directory."""
+        self._disk.make_directory(self._directory)
+        with held(self._disk, self._directory / LOCK) as free:
+            if not free:
+                what = f"{self._directory}: another process restores archives into it"
+                raise Fatal(Exit.INSTANCE, what, "wait until it has ended, and fetch again")
+            yield from self._side_files(plan.beside)
+            for copies in (plan.archives, plan.digests):
+                yield from in_threads(self.restored, copies, AT_ONCE)
+
+    def _side_files(self, copies: Iterable[Copy]) -> Iterator[Restored]:
+        """The results for the files beside archives. Notes the archives whose deleted events would be shown."""
+        for result in in_threads(self.merged, copies, AT_ONCE):
+            name = PurePosixPath(result.copy.url.name)
+            if result.outcome is RestoreOutcome.FAILED and name.suffix == tombstones.SUFFIX:
+                self._waiting.add(name.stem)
+            yield result
+
+    def merged(self, copy: Copy) -> Restored:
+        """Restore a file beside an archive: beside the archive that is here, which may be in another folder."""
+        archive = self._present.get(PurePosixPath(copy.url.name).stem, copy.path)
+        try:
+            changed = merge_lines(self._disk, copy.url, archive.with_name(copy.path.name))
+        except (DeedboxError, OSError) as error:
+            return _failed(copy, error)
+        return Restored(copy, RestoreOutcome.RESTORED if changed else RestoreOutcome.THERE)
 
     def restored(self, copy: Copy) -> Restored:
-        """Restore one object."""
+        """Restore an archive or a digest."""
         try:
             id = naming.parse_sealed(copy.url)
-            there = copy.path if id is None else self._present.get(id, copy.path)
+            there = self._present.get(str(id), copy.path)
             if there.exists():
                 return self._compared(copy, there)
+            if str(id) in self._waiting:
+                do = "fetch again when that file can be restored"
+                raise DeedboxError(
+                    f"deleted events of it would be shown, because {id}{tombstones.SUFFIX} is missing", do
+                )
             self._disk.make_directory(copy.path.parent)
             self._restore(copy, is_archive=id is not None)
-        except DeedboxError as error:
-            return Restored(copy, RestoreOutcome.FAILED, f"{error}".removeprefix(f"{copy.url}: "))
-        except OSError as error:
-            return Restored(copy, RestoreOutcome.FAILED, str(ReadFault.of(copy.path, error)))
+        except (DeedboxError, OSError) as error:
+            return _failed(copy, error)
         return Restored(copy, RestoreOutcome.RESTORED)
 
     def _compared(self, copy: Copy, there: Path) -> Restored:
@@ -101,6 +134,7 @@ class Restorer:
             if is_archive:
                 _check_readable(fresh, naming.parse_sealed(copy.url))
                 self._disk.make_read_only(fd)
+            self._disk.check(fd, fresh, copy.size)
             self._disk.publish(fd, fresh, copy.path, replace=False)
         finally:
             with suppress(FileNotFoundError):
@@ -122,6 +156,12 @@ class Restorer:
         if written != source.size:
             raise DeedboxError(f"{written} bytes received, {source.size} expected", "fetch it again")
         return content.hexdigest()
+
+
+def _failed(copy: Copy, error: DeedboxError | OSError) -> Restored:
+    if isinstance(error, DeedboxError):
+        return Restored(copy, RestoreOutcome.FAILED, f"{error}".removeprefix(f"{copy.url}: "))
+    return Restored(copy, RestoreOutcome.FAILED, str(ReadFault.of(copy.path, error)))
 
 
 def _expected(copy: Copy) -> str:

@@ -4,7 +4,7 @@ Invariant: an archive has the same path below the directory as below the prefix.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from consumer.archive import naming
@@ -60,37 +60,42 @@ class RestorePlan:
 
 def restore_plan(urls: Sequence[ObjectUrl], directory: Path, window: Window) -> RestorePlan:
     """The plan for a directory. Raises ObjectError, and Fatal for a URL without archives."""
-    plan, places = RestorePlan(), dict[naming.ArchiveId, Copy]()
+    plan, found = RestorePlan(), list[Copy]()
     for url in urls:
         root, objects = _objects(url)
         if not any(naming.parse_sealed(one.url) for one in objects):
             raise Fatal(Exit.SETTINGS, f"{url}: there is no archive", "name the URL to which the archives were shipped")
-        _add(plan, objects, root, directory, window, places)
+        found += [_copy(one, root, directory) for one in objects]
+    _add_archives(plan, found, window)
+    _add_side_files(plan, found, window)
+    if window.everything:
+        first: dict[Path, Copy] = {}
+        for copy in found:
+            if _is_digest(copy.path, directory / digests.FOLDER):
+                first.setdefault(copy.path, copy)
+        plan.digests += first.values()
     return plan
 
 
-def _add(
-    plan: RestorePlan,
-    objects: Sequence[StoredObject],
-    root: ObjectUrl,
-    directory: Path,
-    window: Window,
-    places: dict[naming.ArchiveId, Copy],
-) -> None:
-    chosen: set[str] = set()
-    for one in objects:
-        if (id := naming.parse_sealed(one.url)) is not None:
+def _add_archives(plan: RestorePlan, found: Iterable[Copy], window: Window) -> None:
+    """Each archive once, from the first URL that has it."""
+    chosen: set[naming.ArchiveId] = set()
+    for copy in found:
+        if (id := naming.parse_sealed(copy.url)) is not None:
             plan.highest[id.instance] = max(plan.highest.get(id.instance, 0), id.sequence)
-            if window.has(one.url) and id not in places:
-                places[id] = _copy(one, root, directory)
-                plan.archives.append(places[id])
-                chosen.add(str(id))
-    for one in objects:
-        name = PurePosixPath(one.url.name)
-        if name.suffix in SUFFIXES and (name.stem in chosen or window.everything):
-            plan.beside.append(_copy(one, root, directory))
-        elif window.everything and _is_digest(one.url, root):
-            plan.digests.append(_copy(one, root, directory))
+            if window.has(copy.url) and id not in chosen:
+                chosen.add(id)
+                plan.archives.append(copy)
+
+
+def _add_side_files(plan: RestorePlan, found: Iterable[Copy], window: Window) -> None:
+    """The files beside the chosen archives, of all URLs: an event may be deleted at one of them only. They are restored beside the archive."""
+    folders = {str(naming.parse_sealed(copy.url)): copy.path.parent for copy in plan.archives}
+    for copy in found:
+        name = PurePosixPath(copy.url.name)
+        if name.suffix in SUFFIXES and (name.stem in folders or window.everything):
+            folder = folders.get(name.stem, copy.path.parent)
+            plan.beside.append(replace(copy, path=folder / copy.path.name))
 
 
 def _objects(url: ObjectUrl) -> tuple[ObjectUrl, list[StoredObject]]:
@@ -108,9 +113,8 @@ def _copy(one: StoredObject, root: ObjectUrl, directory: Path) -> Copy:
     return Copy(one.url.listed_as(Listed(one.size, one.etag)), directory / one.url.relative(root), one.size)
 
 
-def _is_digest(url: ObjectUrl, root: ObjectUrl) -> bool:
-    parts = url.relative(root).split("/")
-    return len(parts) == 3 and parts[0] == digests.FOLDER and digests.parse_name(parts[2]) is not None
+def _is_digest(path: Path, folder: Path) -> bool:
+    return path.parent.parent == folder and digests.parse_name(path.name) is not None
 
 
 def instances_of(copies: Iterable[Copy]) -> set[str]:

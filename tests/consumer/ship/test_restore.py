@@ -1,12 +1,14 @@
+import os
 from pathlib import Path
 
 import pytest
 
 from consumer.archive.listing import find_archives
-from consumer.disk.durable import Disk
+from consumer.disk.durable import Disk, held
+from consumer.errors import Fatal
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
-from consumer.ship.restore import Restored, RestoreOutcome, Restorer
+from consumer.ship.restore import LOCK, Restored, RestoreOutcome, Restorer
 from consumer.ship.restore_plan import Window, restore_plan
 from tests.support.archive_logs import archive_log, some
 from tests.support.copied import copy_to
@@ -94,4 +96,60 @@ def test_a_full_disk_leaves_no_file(prefix: ObjectUrl, tmp_path: Path) -> None:
     found = list(Restorer(Full(), tmp_path / "new").run(plan))
     assert [one.outcome for one in found] == [RestoreOutcome.FAILED] * 2
     assert "No space left on device" in found[0].reason
-    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []
+    assert [path.name for path in (tmp_path / "new").rglob("*") if path.is_file()] == [LOCK]
+
+
+def test_a_file_that_another_process_replaced_does_not_get_the_name(prefix: ObjectUrl, tmp_path: Path) -> None:
+    """Two runs at the same time: the name of the unfinished file leads to a half of the other run's file, when this one is whole."""
+
+    class Replaced(Disk):
+        def make_read_only(self, fd: int) -> None:
+            super().make_read_only(fd)
+            for fresh in (tmp_path / "new").rglob("*.fetching"):
+                if fresh.stat().st_ino == os.fstat(fd).st_ino:
+                    fresh.unlink()
+                    fresh.write_bytes(b"half of it")
+
+    plan = restore_plan([prefix], tmp_path / "new", Window())
+    found = list(Restorer(Replaced(), tmp_path / "new").run(plan))
+    assert [one.outcome for one in found] == [RestoreOutcome.FAILED] * 2
+    assert "changed by another process" in found[0].reason
+    assert find_archives([tmp_path / "new"]) == []
+
+
+def test_one_process_at_a_time_restores_into_a_directory(prefix: ObjectUrl, tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    with held(Disk(), tmp_path / "new" / LOCK), pytest.raises(Fatal, match="another process restores"):
+        restored(prefix, tmp_path / "new")
+    assert outcomes(prefix, tmp_path / "new") == ["restored", "restored"]
+
+
+def deleted_beside(prefix: ObjectUrl, attributes: dict[str, str] | None = None) -> ObjectUrl:
+    """The object with the deleted events of the first archive."""
+    url = find_archives([prefix])[0].with_name("one-00000001.deleted")
+    store_of(url).put(url, b'{"event":3}\n', attributes or {})
+    return url
+
+
+def test_an_archive_waits_for_its_deleted_events(prefix: ObjectUrl, tmp_path: Path) -> None:
+    url = deleted_beside(prefix, {"sha256": "1" * 64})
+    results = restored(prefix, tmp_path / "new")
+    assert [one.outcome for one in results] == ["not restored", "not restored", "restored"]
+    assert "deleted events of it would be shown" in results[1].reason
+    assert [path.name[-18:-8] for path in find_archives([tmp_path / "new"])] == ["e-00000002"]
+    deleted_beside(prefix)
+    assert outcomes(prefix, tmp_path / "new") == ["restored", "restored", "was there"]
+    assert (tmp_path / "new" / url.parent.name / url.name).read_bytes() == b'{"event":3}\n'
+
+
+def test_later_deletions_arrive_where_the_archive_is(prefix: ObjectUrl, tmp_path: Path) -> None:
+    assert outcomes(prefix, tmp_path / "new") == ["restored", "restored"]
+    first = find_archives([tmp_path / "new"])[0]
+    (tmp_path / "new" / "moved").mkdir()
+    first.rename(tmp_path / "new" / "moved" / first.name)
+    (tmp_path / "new" / "moved" / "one-00000001.deleted").write_bytes(b'{"event":1}\n')
+    deleted_beside(prefix)
+    assert outcomes(prefix, tmp_path / "new") == ["restored", "was there", "was there"]
+    (found,) = (tmp_path / "new").rglob("*.deleted")
+    assert found.read_bytes() == b'{"event":1}\n{"event":3}\n'
+    assert found.parent.name == "moved"

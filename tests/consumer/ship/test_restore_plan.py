@@ -59,6 +59,32 @@ def test_an_archive_at_two_destinations_is_restored_once(prefix: ObjectUrl, tmp_
     assert len(restore_plan([prefix, other], tmp_path / "new", Window()).archives) == 3
 
 
+def test_an_event_that_is_deleted_at_one_of_two_destinations_stays_deleted(prefix: ObjectUrl, tmp_path: Path) -> None:
+    """The archive comes from one place, the file with its deleted events from another one, where it is in another folder."""
+    other = ObjectUrl("memory", tmp_path.name, "other")
+    second = find_archives([prefix])[1]
+    store = store_of(prefix)
+    store.put(other / "elsewhere" / second.name, store.get(second), {})
+    store.put(other / "elsewhere" / "one-00000002.deleted", b"{}", {})
+    for window in (Window(), Window(since_us=START_US)):
+        plan = restore_plan([prefix, other], tmp_path / "new", window)
+        (place,) = [copy.path for copy in plan.archives if copy.url == second]
+        found = [copy.path for copy in plan.beside if other in copy.url.parents]
+        assert found == [place.with_name("one-00000002.deleted")]
+
+
+def test_a_digest_at_two_destinations_is_restored_once(prefix: ObjectUrl, tmp_path: Path) -> None:
+    other = ObjectUrl("memory", tmp_path.name, "other")
+    copy_to(tmp_path / "archive", other)
+    for number in ("00000001", "00000002"):
+        store_of(other).put(other / "digests" / "one" / f"{number}.digest", b"{}", {})
+    plan = restore_plan([prefix, other], tmp_path / "new", Window())
+    assert [(copy.url.key.split("/")[0], copy.path.name) for copy in plan.digests] == [
+        ("keep", "00000001.digest"),
+        ("other", "00000002.digest"),
+    ]
+
+
 def test_a_url_without_archives_is_an_error(prefix: ObjectUrl, tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="there is no archive"):
         restore_plan([prefix / "nothing"], tmp_path, Window())

@@ -86,6 +86,19 @@ def test_only_archives_of_a_span_are_restored(shipped: ObjectUrl, tmp_path: Path
     )
 
 
+@pytest.mark.parametrize("span", [(), ("--since", "2020-01-01")], ids=["all", "span"])
+def test_two_destinations_one_of_which_knows_a_deletion(
+    directory: Path, shipped: ObjectUrl, bucket: ObjectUrl, tmp_path: Path, span: tuple[str, ...]
+) -> None:
+    for position in ("one-00000001:5", "one-00000002:4"):
+        assert deedbox("delete", position, directory).returncode == 0
+    assert deedbox("ship", directory, "--to", bucket / "second", "--once").returncode == 0
+    done = deedbox("fetch", shipped, bucket / "second", "--to", tmp_path / "new", *span)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = ids(deedbox("search", tmp_path / "new").stdout)
+    assert found == [f"id-{number}" for number in range(60) if number not in (5, 23, 24)]
+
+
 def test_a_place_without_archives_is_one_line(shipped: ObjectUrl, tmp_path: Path) -> None:
     done = deedbox("fetch", shipped / "typo", "--to", tmp_path / "new")
     assert (done.returncode, done.stdout) == (2, "")
