@@ -3,7 +3,8 @@
 Role: each archive is checked by itself (`check`), against the digests that list it (`listed`), against its copies at other places (`copies`),
 and against the archives before it, its ledger and its watermark (`chain`). What is not there is classified (`gaps`). Invariants: digests
 and ledgers are read before the archives are listed, and local places are listed before others, so that what is sealed, shipped or retired
-meanwhile is not taken for a loss. A loss that digests show is looked at twice.
+meanwhile is not taken for a loss. Before a loss is reported, the digests are read again: an archive may have been sealed, listed, retired and
+removed since the run began.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -106,6 +107,7 @@ class _Group:
     def __init__(self, run: Verification, roots: Sequence[Location], named: Sequence[Location] = ()) -> None:
         self._run, self._roots = run, roots
         self._chains = read_chains(roots, run.keys)
+        self._later: list[InstanceChain] | None = None  # read again, for what seems to be missing
         instances = [one for root in roots if isinstance(root, Path) for one in find_instances(root)]
         self._places = places_of(roots, self._chains)
         self._is_joint = len(roots) > 1 or any(not isinstance(root, Path) for root in roots)
@@ -126,11 +128,11 @@ class _Group:
 
     def _is_known(self, archive: ArchiveId) -> bool:
         """Whether digests say what an archive is: then `archive_gaps` reports whether it is missing."""
-        chain = self._chain_of(archive)
-        return chain is not None and (archive.sequence in chain.listed or archive.sequence in chain.retired)
-
-    def _chain_of(self, archive: ArchiveId | None) -> InstanceChain | None:
-        return next((one for one in self._chains if archive and one.instance == archive.instance), None)
+        if _has(self._chains, archive):
+            return True
+        if self._later is None:
+            self._later = read_chains(self._roots, self._run.keys)
+        return _has(self._later, archive)
 
     def verdicts(self, deep: frozenset[Location]) -> Iterator[Verdict]:
         """The verdicts on all archives of the group, then on what is missing."""
@@ -141,8 +143,9 @@ class _Group:
                 continue
             if verdict.vanished and (self._chains or self._is_joint):
                 vanished.append(verdict)
+                self._later = None  # the newest digest may have retired it
                 continue
-            check_listed(verdict, self._chain_of(verdict.id))
+            check_listed(verdict, _chain_of(self._chains, verdict.id))
             if self._is_joint:
                 copies.check(verdict)
             self._chain.check(verdict)
@@ -161,7 +164,7 @@ class _Group:
         for verdict in vanished:
             self._places[verdict.place].present.discard(_named_id(verdict))
         gaps = list(archive_gaps(self._places, self._chains))
-        if vanished or any(gap.gap is GapClass.LOST for gap in gaps):
+        if vanished or self._later is not None or any(gap.gap is GapClass.LOST for gap in gaps):
             self._look_again()
             gaps = list(archive_gaps(self._places, self._chains))
         explained = {(gap.id, gap.place) for gap in gaps} | {(gap.id, None) for gap in gaps if gap.gap is GapClass.LOST}
@@ -190,6 +193,16 @@ class _Group:
                     detail = (fault.number, fault.reason) if fault.place else (fault.number,)
                     verdict.fault(FaultCode(fault.code.value), 0, fault.reason + place, *detail)
                 yield verdict
+
+
+def _chain_of(chains: Sequence[InstanceChain], archive: ArchiveId | None) -> InstanceChain | None:
+    return next((one for one in chains if archive and one.instance == archive.instance), None)
+
+
+def _has(chains: Sequence[InstanceChain], archive: ArchiveId) -> bool:
+    """Whether a digest lists or retires an archive."""
+    chain = _chain_of(chains, archive)
+    return chain is not None and (archive.sequence in chain.listed or archive.sequence in chain.retired)
 
 
 def _listed(place: Place) -> list[Location]:

@@ -1,9 +1,17 @@
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
+from codec.digest import LOCAL
+from consumer.archive.checking.check import Check
+from consumer.archive.checking.verdict import GapClass, Verdict
 from consumer.archive.checking.verify import verify
-from consumer.archive.listing import find_archives
+from consumer.archive.digests.making import Retirement, make_due, retire
+from consumer.archive.instances import Instance, find_instances
+from consumer.archive.listing import find_archives, id_of
+from consumer.disk.durable import Disk
+from tests.consumer.archive.digests.test_chain import HOUR_US, NOW_US
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.support.archive_logs import archive_log, some
 
@@ -177,3 +185,51 @@ def test_damage_in_a_live_archive_is_not_confused_with_an_unfinished_batch(tmp_p
     (verdict,) = verify([tmp_path])
     assert (verdict.state, verdict.events) == ("open", 1)
     assert ["torn" in verdict.faults[0].reason, "3 events missing" in verdict.faults[1].reason] == [True, True]
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before the listing", "after the listing"])
+def test_an_archive_that_is_listed_retired_and_removed_meanwhile_is_no_loss(
+    three: list[Path], tmp_path: Path, before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digests that were read at first know nothing of the newest archive, which the ledger names."""
+    newest = three[-1]
+    newest.rename(tmp_path.parent / newest.name)
+    make_due(Disk(), tmp_path, NOW_US, HOUR_US)
+    (tmp_path.parent / newest.name).rename(newest)
+
+    def remove() -> None:
+        name, id = str(newest.relative_to(tmp_path)), id_of(newest)
+        assert id is not None
+        retire(Disk(), tmp_path, [Retirement(id, name, "a" * 64, LOCAL)], NOW_US + HOUR_US, HOUR_US)
+        newest.unlink()
+
+    def removed_before(work: Callable[[Check], Verdict], checks: Iterable[Check]) -> Iterator[Verdict]:
+        remove()
+        return map(work, checks)
+
+    def found_then_removed(directory: Path) -> list[Instance]:
+        found = find_instances(directory)
+        remove()
+        return found
+
+    if before:
+        monkeypatch.setattr("consumer.archive.checking.verify.find_instances", found_then_removed)
+    verdicts = list(verify([tmp_path], map if before else removed_before))
+    assert [(one.state, str(fault)) for one in verdicts for fault in one.faults] == []
+    assert [(one.id, one.gap) for one in verdicts if one.gap] == [(id_of(newest), GapClass.RETIRED)]
+
+
+def test_an_archive_that_is_listed_and_lost_meanwhile_is_a_loss(three: list[Path], tmp_path: Path) -> None:
+    """The digest that lists it was made after the run began."""
+    newest = three[-1]
+    newest.rename(tmp_path.parent / newest.name)
+    make_due(Disk(), tmp_path, NOW_US, HOUR_US)
+    (tmp_path.parent / newest.name).rename(newest)
+
+    def lost_before(work: Callable[[Check], Verdict], checks: Iterable[Check]) -> Iterator[Verdict]:
+        make_due(Disk(), tmp_path, NOW_US + HOUR_US, HOUR_US)
+        newest.unlink()
+        return map(work, checks)
+
+    verdicts = list(verify([tmp_path], lost_before))
+    assert [(one.id, one.gap) for one in verdicts if one.faults] == [(id_of(newest), GapClass.LOST)]
