@@ -89,7 +89,9 @@ class ObjectUrl:
         scheme, found, rest = text.partition("://")
         scheme = scheme.lower()
         if not found or scheme not in SCHEMES:
-            raise ValueError(f"{text!r}: scheme {scheme!r}, expected one of {', '.join(SCHEMES)}, file")
+            raise ValueError(
+                f"{text!r}: expected a URL such as s3://BUCKET/PREFIX, gs://…, az://… or file:///DIRECTORY"
+            )
         bucket, _, key = rest.partition("/")
         if "@" in bucket or _SIGNED.search(key):  # it is not shown: it has a secret
             raise ValueError(

@@ -44,6 +44,13 @@ def test_a_slash_at_the_end_changes_nothing() -> None:
     assert ObjectUrl.parse("s3://bucket/a/") == ObjectUrl.parse("s3://bucket/a")
 
 
+def test_a_text_that_is_no_url_is_answered_with_examples() -> None:
+    with pytest.raises(
+        ValueError, match=r"'backups/x': expected a URL such as s3://BUCKET/PREFIX, .* or file:///DIRECTORY$"
+    ):
+        ObjectUrl.parse("backups/x")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"), [("s3://b/x", True), ("file:///x", True), ("/a/b", False), ("a:b", False), ("C://x", True)]
 )
