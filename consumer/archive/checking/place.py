@@ -50,13 +50,7 @@ class Place:
 
 def places_of(roots: Sequence[Location], chains: Iterable[InstanceChain]) -> list[Place]:
     """The places of these locations, which are checked together."""
-    named = {
-        where
-        for chain in chains
-        for entries in chain.retired.values()
-        for one in entries
-        for where in (one.where, *one.kept)
-    }
+    named = {where for chain in chains for where in chain.named}
     return [_place(root, named, is_copy=isinstance(root, Path) and is_copy(root, roots)) for root in roots]
 
 

@@ -51,7 +51,8 @@ class InstanceChain:
     """The digests of one instance at all places. Places are numbers: indexes into the places that were read.
 
     `held`: the numbers of the digests at each place. `listed`: every entry of each sequence, oldest first, with the number of its digest.
-    `listed_at`: the sequences that the digests of a place list. `signed`: the newest digest with a valid signature; 0 if there is none.
+    `listed_at`: the sequences that the digests of a place list. `retired`: what was not listed again after it was recorded as retired.
+    `named`: the places that any digest names. `signed`: the newest digest with a valid signature; 0 if there is none.
     """
 
     instance: str
@@ -60,6 +61,7 @@ class InstanceChain:
     listed: dict[int, list[tuple[int, ListedArchive]]] = field(default_factory=dict)
     listed_at: dict[int, set[int]] = field(default_factory=dict)
     retired: dict[int, list[RetiredArchive]] = field(default_factory=dict)
+    named: set[str] = field(default_factory=set)
     faults: list[ChainFault] = field(default_factory=list)
     signed: int = 0
 
@@ -151,7 +153,9 @@ def _join(chain: InstanceChain, copies: dict[int, list[_Copy]], keys: PublicKeys
         chain.digests[number] = chosen
         _check_follows(chain, number, copies[number])
         for copy in copies[number]:
-            _note(chain, copy)
+            _note_listed(chain, copy)
+        for copy in copies[number]:
+            _note_retired(chain, copy.stored.digest.retired)
 
 
 def _note_hole(chain: InstanceChain, first: int, last: int, damaged: set[int]) -> None:
@@ -197,19 +201,24 @@ def _check_follows(chain: InstanceChain, number: int, copies: Sequence[_Copy]) -
         chain.faults.append(ChainFault(number, ChainFaultCode.CHANGED, reason, copies[0].location))
 
 
-def _note(chain: InstanceChain, copy: _Copy) -> None:
-    """Note what a copy lists. Also a copy that differs from the others counts: it may name an archive that must exist."""
+def _note_listed(chain: InstanceChain, copy: _Copy) -> None:
+    """Note what a copy lists: it was there then, so that what was recorded about its removal before did not happen. Also a copy that differs from the others counts: it may name an archive that must exist."""
     digest = copy.stored.digest
     chain.held.setdefault(copy.place, set()).add(digest.number)
     chain.listed_at.setdefault(copy.place, set()).update(one.sequence for one in digest.archives)
     for one in digest.archives:
+        chain.retired.pop(one.sequence, None)
         entries = chain.listed.setdefault(one.sequence, [])
         if (digest.number, one) not in entries:
             entries.append((digest.number, one))
-    for gone in digest.retired:
-        entries_gone = chain.retired.setdefault(gone.sequence, [])
-        if gone not in entries_gone:
-            entries_gone.append(gone)
+
+
+def _note_retired(chain: InstanceChain, retired: Iterable[RetiredArchive]) -> None:
+    for gone in retired:
+        chain.named |= {gone.where, *gone.kept}
+        entries = chain.retired.setdefault(gone.sequence, [])
+        if gone not in entries:
+            entries.append(gone)
 
 
 def _check_signatures(chain: InstanceChain, keys: PublicKeys) -> None:

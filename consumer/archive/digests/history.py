@@ -19,11 +19,14 @@ RESTORE = "copy it from a destination or a backup; if there is no copy, move it 
 
 @dataclass
 class History:
-    """What the chain of an instance holds. `listed`: size and original SHA-256 by sequence, as they were listed last."""
+    """What the chain of an instance holds. `listed`: size and original SHA-256 by sequence, as they were listed last.
+
+    `retired`: by sequence and place. An archive that was listed again after that was still there, and is not retired.
+    """
 
     last: StoredDigest | None = None
     listed: dict[int, tuple[int, str]] = field(default_factory=dict)
-    retired: dict[tuple[int, str], RetiredArchive] = field(default_factory=dict)
+    retired: dict[int, dict[str, RetiredArchive]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path, instance: str) -> "History":
@@ -37,7 +40,10 @@ class History:
         """Add the next digest."""
         self.last = stored
         self.listed |= {one.sequence: (one.size, one.original) for one in stored.digest.archives}
-        self.retired |= {(one.sequence, one.where): one for one in stored.digest.retired}
+        for listed in stored.digest.archives:
+            self.retired.pop(listed.sequence, None)
+        for gone in stored.digest.retired:
+            self.retired.setdefault(gone.sequence, {})[gone.where] = gone
 
 
 def retired(directory: Path) -> dict[tuple[naming.ArchiveId, str], RetiredArchive]:
@@ -45,7 +51,8 @@ def retired(directory: Path) -> dict[tuple[naming.ArchiveId, str], RetiredArchiv
     return {
         (naming.ArchiveId(instance, sequence), where): entry
         for instance in files.instances(directory)
-        for (sequence, where), entry in History.read(directory, instance).retired.items()
+        for sequence, places in History.read(directory, instance).retired.items()
+        for where, entry in places.items()
     }
 
 

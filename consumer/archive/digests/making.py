@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from codec.digest import Digest, DigestKind, ListedArchive, RetiredArchive, StoredDigest, encode_digest
+from codec.digest import LOCAL, Digest, DigestKind, ListedArchive, RetiredArchive, StoredDigest, encode_digest
 from codec.errors import CodecError
 from codec.limits import DIGEST_ENTRIES_MAX
 from consumer.archive import naming
 from consumer.archive.digests import files
 from consumer.archive.digests.facts import index_of, listed_archive
 from consumer.archive.digests.history import History
+from consumer.archive.digests.removing import is_being_removed
 from consumer.archive.digests.signing import SigningKey
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.reading.reader import ArchiveFile
@@ -60,9 +61,9 @@ def make_due(disk: Disk, directory: Path, now_us: int, interval_us: int, key: Si
     made: list[Path] = []
     errors: list[Exception] = []
     for instance in sorted({*sealed, *running, *files.instances(directory)}):
-        chain = _Chain(disk, directory, instance, now_us, interval_us, key)
+        chain = _Chain(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key)
         try:
-            made += chain.append_due(sealed.get(instance, {}))
+            made += chain.append_due()
         except DigestsHeld:
             continue
         except (DeedboxError, OSError) as error:
@@ -77,14 +78,14 @@ def retire(
 ) -> list[Path]:  # fmt: skip
     """Record durably that archives are about to be removed, each at a place. Returns the digests that were made.
 
-    An entry that a digest holds already is left out. Raises DigestsHeld, DeedboxError and OSError.
+    Hold a lock of `removing` from before the call until the archives are removed. An entry that a digest holds is left out, unless a later
+    digest lists the archive again. Raises DigestsHeld, DeedboxError and OSError.
     """
     sealed = sealed_archives(directory)
     made = []
     for instance in sorted({one.archive.instance for one in entries}):
-        chain = _Chain(disk, directory, instance, now_us, interval_us, key)
-        own = [one for one in entries if one.archive.instance == instance]
-        made += chain.append_retired(sealed.get(instance, {}), own)
+        chain = _Chain(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key)
+        made += chain.append_retired([one for one in entries if one.archive.instance == instance])
     return made
 
 
@@ -105,21 +106,22 @@ def sealed_archives(directory: Path) -> dict[str, dict[int, Path]]:
 
 @dataclass
 class _Chain:
-    """The chain of one instance, and the digest that is being made."""
+    """The chain of one instance, and the digest that is being made. `sealed`: the archives of the instance in the directory, by sequence."""
 
     disk: Disk
     directory: Path
     instance: str
+    sealed: Mapping[int, Path]
     now_us: int
     interval_us: int
     key: SigningKey | None
 
-    def append_due(self, sealed: Mapping[int, Path]) -> list[Path]:
+    def append_due(self) -> list[Path]:
         """Append the digests that are due. Raises DeedboxError and OSError."""
         if not self._has_passed(files.newest(self.directory, self.instance)):
             return []
         history = History.read(self.directory, self.instance)
-        found, faults = self._unlisted(history, sealed)
+        found, faults = self._unlisted(history)
         made = []
         if found or not self._is_silent(history):
             with self._held(wait=False):
@@ -130,13 +132,17 @@ class _Chain:
             raise faults[0]
         return made
 
-    def append_retired(self, sealed: Mapping[int, Path], entries: Sequence[Retirement]) -> list[Path]:
+    def append_retired(self, entries: Sequence[Retirement]) -> list[Path]:
         """Append the digests with these entries. Raises DeedboxError and OSError."""
-        found, _ = self._unlisted(History.read(self.directory, self.instance), sealed)
+        found, _ = self._unlisted(History.read(self.directory, self.instance), retired=False)
         with self._held(wait=True):
             history = History.read(self.directory, self.instance)
             fresh = {(one.archive.sequence, one.where): one for one in entries}
-            rows = [self._row(one) for place, one in fresh.items() if place not in history.retired]
+            rows = [
+                self._row(one)
+                for one in fresh.values()
+                if one.where not in history.retired.get(one.archive.sequence, ())
+            ]
             return self._append(history, DigestKind.RETIREMENT, found, rows) if rows else []
 
     def _row(self, one: Retirement) -> RetiredArchive:
@@ -166,13 +172,14 @@ class _Chain:
         lock = naming.lock_path(self.directory, self.instance)
         return not history.last.digest.archives and not (lock.exists() and is_held(lock))
 
-    def _unlisted(self, history: History, sealed: Mapping[int, Path]) -> tuple[list[ListedArchive], list[OSError]]:
-        """The archives that are not listed, or were rewritten since; and the errors of those that cannot be read."""
+    def _unlisted(self, history: History, retired: bool = True) -> tuple[list[ListedArchive], list[OSError]]:
+        """The archives that are not listed, or were rewritten since; if `retired`, also those that are there although they are retired. And
+        the errors of those that cannot be read."""
         found: list[ListedArchive] = []
         faults: list[OSError] = []
-        for sequence, path in sorted(sealed.items()):
+        for sequence, path in sorted(self.sealed.items()):
             try:
-                if _is_listed(history.listed.get(sequence), path):
+                if self._is_listed(history, sequence, path, retired):
                     continue
                 with ArchiveFile(path) as archive:
                     found.append(listed_archive(archive, _below(self.directory, path), sequence))
@@ -182,15 +189,30 @@ class _Chain:
                 faults.append(error)
         return found, faults
 
+    def _is_listed(self, history: History, sequence: int, path: Path, retired: bool) -> bool:
+        """Whether the archive at a path needs no new entry."""
+        if LOCAL in history.retired.get(sequence, ()):
+            return not retired or is_being_removed(self.directory, path, naming.ArchiveId(self.instance, sequence))
+        return _is_unchanged(history.listed.get(sequence), path)
+
+    def _is_new(self, history: History, one: ListedArchive) -> bool:
+        """Whether an archive is to be listed, by the digests that exist now. If it is retired, it must be there, and nobody may remove it."""
+        if LOCAL in history.retired.get(one.sequence, ()):
+            path = self.sealed[one.sequence]
+            archive = naming.ArchiveId(self.instance, one.sequence)
+            return not is_being_removed(self.directory, path, archive) and path.exists()
+        return history.listed.get(one.sequence) != (one.size, one.original)
+
     def _append(
         self, history: History, kind: DigestKind, archives: Sequence[ListedArchive], rows: Sequence[RetiredArchive]
     ) -> list[Path]:
-        """Append digests, at least one. Entries that another process has listed meanwhile are left out."""
-        fresh = [one for one in archives if history.listed.get(one.sequence) != (one.size, one.original)]
+        """Append digests, at least one. Entries that another process has listed meanwhile are left out, and archives that go now."""
+        fresh = [one for one in archives if self._is_new(history, one)]
         made: list[Path] = []
         while not made or fresh or rows:
             taken, fresh = fresh[:DIGEST_ENTRIES_MAX], fresh[DIGEST_ENTRIES_MAX:]
-            gone, rows = rows[:DIGEST_ENTRIES_MAX], rows[DIGEST_ENTRIES_MAX:]
+            # Nothing is listed after it was recorded as retired: that would say that it is there.
+            gone, rows = ((), rows) if fresh else (rows[:DIGEST_ENTRIES_MAX], rows[DIGEST_ENTRIES_MAX:])
             stored = self._next(history, kind, tuple(taken), tuple(gone))
             made.append(self._write(stored))
             history.add(stored)
@@ -245,8 +267,8 @@ class _Chain:
             pause.wait(LOCK_RETRY_S)
 
 
-def _is_listed(listed: tuple[int, str] | None, path: Path) -> bool:
-    """Whether an archive needs no new entry. A file of another size needs one if it is a rewrite of the archive that was listed."""
+def _is_unchanged(listed: tuple[int, str] | None, path: Path) -> bool:
+    """Whether an archive is the one that was listed. A file of another size needs one if it is a rewrite of the archive that was listed."""
     if listed is None:
         return False
     size, original = listed

@@ -7,6 +7,7 @@ that policy removed it; until then the ones after it wait too. An object of the 
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 from codec.digest import LOCAL, Digest, ListedArchive
@@ -45,7 +46,9 @@ def ship_digests(root: Path, place: Place, instances: Iterable[str]) -> Recorded
 def _ship_chain(root: Path, place: Place, instance: str, recorded: Recorded) -> None:
     chain = [stored.digest for stored in history(root, instance)]
     gone = {one.path for digest in chain for one in digest.retired if one.where in (LOCAL, str(place))}
-    for digest, (_, path) in zip(chain, files.numbered(root, instance), strict=True):
+    places = {one.where for digest in chain for one in digest.retired}
+    for digest in chain:
+        path = files.folder(root, instance) / files.digest_name(digest.number)
         name = path.relative_to(root).as_posix()
         raw = path.read_bytes()
         if not _is_there_already(place, name, raw, last=digest is chain[-1]):
@@ -53,6 +56,8 @@ def _ship_chain(root: Path, place: Place, instance: str, recorded: Recorded) -> 
                 recorded.waits = f"its record waits: {path} {missing}"
                 return
             _put(place, name, raw)
+        # What is listed again was still there: an earlier record of its removal does not count.
+        recorded.entries -= set(product((ArchiveId(instance, one.sequence) for one in digest.archives), places))
         recorded.entries |= {(ArchiveId(instance, one.sequence), one.where) for one in digest.retired}
 
 

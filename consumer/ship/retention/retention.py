@@ -14,6 +14,7 @@ from pathlib import Path
 from codec.digest import LOCAL
 from consumer.archive.digests.history import retired
 from consumer.archive.digests.making import Retirement
+from consumer.archive.digests.removing import RETENTION_LOCK
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.objects.url import ObjectUrl
@@ -25,8 +26,6 @@ from consumer.ship.retention.places import Place, look_at
 from consumer.ship.retention.policy import Candidate, Decision, Stay, decide
 from consumer.ship.retention.recording import Record
 from consumer.ship.retention.removal import remove_leftovers, remove_local, remove_object
-
-LOCK = "retain.lock"
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Retention:
             raise DeedboxError(f"{self.root}: is not a directory", "name the directory of the archives")
         if dry_run:
             return self._decide(self._check())
-        with held(self.disk, self.root / LOCK) as free:
+        with held(self.disk, self.root / RETENTION_LOCK) as free:
             if not free:
                 what = f"{self.root}: another process runs retention"
                 raise Fatal(Exit.INSTANCE, what, "wait until it has ended")

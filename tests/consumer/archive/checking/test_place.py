@@ -10,7 +10,7 @@ from consumer.objects.url import ObjectUrl
 
 def retired(where: str, *kept: str) -> InstanceChain:
     entry = RetiredArchive(path="x", sequence=1, sha256="ab" * 32, where=where, kept=kept, time_us=0)
-    return InstanceChain("one", retired={1: [entry]})
+    return InstanceChain("one", retired={1: [entry]}, named={where, *kept})
 
 
 def test_a_directory_is_an_origin_and_a_url_is_a_destination(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from consumer.archive.digests.chain import ChainFaultCode, InstanceChain, find_digests, read_chains
 from consumer.archive.digests.making import Retirement, make_due, retire
 from consumer.archive.digests.signing import init_key, load_key, load_public_keys
+from consumer.archive.listing import find_archives
 from consumer.archive.location import Location
 from consumer.archive.naming import ArchiveId
 from consumer.disk.durable import Disk
@@ -203,6 +204,20 @@ def test_what_two_places_retire_is_known(local: Path, tmp_path: Path) -> None:
     retire(Disk(), local, [Retirement(ArchiveId("one", 1), "x", "0" * 64, "local", ("s3://b",))], NOW_US, HOUR_US)
     (entry,) = read(None, local).retired[1]
     assert (entry.where, entry.kept) == ("local", ("s3://b",))
+
+
+def test_what_is_listed_after_it_was_retired_is_not_retired(local: Path) -> None:
+    entries = [
+        Retirement(ArchiveId("one", one), "x", "0" * 64, where) for one in (1, 2) for where in ("local", "s3://b")
+    ]
+    retire(Disk(), local, entries, NOW_US + 9 * HOUR_US, HOUR_US)
+    assert sorted(read(None, local).retired) == [1, 2]
+    find_archives([local])[1].unlink()
+    make_due(Disk(), local, NOW_US + 19 * HOUR_US, HOUR_US)
+    chain = read(None, local)
+    assert (sorted(chain.retired), chain.named) == ([2], {"local", "s3://b"})
+    retire(Disk(), local, entries, NOW_US + 19 * HOUR_US, HOUR_US)
+    assert sorted(read(None, local).retired) == [1, 2]
 
 
 def test_a_directory_without_digests_has_no_chain(tmp_path: Path) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from codec.digest import LOCAL, DigestKind
+from codec.digest import LOCAL, DigestKind, ListedArchive
 from consumer.archive import naming
 from consumer.archive.digests import files, making
+from consumer.archive.digests.facts import listed_archive
 from consumer.archive.digests.history import History, history, retired
 from consumer.archive.digests.making import DigestsHeld, Retirement, make_due, retire
+from consumer.archive.digests.removing import RETENTION_LOCK
 from consumer.archive.digests.signing import init_key, load_key, load_public_keys
 from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId
@@ -290,6 +292,79 @@ def test_a_retirement_is_recorded_once(tmp_path: Path) -> None:
     assert set(retired(tmp_path)) == {(ArchiveId("one", 1), where) for where in (LOCAL, "s3://bucket")}
 
 
+def test_an_archive_that_was_not_removed_after_all_is_listed_again(tmp_path: Path) -> None:
+    """The step failed, or retention was killed. Its loss later on is a loss; before it goes, it is recorded anew."""
+    log = archive_log(tmp_path)
+    for first in (0, 10, 20):
+        seal(log, first)
+    due(tmp_path, 0)
+    retire(Disk(), tmp_path, [retirement(1), retirement(2)], NOW_US, HOUR_US)
+    find_archives([tmp_path])[0].unlink()
+    due(tmp_path, 1)
+    due(tmp_path, 2)
+    assert listed(tmp_path) == [[1, 2, 3], [], [2], []]
+    assert set(retired(tmp_path)) == {(ArchiveId("one", 1), LOCAL)}
+    assert len(retire(Disk(), tmp_path, [retirement(1), retirement(2)], NOW_US + 2 * HOUR_US, HOUR_US)) == 1
+    assert [one.sequence for one in list(history(tmp_path, "one"))[-1].digest.retired] == [2]
+
+
+@pytest.mark.parametrize("remover", ["retention", "step"])
+def test_an_archive_that_a_process_removes_now_is_not_listed_again(tmp_path: Path, remover: str) -> None:
+    """A digest between the record and the removal must not make a loss of the removal."""
+    log = archive_log(tmp_path)
+    for first in (0, 10):
+        seal(log, first)
+    path = find_archives([tmp_path])[0]
+    lock = tmp_path / RETENTION_LOCK if remover == "retention" else path.with_name("one-00000001.deleted.lock")
+    with held(Disk(), lock):
+        retire(Disk(), tmp_path, [retirement(1)], NOW_US, HOUR_US)
+        due(tmp_path, 1)
+        path.unlink()
+    due(tmp_path, 2)
+    assert listed(tmp_path) == [[1, 2], []]
+    assert set(retired(tmp_path)) == {(ArchiveId("one", 1), LOCAL)}
+
+
+@pytest.mark.parametrize("is_gone", [True, False], ids=["gone", "going"])
+def test_a_removal_that_begins_while_the_archive_is_read_is_no_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_gone: bool
+) -> None:
+    """The digest looks again when it has the chain to itself."""
+    seal(archive_log(tmp_path), 0)
+    due(tmp_path, 0)
+    retire(Disk(), tmp_path, [retirement(1)], NOW_US, HOUR_US)
+    (path,) = find_archives([tmp_path])
+    disk, locks = Disk(), []
+
+    def read(archive: ArchiveFile, below: str, sequence: int) -> ListedArchive:
+        found = listed_archive(archive, below, sequence)
+        locks.append(disk.acquire(tmp_path / RETENTION_LOCK))
+        assert retire(disk, tmp_path, [retirement(1)], NOW_US, HOUR_US) == []
+        if is_gone:
+            path.unlink()
+            disk.close(locks[0] or 0)
+        return found
+
+    monkeypatch.setattr(making, "listed_archive", read)
+    due(tmp_path, 1)
+    assert listed(tmp_path) == [[1], [], []]
+    assert set(retired(tmp_path)) == {(ArchiveId("one", 1), LOCAL)}
+    if not is_gone:
+        disk.close(locks[0] or 0)
+
+
+def test_nothing_is_listed_after_it_was_recorded_as_retired_in_the_same_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "DIGEST_ENTRIES_MAX", 2)
+    log = archive_log(tmp_path)
+    for first in range(0, 50, 10):
+        seal(log, first)
+    retire(Disk(), tmp_path, [retirement(5), retirement(1), retirement(2)], NOW_US, HOUR_US)
+    assert listed(tmp_path) == [[1, 2], [3, 4], [5], []]
+    assert {archive.sequence for archive, _ in retired(tmp_path)} == {1, 2, 5}
+
+
 def test_a_chain_that_another_process_extends_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(making, "LOCK_S_MAX", 0.2)
     seal(archive_log(tmp_path), 0)
@@ -334,7 +409,7 @@ def test_a_power_cut_at_any_step_leaves_a_whole_chain_and_no_promise_is_lost(tmp
     promised = _promises(disk, before)
     after = disk.after_power_cut(tmp_path / "after")
     found = History.read(after, "one")
-    assert promised <= {sequence for sequence, _ in found.retired}
+    assert promised <= set(found.retired)
     due(after, 9)
     assert len(retire(Disk(), after, [retirement(7)], NOW_US + 9 * HOUR_US, HOUR_US)) == 1
 

@@ -1,18 +1,24 @@
 """The steps as the settings build them, with the real chain of digests and real destinations."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from codec.digest import LOCAL
 from consumer.archive.digests.history import retired
+from consumer.archive.digests.making import make_due
 from consumer.archive.naming import ArchiveId
+from consumer.disk.durable import Disk
 from consumer.ship.settings import ShipSection
 from consumer.ship.steps.building import steps_worker
 from consumer.ship.steps.settings import SealSection
 from tests.support.command_line import deedbox
 from tests.support.retention import World, upload
 from tests.support.steps import ENVIRON
+
+HOUR_US = 3_600_000_000
+NOW_US = time.time_ns() // 1000
 
 
 def look(world: World, *steps: str) -> bool:
@@ -33,6 +39,33 @@ def test_a_moved_archive_is_retired_and_no_loss(tmp_path: Path) -> None:
     assert deedbox("verify", world.root).returncode == 0
     assert deedbox("verify", tmp_path / "done").returncode == 0
     assert len(deedbox("cat", tmp_path / "done").stdout.splitlines()) == 6
+
+
+def test_an_archive_that_a_step_could_not_move_is_missed_when_it_is_lost(tmp_path: Path) -> None:
+    """It was recorded as retired. The next digest lists it again, and only a record after that explains that it is gone."""
+    world = World(tmp_path)
+    first, *_ = world.seal(3)
+    make_due(Disk(), world.root, NOW_US, HOUR_US)
+    target = tmp_path / "done" / first.name
+    target.parent.mkdir()
+    target.write_bytes(b"foreign")
+    look(world, f"move {tmp_path}/done")
+    assert world.left() == [1, 3]
+    make_due(Disk(), world.root, NOW_US + HOUR_US, HOUR_US)
+    lost = first.read_bytes()
+    first.unlink()
+    done = deedbox("verify", world.root)
+    assert (done.returncode, done.stdout.count("is missing: digest 3 lists it"), "1 retired" in done.stdout) == (
+        1,
+        1,
+        True,
+    )
+    first.write_bytes(lost)
+    target.unlink()
+    look(world, f"move {tmp_path}/done")
+    assert world.left() == [3]
+    done = deedbox("verify", world.root)
+    assert (done.returncode, "2 retired" in done.stdout) == (0, True)
 
 
 def test_ship_and_delete_is_one_line_and_loses_nothing(tmp_path: Path) -> None:
