@@ -1,14 +1,14 @@
 """Makes the digests of a directory while it is shipped. A failure is reported, and does not keep archives from being shipped.
 
 Invariant: digests that the directory has lost and a destination has are copied back before a new one is made, so that no number is used
-twice. A directory without any digest waits until every destination has answered.
+twice. A chain without any digest in the directory waits until every destination has answered.
 """
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from consumer.archive.digests.files import instances
 from consumer.archive.digests.making import make_due
 from consumer.archive.digests.restore import restore
 from consumer.archive.digests.signing import SigningKey, load_key
@@ -31,6 +31,7 @@ class Digesting:
         self._interval_us = round(settings.digest_s * 1e6)
         self._key: SigningKey | None = load_key(Path(settings.sign_key)) if settings.sign_key else None
         self._disk = Disk()
+        self._destinations = destinations
         self._to_ask = list(destinations)  # whether they have digests that the directory has lost
         self._next_look = float("-inf")
 
@@ -41,19 +42,16 @@ class Digesting:
         self._next_look = time.monotonic() + min(LOOK_S, self._interval_us / 1e6)
         try:
             self._restore()
-            make_due(self._disk, self._directory, time.time_ns() // 1000, self._interval_us, self._key)
+            now_us = time.time_ns() // 1000
+            make_due(self._disk, self._directory, now_us, self._interval_us, self._key, self._destinations)
         except DeedboxError as error:
             self._report.digests_failed(str(self._directory), str(error))
         except OSError as error:
             self._report.digests_failed(str(error.filename or self._directory), error.strerror or str(error))
 
     def _restore(self) -> None:
-        """Ask the destinations that have not answered yet. Raises OSError if one does not answer and the directory has no digest."""
+        """Ask the destinations that have not answered yet."""
         for url in list(self._to_ask):
-            try:
+            with suppress(OSError):  # it is asked again
                 restore(self._disk, self._directory, [url])
-            except OSError:
-                if not instances(self._directory):
-                    raise
-            else:
                 self._to_ask.remove(url)

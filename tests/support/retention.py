@@ -71,7 +71,7 @@ class World:
     ) -> Retention:
         disk = disk or Disk()
         return Retention(
-            disk, self.root, Rules(local, remote or {}), self.urls, recorder(disk, self.root, ShipSection())
+            disk, self.root, Rules(local, remote or {}), self.urls, recorder(disk, self.root, ShipSection(), self.urls)
         )
 
     def run(self, local: Limits = NO_LIMITS, remote: Mapping[ObjectUrl, Limits] | None = None) -> Result:

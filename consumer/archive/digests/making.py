@@ -20,8 +20,10 @@ from consumer.archive.digests import files
 from consumer.archive.digests.facts import index_of, listed_archive
 from consumer.archive.digests.history import History
 from consumer.archive.digests.removing import is_being_removed
+from consumer.archive.digests.restore import history_of
 from consumer.archive.digests.signing import SigningKey
 from consumer.archive.listing import find_archives, id_of
+from consumer.archive.location import Location
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.disk.durable import Disk, held, is_held
 from consumer.errors import DeedboxError
@@ -49,8 +51,10 @@ class Retirement:
     reason: str = ""
 
 
-def make_due(disk: Disk, directory: Path, now_us: int, interval_us: int, key: SigningKey | None = None) -> list[Path]:
-    """Make the digests that are due, for each instance of the directory. Returns their paths.
+def make_due(
+    disk: Disk, directory: Path, now_us: int, interval_us: int, key: SigningKey | None = None, destinations: Sequence[Location] = (),
+) -> list[Path]:  # fmt: skip
+    """Make the digests that are due, for each instance of the directory. Returns their paths. `destinations`: as in `history_of`.
 
     The first digest of an instance is due at once, the next one when the interval has passed. After a pause one digest covers all of it. An
     instance that does not run gets one empty digest, and the next one when it has a new archive. An instance whose chain another process
@@ -61,7 +65,7 @@ def make_due(disk: Disk, directory: Path, now_us: int, interval_us: int, key: Si
     made: list[Path] = []
     errors: list[Exception] = []
     for instance in sorted({*sealed, *running, *files.instances(directory)}):
-        chain = _Chain(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key)
+        chain = _Chain(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key, destinations)
         try:
             made += chain.append_due()
         except DigestsHeld:
@@ -75,6 +79,7 @@ def make_due(disk: Disk, directory: Path, now_us: int, interval_us: int, key: Si
 
 def retire(
     disk: Disk, directory: Path, entries: Sequence[Retirement], now_us: int, interval_us: int, key: SigningKey | None = None,
+    destinations: Sequence[Location] = (),
 ) -> list[Path]:  # fmt: skip
     """Record durably that archives are about to be removed, each at a place. Returns the digests that were made.
 
@@ -84,7 +89,7 @@ def retire(
     sealed = sealed_archives(directory)
     made = []
     for instance in sorted({one.archive.instance for one in entries}):
-        chain = _Chain(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key)
+        chain = _Chain(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key, destinations)
         made += chain.append_retired([one for one in entries if one.archive.instance == instance])
     return made
 
@@ -115,12 +120,13 @@ class _Chain:
     now_us: int
     interval_us: int
     key: SigningKey | None
+    destinations: Sequence[Location]
 
     def append_due(self) -> list[Path]:
         """Append the digests that are due. Raises DeedboxError and OSError."""
         if not self._has_passed(files.newest(self.directory, self.instance)):
             return []
-        history = History.read(self.directory, self.instance)
+        history = history_of(self.disk, self.directory, self.instance, self.destinations)
         found, faults = self._unlisted(history)
         made = []
         if found or not self._is_silent(history):
@@ -134,7 +140,8 @@ class _Chain:
 
     def append_retired(self, entries: Sequence[Retirement]) -> list[Path]:
         """Append the digests with these entries. Raises DeedboxError and OSError."""
-        found, _ = self._unlisted(History.read(self.directory, self.instance), retired=False)
+        before = history_of(self.disk, self.directory, self.instance, self.destinations)
+        found, _ = self._unlisted(before, retired=False)
         with self._held(wait=True):
             history = History.read(self.directory, self.instance)
             fresh = {(one.archive.sequence, one.where): one for one in entries}

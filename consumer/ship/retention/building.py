@@ -17,4 +17,4 @@ def retention_of(
     """Retention of an archive directory. Raises Fatal if a limit of a destination is none, or if the key of the settings cannot be used."""
     root, disk = directory.absolute(), Disk()
     rules = Rules(settings.local, {url: settings.remote(str(url)) for url in urls})
-    return Retention(disk, root, rules, urls, recorder(disk, root, shipping))
+    return Retention(disk, root, rules, urls, recorder(disk, root, shipping, urls))

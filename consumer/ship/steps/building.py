@@ -33,7 +33,7 @@ def steps_worker(
 ) -> Worker:
     """The worker of the stage. Raises Fatal if the key of the settings cannot be used."""
     root, disk = directory.absolute(), Disk()
-    record = recorder(disk, root, shipping)
+    record = recorder(disk, root, shipping, urls)
 
     def retire(departures: Sequence[Departure]) -> None:
         record([_entry(root, one, urls) for one in departures])

@@ -67,6 +67,22 @@ def test_lost_digests_come_back_from_a_destination_first(directory: Path, tmp_pa
     assert found[1].read_bytes() == (copy / "digests" / "one" / found[1].name).read_bytes()
 
 
+def test_a_folder_of_digests_that_goes_while_the_process_runs_comes_back(directory: Path, tmp_path: Path) -> None:
+    """A second chain would have numbers that the destination holds with other content: nothing would be recorded there any more."""
+    seal(directory, 2)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    reports, url = Reports(), ObjectUrl.of_directory(str(copy))
+    digesting = Digesting(directory, ShipSection(digest_s=0.001), reports, [url])
+    digesting()
+    shutil.copytree(directory / "digests", copy / "digests")
+    shutil.rmtree(directory / "digests")
+    while len(numbered(directory, "one")) < 2 and not reports.lines:
+        digesting()
+    assert numbered(directory, "one")[0][1].read_bytes() == (copy / "digests/one/00000001.digest").read_bytes()
+    assert reports.lines == []
+
+
 def test_without_any_digest_none_is_made_until_the_destinations_have_answered(directory: Path, tmp_path: Path) -> None:
     seal(directory, 2)
     reports, url = Reports(), ObjectUrl.of_directory(str(tmp_path / "unmounted"))

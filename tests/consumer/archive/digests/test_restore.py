@@ -1,9 +1,16 @@
 import shutil
 from pathlib import Path
 
-from consumer.archive.digests.making import make_due
+import pytest
+
+from consumer.archive.digests import files
+from consumer.archive.digests.making import Retirement, make_due, retire
 from consumer.archive.digests.restore import restore
+from consumer.archive.location import Location
+from consumer.archive.naming import ArchiveId
 from consumer.disk.durable import Disk, held
+from consumer.errors import DeedboxError
+from consumer.objects.url import ObjectUrl
 from tests.consumer.archive.digests.test_chain import HOUR_US, NOW_US, digest, key, local, read, remote
 
 __all__ = ["key", "local", "remote"]
@@ -12,9 +19,8 @@ __all__ = ["key", "local", "remote"]
 def test_lost_digests_come_back_and_the_chain_goes_on(local: Path, remote: Path, key: Path) -> None:
     """Without them the next digests would have the numbers of those that the destination holds, with other content."""
     shutil.rmtree(local / "digests")
-    assert len(restore(Disk(), local, [remote])) == 4
-    assert restore(Disk(), local, [remote]) == []
-    make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US)
+    assert restore(Disk(), local, [remote]) == []  # a part of a chain is no chain
+    make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=[remote])
     assert read(None, local, remote).faults == []
     assert sorted(read(None, local).digests) == [1, 2, 3, 4, 5]
 
@@ -29,8 +35,9 @@ def test_an_existing_digest_is_not_replaced(local: Path, remote: Path) -> None:
 def test_what_is_no_digest_is_not_copied(local: Path, remote: Path) -> None:
     shutil.copy(digest(remote, 3), digest(remote, 2))
     digest(remote, 1).write_bytes(b"damaged")
-    shutil.rmtree(local / "digests")
-    assert sorted(path.name for path in restore(Disk(), local, [remote])) == ["00000003.digest", "00000004.digest"]
+    for number in (1, 2, 3):
+        digest(local, number).unlink()
+    assert sorted(path.name for path in restore(Disk(), local, [remote])) == ["00000003.digest"]
 
 
 def test_instances_of_other_machines_stay_away(remote: Path, tmp_path: Path) -> None:
@@ -43,3 +50,49 @@ def test_a_chain_that_another_process_extends_is_left_to_it(local: Path, remote:
     with held(Disk(), digest(local, 2).with_name(".lock")):
         assert restore(Disk(), local, [remote]) == []
     assert restore(Disk(), local, [remote]) == [digest(local, 2)]
+
+
+def test_the_newest_digest_comes_back_first(local: Path, remote: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that is killed meanwhile leaves a chain that goes on with a new number."""
+    shutil.rmtree(local / "digests")
+    read_raw = files.read_raw
+
+    def killed(location: Location) -> bytes:
+        if location == digest(remote, 3):
+            raise KeyboardInterrupt
+        return read_raw(location)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "read_raw", killed)
+        with pytest.raises(KeyboardInterrupt):
+            make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=[remote])
+    make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=[remote])
+    assert sorted(read(None, local).digests) == [4, 5]
+    assert len(restore(Disk(), local, [remote])) == 3
+    assert read(None, local, remote).faults == []
+
+
+def test_no_second_chain_begins_if_a_destination_does_not_answer(local: Path, remote: Path, tmp_path: Path) -> None:
+    """One destination has older digests only. A removal is not recorded either."""
+    shutil.rmtree(local / "digests")
+    places = [remote, ObjectUrl.of_directory(str(tmp_path / "unmounted"))]
+    entry = Retirement(ArchiveId("one", 1), "x", "0" * 64, "local")
+    with pytest.raises(DeedboxError, match="may have some, but cannot be asked"):
+        make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=places)
+    with pytest.raises(DeedboxError, match=r"take it out of ship\.destinations"):
+        retire(Disk(), local, [entry], NOW_US + 9 * HOUR_US, HOUR_US, destinations=places)
+    assert files.numbered(local, "one") == []
+    retire(Disk(), local, [entry], NOW_US + 9 * HOUR_US, HOUR_US, destinations=places[:1])
+    assert sorted(read(None, local).digests) == [1, 2, 3, 4, 5]
+
+
+def test_no_second_chain_begins_if_the_newest_digest_there_is_damaged(local: Path, remote: Path) -> None:
+    shutil.rmtree(local / "digests")
+    whole = digest(remote, 4).read_bytes()
+    digest(remote, 4).write_bytes(b"damaged")
+    with pytest.raises(DeedboxError, match="cannot be copied back: "):
+        make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=[remote])
+    assert files.numbered(local, "one") == []
+    digest(remote, 4).write_bytes(whole)
+    make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=[remote])
+    assert sorted(read(None, local).digests) == [1, 2, 3, 4, 5]

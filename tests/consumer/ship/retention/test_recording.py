@@ -16,7 +16,7 @@ from tests.support.steps import sealed
 def test_entries_are_signed_with_the_key_of_the_settings(tmp_path: Path) -> None:
     path, _ = sealed(tmp_path / "archive", 2)
     init_key(Disk(), tmp_path / "key")
-    record = recorder(Disk(), tmp_path / "archive", ShipSection(sign_key=str(tmp_path / "key")))
+    record = recorder(Disk(), tmp_path / "archive", ShipSection(sign_key=str(tmp_path / "key")), [])
     archive = id_of(path)
     assert archive is not None
     record([Retirement(archive, "x", "0" * 64, "local", (), "because")])
@@ -28,4 +28,4 @@ def test_entries_are_signed_with_the_key_of_the_settings(tmp_path: Path) -> None
 
 def test_a_key_that_is_missing_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(Fatal):
-        recorder(Disk(), tmp_path, ShipSection(sign_key=str(tmp_path / "missing")))
+        recorder(Disk(), tmp_path, ShipSection(sign_key=str(tmp_path / "missing")), [])
