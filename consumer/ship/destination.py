@@ -2,36 +2,39 @@
 
 Invariants: the state is what the destination holds. The first pass lists it and asks for each object that has the name of a local file;
 after that, a listing every `look_s` seconds finds objects that were removed or replaced. A failure of one file does not keep the others
-from being shipped; FAILURES_MAX failures in a row, or one that concerns the whole destination, end the pass.
+from being shipped, also one that nobody expects; several failures in a row, or one that concerns the whole destination, end the pass.
+A listing that fails does not: each object is asked for.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
 from consumer.archive import naming
 from consumer.archive.reading.tombstones import SUFFIX as DELETED_SUFFIX
 from consumer.errors import DeedboxError
 from consumer.objects.errors import AccessDenied, BucketMissing, ObjectError
 from consumer.objects.store import StoredObject
+from consumer.ship.attempt import Due, Outcome, outcome_of
+from consumer.ship.defects import describe
 from consumer.ship.digest_gate import ArchiveLost, DigestGates, DigestWaits
-from consumer.ship.local_files import Kind, Listing, LocalFile, find_files, is_shippable_name
+from consumer.ship.health import Health
+from consumer.ship.local_files import Kind, Listing, LocalFile, find_files
 from consumer.ship.outcome import PassResult, Progress
 from consumer.ship.pacing import Backoff, Bandwidth
-from consumer.ship.record import Record, Stamps
+from consumer.ship.record import Record
 from consumer.ship.report import Report
 from consumer.ship.target import Target
 from consumer.ship.threads import each
-from consumer.ship.upload import Changed, Refused, Shipped, Stopped, Uploader
+from consumer.ship.upload import Changed, Shipped, Stopped, Uploader
 from consumer.ship.witnesses import Witnesses
 
 LOOK_S = 600.0  # between two listings of the destination
+SIDES_S = 60.0  # between two looks for deletions while archives are sent
 HEADS = 8  # head requests at the same time
-FAILURES_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +44,6 @@ class Limits:
     bandwidth: Bandwidth
     uploads: int = 2
     look_s: float = LOOK_S
-
-
-class Due(NamedTuple):
-    """A file to ship, in the state in which it was found."""
-
-    file: LocalFile
-    stamp: Stamps
-
-    @property
-    def size(self) -> int:
-        """How many bytes it has."""
-        return sum(one.size for one in self.stamp)
-
-
-Outcome = Shipped | Exception | None  # None: it is not there
 
 
 class Destination:
@@ -78,21 +66,20 @@ class Destination:
         self._record = Record()
         self._witnesses = Witnesses(directory)
         self._uploader = Uploader(directory, target, self._witnesses, limits.bandwidth, stop, report.advance)
-        self._next_look = float("-inf")
-        self._listed: dict[str, StoredObject] = {}
-        self._failures = 0  # in a row, in this pass
-        self._fault: ObjectError | None = None  # of the whole destination, in this pass
+        self._next_look = self._next_sides = float("-inf")
+        self._listed: dict[str, StoredObject] | None = None  # None: no listing has succeeded
+        self._health = Health()  # in this pass
 
     def run_pass(self) -> PassResult:
         """Ship what is due. A failure of the destination or of a file is in the result, and is reported."""
         result = PassResult()
-        self._failures, self._fault = 0, None
+        self._health = Health()
         try:
             listing = find_files(self._directory)
             self._look(listing, result)
             self._ship_all(listing, self._due(listing, result), result)
         except ObjectError as error:
-            self._fault = error
+            self._health.fail(error)
         except OSError as error:
             self._fail_here(Path(error.filename or self._directory), error.strerror or str(error), result)
         self._end(result)
@@ -112,10 +99,21 @@ class Destination:
         self._witnesses.look(listing.archives)
         if self._clock() < self._next_look:
             return
-        self._listed = {name: info for name, info in self._target.list() if name in names}
+        self._next_look = self._clock() + self._limits.look_s
+        try:
+            self._listed = {name: info for name, info in self._target.list() if name in names}
+        except ObjectError as error:
+            if error.passing or isinstance(error, AccessDenied | BucketMissing):
+                self._next_look = float("-inf")
+                raise
+            self._report.failed(self.name, "the listing", str(error), self._limits.look_s)
+            return
         for name, reason in self._record.changed_there(self._listed):
             self._report.missing(self.name, name, reason)
-        self._next_look = self._clock() + self._limits.look_s
+
+    def _may_be_there(self, one: Due) -> bool:
+        """Whether the destination may hold an object of this name, as far as its listing shows."""
+        return self._listed is None or one.file.name in self._listed
 
     def _due(self, listing: Listing, result: PassResult) -> list[Due]:
         """The files to ship now, in their order. A file that waits after a failure is a problem of this pass too."""
@@ -143,18 +141,36 @@ class Destination:
         beside one that is refused: they name the head of their archive, and hide nothing of another one.
         """
         archives = [one for one in due if one.file.kind is Kind.ARCHIVE]
-        listed = [one for one in archives if one.file.name in self._listed]
+        archives.sort(key=lambda one: self._record.failures(one.file.name))  # what has failed comes last
+        listed = [one for one in archives if self._may_be_there(one)]
         absent = {one.file.name for one in self._work(self._uploader.find, listed, HEADS, result)}
-        to_send = [one for one in archives if one.file.name in absent or one.file.name not in self._listed]
-        to_send.sort(key=lambda one: self._record.failures(one.file.name))  # what has failed comes last
-        sides = [one for one in due if one.file.kind is Kind.SIDE and not self._is_of_problem(one.file)]
-        self._work(self._uploader.ship, sides, HEADS, result)
-        self._work(self._uploader.ship, to_send, self._limits.uploads, result)
+        to_send = [one for one in archives if one.file.name in absent or not self._may_be_there(one)]
+        self._ship_sides([one for one in due if one.file.kind is Kind.SIDE], result)
+        self._health.begin_part()
+        for one in self._outcomes(self._uploader.ship, to_send, self._limits.uploads):
+            self._take(*one, result)
+            self._ship_late_sides(result)
         self._ship_digests(listing, [one for one in due if one.file.kind is Kind.DIGEST], result)
+
+    def _ship_sides(self, due: Sequence[Due], result: PassResult) -> None:
+        self._work(self._uploader.ship, [one for one in due if not self._is_of_problem(one.file)], HEADS, result)
+        self._next_sides = self._clock() + SIDES_S
+
+    def _ship_late_sides(self, result: PassResult) -> None:
+        """While archives are sent, which may take hours, ship what was deleted meanwhile in archives that are there already."""
+        if self._clock() >= self._next_sides and not self._is_ending():
+            sides = [Due(file, file.stamps()) for file in find_files(self._directory).files if file.kind is Kind.SIDE]
+            now = self._clock()
+            self._ship_sides([one for one in sides if self._is_due(one, now)], result)
+
+    def _is_due(self, one: Due, now: float) -> bool:
+        return not (
+            self._record.is_verified(one.file.name, one.stamp) or self._record.waits(one.file.name, one.stamp, now)
+        )
 
     def _ship_digests(self, listing: Listing, due: Sequence[Due], result: PassResult) -> None:
         """Digests in their order. One that must wait keeps the later ones of its instance waiting."""
-        self._work(self._uploader.ship, [one for one in due if one.file.name in self._listed], HEADS, result)
+        self._work(self._uploader.ship, [one for one in due if self._may_be_there(one)], HEADS, result)
         left = [one for one in due if not self._record.is_verified(one.file.name, one.stamp)]
         if not left:
             return
@@ -180,39 +196,36 @@ class Destination:
     def _work(
         self, work: Callable[[LocalFile], Shipped | None], due: Sequence[Due], count: int, result: PassResult
     ) -> list[Due]:
-        """Do the work for each file in threads. Returns the files for which it gave None. Ends early if the destination does not work."""
-        left = []
+        """Do one part of the pass: the work for each file. Returns the files for which it gave None."""
+        self._health.begin_part()
+        return [one for one, outcome in self._outcomes(work, due, count) if not self._take(one, outcome, result)]
+
+    def _outcomes(
+        self, work: Callable[[LocalFile], Shipped | None], due: Sequence[Due], count: int
+    ) -> Iterator[tuple[Due, Outcome]]:
+        """Do the work for each file in threads. Ends early if the destination does not work."""
 
         def attempt(one: Due) -> Outcome:
-            outcome = _outcome_of(work, one.file)
-            self._judge(
-                outcome
-            )  # in the thread of the work, which begins no further file if the destination does not work
+            outcome = outcome_of(work, one.file)
+            self._health.note(outcome)  # in the thread of the work, which begins no further file if it must not
             return outcome
 
-        for one, outcome in each(attempt, due, min(count, len(due)), self._is_ending):
-            if outcome is None:
-                left.append(one)
-            elif isinstance(outcome, Shipped):
-                self._note_shipped(one, outcome, result)
-            else:
-                self._fail(one, outcome, result)
-        return left
+        return each(attempt, due, min(count, len(due)), self._is_ending)
 
-    def _judge(self, outcome: Outcome) -> None:
-        """Note whether the destination works."""
-        if not isinstance(outcome, ObjectError):
-            self._failures = 0
-            return
-        self._failures += 1
-        if isinstance(outcome, AccessDenied | BucketMissing) or self._failures >= FAILURES_MAX:
-            self._fault = self._fault or outcome
+    def _take(self, one: Due, outcome: Outcome, result: PassResult) -> bool:
+        """Note the outcome for a file. Whether there is one."""
+        if isinstance(outcome, Shipped):
+            self._note_shipped(one, outcome, result)
+        elif outcome is not None:
+            self._fail(one, outcome, result)
+        return outcome is not None
 
     def _is_ending(self) -> bool:
         """Whether to begin no further file."""
-        return self._fault is not None or self._stop.is_set()
+        return self._health.is_down or self._stop.is_set()
 
     def _note_shipped(self, one: Due, shipped: Shipped, result: PassResult) -> None:
+        self._health.works()
         self._record.verified(one.file.name, one.stamp, shipped.object)
         self.progress.waiting -= 1
         self.progress.waiting_bytes -= one.size
@@ -227,19 +240,20 @@ class Destination:
             self._report.shipped(self.name, one.file.name, shipped.sent, shipped.seconds)
 
     def _fail(self, one: Due, error: Exception, result: PassResult) -> None:
-        """Note why a file was not shipped. Raises what is no failure of a file or a destination."""
+        """Note why a file was not shipped."""
         name, now = one.file.name, self._clock()
         match error:
             case Stopped():
                 result.stopped = True
             case DigestWaits() | Changed():
                 self._note(result, name, error.what, retry=True)
-            case AccessDenied() | BucketMissing():
-                pass  # the fault of the destination, see `_judge`
+            case BucketMissing():
+                pass  # a failure of the destination, see `Health`
             case ObjectError():
-                retry_s = self._record.failed(name, one.stamp, str(error), now, lasting=False)
+                denied = isinstance(error, AccessDenied)
+                retry_s = self._record.failed(name, one.stamp, str(error), now, lasting=denied)
                 self._report.failed(self.name, name, str(error), retry_s)
-                self._note(result, name, str(error), retry=True)
+                self._note(result, name, str(error), retry=not denied)
             case FileNotFoundError():
                 pass  # removed or moved in the meantime
             case DeedboxError() | OSError():
@@ -249,7 +263,10 @@ class Destination:
                 report(self.name, name, reason)
                 self._note(result, name, reason, retry=False)
             case _:
-                raise error
+                retry_s = self._record.failed(name, one.stamp, describe(error), now, lasting=True)
+                self._report.defect(self.name, name, describe(error), retry_s)
+                self._note(result, name, describe(error), retry=False)
+                result.defect = error
 
     def _fail_here(self, path: Path, reason: str, result: PassResult) -> None:
         """Note a local file or directory that cannot be read."""
@@ -263,22 +280,12 @@ class Destination:
     def _end(self, result: PassResult) -> None:
         """Note whether the destination works."""
         result.stopped |= self._stop.is_set()
-        if self._fault is None:
+        if (fault := self._health.fault) is None:
             if self.backoff.failures:
                 self._report.works(self.name)
             self.backoff.succeeded()
             self.progress.reason = ""
             return
-        result.down = self.progress.reason = str(self._fault)
-        result.retry |= self._fault.passing
+        result.down = self.progress.reason = str(fault)
+        result.retry |= fault.passing
         self._report.down(self.name, result.down, self.backoff.failed(self._clock()))
-
-
-def _outcome_of(work: Callable[[LocalFile], Shipped | None], file: LocalFile) -> Outcome:
-    """What the work gives for a file, or its exception."""
-    try:
-        if not is_shippable_name(file.name):
-            raise Refused(f"{file.path}: its name is not UTF-8", "rename it")
-        return work(file)
-    except Exception as error:  # noqa: BLE001 -- the outcome of the file; `_fail` raises it if it is a defect
-        return error

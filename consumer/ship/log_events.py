@@ -28,6 +28,13 @@ SHIP_REFUSED = LogEvent(
     "A file is not shipped, because the local file is not the one that was sealed, or because the destination holds other content under its name. Nothing was overwritten.",
     "Run `deedbox verify` over the directory and the destination. Put the right file back, or move the wrong object away.",
 )
+SHIP_DEFECT = LogEvent(
+    "ship_defect",
+    Level.ERROR,
+    ("archive", "destination", "error", "retry_s"),
+    "An error in shipping that is a defect of Deedbox: its type and place. The file, or everything if `archive` is empty, is tried again in `retry_s` seconds. Archiving goes on.",
+    "Report it as a defect. Look at the named file and its object: something about them is unusual.",
+)
 DESTINATION_FAILED = LogEvent(
     "destination_failed",
     Level.WARNING,

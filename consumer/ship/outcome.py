@@ -22,6 +22,7 @@ class PassResult:
     """What one pass did. `verified`: files that are at the destination. `problems`: files that are not, with the reason.
 
     `down`: why the destination does not work; empty if it does. `retry`: whether a retry may help without any action.
+    `defect`: an unexpected exception of a file.
     """
 
     verified: int = 0
@@ -31,6 +32,7 @@ class PassResult:
     down: str = ""
     retry: bool = False
     stopped: bool = False
+    defect: Exception | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -42,4 +44,5 @@ class PassResult:
         return replace(
             self, verified=self.verified + before.verified, shipped=self.shipped + before.shipped,
             shipped_bytes=self.shipped_bytes + before.shipped_bytes,
+            defect=self.defect or (None if self.is_complete else before.defect),
         )  # fmt: skip

@@ -24,6 +24,9 @@ class Report(Protocol):
     def held(self, destination: str, name: str, reason: str) -> None:
         """A digest is not shipped, because an archive that it lists is lost."""
 
+    def defect(self, destination: str, name: str, error: str, retry_s: float) -> None:
+        """An unexpected exception: its type and place. `name`: empty if it is not the failure of one file."""
+
     def missing(self, destination: str, name: str, reason: str) -> None:
         """An object that was verified was removed or replaced."""
 
@@ -60,6 +63,10 @@ class LogReport:
     def held(self, destination: str, name: str, reason: str) -> None:
         """As `Report.held`."""
         log.emit(log_events.DIGEST_HELD, archive=name, destination=destination, reason=reason)
+
+    def defect(self, destination: str, name: str, error: str, retry_s: float) -> None:
+        """As `Report.defect`."""
+        log.emit(log_events.SHIP_DEFECT, archive=name, destination=destination, error=error, retry_s=retry_s)
 
     def missing(self, destination: str, name: str, reason: str) -> None:
         """As `Report.missing`."""

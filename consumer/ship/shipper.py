@@ -1,7 +1,7 @@
 """Ships one directory to several destinations, each in a thread of its own: one that does not work does not hold up the others.
 
 Role: `deedbox ship` and the stage of `deedbox run` both use it. Invariant: the threads are daemons. One that waits for a storage that does
-not answer never keeps the process from ending.
+not answer never keeps the process from ending. An unexpected exception of a pass is reported, and the next pass is tried after a pause.
 """
 
 import threading
@@ -10,8 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from consumer.objects.url import ObjectUrl
+from consumer.ship.defects import describe
 from consumer.ship.destination import Destination, Limits
 from consumer.ship.outcome import PassResult, Progress
+from consumer.ship.pacing import Backoff
 from consumer.ship.report import Report
 from consumer.ship.target import target_of
 from consumer.ship.threads import start
@@ -35,7 +37,7 @@ class Shipper:
         before_pass: Callable[[], None] = lambda: None,
     ) -> None:
         self._stop = threading.Event()
-        self._before_pass = before_pass
+        self._before_pass, self._report = before_pass, report
         self._preparing = threading.Lock()
         self._destinations = [Destination(directory, target_of(url), limits, report, self._stop) for url in urls]
         self._threads: list[threading.Thread] = []
@@ -57,7 +59,9 @@ class Shipper:
 
         def ship(one: Destination) -> None:
             try:
-                results[one.name] = self._passes(one)
+                results[one.name] = result = self._passes(one)
+                if result.defect is not None:
+                    defects.append(result.defect)
             except BaseException as error:  # noqa: BLE001 -- it is raised in the thread of the caller
                 defects.append(error)
 
@@ -94,11 +98,17 @@ class Shipper:
         self._threads = [start(f"ship {one.name}", ship, one) for one in self._destinations]
 
     def _ship_on(self, one: Destination) -> None:
+        pauses = Backoff()
         while not self._stop.is_set():
-            with self._preparing:
-                self._before_pass()
-            one.run_pass()
-            self._stop.wait(max(POLL_S, one.backoff.wait_s(time.monotonic())))
+            try:
+                with self._preparing:
+                    self._before_pass()
+                one.run_pass()
+                pauses.succeeded()
+            except Exception as error:  # noqa: BLE001 -- a defect must not end the service, which archives
+                self._report.defect(one.name, "", describe(error), pauses.failed(time.monotonic()))
+            now = time.monotonic()
+            self._stop.wait(max(POLL_S, one.backoff.wait_s(now), pauses.wait_s(now)))
 
     def stop(self) -> None:
         """Begin nothing more, and give up what is being sent after its present piece."""

@@ -1,7 +1,7 @@
 """The stage of `deedbox run` that ships. It works in threads of its own, so that the event loop and ingest never wait for it.
 
 Invariants: draining gives up what is being sent after its present piece. It waits DRAIN_S at most, and never for a storage that does not
-answer: what was not shipped is shipped after the next start.
+answer: what was not shipped is shipped after the next start. An unexpected exception of a pass does not end the service: see `Shipper`.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class ShipStage:
         return self._running > 0 and self._shipper.is_busy
 
     async def run(self) -> None:
-        """Ship until `drain`. Raises the error of a thread, which is a defect."""
+        """Ship until `drain`. Raises what ended a thread, which is no `Exception`."""
         log.emit(log_events.SHIPPING, destinations=sorted(self._shipper.progress))
         self._shipper.begin(self._from_thread)
         await self._ended.wait()

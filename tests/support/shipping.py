@@ -44,6 +44,9 @@ class Reports:
     def held(self, destination: str, name: str, reason: str) -> None:
         self.lines.append(("held", name, reason))
 
+    def defect(self, destination: str, name: str, error: str, retry_s: float) -> None:
+        self.lines.append(("defect", name, error))
+
     def missing(self, destination: str, name: str, reason: str) -> None:
         self.lines.append(("missing", name, reason))
 

@@ -60,6 +60,10 @@ class LineReport:
         """As `Report.held`."""
         self.refused(destination, name, reason)
 
+    def defect(self, destination: str, name: str, error: str, retry_s: float) -> None:
+        """As `Report.defect`."""
+        self._print(f"defect of Deedbox: {name or 'all files'} to {destination}: {error} (next try in {retry_s:.0f} s)")
+
     def missing(self, destination: str, name: str, reason: str) -> None:
         """As `Report.missing`."""
         self._print(f"gone: {name} at {destination}: {reason}")

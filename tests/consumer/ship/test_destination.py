@@ -10,9 +10,10 @@ from consumer.archive.naming import parse_sealed
 from consumer.archive.reading.reader import ArchiveFile
 from consumer.archive.reading.tombstones import add_tombstones
 from consumer.disk.durable import Disk
-from consumer.objects.errors import AccessDenied, ObjectError, Unavailable
+from consumer.objects.errors import AccessDenied, ObjectError, PermissionNeeded, Unavailable
 from consumer.objects.url import ObjectUrl
-from consumer.ship.destination import FAILURES_MAX, LOOK_S
+from consumer.ship.destination import LOOK_S, SIDES_S
+from consumer.ship.health import DENIED_MAX, FAILURES_MAX
 from consumer.ship.pacing import PAUSE_S_MAX
 from consumer.ship.target import Target, target_of
 from tests.support.shipping import Clock, Reports, Store, destination, holds, local, seal
@@ -91,13 +92,130 @@ def test_a_destination_that_does_not_work_ends_the_pass(directory: Path, place: 
     assert made.backoff.failures == 0
 
 
-def test_wrong_credentials_end_the_pass_at_once(directory: Path, place: ObjectUrl) -> None:
-    seal(directory, 10)
-    store = Failing(place, AccessDenied)
-    made = destination(directory, Target(store, place), uploads=1)
-    result = made.run_pass()
-    assert store.puts == 1
+def test_credentials_that_permit_no_put_end_the_pass(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, DENIED_MAX + 2)
+    store, reports = Failing(place, AccessDenied), Reports()
+    result = destination(directory, Target(store, place), reports, uploads=1).run_pass()
+    assert store.puts == DENIED_MAX
     assert (bool(result.down), result.retry) == (True, False)
+    assert reports.kinds()[-1] == "down"
+
+
+def test_wrong_credentials_end_the_pass_at_the_listing(directory: Path, place: ObjectUrl) -> None:
+    seal(directory, 2)
+    result = destination(directory, Target(BadListing(place, AccessDenied), place)).run_pass()
+    assert (bool(result.down), result.retry, holds(place)) == (True, False, {})
+
+
+class BadListing(Store):
+    """A storage whose listing fails."""
+
+    def __init__(self, url: ObjectUrl, error: type[ObjectError]) -> None:
+        super().__init__(url)
+        self.error = error
+
+    def list(self, below: ObjectUrl) -> object:
+        raise self.error(below, "object with invalid path")
+
+
+def test_a_listing_that_fails_does_not_stop_shipping(directory: Path, place: ObjectUrl) -> None:
+    """A key with an empty part, of another program, was an error of the whole listing for ever."""
+    seal(directory, 2)
+    destination(directory, place).run_pass()
+    paths = seal(directory, 2)
+    made = make_due(Disk(), directory, NOW_US, HOUR_US)
+    reports = Reports()
+    shipper = destination(directory, Target(BadListing(place, ObjectError), place), reports)
+    result = shipper.run_pass()
+    assert (result.is_complete, result.shipped, result.verified) == (True, 3, 5)
+    assert holds(place) == local(directory, *paths, *made)
+    assert [kind for kind in reports.kinds() if kind != "shipped"] == ["failed"]
+    assert shipper.run_pass().verified == 0
+
+
+class Denying(Store):
+    """A storage that does not permit any request for some keys."""
+
+    def __init__(self, url: ObjectUrl, *denied: str) -> None:
+        super().__init__(url)
+        self.denied = set(denied)
+
+    def head(self, url: ObjectUrl) -> object:
+        if url.name in self.denied:
+            raise PermissionNeeded(url, "access denied (403)")
+        return self.real.head(url)
+
+
+def test_one_object_that_is_denied_does_not_keep_the_others_from_being_shipped(
+    directory: Path, place: ObjectUrl
+) -> None:
+    """It was the fault of the whole destination, and the first to be asked for in each pass."""
+    paths = seal(directory, 4)
+    destination(directory, place).run_pass()
+    seal(directory, 3)
+    reports, clock = Reports(), Clock()
+    made = destination(directory, Target(Denying(place, paths[0].name), place), reports, clock=clock)
+    result = made.run_pass()
+    assert (result.shipped, list(result.problems), result.down) == (3, [f"20251121/{paths[0].name}"], "")
+    assert not result.retry
+    for _ in range(5):
+        clock.now += PAUSE_S_MAX
+        assert len(made.run_pass().problems) == 1
+    assert set(reports.kinds()) == {"shipped", "failed"}
+
+
+def test_many_objects_that_are_denied_do_not_keep_the_others_from_being_shipped(
+    directory: Path, place: ObjectUrl
+) -> None:
+    paths = seal(directory, DENIED_MAX * 2)
+    destination(directory, place).run_pass()
+    seal(directory, 1)
+    made = destination(directory, Target(Denying(place, *(path.name for path in paths)), place))
+    result = made.run_pass()
+    assert (result.shipped, result.down) == (1, "")
+
+
+@pytest.mark.parametrize("uploads", [1, 3])
+def test_a_defect_concerns_one_file(directory: Path, place: ObjectUrl, uploads: int) -> None:
+    """An attribute that was not UTF-8 ended the service."""
+    paths = seal(directory, 4)
+
+    class Odd(Failing):
+        def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+            if url.name in (self.failing or ()):
+                raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+            self.real.put_stream(url, chunks, size, attributes, only_new)
+
+    store, reports, clock = Odd(place), Reports(), Clock()
+    store.failing = {paths[0].name}
+    made = destination(directory, Target(store, place), reports, clock=clock, uploads=uploads)
+    result = made.run_pass()
+    assert (result.shipped, list(result.problems)) == (3, [f"20251121/{paths[0].name}"])
+    assert isinstance(result.defect, UnicodeDecodeError)
+    (defect,) = (line for line in reports.lines if line[0] == "defect")
+    assert defect[2].startswith("UnicodeDecodeError: ")
+    assert made.run_pass().problems
+    assert reports.kinds().count("defect") == 1  # it waits
+    store.failing = set()
+    clock.now += PAUSE_S_MAX
+    assert made.run_pass().is_complete
+
+
+def test_a_deletion_does_not_wait_for_the_end_of_a_long_pass(directory: Path, place: ObjectUrl) -> None:
+    paths = seal(directory, 1)
+    destination(directory, place).run_pass()
+    seal(directory, 3)
+    clock = Clock()
+
+    def act() -> None:
+        delete(paths[0], 1)
+        clock.now += SIDES_S
+
+    reports = Reports()
+    destination(directory, Target(Deleting(place, act), place), reports, clock=clock, uploads=1).run_pass()
+    assert [name.rpartition(".")[2] for kind, name, _ in reports.lines if kind == "shipped"] == [
+        "zst", "deleted", "zst", "zst"
+    ]  # fmt: skip
 
 
 def test_a_file_that_has_failed_comes_last(directory: Path, place: ObjectUrl) -> None:

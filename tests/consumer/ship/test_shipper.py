@@ -6,9 +6,11 @@ import pytest
 from consumer.objects.url import ObjectUrl
 from consumer.ship import shipper as module
 from consumer.ship.destination import Destination, Limits
+from consumer.ship.local_files import LocalFile
 from consumer.ship.outcome import PassResult
 from consumer.ship.pacing import Bandwidth
 from consumer.ship.shipper import PASSES_MAX, Shipper
+from consumer.ship.upload import Shipped, Uploader
 from tests.support.shipping import Reports, holds, local, seal
 
 LIMITS = Limits(Bandwidth(0))
@@ -71,18 +73,13 @@ def test_the_tries_are_bounded(
     assert len(ran) == passes
 
 
-def test_a_defect_is_raised(directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_raised_by_once(directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: Destination) -> PassResult:
         raise LookupError("a defect")
 
     monkeypatch.setattr(Destination, "run_pass", fail)
     with pytest.raises(LookupError):
         Shipper(directory, [place], LIMITS, Reports()).once()
-    ended: list[BaseException | None] = []
-    made = Shipper(directory, [place], LIMITS, Reports())
-    made.begin(ended.append)
-    assert made.join(10)
-    assert [type(error) for error in ended] == [LookupError]
 
 
 def test_it_ships_on_until_it_is_stopped(directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,3 +98,20 @@ def test_it_ships_on_until_it_is_stopped(directory: Path, place: ObjectUrl, monk
     assert made.join(10)
     assert ended == [None]
     assert holds(place) == local(directory)
+
+
+def test_a_defect_of_a_file_is_raised_after_all_others_are_shipped(
+    directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = seal(directory, 3)
+    real = Uploader.ship
+
+    def ship(self: Uploader, file: LocalFile) -> Shipped:
+        if file.path == paths[0]:
+            raise LookupError("a defect")
+        return real(self, file)
+
+    monkeypatch.setattr(Uploader, "ship", ship)
+    with pytest.raises(LookupError):
+        Shipper(directory, [place], LIMITS, Reports()).once()
+    assert holds(place) == local(directory, *paths[1:])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from consumer.objects.url import ObjectUrl
+from consumer.ship import pacing
 from consumer.ship import shipper as module
 from consumer.ship import stage as stages
 from consumer.ship.destination import Destination, Limits
@@ -61,11 +62,27 @@ async def test_the_drain_does_not_wait_for_a_storage_that_does_not_answer(
     await asyncio.wait_for(running, 10)
 
 
-async def test_a_defect_ends_the_service(directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Destination) -> PassResult:
-        raise LookupError("a defect")
+async def test_a_defect_is_reported_and_does_not_end_the_service(
+    directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.01)
+    monkeypatch.setattr(pacing, "PAUSE_S_MIN", 0.01)
+    seal(directory, 1)
+    real, calls = Destination.run_pass, iter(range(100))
+    loop, passed, reports = asyncio.get_running_loop(), asyncio.Event(), Reports()
 
-    monkeypatch.setattr(Destination, "run_pass", fail)
-    running = RunningStages([stage(directory, place)])
-    await asyncio.wait_for(running.first_end(), 10)
-    assert [type(error) for error in running.failures().values()] == [LookupError]
+    def fail_twice(one: Destination) -> PassResult:
+        if next(calls) < 2:
+            raise LookupError("a defect")
+        loop.call_soon_threadsafe(passed.set)
+        return real(one)
+
+    monkeypatch.setattr(Destination, "run_pass", fail_twice)
+    running = RunningStages([stage(directory, place, reports)])
+    await asyncio.wait_for(passed.wait(), 10)
+    assert running.failures() == {}
+    assert await running.drain(loop.time() + 10) is None
+    assert running.failures() == {}
+    assert [line[:2] for line in reports.lines[:2]] == [("defect", "")] * 2
+    assert "failed" not in reports.kinds()
+    assert reports.lines[0][2].startswith("LookupError: a defect (test_stage.py, line ")
