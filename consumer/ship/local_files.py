@@ -28,7 +28,7 @@ class Kind(Enum):
     """The kinds of files, in the order in which they are shipped."""
 
     ARCHIVE = "archive"  # never changes, except that it is rewritten
-    SIDE = "side file"  # deletions and acknowledgements: replaced by the local content when that changes
+    SIDE = "side file"  # deletions and acknowledgements: lines that the object must hold
     DIGEST = "digest"  # never changes
 
 

@@ -6,6 +6,7 @@ file does no harm: it finds the object, or puts the same bytes again. Nothing is
 are there before the archive, in the state that they have when its last piece is sent, so that no reader sees a deleted event.
 """
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from consumer.ship.local_archive import LocalArchive
 from consumer.ship.local_files import Kind, LocalFile, Stamp, sides_of
 from consumer.ship.pacing import Bandwidth
 from consumer.ship.plain_file import PlainFile
+from consumer.ship.side_lines import union
 from consumer.ship.target import Target
 from consumer.ship.uploading import uploading
 from consumer.ship.witnesses import Witnesses
@@ -77,9 +79,10 @@ class Uploader:
 
     def ship(self, file: LocalFile) -> Shipped:
         """Upload a file, unless it is there already."""
+        ships = {Kind.ARCHIVE: self._ship_archive, Kind.SIDE: self._ship_side, Kind.DIGEST: self._ship_digest}
         for left in reversed(range(TRIES_MAX)):
             try:
-                return self._ship_archive(file) if file.kind is Kind.ARCHIVE else self._ship_plain(file)
+                return ships[file.kind](file)
             except AlreadyThere:
                 continue  # another shipper has put it meanwhile: compare
             except Changed:
@@ -135,18 +138,34 @@ class Uploader:
             raise Changed(f"{file.path}: events were deleted while it was sent", "nothing: it is sent again")
         yield last
 
-    def _ship_plain(self, file: LocalFile) -> Shipped:
+    def _ship_digest(self, file: LocalFile) -> Shipped:
         with PlainFile(file.paths) as plain:
-            facts = plain.read_whole()
-            if found := self.target.facts(file.name):
-                info, there = found
-                if there.sha256 is None:
-                    there = self.target.read_facts(info, there)
-                if (there.size, there.sha256) == (facts.size, facts.sha256):
-                    return Shipped(info)
-                if file.kind is Kind.DIGEST:
-                    raise self._refused(file, "it is not this digest")
-            return self._put(file, facts, plain.pieces(), only_new=found is None)
+            found, same = self._plain_there(file, facts := plain.read_whole())
+            if found is not None and not same:
+                raise self._refused(file, "it is not this digest")
+            return Shipped(found) if found else self._put(file, facts, plain.pieces(), only_new=True)
+
+    def _ship_side(self, file: LocalFile) -> Shipped:
+        """Bring the lines of side files to the object. It keeps those that it has in addition, see `side_lines`."""
+        with PlainFile(file.paths) as plain:
+            found, same = self._plain_there(file, facts := plain.read_whole())
+            if found and same:
+                return Shipped(found)
+            there = self.target.store.get(found.url) if found else b""
+            joined = union(there, b"".join(plain.pieces()))
+        if found and joined == there:
+            return Shipped(found)
+        facts = Facts(len(joined), hashlib.sha256(joined).hexdigest())
+        return self._put(file, facts, iter([joined] if joined else []), only_new=found is None)
+
+    def _plain_there(self, file: LocalFile, local: Facts) -> tuple[StoredObject | None, bool]:
+        """The object of a side file or digest, and whether it has the same content."""
+        if (found := self.target.facts(file.name)) is None:
+            return None, False
+        info, there = found
+        if there.sha256 is None:
+            there = self.target.read_facts(info, there)
+        return info, (there.size, there.sha256) == (local.size, local.sha256)
 
     def _refused(self, file: LocalFile, reason: str) -> Refused:
         what = f"{self.target.url(file.name)}: an object of this name is there, and {reason}; it is not overwritten"

@@ -2,7 +2,8 @@
 
 Role: an archive never changes, so its tombstones are in a separate file, `<instance>-<sequence>.deleted`, with one JSON line
 per event. The file is in the directory of the archive or, after the archive was sealed, in a directory above it. Invariants: a tombstone is
-durable before it is reported, and it stays until `undelete`, so that no reader and no copy of the archive shows the event. A
+durable before it is reported, and it stays, so that no reader and no copy of the archive shows the event. `undelete` removes no line, but
+adds one that cancels it, so that the union of the lines of several copies has the deletions and their cancellations of all of them. A
 tombstone applies only to archives with the head that it names. Every reader of events checks the tombstones. Positions do not change.
 """
 
@@ -15,7 +16,7 @@ from typing import overload
 import msgspec
 
 from codec.archive import BatchHeader
-from codec.event import Event
+from codec.event import Event, format_time, parse_time
 from codec.parts import checksum_of
 from consumer.archive import naming
 from consumer.archive.location import Location
@@ -33,13 +34,17 @@ REMOVED_TYPE = "deedbox.removed"
 REMOVED_TAGS = ("deedbox:removed",)
 
 
-class Tombstone(msgspec.Struct, frozen=True, kw_only=True):
-    """One deleted event. `head`: the checksum of the head of its archive, in hexadecimal; `event`: its number there; `id`: as it was named."""
+class Tombstone(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One deleted event. `head`: the checksum of the head of its archive, in hexadecimal; `event`: its number there; `id`: as it was named.
+
+    `undeleted`: cancels the deletion of the same event at the same time.
+    """
 
     head: str
     event: int
     id: str
     deleted: str  # when: ISO 8601, UTC
+    undeleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class Tombstones:
         if archive.id is None:
             return cls()
         head = head_of(archive)
-        known = [one for file in files_of(archive, path) for one in _read(file) if head in (one.head, None)]
+        lines = [one for file in files_of(archive, path) for one in _read(file)]
+        known = [one for one in _in_force(lines) if head in (one.head, None)]
         return cls(frozenset(one.event for one in known), known)
 
     @classmethod
@@ -166,10 +172,9 @@ def add_tombstones(disk: Disk, archive: ArchiveFile, events: Iterable[int], id: 
     shown = id.encode("utf-8", "backslashreplace").decode()
     with _locked(disk, path):
         known = _read(path)
-        hidden = {one.event for one in known if one.head == head}
-        fresh = [
-            Tombstone(head=head, event=event, id=shown, deleted=deleted) for event in events if event not in hidden
-        ]
+        hidden = {one.event for one in _in_force(known) if one.head == head}
+        when = _unused(known, deleted)
+        fresh = [Tombstone(head=head, event=event, id=shown, deleted=when) for event in events if event not in hidden]
         if fresh:
             disk.replace(path, _encode([*known, *fresh]))
     return len(fresh)
@@ -184,20 +189,34 @@ def remove_tombstones(disk: Disk, archive: ArchiveFile, choose: Callable[[], Col
     own, *above = files_of(archive)
     with _locked(disk, own):
         chosen = frozenset(choose())
-        shown = _remove(disk, own, head, chosen)
+        shown = _cancel(disk, own, head, chosen)
         for path in above:
             if path.exists():
                 with _locked(disk, path):
-                    shown |= _remove(disk, path, head, chosen)
+                    shown |= _cancel(disk, path, head, chosen)
     return len(shown)
 
 
-def _remove(disk: Disk, path: Path, head: str, events: frozenset[int]) -> set[int]:
+def _cancel(disk: Disk, path: Path, head: str, events: frozenset[int]) -> set[int]:
     known = _read(path)
-    kept = [one for one in known if one.head != head or one.event not in events]
-    if len(kept) != len(known):
-        disk.replace(path, _encode(kept))
-    return {one.event for one in known if one.head == head and one.event in events}
+    hidden = [one for one in _in_force(known) if one.head == head and one.event in events]
+    if hidden:
+        disk.replace(path, _encode([*known, *(msgspec.structs.replace(one, undeleted=True) for one in hidden)]))
+    return {one.event for one in hidden}
+
+
+def _in_force(lines: Sequence[Tombstone]) -> list[Tombstone]:
+    """The deletions that no line cancels."""
+    cancelled = {(one.head, one.event, one.deleted) for one in lines if one.undeleted}
+    return [one for one in lines if (one.head, one.event, one.deleted) not in cancelled]
+
+
+def _unused(known: Iterable[Tombstone], deleted: str) -> str:
+    """The time of a deletion, moved by microseconds if it is that of a cancelled one: then it would be cancelled too."""
+    cancelled = {one.deleted for one in known if one.undeleted}
+    while deleted in cancelled:
+        deleted = format_time(parse_time(deleted) + 1)
+    return deleted
 
 
 def _encode(tombstones: Iterable[Tombstone]) -> bytes:

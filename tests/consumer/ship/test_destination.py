@@ -1,3 +1,4 @@
+import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import deedbox
 from consumer.archive.digests.making import make_due
 from consumer.archive.naming import parse_sealed
 from consumer.archive.reading.reader import ArchiveFile
-from consumer.archive.reading.tombstones import add_tombstones
+from consumer.archive.reading.tombstones import add_tombstones, remove_tombstones
 from consumer.disk.durable import Disk
 from consumer.objects.errors import AccessDenied, ObjectError, PermissionNeeded, Unavailable
 from consumer.objects.url import ObjectUrl
@@ -282,6 +283,34 @@ def test_an_event_that_is_deleted_during_a_pass_is_never_visible_at_the_destinat
     store = Deleting(place, lambda: delete(paths[2], 1))
     assert destination(directory, Target(store, place), uploads=1).run_pass().is_complete
     assert seen(place) == 11
+
+
+def test_an_older_copy_of_the_directory_brings_no_deleted_event_back(
+    directory: Path, place: ObjectUrl, tmp_path: Path
+) -> None:
+    (path,) = seal(directory, 1)
+    delete(path, 0)
+    older = tmp_path / "older"
+    shutil.copytree(directory, older)
+    delete(path, 1, 2)
+    assert destination(directory, place).run_pass().is_complete
+    assert destination(older, place).run_pass().is_complete
+    assert seen(place) == seen(directory) == 1
+    again = destination(directory, place).run_pass()
+    assert (again.is_complete, again.shipped) == (True, 0)
+
+
+def test_undelete_reaches_the_destination(directory: Path, place: ObjectUrl, tmp_path: Path) -> None:
+    (path,) = seal(directory, 1)
+    delete(path, 0, 1)
+    older = tmp_path / "older"
+    shutil.copytree(directory, older)
+    destination(directory, place).run_pass()
+    with ArchiveFile(path) as archive:
+        remove_tombstones(Disk(), archive, lambda: [1])
+    for one in (directory, older):
+        assert destination(one, place).run_pass().is_complete
+        assert seen(place) == 3
 
 
 class Deleting(Store):

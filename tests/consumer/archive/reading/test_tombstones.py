@@ -153,3 +153,33 @@ def test_nothing_is_shown_again_while_another_process_compacts(path: Path) -> No
     lock = held(Disk(), path.parent / f"one-00000001{SUFFIX}.lock")
     with lock, ArchiveFile(path) as archive, pytest.raises(DeedboxError, match="another process"):
         remove_tombstones(Disk(), archive, lambda: [1])
+
+
+def undeleted(path: Path, *events: int) -> int:
+    with ArchiveFile(path) as archive:
+        return remove_tombstones(Disk(), archive, lambda: events)
+
+
+def test_a_copy_with_the_older_lines_neither_brings_an_event_back_nor_hides_it_again(path: Path) -> None:
+    side = path.parent / f"one-00000001{SUFFIX}"
+    deleted(path, 0, 1)
+    older = side.read_bytes()
+    undeleted(path, 1)
+    deleted(path, 2)
+    newer = side.read_bytes()
+    for joined in (older + newer, newer + older):
+        side.write_bytes(joined)
+        assert found(path).events == {0, 2}
+
+
+def test_an_event_that_is_deleted_again_is_hidden_again(path: Path) -> None:
+    """Also if the clock shows the time of the first deletion again."""
+    for _ in range(3):
+        assert deleted(path, 1) == 1
+        assert found(path).events == {1}
+        assert undeleted(path, 1) == 1
+        assert undeleted(path, 1) == 0
+        assert found(path).events == frozenset()
+    assert deleted(path, 1) == 1
+    side = path.parent / f"one-00000001{SUFFIX}"
+    assert len(set(side.read_bytes().splitlines())) == 7
