@@ -51,11 +51,11 @@ def test_an_archive_that_a_step_could_not_move_is_missed_when_it_is_lost(tmp_pat
     target.write_bytes(b"foreign")
     look(world, f"move {tmp_path}/done")
     assert world.left() == [1, 3]
-    make_due(Disk(), world.root, NOW_US + HOUR_US, HOUR_US)
+    make_due(Disk(), world.root, NOW_US + 2 * HOUR_US, HOUR_US)
     lost = first.read_bytes()
     first.unlink()
     done = deedbox("verify", world.root)
-    assert (done.returncode, done.stdout.count("is missing: digest 3 lists it"), "1 retired" in done.stdout) == (
+    assert (done.returncode, done.stdout.count("is missing: digest 4 lists it"), "1 retired" in done.stdout) == (
         1,
         1,
         True,
