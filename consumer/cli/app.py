@@ -51,7 +51,9 @@ def install_completion(
 def main() -> None:
     """Run the command of the command line, and end the process with its exit status."""
     open_streams()
-    signal.signal(signal.SIGTERM, _terminate)  # `run` and `watch` replace this handler
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(sign) is signal.SIG_DFL:  # else it is ignored, as under nohup, and stays so
+            signal.signal(sign, _terminate)  # `run` and `watch` replace this handler
     status = _status(
         lambda: app(with_stdin(sys.argv[1:]), exit_on_error=False, print_error=False, result_action="return_value")
     )

@@ -8,11 +8,12 @@ import os
 import signal
 from threading import Event, Thread
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 2.0  # for a command that removes its unfinished files
 
 
 def end_soon_after_signals() -> None:
-    """From now on, SIGINT and SIGTERM end the process after GRACE_S at the latest. Call it in the main thread, and not with asyncio."""
+    """From now on, SIGINT, SIGTERM and SIGHUP end the process after GRACE_S at the latest. Call it in the main thread, and not with asyncio."""
     read, write = os.pipe()
     os.set_blocking(write, False)
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
@@ -20,7 +21,7 @@ def end_soon_after_signals() -> None:
 
 
 def _end(read: int) -> None:
-    while (number := os.read(read, 1)[0]) not in (signal.SIGINT, signal.SIGTERM):
+    while (number := os.read(read, 1)[0]) not in ENDING or signal.getsignal(number) is signal.SIG_IGN:
         pass
     Event().wait(GRACE_S)
     os._exit(128 + number)

@@ -103,6 +103,8 @@ def _only_query(connection: "duckdb.DuckDBPyConnection", query: str) -> "duckdb.
     """The only statement of a text. Raises Fatal if there are others, or if it is no query."""
     import duckdb
 
+    if any("\ud800" <= character <= "\udfff" for character in query):
+        raise Fatal(Exit.SETTINGS, "SQL: the query is not UTF-8", "check the encoding of the terminal or of the script")
     statements = connection.extract_statements(query)
     if len(statements) != 1:
         what = f"{len(statements)} statements of SQL found, one expected"

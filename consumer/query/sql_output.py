@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from codec.event import EPOCH, format_time
+from consumer.errors import DeedboxError
 from consumer.query.show import NO_TERMINAL, fit
 from consumer.query.sql import Answer, Row
 
@@ -37,7 +38,18 @@ class ResultFormat(StrEnum):
 
 
 def print_answer(answer: Answer, format: ResultFormat, out: BinaryIO, width: int | None = None) -> None:
-    """Write the rows as they come. `width`: characters of a line of a table; None: the width of the terminal."""
+    """Write the rows as they come. `width`: characters of a line of a table; None: the width of the terminal.
+
+    Raises DeedboxError for a value with too many levels.
+    """
+    try:
+        _print(answer, format, out, width)
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        what = "the answer has a value with more than 250 levels of lists and structures"
+        raise DeedboxError(what, "select parts of it, or its text: value::varchar") from error
+
+
+def _print(answer: Answer, format: ResultFormat, out: BinaryIO, width: int | None) -> None:
     if format is ResultFormat.TABLE:
         _print_table(answer, out, width or shutil.get_terminal_size(NO_TERMINAL).columns)
         return

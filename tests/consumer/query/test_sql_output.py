@@ -6,6 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from consumer.errors import DeedboxError
 from consumer.query.arrow_events import ArrowEvents
 from consumer.query.sql import Answer, ResultColumn, answered
 from consumer.query.sql_output import ResultFormat, print_answer
@@ -45,6 +46,19 @@ def printed(query: str, format: ResultFormat, tmp_path: Path, width: int | None 
 @pytest.mark.parametrize(("sql", "expected"), TYPES.items())
 def test_each_type_in_json_with_all_digits(tmp_path: Path, sql: str, expected: bytes) -> None:
     assert printed(f"select {sql} as x", ResultFormat.JSONL, tmp_path) == b'{"x":%b}\n' % expected
+
+
+@pytest.mark.parametrize("levels", [300, 2000])
+@pytest.mark.parametrize("format", ResultFormat)
+def test_a_value_with_too_many_levels_is_an_error_in_one_line(
+    tmp_path: Path, format: ResultFormat, levels: int
+) -> None:
+    value: object = 1
+    for _ in range(levels):
+        value = [value]
+    answer = Answer([ResultColumn("n", "INTEGER[]")], iter([[(value,)]]))
+    with pytest.raises(DeedboxError, match="more than 250 levels"):
+        print_answer(answer, format, io.BytesIO())
 
 
 def test_bytes_have_a_name_of_their_own_and_equal_names_get_numbers(tmp_path: Path) -> None:

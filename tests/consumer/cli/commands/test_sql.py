@@ -67,7 +67,9 @@ def test_a_directory_without_archives_is_reported(tmp_path: Path) -> None:
     assert "no archive is there" in done.stderr
 
 
-def test_an_interrupt_ends_sql_and_its_workers_at_once(archive: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_sql_and_its_workers_at_once(archive: Path, tmp_path: Path, sign: signal.Signals) -> None:
+    """Also when the terminal is closed, nothing is left in the directory for temporary files."""
     query = "select count(*) from events, range(100000000000) t(a) where hash(a) % 7 = 1"
     command = [sys.executable, "-m", "consumer", "sql", query, str(archive), "--workers", "2"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -75,11 +77,11 @@ def test_an_interrupt_ends_sql_and_its_workers_at_once(archive: Path, tmp_path: 
     try:
         while len(list(Path(f"/proc/{process.pid}/task").iterdir())) < 4:  # the threads of DuckDB and of the query
             assert process.poll() is None
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        os.killpg(process.pid, sign)  # as a terminal does
         _, shown = process.communicate(timeout=20)
     finally:
         process.kill()
-    assert process.returncode == 128 + signal.SIGINT
+    assert process.returncode == 128 + sign
     assert b"Traceback" not in shown
     assert list(tmp_path.glob("deedbox-sql-*")) == []
 
