@@ -4,6 +4,7 @@ Invariant: they are copied before their archive appears at another place, and re
 deleted event is never shown.
 """
 
+import os
 from pathlib import Path
 
 from consumer.archive import naming
@@ -19,6 +20,21 @@ def side_files(root: Path, path: Path, archive: naming.ArchiveId) -> dict[str, l
     places = directories_of(root, path)
     found = {suffix: [place / f"{archive}{suffix}" for place in places] for suffix in SUFFIXES}
     return {suffix: there for suffix, files in found.items() if (there := [file for file in files if file.is_file()])}
+
+
+def has_files(root: Path, path: Path, archive: naming.ArchiveId) -> bool:
+    """Whether a file of the archive is anywhere below `root`, also a renamed one; only beside `path` if it is not below `root`.
+
+    Raises OSError if a directory cannot be read: a copy may be there.
+    """
+    wanted = f"{archive}{naming.SUFFIX}"
+    if root not in path.parents:
+        return any(wanted in name for name in os.listdir(path.parent))
+    return any(wanted in name for _, _, names in os.walk(root, onerror=_raise) for name in names)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def directories_of(root: Path, path: Path) -> list[Path]:

@@ -42,15 +42,17 @@ class Check:
     _sha256s: dict[tuple[Path, int, int], str] = field(default_factory=dict)
     _histories: dict[str, History] = field(default_factory=dict)
 
-    def local(self, candidate: Candidate) -> Finding:
-        """What keeps an archive in the archive directory. Raises DeedboxError if a checkpoint or a hold cannot be read, and OSError."""
-        stays = self.directory.why_stays(candidate.archive) or self._remote_holds(candidate.name)
+    def local(self, candidate: Candidate, again: bool = False) -> Finding:
+        """What keeps an archive in the archive directory. `again`: just before the removal, when the holds are asked for. Raises DeedboxError if a checkpoint or a hold cannot be read, and OSError."""
+        stays = self.directory.why_stays(candidate.archive) or self._remote_holds(candidate.name, again)
         if not stays:
             stays = [_silent(place) for place in self.places if place.fault]
         if stays:
             return Finding(tuple(stays))
         path = self.directory.archives[candidate.archive].path
-        kept, missing = self._elsewhere(candidate, self.places, path.stat().st_size, partial(self._sha256_of, path))
+        kept, missing = self._elsewhere(
+            candidate, self.places, path.stat().st_size, partial(self._sha256_of, path), path
+        )
         missing += [
             Stay(f"its deleted events are not at {place} yet")
             for place in kept
@@ -58,52 +60,60 @@ class Check:
         ]
         return Finding(tuple(missing), "" if missing else self._sha256_of(path), tuple(map(str, kept)))
 
-    def remote(self, place: Place, candidate: Candidate) -> Finding:
-        """What keeps an archive at a destination. Raises as `local` does."""
-        stays = self._why_stays_there(place, candidate)
+    def remote(self, place: Place, candidate: Candidate, again: bool = False) -> Finding:
+        """What keeps an archive at a destination. `again`: just before the removal; the destination is listed again. Raises as `local` does."""
+        if again:
+            place.list_again()
+        stays = [] if place.fault else self._why_stays_there(place, candidate, again)
         head = None if stays else place.head(candidate.name)
+        attributes = place.completed(*head) if head else {}
         if place.fault:
             stays = [_silent(place)]
-        elif not stays and (head is None or not self._is_listed(candidate, head[1])):
+        elif not stays and not self._is_listed(candidate, attributes):
             stays = [Stay("no digest lists an archive with its SHA-256")]
         if stays or head is None:
             return Finding(tuple(stays))
-        sha256 = head[1][SHA256]
+        sha256 = attributes[SHA256]
         others = [other for other in self.places if other is not place]
-        kept, missing = self._elsewhere(candidate, others, head[0].size, lambda: sha256)
+        file = place.file_of(candidate.name)
+        kept, missing = self._elsewhere(candidate, others, head[0].size, lambda: sha256, file)
         return Finding(tuple(missing), sha256, tuple(map(str, kept)))
 
-    def _why_stays_there(self, place: Place, candidate: Candidate) -> list[Stay]:
+    def _why_stays_there(self, place: Place, candidate: Candidate, again: bool) -> list[Stay]:
         archive, path = candidate.archive, self.directory.root / candidate.name
         if archive in self.directory.archives:
             return [Stay("is still in the archive directory, and would be shipped again", intended=True)]
         found = place.archives()
+        if archive not in found:
+            return [Stay("is gone: another process removed it")]
         if archive.sequence == max(one.sequence for one in found if one.instance == archive.instance):
             return [Stay("is the newest archive of its instance there", intended=True)]
         if len(found[archive]) > 1:
             return [Stay(f"exists twice: {found[archive][1].url}")]
         hold = local_hold(self.directory.root, path)
-        holds = [Stay(f"{hold} holds it", intended=True)] if hold else self._remote_holds(candidate.name)
+        holds = [Stay(f"{hold} holds it", intended=True)] if hold else self._remote_holds(candidate.name, again)
         return holds or [*map(Stay, waiting_followers(path, archive))]
 
-    def _remote_holds(self, name: str) -> list[Stay]:
+    def _remote_holds(self, name: str, again: bool) -> list[Stay]:
         return [
             Stay(f"{place.url / hold} holds it", intended=True)
             for place in self.places
-            if (hold := place.hold_of(name))
+            if (hold := place.hold_now(name) if again else place.hold_of(name))
         ]
 
     def _elsewhere(
-        self, candidate: Candidate, places: Sequence[Place], size: int, sha256: Callable[[], str]
+        self, candidate: Candidate, places: Sequence[Place], size: int, sha256: Callable[[], str], file: Path | None
     ) -> tuple[list[Place], list[Stay]]:
         """The destinations at which the archive is verified, and why others do not count."""
         kept, missing = [], []
         for place in places:
-            presence = place.presence(candidate.name, size, sha256)
+            presence = place.presence(candidate.name, size, sha256, file)
             if presence is Presence.VERIFIED:
                 kept.append(place)
             elif presence is Presence.UNKNOWN:
                 missing.append(_silent(place))
+            elif presence is Presence.SAME_FILE:
+                missing.append(Stay(f"is the same file at {place}, which is no copy"))
             elif presence is Presence.DIFFERENT:
                 missing.append(Stay(f"differs from the object at {place}"))
             elif (candidate.archive, str(place)) not in self.retired:

@@ -45,7 +45,7 @@ def ship_digests(root: Path, place: Place, instances: Iterable[str]) -> Recorded
 
 def _ship_chain(root: Path, place: Place, instance: str, recorded: Recorded) -> None:
     chain = [stored.digest for stored in history(root, instance)]
-    gone = {one.path for digest in chain for one in digest.retired if one.where in (LOCAL, str(place))}
+    gone = _gone(chain, place)
     places = {one.where for digest in chain for one in digest.retired}
     for digest in chain:
         path = files.folder(root, instance) / files.digest_name(digest.number)
@@ -59,6 +59,15 @@ def _ship_chain(root: Path, place: Place, instance: str, recorded: Recorded) -> 
         # What is listed again was still there: an earlier record of its removal does not count.
         recorded.entries -= set(product((ArchiveId(instance, one.sequence) for one in digest.archives), places))
         recorded.entries |= {(ArchiveId(instance, one.sequence), one.where) for one in digest.retired}
+
+
+def _gone(chain: Iterable[Digest], place: Place) -> set[str]:
+    """The paths that policy removed here or at the destination. An archive that a later digest lists again is there again."""
+    gone: set[str] = set()
+    for digest in chain:
+        gone -= {one.path for one in digest.archives}
+        gone |= {one.path for one in digest.retired if one.where in (LOCAL, str(place))}
+    return gone
 
 
 def _put(place: Place, name: str, raw: bytes) -> None:
@@ -99,4 +108,5 @@ def _is_there(place: Place, one: ListedArchive) -> bool:
     found = place.store.head(place.url / one.path)
     if found is None:
         return False
-    return one.sha256 in found[1].values() or found[1].get(ORIGINAL, found[1].get(SHA256)) == one.original
+    attributes = place.completed(*found)
+    return one.sha256 in attributes.values() or attributes.get(ORIGINAL, attributes.get(SHA256)) == one.original

@@ -1,9 +1,11 @@
 """The destinations as retention sees them: which archives and holds are there now, by listings and head requests.
 
-Invariant: nothing is remembered from an earlier run. A destination that does not answer once is not asked again in the same run, and nothing
+Invariants: nothing is remembered from an earlier run. The file itself under another name, by a mount or a hard link, is no copy. An object
+without attributes is read, as shipping does, so that it is compared by its content. A destination that does not answer once is not asked again in the same run, and nothing
 that needs it goes.
 """
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,11 +17,14 @@ from consumer.objects.errors import ObjectError
 from consumer.objects.store import Store, StoredObject
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
+from consumer.ship.compare import Facts
 from consumer.ship.retention.floor import HOLD
 from consumer.ship.retention.policy import Candidate
 from consumer.ship.side_files import side_files
+from consumer.ship.target import Target
 
 SHA256, ORIGINAL = "sha256", "original"
+LISTING_S = 5.0  # a listing of this age is made again before an object is removed
 
 
 class Presence(StrEnum):
@@ -28,6 +33,7 @@ class Presence(StrEnum):
     VERIFIED = "verified"  # an object with the size and the SHA-256 of the file
     MISSING = "missing"
     DIFFERENT = "different"
+    SAME_FILE = "same file"  # the object is the file itself: its removal would remove both
     UNKNOWN = "unknown"  # it does not answer
 
 
@@ -40,17 +46,26 @@ class Place:
     fault: str = ""
     objects: dict[str, StoredObject] = field(default_factory=dict)
     holds: frozenset[str] = frozenset()
+    _listed_at: float = 0.0
+    _read: dict[StoredObject, dict[str, str]] = field(default_factory=dict)
 
     @classmethod
     def look(cls, url: ObjectUrl) -> "Place":
         """List a destination. An error is its `fault`; it has then no objects. Raises ObjectError if the settings permit no connection."""
         place = cls(url, store_of(url))
-        try:
-            place.objects = {one.url.relative(url): one for one in place.store.list(url)}
-        except ObjectError as error:
-            place.fault = str(error)
-        place.holds = frozenset(name for name in place.objects if name.rpartition("/")[2].endswith(HOLD))
+        place.list_again()
         return place
+
+    def list_again(self) -> None:
+        """List the destination, unless that was done within the last LISTING_S seconds."""
+        if self.fault or (self._listed_at and time.monotonic() - self._listed_at < LISTING_S):
+            return
+        try:
+            self.objects = {one.url.relative(self.url): one for one in self.store.list(self.url)}
+        except ObjectError as error:
+            self.fault, self.objects = str(error), {}
+        self.holds = frozenset(name for name in self.objects if name.rpartition("/")[2].endswith(HOLD))
+        self._listed_at = time.monotonic()
 
     def __str__(self) -> str:
         return str(self.url)
@@ -72,15 +87,48 @@ class Place:
             if (last_us := naming.last_arrival_us(one.url)) is not None
         ]
 
-    def presence(self, name: str, size: int, sha256: Callable[[], str]) -> Presence:
-        """Whether the object of this name has this size and SHA-256, now. `sha256` is called only if the size is right."""
+    def presence(self, name: str, size: int, sha256: Callable[[], str], file: Path | None = None) -> Presence:
+        """Whether the object of this name has this size and SHA-256, now, and is not `file` itself.
+
+        `sha256` is called only if the size is right.
+        """
         found = self.head(name)
         if self.fault:
             return Presence.UNKNOWN
         if found is None:
             return Presence.MISSING
-        same = found[0].size == size and found[1].get(SHA256) == sha256()
-        return Presence.VERIFIED if same else Presence.DIFFERENT
+        if file is not None and self._is_file(name, file):
+            return Presence.SAME_FILE
+        if found[0].size != size:
+            return Presence.DIFFERENT
+        attributes = self.completed(*found)
+        if self.fault:
+            return Presence.UNKNOWN
+        return Presence.VERIFIED if attributes.get(SHA256) == sha256() else Presence.DIFFERENT
+
+    def file_of(self, name: str) -> Path | None:
+        """The file of an object, if the destination is a local directory."""
+        return Path(self.url.bucket, self.url.key, name) if self.url.scheme == "file" else None
+
+    def _is_file(self, name: str, file: Path) -> bool:
+        there = self.file_of(name)
+        try:
+            return there is not None and there.samefile(file)
+        except FileNotFoundError:
+            return False
+
+    def completed(self, found: StoredObject, attributes: dict[str, str]) -> dict[str, str]:
+        """The attributes of an object; those of its content if it has none. If it cannot be read, see `fault`."""
+        if SHA256 in attributes or ORIGINAL in attributes:
+            return attributes
+        try:
+            if found not in self._read:
+                facts = Target(self.store, self.url).read_facts(found, Facts(found.size))
+                self._read[found] = {SHA256: facts.sha256 or "", ORIGINAL: facts.original or facts.sha256 or ""}
+            return self._read[found]
+        except ObjectError as error:
+            self.fault = str(error)
+            return attributes
 
     def head(self, name: str) -> tuple[StoredObject, dict[str, str]] | None:
         """The object of this name and its attributes; None if there is none, or if the destination does not answer (`fault`)."""
@@ -115,14 +163,22 @@ class Place:
         return True
 
     def hold_of(self, name: str) -> str | None:
-        """The name of the object that holds an archive: `X.hold` beside it, or `.hold` in its folder or above."""
-        folder = name.rpartition("/")[0]
-        candidates = [name + HOLD]
-        while folder:
-            candidates.append(f"{folder}/{HOLD}")
-            folder = folder.rpartition("/")[0]
-        candidates.append(HOLD)
-        return next((one for one in candidates if one in self.holds), None)
+        """The name of the object that holds an archive, by the listing: `X.hold` beside it, or `.hold` in its folder or above."""
+        return next((one for one in _holds_of(name) if one in self.holds), None)
+
+    def hold_now(self, name: str) -> str | None:
+        """As `hold_of`, asked now. If the destination does not answer, see `fault`."""
+        return next((one for one in _holds_of(name) if self.head(one) is not None), None)
+
+
+def _holds_of(name: str) -> list[str]:
+    """The names of the objects that hold an archive if they are there."""
+    folder = name.rpartition("/")[0]
+    found = [name + HOLD]
+    while folder:
+        found.append(f"{folder}/{HOLD}")
+        folder = folder.rpartition("/")[0]
+    return [*found, HOLD]
 
 
 def look_at(urls: Iterable[ObjectUrl]) -> list[Place]:

@@ -4,7 +4,6 @@ Invariants: just before the removal, everything that may keep the archive is che
 use. Files beside an archive whose archive is gone are left by a crash, and removed by the next run.
 """
 
-import os
 from pathlib import Path
 
 from codec.digest import LOCAL
@@ -16,7 +15,7 @@ from consumer.ship.retention.check import Check, Retired
 from consumer.ship.retention.local import Directory
 from consumer.ship.retention.places import Place
 from consumer.ship.retention.policy import Candidate, Stay
-from consumer.ship.side_files import DELETED_LOCK, SUFFIXES, directories_of, side_files
+from consumer.ship.side_files import DELETED_LOCK, SUFFIXES, directories_of, has_files, side_files
 from consumer.ship.steps.placing import deletions_locked
 from consumer.ship.steps.progress import forget
 
@@ -28,7 +27,7 @@ def remove_local(disk: Disk, check: Check, candidate: Candidate) -> tuple[Stay, 
     earlier = check.findings[LOCAL, candidate.name]
     try:
         with deletions_locked(disk, paths[0], archive):
-            now = check.local(candidate)
+            now = check.local(candidate, again=True)
             if now.stays or now.sha256 != earlier.sha256:
                 return now.stays or (Stay("has changed meanwhile"),)
             for path in paths:
@@ -43,10 +42,10 @@ def remove_local(disk: Disk, check: Check, candidate: Candidate) -> tuple[Stay, 
 def remove_beside(disk: Disk, root: Path, path: Path, archive: ArchiveId) -> None:
     """Remove the files that belong to an archive that is gone, which was at `path`. Raises OSError.
 
-    They stay if another file of the archive is there, such as the original that a repair kept: its deleted events must stay hidden.
+    They stay if another file of the archive is in the archive directory, such as a renamed one, a copy, or the original that a repair kept:
+    its deleted events must stay hidden.
     """
-    wanted = f"{archive}{naming.SUFFIX}"
-    if any(wanted in name for place in directories_of(root, path) for name in os.listdir(place)):
+    if has_files(root, path, archive):
         return
     for files in side_files(root, path, archive).values():
         for file in files:
@@ -69,7 +68,7 @@ def remove_leftovers(disk: Disk, directory: Directory, retired: Retired) -> None
 def remove_object(check: Check, place: Place, candidate: Candidate) -> tuple[Stay, ...]:
     """Remove an archive from a destination. Returns why it stays nevertheless. Raises as `Check.remote` does."""
     earlier = check.findings[str(place), candidate.name]
-    now = check.remote(place, candidate)
+    now = check.remote(place, candidate, again=True)
     if now.stays or now.sha256 != earlier.sha256:
         return now.stays or (Stay("has changed meanwhile"),)
     folder = candidate.name.rpartition("/")[0]

@@ -19,7 +19,7 @@ from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk, is_held
 from consumer.errors import DeedboxError
 from consumer.ship.retention.floor import local_hold, waiting_followers
-from consumer.ship.side_files import DELETED_LOCK, directories_of, side_files
+from consumer.ship.side_files import DELETED_LOCK, directories_of, has_files, side_files
 from consumer.ship.steps import placing
 from consumer.ship.steps.facts import facts_of
 from consumer.ship.steps.program import run_program
@@ -155,8 +155,8 @@ class Effects:
             self.disk.remove(path)
 
     def _remove_side_files(self, step: Step, archive: naming.ArchiveId, path: Path) -> None:
-        """Remove the files beside an archive that is gone. A renamed one still needs them."""
-        if step.kind is StepKind.SUFFIX:
+        """Remove the files beside an archive that is gone. A renamed one, and a copy in the directory, still need them."""
+        if step.kind is StepKind.SUFFIX or has_files(self.directory, path, archive):
             return
         for files in side_files(self.directory, path, archive).values():
             for file in files:

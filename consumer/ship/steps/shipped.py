@@ -32,9 +32,11 @@ def _is_shipped(root: Path, urls: Sequence[ObjectUrl], path: Path, name: str) ->
 
     for url in urls:
         place = Place(url, store_of(url))
-        presence = place.presence(name, path.stat().st_size, sha256_of)
+        presence = place.presence(name, path.stat().st_size, sha256_of, path)
         if presence is Presence.MISSING:
             return False
+        if presence is Presence.SAME_FILE:
+            raise DeedboxError(f"{url / name}: is {path} itself, and no copy", "name another directory as destination")
         if presence is Presence.DIFFERENT:
             raise DeedboxError(f"{url / name}: differs from {path}", "look at the log of shipping")
         complete = presence is Presence.VERIFIED and place.has_side_files(root, path, name, archive)

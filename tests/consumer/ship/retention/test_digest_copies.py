@@ -1,9 +1,13 @@
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from consumer.archive.digests.making import make_due
+from codec.digest import StoredDigest, encode_digest
+from consumer.archive.digests.history import history
+from consumer.archive.digests.making import Retirement, make_due, retire
+from consumer.archive.naming import ArchiveId
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError
 from consumer.objects.stores import store_of
@@ -64,3 +68,22 @@ def test_a_destination_that_does_not_answer_records_nothing(world: World) -> Non
     digests(world)
     Path(url.bucket).rmdir()
     assert "does not exist" in ship(world, url).waits
+
+
+def test_a_record_counts_until_a_later_digest_lists_the_archive_again(world: World) -> None:
+    url = world.destination("a")
+    (first,) = world.seal(1)
+    digests(world)
+    gone = Retirement(ArchiveId("one", 1), first.relative_to(world.root).as_posix(), "0" * 64, "local")
+    retire(Disk(), world.root, [gone], time.time_ns() // 1000, 0)
+    assert ship(world, url).entries == {(ArchiveId("one", 1), "local")}
+    last = list(history(world.root, "one"))[-1]
+    listed = next(iter(history(world.root, "one"))).digest.archives
+    again = msgspec.structs.replace(
+        last.digest, number=3, previous=last.sha256, from_us=last.digest.until_us, archives=listed, retired=()
+    )
+    raw = StoredDigest(again, encode_digest(again), None).raw
+    (world.root / "digests/one/00000003.digest").write_bytes(raw)
+    assert "which is not at" in ship(world, url).waits
+    upload(world.root, url)
+    assert ship(world, url) == Recorded(set(), "")

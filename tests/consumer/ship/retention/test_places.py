@@ -1,5 +1,7 @@
 """A destination as retention sees it: a local directory, and SeaweedFS."""
 
+import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -71,3 +73,32 @@ def test_archives_are_candidates_with_the_time_in_their_name(url: ObjectUrl) -> 
     assert (candidate.name, candidate.size, candidate.last_us) == (f"20251121/{name}", 3, 1_763_741_700_000_002)
     assert len(place.archives()[candidate.archive]) == 2
     assert place.get("one-00000001.deleted") == b"abc"
+
+
+def test_the_file_itself_is_no_copy(tmp_path: Path, url: ObjectUrl) -> None:
+    file = tmp_path / "archive"
+    file.write_bytes(b"abc")
+    os.link(file, tmp_path / "x")
+    sha256 = hashlib.sha256(b"abc").hexdigest()
+    assert Place.look(url).presence("x", 3, lambda: sha256, file) is Presence.SAME_FILE
+    (tmp_path / "x").unlink()
+    (tmp_path / "x").write_bytes(b"abc")
+    assert Place.look(url).presence("x", 3, lambda: sha256, file) is Presence.VERIFIED
+
+
+def test_an_object_without_attributes_is_compared_by_its_content() -> None:
+    url = ObjectUrl("memory", "without-attributes", "p")
+    store_of(url).put(url / "x", b"abc", {})
+    sha256 = hashlib.sha256(b"abc").hexdigest()
+    assert Place.look(url).presence("x", 3, lambda: sha256) is Presence.VERIFIED
+    assert Place.look(url).presence("x", 3, lambda: SHA) is Presence.DIFFERENT
+    store_of(url).put(url / "x", b"abc", {"sha256": SHA})
+    assert Place.look(url).presence("x", 3, lambda: sha256) is Presence.DIFFERENT
+
+
+def test_a_hold_that_was_put_after_the_listing_is_found_when_it_is_asked_for(url: ObjectUrl) -> None:
+    place = Place.look(url)
+    store_of(url).put(url / "day/.hold", b"", {})
+    assert place.hold_of("day/a.kvp.zst") is None
+    assert place.hold_now("day/a.kvp.zst") == "day/.hold"
+    assert place.hold_now("other/a.kvp.zst") is None

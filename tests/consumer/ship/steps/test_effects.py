@@ -55,3 +55,17 @@ def test_an_archive_that_another_process_rewrites_stays(root: Path) -> None:
     with pytest.raises(Waiting, match="rewrites"):
         effects.perform(parse_steps(["delete"])[0], id_of(path), Progress(path=str(path)))
     Disk().close(fd)
+
+
+@pytest.mark.parametrize("step", ["delete", "move TOP/done"])
+def test_deletions_stay_while_a_copy_is_in_the_directory(tmp_path: Path, root: Path, step: str) -> None:
+    path, _ = sealed(root, 2)
+    (root / "keep").mkdir()
+    (root / "keep" / path.name).write_bytes(path.read_bytes())
+    deleted = root / f"{id_of(path)}.deleted"
+    deleted.write_bytes(b"a line\n")
+    effects = worker(root).effects
+    effects.newest = {"one": 2}
+    (one,) = parse_steps([step.replace("TOP", str(tmp_path))])
+    effects.perform(one, id_of(path), Progress(path=str(path)))
+    assert (path.exists(), deleted.exists()) == (False, True)
