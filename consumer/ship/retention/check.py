@@ -67,8 +67,8 @@ class Check:
         stays = [] if place.fault else self._why_stays_there(place, candidate, again)
         head = None if stays else place.head(candidate.name)
         attributes = place.completed(*head) if head else {}
-        if place.fault:
-            stays = [_silent(place)]
+        if place.why_silent(candidate.name):
+            stays = [_silent(place, candidate.name)]
         elif not stays and not self._is_listed(candidate, attributes):
             stays = [Stay("no digest lists an archive with its SHA-256")]
         if stays or head is None:
@@ -111,7 +111,7 @@ class Check:
             if presence is Presence.VERIFIED:
                 kept.append(place)
             elif presence is Presence.UNKNOWN:
-                missing.append(_silent(place))
+                missing.append(_silent(place, candidate.name))
             elif presence is Presence.SAME_FILE:
                 missing.append(Stay(f"is the same file at {place}, which is no copy"))
             elif presence is Presence.DIFFERENT:
@@ -138,5 +138,5 @@ class Check:
         return self._sha256s[key]
 
 
-def _silent(place: Place) -> Stay:
-    return Stay(f"{place} does not answer: {place.fault}")
+def _silent(place: Place, name: str = "") -> Stay:
+    return Stay(f"{place} does not answer: {place.why_silent(name)}")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from consumer.archive import naming
 from consumer.archive.naming import ArchiveId
-from consumer.objects.errors import ObjectError
+from consumer.objects.errors import AccessDenied, ObjectError
 from consumer.objects.store import Store, StoredObject
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
@@ -46,6 +46,9 @@ class Place:
     fault: str = ""
     objects: dict[str, StoredObject] = field(default_factory=dict)
     holds: frozenset[str] = frozenset()
+    refused: dict[str, str] = field(
+        default_factory=dict
+    )  # by name: why the destination does not answer about this object only
     _listed_at: float = 0.0
     _read: dict[StoredObject, dict[str, str]] = field(default_factory=dict)
 
@@ -93,7 +96,7 @@ class Place:
         `sha256` is called only if the size is right.
         """
         found = self.head(name)
-        if self.fault:
+        if self.why_silent(name):
             return Presence.UNKNOWN
         if found is None:
             return Presence.MISSING
@@ -102,7 +105,7 @@ class Place:
         if found[0].size != size:
             return Presence.DIFFERENT
         attributes = self.completed(*found)
-        if self.fault:
+        if self.why_silent(name):
             return Presence.UNKNOWN
         return Presence.VERIFIED if attributes.get(SHA256) == sha256() else Presence.DIFFERENT
 
@@ -127,7 +130,7 @@ class Place:
                 self._read[found] = {SHA256: facts.sha256 or "", ORIGINAL: facts.original or facts.sha256 or ""}
             return self._read[found]
         except ObjectError as error:
-            self.fault = str(error)
+            self._note(found.url.relative(self.url), error)
             return attributes
 
     def head(self, name: str) -> tuple[StoredObject, dict[str, str]] | None:
@@ -136,9 +139,20 @@ class Place:
             return None
         try:
             return self.store.head(self.url / name)
-        except ObjectError as error:
-            self.fault = str(error)
+        except (ObjectError, ValueError) as error:
+            self._note(name, error)
             return None
+
+    def why_silent(self, name: str) -> str:
+        """Why the destination does not answer about an object; empty if it does."""
+        return self.fault or self.refused.get(name, "")
+
+    def _note(self, name: str, error: ObjectError | ValueError) -> None:
+        """Note an error: that access is denied, or that a name is no key, is about one object; all others are about the destination."""
+        if isinstance(error, AccessDenied | ValueError):
+            self.refused[name] = str(error)
+        else:
+            self.fault = str(error)
 
     def get(self, name: str) -> bytes:
         """The content of a small object; empty if there is none, or if the destination does not answer (`fault`)."""
@@ -149,7 +163,7 @@ class Place:
         except FileNotFoundError:
             return b""
         except ObjectError as error:
-            self.fault = str(error)
+            self._note(name, error)
             return b""
 
     def has_side_files(self, root: Path, path: Path, name: str, archive: ArchiveId) -> bool:
@@ -167,8 +181,8 @@ class Place:
         return next((one for one in _holds_of(name) if one in self.holds), None)
 
     def hold_now(self, name: str) -> str | None:
-        """As `hold_of`, asked now. If the destination does not answer, see `fault`."""
-        return next((one for one in _holds_of(name) if self.head(one) is not None), None)
+        """As `hold_of`, asked now. One about which the destination does not answer may be there, and holds. See also `fault`."""
+        return next((one for one in _holds_of(name) if self.head(one) is not None or one in self.refused), None)
 
 
 def _holds_of(name: str) -> list[str]:

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from consumer.archive.digests import files
 from consumer.archive.digests.making import Retirement, retire
-from consumer.archive.digests.signing import load_key
+from consumer.archive.digests.signing import SigningKey, load_key
 from consumer.disk.durable import Disk
+from consumer.errors import DeedboxError
 from consumer.objects.url import ObjectUrl
 from consumer.ship.settings import ShipSection
 
@@ -20,6 +22,16 @@ def recorder(disk: Disk, root: Path, settings: ShipSection, urls: Sequence[Objec
     interval_us = round(settings.digest_s * 1e6)
 
     def record(entries: Sequence[Retirement]) -> object:
+        _check_key(root, entries, key)
         return retire(disk, root, entries, time.time_ns() // 1000, interval_us, key, urls)
 
     return record
+
+
+def _check_key(root: Path, entries: Sequence[Retirement], key: SigningKey | None) -> None:
+    """Raises DeedboxError if a chain is signed, and there is no key to sign the next digest with."""
+    for instance in {one.archive.instance for one in entries}:
+        newest = files.newest(root, instance)
+        if key is None and newest is not None and newest.signature:
+            what = f"{root}: the digests of {instance} are signed, and this process has no key to sign the next one"
+            raise DeedboxError(what, "name the key in ship.sign_key")

@@ -5,6 +5,7 @@ checked again and removed: first the archive, then the files beside it, so that 
 retention on a directory. After a crash at any point the next run does the rest.
 """
 
+import errno
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from consumer.archive.digests.removing import RETENTION_LOCK
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.objects.url import ObjectUrl
+from consumer.ship.retention import reserve
 from consumer.ship.retention.check import Check, Finding
 from consumer.ship.retention.digest_copies import Recorded, ship_digests
 from consumer.ship.retention.limits import Limits
@@ -77,7 +79,19 @@ class Retention:
             if not free:
                 what = f"{self.root}: another process runs retention"
                 raise Fatal(Exit.INSTANCE, what, "wait until it has ended")
-            return self._run()
+            reserve.keep(self.root)
+            result = self._run()
+            reserve.keep(self.root)
+            return result
+
+    def _record(self, entries: Sequence[Retirement]) -> None:
+        """Record what goes. On a full disk the reserve makes room for it."""
+        try:
+            self.record(entries)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not reserve.give(self.root):
+                raise
+            self.record(entries)
 
     def _check(self) -> Check:
         root = self.root.absolute()
@@ -90,7 +104,7 @@ class Retention:
         gone = [(where, one) for where, decisions in result.decisions.items() for one in decisions if one.goes]
         if not gone:
             return result
-        self.record([_entry(where, one, check.findings[where, one.candidate.name]) for where, one in gone])
+        self._record([_entry(where, one, check.findings[where, one.candidate.name]) for where, one in gone])
         copies = self._ship_digests(check, gone)
         for where, one in gone:
             place = (one.candidate.archive, where)

@@ -40,8 +40,8 @@ def _is_shipped(root: Path, urls: Sequence[ObjectUrl], path: Path, name: str) ->
         if presence is Presence.DIFFERENT:
             raise DeedboxError(f"{url / name}: differs from {path}", "look at the log of shipping")
         complete = presence is Presence.VERIFIED and place.has_side_files(root, path, name, archive)
-        if place.fault:
-            raise DeedboxError(f"{url} does not answer: {place.fault}")
+        if reason := place.why_silent(name):
+            raise DeedboxError(f"{url} does not answer: {reason}")
         if not complete:
             return False
     return True

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from consumer.objects.errors import AccessDenied
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
 from consumer.ship.retention.places import Place, Presence, look_at
@@ -102,3 +103,22 @@ def test_a_hold_that_was_put_after_the_listing_is_found_when_it_is_asked_for(url
     assert place.hold_of("day/a.kvp.zst") is None
     assert place.hold_now("day/a.kvp.zst") == "day/.hold"
     assert place.hold_now("other/a.kvp.zst") is None
+
+
+def test_an_object_that_must_not_be_asked_for_blocks_only_itself(
+    url: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_of(url).put(url / "x", b"abc", {})
+    place = Place.look(url)
+    head = place.store.head
+
+    def denied(one: ObjectUrl) -> object:
+        if one.name == "secret":
+            raise AccessDenied(one, "403")
+        return head(one)
+
+    monkeypatch.setattr(place.store, "head", denied)
+    assert place.presence("secret", 3, lambda: SHA) is Presence.UNKNOWN
+    assert "403" in place.why_silent("secret")
+    assert place.presence("x", 3, lambda: hashlib.sha256(b"abc").hexdigest()) is Presence.VERIFIED
+    assert place.hold_now("secret/a") is None
