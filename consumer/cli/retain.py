@@ -7,6 +7,7 @@ from cyclopts import Parameter
 from consumer.cli.command import MAINTAIN, command
 from consumer.cli.interrupt import end_soon_after_signals
 from consumer.cli.parameters import Config, Paths, Set
+from consumer.errors import Exit, Fatal
 
 
 @command(
@@ -72,11 +73,15 @@ def retain(
     follower has passed it, and if no legal hold is on it. The newest archive of each instance stays. What is removed is recorded in
     the digests first, so that verify does not report a loss.
 
-    A URL among the arguments is a destination, as with --to. Exit status 1 if an archive that a limit asks for must stay.
+    Name one directory. URLs among the arguments are destinations, as with --to. Without a destination, archives are removed of which no
+    other copy is known. Exit status 1 if an archive must stay that a limit asks for, unless a hold is on it or it is the newest.
     """
     from consumer.cli.commands.retain import retain_archives
     from consumer.config import loader
 
+    for option, text in (("--age", age), ("--remote-age", remote_age)):
+        if text is not None and text.strip().replace(".", "", 1).isdigit() and text.strip(" 0."):
+            raise Fatal(Exit.SETTINGS, f"{option} {text} has no unit", f"write it with one, such as {text}d for days")
     flags = {
         "retain.age_s": age, "retain.bytes": bytes, "retain.count": count, "retain.free_bytes": free,
         "retain.remote_age_s": remote_age, "retain.remote_bytes": remote_bytes, "retain.remote_count": remote_count,

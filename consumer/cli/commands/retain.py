@@ -6,7 +6,7 @@ from pathlib import Path
 from codec.counted import counted
 from codec.digest import LOCAL
 from consumer.archive.location import Location
-from consumer.cli.printing import print_line
+from consumer.cli.printing import print_line, report_error
 from consumer.config.sections import Settings
 from consumer.errors import Exit, Fatal
 from consumer.objects.stores import configure
@@ -25,6 +25,10 @@ def retain_archives(locations: Sequence[Location], to: Sequence[str], settings: 
         do = "name the directory whose digests record what is removed, and name destinations that are directories with --to"
         raise Fatal(Exit.SETTINGS, what, do)
     root = directories[0].absolute()
+    if not texts:
+        report_error(
+            f"{root}: no destination is named, so archives are removed of which no other copy is known; see --to"
+        )
     urls = destination_urls(texts, root)
     retention = retention_of(root, settings.retain, settings.ship, urls)
     if not retention.rules:

@@ -123,3 +123,19 @@ def test_objects_go_by_the_remote_limits_from_seaweedfs(world: World, bucket, se
     done = deedbox("retain", world.root, url, "--count", "2", "--remote-count", "3")
     assert (done.returncode, world.left_at(url)) == (0, [2, 3, 4])
     assert f"removed: {url}/" in done.stdout
+
+
+def test_an_age_needs_a_unit_because_30_would_be_seconds(world: World) -> None:
+    world.seal(3)
+    for option in ("--age", "--remote-age"):
+        done = deedbox("retain", world.root, option, "30")
+        assert (done.returncode, world.left()) == (2, [1, 2, 3])
+        assert f"{option} 30 has no unit; write it with one, such as 30d for days" in done.stderr
+
+
+def test_it_warns_if_no_destination_is_named(world: World) -> None:
+    world.seal(3)
+    done = deedbox("retain", world.root, "--count", "1", "--dry-run")
+    assert (done.returncode, "no destination is named" in done.stderr) == (0, True)
+    done = deedbox("retain", world.root, "--to", world.destination("a"), "--count", "1", "--dry-run")
+    assert done.stderr == ""
