@@ -129,7 +129,7 @@ def _plain_http(url: ObjectUrl, endpoint: str) -> bool:
     if address.scheme == "https" or not address.host:
         return False
     if not _is_loopback(address.host):
-        what = f"the endpoint {endpoint} is plain http to another machine, which anybody on the way can read and change"
+        what = f"the endpoint {endpoint} uses plain http to another machine: others on the network can read and change the data"
         raise ObjectError(url, what, "use https in objects.endpoint or AWS_ENDPOINT_URL")
     return True
 
