@@ -79,9 +79,8 @@ def retain(
     from consumer.cli.commands.retain import retain_archives
     from consumer.config import loader
 
-    for option, text in (("--age", age), ("--remote-age", remote_age)):
-        if text is not None and text.strip().replace(".", "", 1).isdigit() and text.strip(" 0."):
-            raise Fatal(Exit.SETTINGS, f"{option} {text} has no unit", f"write it with one, such as {text}d for days")
+    _check_unit("--age", age)
+    _check_unit("--remote-age", remote_age)
     flags = {
         "retain.age_s": age, "retain.bytes": bytes, "retain.count": count, "retain.free_bytes": free,
         "retain.remote_age_s": remote_age, "retain.remote_bytes": remote_bytes, "retain.remote_count": remote_count,
@@ -89,3 +88,9 @@ def retain(
     loaded = loader.load(config, loader.environment(), flags, list(set))
     end_soon_after_signals()
     return retain_archives(locations, to, loaded, dry_run)
+
+
+def _check_unit(option: str, text: str | None) -> None:
+    """Raises Fatal for a number without a unit: it would be seconds, and days are usually meant. 0 needs none."""
+    if text is not None and text.strip().replace(".", "", 1).isdigit() and text.strip(" 0."):
+        raise Fatal(Exit.SETTINGS, f"{option} {text} has no unit", f"write it with one, such as {text}d for days")
