@@ -9,6 +9,15 @@ from consumer.cli.interrupt import end_soon_after_signals
 from consumer.cli.parameters import Config, Paths, Set
 from consumer.errors import Exit, Fatal
 
+Destinations = Annotated[
+    tuple[str, ...],
+    Parameter(
+        negative=(),
+        consume_multiple=False,
+        help="URL of a destination, as for ship. Repeatable. [default: setting ship.destinations]",
+    ),
+]
+
 
 @command(
     "retain", MAINTAIN,
@@ -20,14 +29,7 @@ def retain(
     locations: Paths,
     /,
     *,
-    to: Annotated[
-        tuple[str, ...],
-        Parameter(
-            negative=(),
-            consume_multiple=False,
-            help="URL of a destination, as for ship. Repeatable. [default: setting ship.destinations]",
-        ),
-    ] = (),
+    to: Destinations = (),
     age: Annotated[
         str | None,
         Parameter(help="Remove archives whose last event arrived this long ago. [default: setting retain.age_s]"),
