@@ -1,6 +1,6 @@
 """`deedbox ship` is killed with -9 at random points while archives are made, rewritten and deleted from.
 
-Afterwards each destination holds each sealed archive once, as it is here. The suite kills it a few times. For longer:
+Afterwards each destination holds each sealed archive once, as it is here, and `verify` over all places finds no fault. The suite kills it a few times. For longer:
 python -m tests.integration.test_ship_kill 200
 """
 
@@ -133,6 +133,10 @@ def kill_again_and_again(s3: S3, url: ObjectUrl, directory: Path, kills: int, se
     for place in (url, ObjectUrl.of_directory(str(copy))):
         assert holds(place) == expected, place
     assert len(local(directory)) == maker.made
+    command = [sys.executable, "-m", "consumer", "verify", str(directory), str(url), f"file://{copy}"]
+    verified = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600, env=environ)
+    assert verified.returncode == 0, verified.stdout[-3000:] + verified.stderr[-3000:]
+    assert "\ncomplete: " in verified.stdout, verified.stdout[-3000:]
     status, unfinished = s3.request("GET", f"/{url.bucket}", {"uploads": ""})
     assert status == 200
     lines = [
