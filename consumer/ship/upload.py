@@ -115,7 +115,11 @@ class Uploader:
             with uploading(self.directory, file.path):
                 facts = archive.read_whole()
                 state = [(file.name, stamp), *self._ship_sides(file)]
-                return self._put(file, facts, self._unchanged(file, state, archive.pieces()), only_new=info is None)
+                pieces = self._unchanged(file, state, archive.pieces())
+                shipped = self._put(file, facts, pieces, only_new=info is None)
+        if self._state(file) != state:
+            self._ship_sides(file)  # an event was deleted during the last request
+        return shipped
 
     def _ship_sides(self, file: LocalFile) -> _State:
         """Bring the side files of an archive to the destination. Returns the state in which they are there, or an earlier one."""
@@ -124,6 +128,9 @@ class Uploader:
         for side in sides:
             self.ship(side)
         return state
+
+    def _state(self, file: LocalFile) -> _State:
+        return [(one.name, one.stamps()) for one in (file, *sides_of(self.directory, file.path))]
 
     def _unchanged(self, file: LocalFile, state: _State, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """The pieces. Raises Changed before the last one if the archive or its side files are not in this state any more.
@@ -134,7 +141,7 @@ class Uploader:
         for piece in pieces:
             yield last
             last = piece
-        if [(one.name, one.stamps()) for one in (file, *sides_of(self.directory, file.path))] != state:
+        if self._state(file) != state:
             raise Changed(f"{file.path}: events were deleted while it was sent", "nothing: it is sent again")
         yield last
 

@@ -266,6 +266,20 @@ def test_an_event_that_is_deleted_while_its_archive_is_sent_is_not_visible_for_a
     assert set(holds(place)) == {f"20251121/{path.name}", f"20251121/{parse_sealed(path)}.deleted"}
 
 
+def test_an_event_that_is_deleted_during_the_last_request_is_hidden_at_once(directory: Path, place: ObjectUrl) -> None:
+    (path,) = seal(directory, 1)
+
+    class Late(Store):
+        def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+            whole = list(chunks)
+            if url.name == path.name:
+                hide(path, 1)
+            self.real.put_stream(url, whole, size, attributes, only_new)
+
+    uploader(directory, place, store=Late(place)).ship(first(directory))
+    assert set(holds(place)) == {f"20251121/{path.name}", f"20251121/{parse_sealed(path)}.deleted"}
+
+
 def test_an_archive_in_which_events_are_deleted_all_the_time_is_sent_later(directory: Path, place: ObjectUrl) -> None:
     (path,) = seal(directory, 1)
     numbers = iter(range(10))
