@@ -7,7 +7,8 @@ the terminal; its widths are those of the first rows, so that rows are printed a
 
 import shutil
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -18,7 +19,7 @@ from typing import Any, BinaryIO
 import orjson
 
 from codec.event import EPOCH, format_time
-from consumer.errors import DeedboxError
+from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.query.show import NO_TERMINAL, fit
 from consumer.query.sql import Answer, Row
 
@@ -40,10 +41,11 @@ class ResultFormat(StrEnum):
 def print_answer(answer: Answer, format: ResultFormat, out: BinaryIO, width: int | None = None) -> None:
     """Write the rows as they come. `width`: characters of a line of a table; None: the width of the terminal.
 
-    Raises DeedboxError for a value with too many levels.
+    Raises Fatal for a column that Python cannot represent, and DeedboxError for a value with too many levels.
     """
+    _refuse_nanoseconds(answer)
     try:
-        _print(answer, format, out, width)
+        _print(replace(answer, rows=_with_infinity(answer)), format, out, width)
     except (orjson.JSONEncodeError, RecursionError) as error:
         what = "the answer has a value with more than 250 levels of lists and structures"
         raise DeedboxError(what, "select parts of it, or its text: value::varchar") from error
@@ -58,6 +60,29 @@ def _print(answer: Answer, format: ResultFormat, out: BinaryIO, width: int | Non
         out.write(_csv_line(_names(answer)))
     for rows in answer.rows:
         out.writelines(map(line, rows))
+
+
+def _refuse_nanoseconds(answer: Answer) -> None:
+    """DuckDB gives such times to Python without their last three digits."""
+    for column in answer.columns:
+        if "TIMESTAMP_NS" in column.type:
+            what = f"column {column.name} has times in nanoseconds, of which three digits would be lost"
+            raise Fatal(Exit.SETTINGS, what, f'select its text: "{column.name}"::varchar')
+
+
+def _with_infinity(answer: Answer) -> Iterator[list[Row]]:
+    """The rows, with `infinity` and `-infinity` as text. DuckDB gives them as the last and the first time of Python, without a zone."""
+    zoned = [index for index, column in enumerate(answer.columns) if column.type == "TIMESTAMP WITH TIME ZONE"]
+    for rows in answer.rows:
+        yield [_finite(row, zoned) for row in rows] if zoned else rows
+
+
+def _finite(row: Row, zoned: Sequence[int]) -> Row:
+    values = list(row)
+    for index in zoned:
+        if (value := values[index]) is not None and value.tzinfo is None:
+            values[index] = "infinity" if value.year > 1 else "-infinity"
+    return tuple(values)
 
 
 def _names(answer: Answer) -> list[str]:

@@ -40,7 +40,7 @@ def fetch_archives(urls: Sequence[str], directory: Path, since: str | None, unti
 def _report(results: Sequence[Restored], directory: Path, skipped: bool) -> Exit:
     counts = {outcome: sum(one.outcome is outcome for one in results) for outcome in RestoreOutcome}
     failed = counts[RestoreOutcome.FAILED]
-    state = "no archive in this span" if skipped else "NOT complete" if failed else "complete"
+    state = "no archive in this span" if skipped else "NOT all restored" if failed else "all restored"
     missing = f", {counted(failed, 'file')} not restored" if failed else ""
     print_line(
         f"{directory}: {state}: {counted(counts[RestoreOutcome.RESTORED], 'file')} restored, "

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from consumer.errors import DeedboxError
+from consumer.errors import DeedboxError, Fatal
 from consumer.query.arrow_events import ArrowEvents
 from consumer.query.sql import Answer, ResultColumn, answered
 from consumer.query.sql_output import ResultFormat, print_answer
@@ -24,6 +24,9 @@ TYPES = {
     "null": b"null",
     "'a\"é'": '"a\\"é"'.encode(),
     "timestamptz '2026-11-21 16:15:00.123456Z'": b'"2026-11-21T16:15:00.123456Z"',
+    "'infinity'::timestamptz": b'"infinity"',
+    "'-infinity'::timestamptz": b'"-infinity"',
+    "null::timestamptz": b"null",
     "timestamp '2026-11-21 16:15:00'": b'"2026-11-21T16:15:00"',
     "date '2026-11-21'": b'"2026-11-21"',
     "time '16:15:00'": b'"16:15:00"',
@@ -59,6 +62,11 @@ def test_a_value_with_too_many_levels_is_an_error_in_one_line(
     answer = Answer([ResultColumn("n", "INTEGER[]")], iter([[(value,)]]))
     with pytest.raises(DeedboxError, match="more than 250 levels"):
         print_answer(answer, format, io.BytesIO())
+
+
+def test_no_digit_of_a_time_in_nanoseconds_is_lost_silently(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="nanoseconds"):
+        printed("select timestamp_ns '2026-01-01 00:00:00.123456789' as n", ResultFormat.JSONL, tmp_path)
 
 
 def test_bytes_have_a_name_of_their_own_and_equal_names_get_numbers(tmp_path: Path) -> None:
