@@ -87,7 +87,7 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
 
     The span from `from_us` to `until_us` begins where that of the document before ended. `archives`: all sealed archives that existed at
     `until_us` and were not listed before, and those that were rewritten since they were listed. `interval_us`: the time after which the
-    next document is due.
+    next document is due. `clock_us`: the time of the clock, only if it was before `from_us`, because it went back.
     """
 
     version: int = VERSION
@@ -100,6 +100,12 @@ class Digest(msgspec.Struct, frozen=True, kw_only=True):
     interval_us: _Count
     archives: Annotated[tuple[ListedArchive, ...], Meta(max_length=DIGEST_ENTRIES_MAX)] = ()
     retired: Annotated[tuple[RetiredArchive, ...], Meta(max_length=DIGEST_ENTRIES_MAX)] = ()
+    clock_us: _Time | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def made_us(self) -> int:
+        """When it was made, by the clock."""
+        return self.until_us if self.clock_us is msgspec.UNSET else self.clock_us
 
 
 class Signature(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,6 +210,8 @@ def _check_values(digest: Digest) -> None:
         raise Corrupt(f"digest {digest.number} with previous {digest.previous}")
     if digest.from_us > digest.until_us:
         raise Corrupt(f"digest from {digest.from_us} until {digest.until_us}")
+    if digest.made_us > digest.until_us:
+        raise Corrupt(f"digest until {digest.until_us} by a clock at {digest.made_us}")
     sequences = [one.sequence for one in digest.archives]
     if len(set(sequences)) != len(sequences):
         raise Corrupt("digest that lists an archive twice")

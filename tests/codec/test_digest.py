@@ -126,6 +126,7 @@ def test_a_digest_that_is_cut_short_is_an_error(size: int) -> None:
         (altered(previous=SHA + "\n"), "previous"),
         (altered(previous=SHA.upper()), "previous"),
         (altered(until_us=9), "digest from 10 until 9"),
+        (altered(clock_us=21), "digest until 20 by a clock at 21"),
         (altered(until_us=TIME_US_MAX + 1), "until_us"),
         (altered(kind="other"), "kind"),
         (altered(from_us="removed"), "missing required field `from_us`"),

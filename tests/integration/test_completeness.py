@@ -25,7 +25,7 @@ from tests.support.archive_logs import archive_log, some
 from tests.support.command_line import deedbox
 
 HOUR_US = 3_600_000_000
-NOW_US = 1_800_000_000_000_000
+NOW_US = 1_764_000_000_000_000
 COUNT = 4
 
 
@@ -497,7 +497,7 @@ def test_directories_alone_are_checked_each_by_itself(places: Places, tmp_path: 
 def test_what_was_proved_is_said(places: Places) -> None:
     lines = verified(places, places.local).run.proof.lines()
     assert lines[0] == (
-        "with digests: one: every archive that was sealed until 2027-01-15T11:00:00.000000Z was looked for (4 digests, signed)"
+        "with digests: one: every archive that was sealed until 2025-11-24T19:00:00.000000Z was looked for (4 digests, signed)"
     )
     assert lines[1].startswith("not deep: the heads and footers of 4 archives were read")
     shutil.rmtree(places.local / "digests")

@@ -1,5 +1,6 @@
 """Proof: what a run of `verify` has proved, and until when. A value that is filled during the run."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ from consumer.archive.digests.chain import InstanceChain
 
 @dataclass(frozen=True, slots=True)
 class DigestProof:
-    """The digests of one instance: their number, and the time until which they list all archives.
+    """The digests of one instance: their number, and the time until which they list all archives; 0 if no time is proved.
+
+    `ahead_us`: the end of the spans, if it is later, because the clock was ahead when a digest was made; else 0.
 
     `is_whole`: none of them has a fault. `signed`: whether a valid signature covers all of them; None if no key was given.
     """
@@ -22,6 +25,7 @@ class DigestProof:
     until_us: int
     is_whole: bool
     signed: bool | None
+    ahead_us: int = 0
 
 
 @dataclass
@@ -29,6 +33,7 @@ class Proof:
     """`digests`: of the instances that have any. `undigested`: the other instances. `gaps`: how many archives, by class.
 
     `deep`, `light`: how many archives were read as a whole, and how many by their heads and footers.
+    `now_us`: the time of the run: nothing is proved after it.
     """
 
     digests: list[DigestProof] = field(default_factory=list)
@@ -37,6 +42,7 @@ class Proof:
     deep: int = 0
     light: int = 0
     deep_bytes: int = 0
+    now_us: int = field(default_factory=lambda: time.time_ns() // 1000)
     budget: str = ""  # of a run with a budget: what is proved over several runs
 
     def add_chains(self, chains: Iterable[InstanceChain], with_keys: bool) -> None:
@@ -45,7 +51,9 @@ class Proof:
             newest = max(chain.digests, default=0)
             signed = newest == chain.signed if with_keys else None
             whole = not chain.faults
-            self.digests.append(DigestProof(chain.instance, len(chain.digests), chain.until_us, whole, signed))
+            proved_us = chain.proved_us(self.now_us)
+            ahead_us = chain.until_us if chain.until_us > proved_us else 0
+            self.digests.append(DigestProof(chain.instance, len(chain.digests), proved_us, whole, signed, ahead_us))
 
     def add(self, verdict: Verdict) -> None:
         """Note a verdict, after its acknowledged faults are known."""
@@ -85,6 +93,10 @@ def _digest_line(one: DigestProof) -> str:
     what = counted(one.digests, "digest")
     if one.signed is not None:
         what += ", signed" if one.signed else ", NOT signed to the end"
+    if one.ahead_us:
+        what += f"; the clock was ahead when a digest was made, and went back: their spans end at {format_time(one.ahead_us)}"
+    if not one.until_us:
+        return f"with digests: {one.instance}: no time is proved ({what})"
     until = format_time(one.until_us)
     if not one.is_whole:
         return f"with digests: {one.instance}: {what}, NOT whole, until {until}"

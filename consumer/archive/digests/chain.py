@@ -67,8 +67,16 @@ class InstanceChain:
 
     @property
     def until_us(self) -> int:
-        """The time until which the digests list all archives."""
+        """The end of the newest span."""
         return self.digests[max(self.digests)].digest.until_us if self.digests else 0
+
+    def proved_us(self, now_us: int) -> int:
+        """The time until which the digests list all archives: when the newest one was made. 0 if there is none.
+
+        A digest that was made after `now_us` was made by a wrong clock, and proves as much as the one before.
+        """
+        times = (self.digests[number].digest.made_us for number in sorted(self.digests, reverse=True))
+        return next((time_us for time_us in times if time_us <= now_us), 0)
 
 
 class _Copy(NamedTuple):

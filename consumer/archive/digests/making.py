@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec import UNSET
+
 from codec.digest import LOCAL, Digest, DigestKind, ListedArchive, RetiredArchive, StoredDigest, encode_digest
 from codec.errors import CodecError
 from codec.limits import DIGEST_ENTRIES_MAX
@@ -164,18 +166,16 @@ class _Chain:
         )
 
     def _has_passed(self, last: StoredDigest | None) -> bool:
-        """Whether the interval has passed. If the clock went back, the span of the next digest is empty, and it is made at once."""
+        """Whether the interval has passed. If the clock went back, the next digest is made at once, with an empty span."""
         if last is None:
             return True
-        since_us = self.now_us - last.digest.until_us
+        since_us = self.now_us - last.digest.made_us
         return since_us >= self.interval_us or since_us < 0
 
     def _is_silent(self, history: History) -> bool:
         """Whether an empty digest would prove nothing new: the instance does not run, and its last digest is empty already."""
         if history.last is None:
             return False
-        if self.now_us < history.last.digest.until_us:
-            return True
         lock = naming.lock_path(self.directory, self.instance)
         return not history.last.digest.archives and not (lock.exists() and is_held(lock))
 
@@ -241,6 +241,7 @@ class _Chain:
             interval_us=self.interval_us,
             archives=archives,
             retired=rows,
+            clock_us=UNSET if self.now_us >= from_us else self.now_us,
         )
         try:
             line = encode_digest(digest)

@@ -1,5 +1,8 @@
 from pathlib import Path
 
+import msgspec
+
+from codec.digest import StoredDigest, encode_digest
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.proof import Proof
 from consumer.archive.checking.verdict import ArchiveState, GapClass, Verdict
@@ -39,3 +42,27 @@ def test_a_lost_archive_that_is_acknowledged_has_its_own_class() -> None:
     proof.add(Verdict(Path("x"), state=ArchiveState.MISSING, gap=GapClass.DELAYED))
     assert proof.gaps == {GapClass.ACKNOWLEDGED: 1, GapClass.LOST: 1, GapClass.DELAYED: 1}
     assert (proof.deep, proof.light) == (0, 0)
+
+
+def test_nothing_is_proved_of_the_future() -> None:
+    """The clock was ahead when the digest was made."""
+    chain = InstanceChain("one", digests={2: BEFORE})
+    early, ahead = Proof(now_us=19), BEFORE.digest.until_us
+    early.add_chains([chain], with_keys=False)
+    assert ahead == 20
+    assert early.lines() == [
+        (
+            "with digests: one: no time is proved (1 digest; the clock was ahead when a digest was made, and went back: "
+            "their spans end at 1970-01-01T00:00:00.000020Z)"
+        )
+    ]
+    later = msgspec.structs.replace(BEFORE.digest, number=3, clock_us=15)
+    chain.digests[3] = StoredDigest(later, encode_digest(later))
+    proof = Proof(now_us=16)
+    proof.add_chains([chain], with_keys=False)
+    assert proof.lines() == [
+        (
+            "with digests: one: every archive that was sealed until 1970-01-01T00:00:00.000015Z was looked for (2 digests; "
+            "the clock was ahead when a digest was made, and went back: their spans end at 1970-01-01T00:00:00.000020Z)"
+        )
+    ]

@@ -6,10 +6,12 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from msgspec import UNSET
 
 from codec.digest import LOCAL, DigestKind, ListedArchive
 from consumer.archive import naming
 from consumer.archive.digests import files, making
+from consumer.archive.digests.chain import read_chains
 from consumer.archive.digests.facts import listed_archive
 from consumer.archive.digests.history import History, history, retired
 from consumer.archive.digests.making import DigestsHeld, Retirement, make_due, retire
@@ -170,6 +172,25 @@ def test_a_clock_that_goes_back_leaves_no_gap_and_delays_nothing(tmp_path: Path)
     due(tmp_path, 11)
     assert listed(tmp_path) == [[], [1], []]
     assert spans(tmp_path) == [(10, 10), (10, 10), (10, 11)]
+
+
+def test_silence_is_proved_after_the_clock_was_ahead_for_years(tmp_path: Path) -> None:
+    """A machine without a clock started in 2100, made a digest, and got the right time then."""
+    archive_log(tmp_path)
+    (tmp_path / "one.ledger").touch()
+    with held(Disk(), naming.lock_path(tmp_path, "one")):
+        due(tmp_path, 0)
+        due(tmp_path, 600_000)
+        for hour in (1, 1.5, 2, 3):
+            due(tmp_path, hour)
+    found = [one.digest for one in history(tmp_path, "one")]
+    assert [(one.made_us - NOW_US) / HOUR_US for one in found] == [0, 600_000, 1, 2, 3]
+    assert {one.until_us for one in found[1:]} == {NOW_US + 600_000 * HOUR_US}
+    assert [one.clock_us is UNSET for one in found] == [True, True, False, False, False]
+    (chain,) = read_chains([tmp_path])
+    assert chain.faults == []
+    assert [(chain.proved_us(NOW_US + hour * HOUR_US) - NOW_US) / HOUR_US for hour in (4, 2, 0)] == [3, 2, 0]
+    assert chain.proved_us(NOW_US - 1) == 0
 
 
 def test_each_instance_has_a_chain_of_its_own(tmp_path: Path) -> None:
