@@ -1,10 +1,11 @@
 """The files of digests in an archive directory: `digests/<instance>/<number>.digest`. Names, and the content of one file."""
 
+import errno
 import re
 from pathlib import Path
 
 from codec.digest import StoredDigest, decode_digest
-from codec.errors import CodecError
+from codec.errors import CodecError, Corrupt
 from codec.limits import DIGEST_BYTES_MAX
 from consumer.archive import naming
 from consumer.archive.location import Location
@@ -53,8 +54,14 @@ def numbered(directory: Path, instance: str) -> list[tuple[int, Path]]:
 
 
 def read_digest(path: Path) -> StoredDigest:
-    """One digest. Raises CodecError and OSError."""
-    return decode_digest(read_raw(path))
+    """One digest. Raises CodecError, also for what is no regular file, and OSError."""
+    try:
+        raw = read_raw(path)
+    except OSError as error:
+        if error.errno in (errno.EINVAL, errno.ELOOP):  # see open_regular
+            raise Corrupt(error.strerror or str(error)) from error
+        raise
+    return decode_digest(raw)
 
 
 def read_raw(location: Location) -> bytes:

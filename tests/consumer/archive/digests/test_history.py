@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,6 +80,23 @@ def test_what_only_a_lost_digest_listed_is_listed_again(
     assert [one.digest.number for one in found] == [1, 3, 4]
     assert [one.sequence for one in found[-1].digest.archives] == [2]
     assert found[-1].digest.previous == found[-2].sha256
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("x")])
+def test_what_is_no_file_under_the_name_of_a_digest_is_a_damaged_digest(
+    three: list[Path], tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    """In the middle it ends nothing. As the newest one it is named, and other instances have their digests."""
+    three[1].unlink()
+    make(three[1])
+    assert sorted(History.read(tmp_path, "one").listed) == [1]
+    make(three[2].with_name("00000004.digest"))
+    one = archive_log(tmp_path, instance="two")
+    one.append(some(0, 2))
+    one.roll("count")
+    with pytest.raises(DeedboxError, match=r"00000004\.digest: the newest digest cannot be read: is "):
+        make_due(Disk(), tmp_path, NOW_US + 9 * HOUR_US, HOUR_US)
+    assert sorted(History.read(tmp_path, "two").listed) == [1]
 
 
 def test_what_is_retired_is_found_by_archive_and_place(three: list[Path], tmp_path: Path) -> None:
