@@ -156,7 +156,8 @@ def _why(check: Check, place: Place | None, candidate: Candidate) -> tuple[Stay,
 def _entry(where: str, one: Decision, finding: Finding) -> Retirement:
     candidate = one.candidate
     reason = f"retention: {one.reason}"
-    return Retirement(candidate.archive, candidate.name, finding.sha256, where, finding.kept, reason)
+    name = candidate.name.encode("utf-8", "backslashreplace").decode()  # as digests list it
+    return Retirement(candidate.archive, name, finding.sha256, where, finding.kept, reason)
 
 
 def _keep(result: Result, where: str, one: Decision, stays: tuple[Stay, ...]) -> None:

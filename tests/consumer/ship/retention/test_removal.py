@@ -126,3 +126,11 @@ def test_deletions_stay_while_a_renamed_archive_or_a_copy_is_in_the_directory(tm
     renamed.unlink()
     world.run(Limits(count=9))
     assert not deleted.exists()
+
+
+def test_a_folder_whose_name_is_no_utf_8_does_not_keep_the_others(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    first, *_ = world.seal(3)
+    first.parent.rename(os.fsdecode(os.fsencode(world.root) + b"/\xff"))
+    assert len(world.run(Limits(count=1)).removed) == 2
+    assert world.left() == [3]
