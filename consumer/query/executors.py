@@ -2,7 +2,7 @@
 
 Invariants: a call is one function of a module with arguments that can be pickled, and it only reads, so that it may be made again. A call
 whose worker was killed is made again, at most LOSSES_MAX times. This process is never forked after obstore was loaded, because the threads
-of its runtime do not exist in a fork.
+of its runtime do not exist in a fork. The processes end when this process ends, however it ends.
 """
 
 import os
@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import ParamSpec, TypeVar
 
 from consumer.errors import Exit, Fatal
@@ -118,3 +119,12 @@ def _begin(objects: ObjectsSection) -> None:
     """Prepare a process. Ctrl-C interrupts all processes of a terminal, and only the main process reports it."""
     sys.stderr = open(os.devnull, "w")  # noqa: SIM115 -- stays open until the process ends
     configure(objects)
+    Thread(target=_end_with_parent, name="deedbox-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the main process has ended: if it was killed, a process that waits for a call would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

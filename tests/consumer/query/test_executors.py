@@ -1,9 +1,11 @@
 """Which executor is used, and that a killed process of this machine is replaced."""
 
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import BrokenExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -88,3 +90,35 @@ def test_a_process_with_the_runtime_of_obstore_is_never_forked(tmp_path: Path) -
 
     assert run() == "[False, True]\n"  # a fork has what its parent has loaded
     assert run("obstore") == "[False, False]\n"
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_processes_end_with_the_command(tmp_path: Path, method: str) -> None:
+    """Also if it is killed: idle processes waited for ever for the next call, and a reader of their output for its end."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from time import sleep\n"
+        "from consumer.query.executors import LocalProcesses\n"
+        "if __name__ == '__main__':\n"
+        "    if sys.argv[1] == 'forkserver':\n"
+        "        import obstore\n"
+        "    executor = LocalProcesses(2)\n"
+        "    for call in [executor.submit(abs, 1) for _ in range(4)]:\n"
+        "        call.result()\n"
+        "    print('ready', flush=True)\n"
+        "    sleep(600)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])}
+    command = [sys.executable, str(script), method]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.kill()
+            assert process.communicate(timeout=20)[0] == "", "the end of the output: no process has it open"
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
