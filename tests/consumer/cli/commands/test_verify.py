@@ -61,10 +61,10 @@ def test_verify_says_whether_it_proved_with_digests_or_without(tmp_path: Path) -
     directory, key = sealed(tmp_path / "archive"), tmp_path / "key"
     (tmp_path / "key.pub").write_text(init_key(Disk(), key))
     assert "without digests: one: the removal of the newest archives" in deedbox("verify", directory).stdout
-    make_due(Disk(), directory, 1_800_000_000_000_000, 3_600_000_000, load_key(key))
+    make_due(Disk(), directory, 1_764_000_000_000_000, 3_600_000_000, load_key(key))
     done = deedbox("verify", directory, "--public-key", tmp_path / "key.pub")
     assert done.returncode == 0
-    line = "with digests: one: every archive that was sealed until 2027-01-15T08:00:00.000000Z was looked for (1 digest, signed)"
+    line = "with digests: one: every archive that was sealed until 2025-11-24T16:00:00.000000Z was looked for (1 digest, signed)"
     assert line in done.stdout
     (tmp_path / "other.pub").write_text(init_key(Disk(), tmp_path / "other"))
     done = deedbox("verify", directory, "--public-key", tmp_path / "other.pub")
