@@ -63,7 +63,8 @@ class Tombstones:
         if archive.id is None:
             return cls()
         head = head_of(archive)
-        lines = [one for file in files_of(archive, path) for one in _read(file)]
+        must_exist = _is_listed(path or archive.path, f"{archive.id}{SUFFIX}")
+        lines = [one for file in files_of(archive, path) for one in _read(file, must_exist)]
         known = [one for one in _in_force(lines) if head in (one.head, None)]
         return cls(frozenset(one.event for one in known), known)
 
@@ -139,6 +140,12 @@ def _listed_beside(archive: ObjectUrl, name: str) -> list[ObjectUrl]:
     return [archive.with_name(name)] if beside is None or name in beside else []
 
 
+def _is_listed(archive: Location, name: str) -> bool:
+    """Whether a listing showed the object of this name beside an archive."""
+    listed = archive.listed if isinstance(archive, ObjectUrl) else None
+    return isinstance(listed, Listed) and listed.beside is not None and name in listed.beside
+
+
 def is_removed(event: Event) -> bool:
     """Whether the event only keeps the place of an event that `compact` removed."""
     return event.type == REMOVED_TYPE and event.tags == REMOVED_TAGS
@@ -154,10 +161,13 @@ def head_of(archive: ArchiveReader) -> str | None:
     return f"{checksum_of(archive.head_raw):016x}" if archive.head_raw else None
 
 
-def _read(path: Location) -> list[Tombstone]:
+def _read(path: Location, must_exist: bool = False) -> list[Tombstone]:
     try:
         lines = (path.read_bytes() if isinstance(path, Path) else store_of(path).get(path)).splitlines()
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if must_exist:
+            what = f"{path}: the listing showed it, and it is gone"
+            raise DeedboxError(what, "try again: without it, a deleted event would be shown") from error
         return []
     try:
         return [msgspec.json.decode(line, type=Tombstone) for line in lines]

@@ -11,8 +11,9 @@ from consumer.archive.listing import find_archives
 from consumer.archive.naming import ArchiveId
 from consumer.archive.reading.catalog import Wanted, entries
 from consumer.archive.reading.object_source import ObjectSource
-from consumer.archive.reading.reader import open_at
-from consumer.archive.reading.tombstones import Tombstone
+from consumer.archive.reading.reader import open_archive, open_at
+from consumer.archive.reading.tombstones import Tombstone, Tombstones
+from consumer.errors import DeedboxError
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
 from consumer.query.named import EventName, Visibility, find_named
@@ -174,3 +175,18 @@ def test_a_source_reads_ranges_within_the_object(prefix: ObjectUrl) -> None:
     assert source.read(source.size - 3, 10) == raw[-3:]
     assert source.read(source.size, 5) == b""
     source.close()
+
+
+def test_deleted_events_that_vanish_between_listing_and_reading_are_a_fault(prefix: ObjectUrl) -> None:
+    """Without the object, the deleted event would be shown."""
+    first = find_archives([prefix])[0]
+    (verdict, _) = verify([prefix])
+    side = first.with_name(f"{verdict.id}.deleted")
+    line = Tombstone(head=verdict.head, event=3, id="id-3", deleted="2026-11-28T00:00:00Z")
+    store_of(first).put(side, msgspec.json.encode(line), {})
+    listed = find_archives([prefix])[0]
+    store_of(first).delete(side)
+    with open_archive(listed) as archive, pytest.raises(DeedboxError, match=r"the listing showed it, and it is gone"):
+        Tombstones.of(archive)
+    with open_archive(find_archives([prefix])[0]) as archive:
+        assert Tombstones.of(archive).events == frozenset()
