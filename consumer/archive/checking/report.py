@@ -70,6 +70,7 @@ class Totals:
     """The totals of all verdicts."""
 
     archives: int = 0
+    copies: int = 0  # more copies of the same archives, at other places
     events: int = 0
     duplicates: int = 0
     size: int = 0
@@ -82,18 +83,21 @@ class Totals:
     light: int = 0  # archives of which no event was read, so that no mark of a duplicate was seen
 
     def add(self, verdict: Verdict) -> None:
-        """Add a verdict. A missing archive and the digests count by their faults only."""
-        self.archives += verdict.state not in (ArchiveState.MISSING, ArchiveState.DIGESTS)
+        """Add a verdict. A missing archive and the digests count by their faults only, a copy also by its size."""
         self.explained += verdict.gap not in (None, GapClass.LOST)
         self.light += not verdict.deep
+        self.size += verdict.size
+        self.faults += len(verdict.faults)
+        self.acknowledged += len(verdict.acknowledged)
+        if verdict.is_copy:
+            self.copies += 1
+            return
+        self.archives += verdict.state not in (ArchiveState.MISSING, ArchiveState.DIGESTS)
         self.events += verdict.events
         self.duplicates += verdict.duplicates
-        self.size += verdict.size
         self.deleted += verdict.deleted
         self.removed += verdict.removed
         self.lost += verdict.lost
-        self.faults += len(verdict.faults)
-        self.acknowledged += len(verdict.acknowledged)
 
     @property
     def complete(self) -> bool:
@@ -110,8 +114,9 @@ class Totals:
         gone += f", {self.lost} known to be lost" if self.lost else ""
         gone += "".join(f", {gaps[name]} {name}" for name in SHOWN_GAPS if gaps.get(name))
         marked = "duplicates not counted" if self.light else f"{self.duplicates} marked as duplicates"
+        copies = f" in {self.archives + self.copies} copies" if self.copies else ""
         return (
-            f"{result}: {counted(self.archives, 'archive')}, {counted(self.events, 'event')}, {marked}{gone}, "
+            f"{result}: {counted(self.archives, 'archive')}{copies}, {counted(self.events, 'event')}, {marked}{gone}, "
             f"{size_text(self.size)}; {LIMITS}"
         )
 

@@ -80,6 +80,7 @@ class Verdict:
     before: Previous | None = None  # the archive that was sealed before this one, according to the head
     predecessor: int = 0  # the newest archive with a batch when this one was opened, according to the head
     lost: int = 0
+    is_copy: bool = False  # the same archive was counted at another place
     head: str = ""  # the checksum of the head, in hexadecimal
     deep: bool = True
     gap: GapClass | None = None

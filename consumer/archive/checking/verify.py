@@ -54,7 +54,7 @@ class Verification:
 
     Each local directory is checked by itself, and so are the files that were named themselves. If a folder is a URL, or a directory that is
     a destination of another one, all folders are checked together: they hold archives of the same instances. `keys`: verify the signatures of digests. `select`: of the archives that
-    were found, those to check deeply. `proof`: what was proved, complete after the last verdict.
+    were found, those to check deeply. `proof`: what was proved, complete after the last verdict. `empty`: the URLs at which there is no archive.
     """
 
     paths: Sequence[Location]
@@ -62,6 +62,7 @@ class Verification:
     keys: PublicKeys | None = None
     select: Select = every
     proof: Proof = field(default_factory=Proof)
+    empty: list[Location] = field(default_factory=list)
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
     def verdicts(self) -> Iterator[Verdict]:
@@ -118,6 +119,9 @@ class _Group:
 
     def _list(self) -> list[Check]:
         found = [Check(path, place=number) for number, place in enumerate(self._places) for path in _listed(place)]
+        held = {one.place for one in found}
+        roots = [place.root for number, place in enumerate(self._places) if number not in held]
+        self._run.empty += [root for root in roots if not isinstance(root, Path)]
         for one in found:
             if archive := id_of(one.location):
                 self._paths.setdefault(archive, []).append(one.location)
@@ -136,7 +140,7 @@ class _Group:
 
     def verdicts(self, deep: frozenset[Location]) -> Iterator[Verdict]:
         """The verdicts on all archives of the group, then on what is missing."""
-        copies, vanished = Copies(), []
+        copies, vanished, counted = Copies(), [], set()
         checks = [Check(one.location, one.location in deep, one.place) for one in self.checks]
         for verdict in self._run.mapped(check, checks):
             if not self._run.is_new(verdict):
@@ -148,6 +152,8 @@ class _Group:
             check_listed(verdict, _chain_of(self._chains, verdict.id))
             if self._is_joint:
                 copies.check(verdict)
+                verdict.is_copy = verdict.id is not None and verdict.id in counted
+                counted.add(verdict.id)
             self._chain.check(verdict)
             yield self._finished(verdict)
         yield from map(self._finished, [*self._missing(vanished), *self._digest_faults()])

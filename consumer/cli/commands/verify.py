@@ -23,7 +23,7 @@ from consumer.archive.digests.signing import load_public_keys
 from consumer.archive.listing import file_of, find_archives, size_of
 from consumer.archive.location import Location
 from consumer.archive.reading.in_threads import in_threads
-from consumer.cli.printing import print_line, print_unchanged
+from consumer.cli.printing import print_line, print_unchanged, report_error
 from consumer.cli.progress import progress
 from consumer.config.user_folders import state_folder
 from consumer.disk.durable import Disk
@@ -62,6 +62,8 @@ def verify_archives(paths: Sequence[Location], options: Options) -> Exit:
     with _mapped(paths, deep, has_url, options) as (mapped, advance):
         run = Verification(paths, mapped, keys, select)
         complete = _show(run, options, proofs, advance)
+    for url in run.empty:
+        report_error(f"{url}: no archive is there; if archives were shipped to it, correct the URL")
     return Exit.OK if complete else Exit.DAMAGED
 
 

@@ -115,12 +115,22 @@ def test_the_document_of_a_run_with_a_url(tmp_path: Path, bucket: ObjectUrl, sea
     for path in [*find_archives([directory])[:2], *directory.glob("digests/*/*.digest")]:
         store_of(bucket).put(bucket / f"p/{path.relative_to(directory)}", path.read_bytes(), {})
     found = verified(seaweedfs, directory, f"{bucket}/p")
-    assert (found["complete"], found["archives"], found["gap_counts"]["delayed"]) == (True, 5, 1)
+    assert (found["complete"], found["archives"], found["copies"], found["gap_counts"]["delayed"]) == (True, 3, 2, 1)
     assert (found["proof"]["deep"], found["proof"]["heads_and_footers"]) == (0, 5)
     found = verified(seaweedfs, f"{bucket}/p")
     assert [(one["archive"], one["code"]) for one in found["faults"]] == [("one-00000003", "archive_missing")]
     found = verified(seaweedfs, directory, f"{bucket}/p", "--deep")
     assert (found["complete"], found["proof"]["deep"]) == (True, 5)
+
+
+def test_a_url_without_an_archive_is_named(tmp_path: Path, bucket: ObjectUrl, seaweedfs: S3) -> None:
+    """A misspelled prefix looks as if nothing was shipped yet."""
+    directory = sealed(tmp_path / "archive")
+    command = [sys.executable, "-m", "consumer", "verify", str(directory), f"{bucket}/wrong"]
+    env = os.environ | seaweedfs.environ()
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert f"{bucket}/wrong: no archive is there; if archives were shipped to it, correct the URL" in done.stderr
+    assert done.stdout.splitlines()[-1].startswith("complete: 3 archives, ")
 
 
 def verified(server: S3, *arguments: object) -> dict[str, Any]:
