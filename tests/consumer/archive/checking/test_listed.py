@@ -76,6 +76,14 @@ def test_the_archive_as_it_was_listed_before_is_accepted_too() -> None:
     assert codes(verdict(size=1, footer=OTHER, sha256=OTHER, rewritten_from=SHA), ARCHIVE, later) == []
 
 
+def test_the_archive_as_it_was_sealed_is_accepted_if_it_was_rewritten_before_it_was_listed() -> None:
+    """It was shipped between its seal and its repacking. The rewriting is shipped next."""
+    listed = msgspec.structs.replace(ARCHIVE, size=1, sha256=OTHER, footer=OTHER, original=SHA)
+    assert codes(verdict(), listed) == []
+    assert codes(verdict(sha256="ef" * 32), listed) == [FaultCode.ARCHIVE_CHANGED]
+    assert codes(verdict(head="00"), listed) == [FaultCode.ARCHIVE_CHANGED]
+
+
 def test_a_repaired_archive_that_was_listed_damaged_is_accepted() -> None:
     damaged = msgspec.structs.replace(ARCHIVE, head=None, footer=None)
     assert codes(verdict(size=1, rewritten_from=damaged.sha256), damaged) == []
