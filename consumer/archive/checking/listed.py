@@ -1,12 +1,12 @@
 """Compare an archive with the digests that list it.
 
-Invariant: an archive is accepted if it is the one that a digest lists, a rewriting of it that its footer names, or the file of which the
-listed one is a rewriting. Nothing else is.
+Invariant: an archive is accepted if it is the one that a digest lists, or a rewriting of it that its footer names. The file of which the
+listed one is a rewriting is no fault, but the listed one is delayed. Nothing else is accepted.
 """
 
 from codec.digest import ListedArchive
 from consumer.archive.checking.fault_code import FaultCode
-from consumer.archive.checking.verdict import ArchiveState, Verdict
+from consumer.archive.checking.verdict import ArchiveState, GapClass, Verdict
 from consumer.archive.digests.chain import InstanceChain
 
 
@@ -24,8 +24,8 @@ def check_listed(verdict: Verdict, chain: InstanceChain | None) -> None:
     if _is_rewriting(verdict, entry):
         _check_events(verdict, entry, number)
         return
-    if verdict.head == entry.head and verdict.sha256 == entry.original:
-        verdict.original = entry.original  # shipped before it was rewritten and listed: the rewriting replaces it
+    if _is_older(verdict, entry):
+        verdict.original, verdict.gap = entry.original, GapClass.DELAYED  # the rewriting replaces it when it is shipped
         return
     reason = f"it is not the archive that digest {number} lists: {', '.join(_differences(verdict, entry))}"
     verdict.fault(FaultCode.ARCHIVE_CHANGED, 0, reason, number, entry.sha256)
@@ -44,6 +44,11 @@ def _is_rewriting(verdict: Verdict, entry: ListedArchive) -> bool:
     """Whether the archive was rewritten since it was listed. A damaged archive that was repaired names the damaged file."""
     same_head = entry.head is None or verdict.head == entry.head
     return same_head and verdict.rewritten_from in (entry.original, entry.sha256)
+
+
+def _is_older(verdict: Verdict, entry: ListedArchive) -> bool:
+    """Whether it is the archive as it was sealed, and was rewritten before a digest listed it."""
+    return entry.original != entry.sha256 and verdict.head == entry.head and verdict.sha256 == entry.original
 
 
 def _check_events(verdict: Verdict, entry: ListedArchive, number: int) -> None:
