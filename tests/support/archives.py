@@ -15,7 +15,11 @@ def batches(path: Path) -> Iterator[StoredBatch]:
 
 def events(directory: Path) -> list[Event]:
     """All events that can be read, in order of instance and sequence."""
-    return [event for path in find_archives([directory]) for batch in batches(path) for event in batch.events()]
+    while True:
+        try:
+            return [event for path in find_archives([directory]) for batch in batches(path) for event in batch.events()]
+        except FileNotFoundError:
+            continue  # a running service removed an archive without events since the listing
 
 
 def event_at(path: Path, number: int) -> Event:

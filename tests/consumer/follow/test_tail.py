@@ -396,7 +396,9 @@ def test_the_newest_of_a_type_are_found_by_the_index(
     one.roll("test")
     read = []
     decoded = StoredBatch.events
-    monkeypatch.setattr(StoredBatch, "events", lambda batch: [read.append(batch), decoded(batch)][1])
+    monkeypatch.setattr(
+        StoredBatch, "events", lambda batch, needed=None: [read.append(batch), decoded(batch, needed)][1]
+    )
     other = Tail([tmp_path], make_query(types=["rare"]))
     assert ids(other.newest(10)) == ["id-5"]
     assert len(read) < 5

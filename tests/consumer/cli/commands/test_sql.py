@@ -67,15 +67,29 @@ def test_a_directory_without_archives_is_reported(tmp_path: Path) -> None:
     assert "no archive is there" in done.stderr
 
 
+def is_computing(pid: int) -> bool:
+    """Whether the threads of DuckDB and of the query run, and both workers wait for work."""
+    tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    try:
+        workers = [child for task in tasks for child in (task / "children").read_text().split()]
+        states = [Path(f"/proc/{child}/stat").read_text().rpartition(") ")[2][0] for child in workers]
+    except FileNotFoundError:
+        return False  # a thread has just ended
+    return len(tasks) >= 4 and states == ["S", "S"]
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_sql_and_its_workers_at_once(archive: Path, tmp_path: Path, sign: signal.Signals) -> None:
     """Also when the terminal is closed, nothing is left in the directory for temporary files."""
     query = "select count(*) from events, range(100000000000) t(a) where hash(a) % 7 = 1"
     command = [sys.executable, "-m", "consumer", "sql", query, str(archive), "--workers", "2"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True, env=environment)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, start_new_session=True, env=environment,
+        preexec_fn=lambda: signal.signal(sign, signal.SIG_DFL),  # a process in the background may ignore it
+    )  # fmt: skip
     try:
-        while len(list(Path(f"/proc/{process.pid}/task").iterdir())) < 4:  # the threads of DuckDB and of the query
+        while not is_computing(process.pid):
             assert process.poll() is None
         os.killpg(process.pid, sign)  # as a terminal does
         _, shown = process.communicate(timeout=20)
