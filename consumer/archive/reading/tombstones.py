@@ -183,7 +183,7 @@ def add_tombstones(disk: Disk, archive: ArchiveFile, events: Iterable[int], id: 
     with _locked(disk, path):
         known = _read(path)
         hidden = {one.event for one in _in_force(known) if one.head == head}
-        when = _unused(known, deleted)
+        when = _unused([one for file in files_of(archive) for one in _read(file)], deleted)
         fresh = [Tombstone(head=head, event=event, id=shown, deleted=when) for event in events if event not in hidden]
         if fresh:
             disk.replace(path, _encode([*known, *fresh]))
