@@ -146,7 +146,7 @@ def test_wrong_credentials_are_named_at_once(directory: Path, bucket: ObjectUrl,
     out = ship_once(directory, bucket, seaweedfs.environ() | {"AWS_SECRET_ACCESS_KEY": "wrong"})
     assert out.returncode == 1
     assert "the secret key is wrong; check objects.secret_key or AWS_SECRET_ACCESS_KEY" in out.stdout
-    assert "NOT complete" in out.stdout
+    assert "NOT all shipped" in out.stdout
     assert len(out.stdout.splitlines()) == 3  # no digest is made before the destination was asked for older ones
     assert holds(bucket) == {}
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from codec.counted import counted
@@ -27,11 +27,15 @@ from consumer.ship.stage import DRAIN_S, ShipStage
 
 
 class LineReport:
-    """Prints a line for each file, unless a progress bar is shown. Called by several threads."""
+    """Prints a line for each file, unless a progress bar is shown. Called by several threads.
+
+    Invariant: a URL stands once in a line. A reason begins with the URL of the object, which the line has named already.
+    """
 
     def __init__(self, advance: Callable[[int], None], files: bool) -> None:
         self._advance, self._files = advance, files
         self._lock = threading.Lock()
+        self._named: set[tuple[str, str]] = set()  # destination and file of each failure that has a line
         self.without_digests = False
 
     def _print(self, text: str) -> None:
@@ -50,11 +54,11 @@ class LineReport:
 
     def failed(self, destination: str, name: str, reason: str, retry_s: float) -> None:
         """As `Report.failed`."""
-        self._print(f"failed: {name} to {destination}: {reason} (next try in {retry_s:.0f} s at the earliest)")
+        self._print_failure("failed", destination, name, reason)
 
     def refused(self, destination: str, name: str, reason: str) -> None:
         """As `Report.refused`."""
-        self._print(f"not shipped: {name} to {destination}: {reason}")
+        self._print_failure("not shipped", destination, name, reason)
 
     def held(self, destination: str, name: str, reason: str) -> None:
         """As `Report.held`."""
@@ -62,7 +66,7 @@ class LineReport:
 
     def defect(self, destination: str, name: str, error: str, retry_s: float) -> None:
         """As `Report.defect`."""
-        self._print(f"defect of Deedbox: {name or 'all files'} to {destination}: {error} (next try in {retry_s:.0f} s)")
+        self._print_failure("defect of Deedbox", destination, name, error)
 
     def missing(self, destination: str, name: str, reason: str) -> None:
         """As `Report.missing`."""
@@ -70,7 +74,7 @@ class LineReport:
 
     def down(self, destination: str, reason: str, retry_s: float) -> None:
         """As `Report.down`."""
-        self._print(f"failed: {destination}: {reason} (next try in {retry_s:.0f} s)")
+        self._print(f"failed: {destination}: {_without_url(reason, destination)}")
 
     def works(self, destination: str) -> None:
         """As `Report.works`."""
@@ -79,6 +83,20 @@ class LineReport:
         """As `Report.digests_failed`."""
         self.without_digests = True
         self._print(f"no digest could be made: {path}: {reason}")
+
+    def waiting(self, destination: str, problems: Mapping[str, str]) -> None:
+        """Name the files that were not shipped, and that no line has named: for example a digest that waits for its archives."""
+        for name, reason in problems.items():
+            if (destination, name) not in self._named:
+                self.refused(destination, name, reason)
+
+    def _print_failure(self, what: str, destination: str, name: str, reason: str) -> None:
+        self._named.add((destination, name))
+        self._print(f"{what}: {name} to {destination}: {_without_url(reason, f'{destination}/{name}')}")
+
+
+def _without_url(reason: str, url: str) -> str:
+    return reason.removeprefix(f"{url}: ")
 
 
 def ship_once(directory: Path, settings: Settings) -> Exit:
@@ -95,19 +113,21 @@ def ship_once(directory: Path, settings: Settings) -> Exit:
             shipper.join(DRAIN_S)
             raise
     for destination, result in results.items():
-        print_line(f"{destination}: {_outcome(result)}")
+        report.waiting(destination, result.problems)
+        print_line(f"{destination}: {_outcome(result, destination)}")
     complete = all(result.is_complete for result in results.values()) and not report.without_digests
     return Exit.OK if complete else Exit.DAMAGED
 
 
-def _outcome(result: PassResult) -> str:
+def _outcome(result: PassResult, destination: str) -> str:
     """One line about one destination."""
     sent = f"{counted(result.shipped, 'file')} shipped, {counted(result.shipped_bytes, 'byte')}"
     there = f"{sent}; {result.verified - result.shipped} were there"
     if result.is_complete:
-        return f"complete: {there}"
+        return f"all shipped: {there}"
     problems = [f"{counted(len(result.problems), 'file')} not shipped"] if result.problems else []
-    return f"NOT complete: {'; '.join([there, *problems, *([result.down] if result.down else [])])}"
+    down = [_without_url(result.down, destination)] if result.down else []
+    return f"NOT all shipped: {'; '.join([there, *problems, *down])}"
 
 
 def ship_on(directory: Path, settings: Settings) -> Exit:

@@ -42,10 +42,10 @@ def test_once_ships_everything_to_every_destination(seaweedfs: S3, bucket: Objec
     assert (out.returncode, out.stderr) == (0, "")
     assert archives(place) == archives(ObjectUrl.of_directory(str(copy))) == local(directory)
     assert len(holds(place)) == 4  # and a digest
-    assert out.stdout.count("shipped: ") == 8
-    assert f"{place}: complete: 4 files shipped" in out.stdout
+    assert sum(line.startswith("shipped: ") for line in out.stdout.splitlines()) == 8
+    assert f"{place}: all shipped: 4 files shipped" in out.stdout
     again = ship(seaweedfs, directory, "--to", place, "--once")
-    assert (again.returncode, again.stdout) == (0, f"{place}: complete: 0 files shipped, 0 bytes; 4 were there\n")
+    assert (again.returncode, again.stdout) == (0, f"{place}: all shipped: 0 files shipped, 0 bytes; 4 were there\n")
 
 
 def test_what_was_not_shipped_is_named_with_exit_status_1(seaweedfs: S3, bucket: ObjectUrl, directory: Path) -> None:
@@ -55,8 +55,26 @@ def test_what_was_not_shipped_is_named_with_exit_status_1(seaweedfs: S3, bucket:
     assert out.returncode == 1
     assert f"not shipped: 20251121/{first} to {bucket}: " in out.stdout
     assert "an object of this name is there, and it is not this archive; it is not overwritten" in out.stdout
-    assert f"{bucket}: NOT complete: 2 files shipped" in out.stdout
+    assert f"{bucket}: NOT all shipped: 2 files shipped" in out.stdout
     assert store_of(bucket).get(bucket / f"20251121/{first}") == b"other"
+
+
+def test_each_file_that_is_not_shipped_has_a_line_with_its_url_once(directory: Path) -> None:
+    """The URL stood twice in a line, a next try was announced before the end, and a digest that waited had no line."""
+    copy = directory.parent / "copy"
+    (copy / "20251121").mkdir(parents=True)
+    first = sealed(directory)[0].name
+    (copy / "20251121" / first).mkdir()
+    out = ship(None, directory, "--to", f"file://{copy}", "--once")
+    assert out.returncode == 1
+    *files, last = (line for line in out.stdout.splitlines() if not line.startswith("shipped: "))
+    assert {line.count("file://") for line in [*files, last]} == {1}
+    assert not [line for line in files if "next try" in line]
+    assert {line.split(" to ")[0] for line in files} == {
+        f"failed: 20251121/{first}", "not shipped: digests/one/00000001.digest",
+    }  # fmt: skip
+    assert last.startswith(f"file://{copy}: NOT all shipped: 2 files shipped, ")
+    assert last.endswith("; 2 files not shipped")
 
 
 @pytest.mark.parametrize(
