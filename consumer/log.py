@@ -113,7 +113,7 @@ class LogWriter:
             event.name,
             *(
                 str(fields.get(name))
-                for name in ("reason", "path", "archive", "destination", "logger")
+                for name in ("reason", "path", "file", "archive", "destination", "logger")
                 if name in fields
             ),
         )

@@ -46,7 +46,7 @@ class LogReport:
     def shipped(self, destination: str, name: str, size: int, seconds: float) -> None:
         """As `Report.shipped`."""
         log.emit(
-            log_events.ARCHIVE_SHIPPED, archive=name, destination=destination, bytes=size, seconds=round(seconds, 3)
+            log_events.ARCHIVE_SHIPPED, file=name, destination=destination, bytes=size, seconds=round(seconds, 3)
         )
 
     def advance(self, size: int) -> None:
@@ -54,23 +54,23 @@ class LogReport:
 
     def failed(self, destination: str, name: str, reason: str, retry_s: float) -> None:
         """As `Report.failed`."""
-        log.emit(log_events.SHIP_FAILED, archive=name, destination=destination, reason=reason, retry_s=retry_s)
+        log.emit(log_events.SHIP_FAILED, file=name, destination=destination, reason=reason, retry_s=retry_s)
 
     def refused(self, destination: str, name: str, reason: str) -> None:
         """As `Report.refused`."""
-        log.emit(log_events.SHIP_REFUSED, archive=name, destination=destination, reason=reason)
+        log.emit(log_events.SHIP_REFUSED, file=name, destination=destination, reason=reason)
 
     def held(self, destination: str, name: str, reason: str) -> None:
         """As `Report.held`."""
-        log.emit(log_events.DIGEST_HELD, archive=name, destination=destination, reason=reason)
+        log.emit(log_events.DIGEST_HELD, file=name, destination=destination, reason=reason)
 
     def defect(self, destination: str, name: str, error: str, retry_s: float) -> None:
         """As `Report.defect`."""
-        log.emit(log_events.SHIP_DEFECT, archive=name, destination=destination, error=error, retry_s=retry_s)
+        log.emit(log_events.SHIP_DEFECT, file=name, destination=destination, error=error, retry_s=retry_s)
 
     def missing(self, destination: str, name: str, reason: str) -> None:
         """As `Report.missing`."""
-        log.emit(log_events.OBJECT_MISSING, archive=name, destination=destination, reason=reason)
+        log.emit(log_events.OBJECT_MISSING, file=name, destination=destination, reason=reason)
 
     def down(self, destination: str, reason: str, retry_s: float) -> None:
         """As `Report.down`."""

@@ -37,7 +37,7 @@ def test_each_report_is_a_log_event_with_destination_and_reason(sink: Sink) -> N
     report.digests_failed("/archive", "disk full")
     log.flush()
     lines = [orjson.loads(line) for line in sink.raw.splitlines()]
-    assert [(line["event"], line.get("archive"), line.get("reason")) for line in lines] == [
+    assert [(line["event"], line.get("file"), line.get("reason")) for line in lines] == [
         ("archive_shipped", "a", None),
         ("ship_failed", "a", "no answer"),
         ("ship_refused", "a", "other content"),
@@ -49,9 +49,11 @@ def test_each_report_is_a_log_event_with_destination_and_reason(sink: Sink) -> N
     ]
 
 
-def test_repeated_lines_are_counted_for_each_destination(sink: Sink) -> None:
+def test_repeated_lines_are_counted_for_each_file_and_destination(sink: Sink) -> None:
+    expected = [(destination, name) for destination in ("s3://one", "s3://two") for name in ("a", "b")]
     for _ in range(100):
-        for destination in ("s3://one", "s3://two"):
-            LogReport().failed(destination, "a", "no answer", 1.0)
+        for destination, name in expected:
+            LogReport().failed(destination, name, "no answer", 1.0)
     log.flush()
-    assert [orjson.loads(line)["destination"] for line in sink.raw.splitlines()] == ["s3://one", "s3://two"]
+    lines = [orjson.loads(line) for line in sink.raw.splitlines()]
+    assert [(line["destination"], line["file"]) for line in lines] == expected
