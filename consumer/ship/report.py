@@ -45,9 +45,7 @@ class LogReport:
 
     def shipped(self, destination: str, name: str, size: int, seconds: float) -> None:
         """As `Report.shipped`."""
-        log.emit(
-            log_events.ARCHIVE_SHIPPED, file=name, destination=destination, bytes=size, seconds=round(seconds, 3)
-        )
+        log.emit(log_events.ARCHIVE_SHIPPED, file=name, destination=destination, bytes=size, seconds=round(seconds, 3))
 
     def advance(self, size: int) -> None:
         """Nothing: the log has a line for each file."""

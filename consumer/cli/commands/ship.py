@@ -52,7 +52,7 @@ class LineReport:
         with self._lock:
             self._advance(size)
 
-    def failed(self, destination: str, name: str, reason: str, retry_s: float) -> None:
+    def failed(self, destination: str, name: str, reason: str, retry_s: float) -> None:  # noqa: ARG002 -- of the protocol
         """As `Report.failed`."""
         self._print_failure("failed", destination, name, reason)
 
@@ -64,7 +64,7 @@ class LineReport:
         """As `Report.held`."""
         self.refused(destination, name, reason)
 
-    def defect(self, destination: str, name: str, error: str, retry_s: float) -> None:
+    def defect(self, destination: str, name: str, error: str, retry_s: float) -> None:  # noqa: ARG002 -- of the protocol
         """As `Report.defect`."""
         self._print_failure("defect of Deedbox", destination, name, error)
 
@@ -72,7 +72,7 @@ class LineReport:
         """As `Report.missing`."""
         self._print(f"gone: {name} at {destination}: {reason}")
 
-    def down(self, destination: str, reason: str, retry_s: float) -> None:
+    def down(self, destination: str, reason: str, retry_s: float) -> None:  # noqa: ARG002 -- of the protocol
         """As `Report.down`."""
         self._print(f"failed: {destination}: {_without_url(reason, destination)}")
 
