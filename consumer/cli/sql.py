@@ -35,7 +35,7 @@ def sql(
 
     Needs the extra `sql` of the package. The query sees the events that pass all filters. Filters on time, type, id and tag use the index of the archives, and conditions
     of the query on `time` and `arrived` do too. The query reads nothing but the events, and changes nothing. If an archive cannot be
-    read, the answer is that of the others, and the exit status is 1. A wrong query has exit status 2.
+    read, the answer is that of the others, and the exit status is 1. If no archive can be opened, there is no answer. A wrong query has exit status 2.
     """
     from consumer.cli.commands.sql import SqlRequest, print_sql
     from consumer.query.sql_output import ResultFormat

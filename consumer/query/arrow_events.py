@@ -64,6 +64,11 @@ class ArrowEvents:
         self._faults.update((fault, None) for entry in found for fault in entry.faults)
         return found
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether there are archives, and none of them could be opened."""
+        return bool(self.archives) and all(entry.identity is None for entry in self.archives)
+
     def plan(self) -> int:
         """Read the indexes of the archives. Returns the bytes of the batches that a scan without a condition reads."""
         return sum(batch.size for entry in self.archives for batch in entry.batches)

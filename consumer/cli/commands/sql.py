@@ -28,14 +28,15 @@ class SqlRequest:
 
 
 def print_sql(request: SqlRequest) -> Exit:
-    """Print the answer. DAMAGED if something could not be read. Raises Fatal for SQL that is wrong."""
+    """Print the answer. DAMAGED if something could not be read; no answer if no archive could be opened. Raises Fatal for SQL that is wrong."""
     sql.require()
     events = ArrowEvents(request.paths, request.filters)
+    if events.is_unread:
+        return report_faults(events.faults)
     with workers(events.plan(), request.workers) as events.executor:
         if events.executor is not None:
-            events.executor.submit(
-                os.getpid
-            ).result()  # the processes begin now: DuckDB starts threads, which a fork would not have
+            # The processes begin now: DuckDB starts threads, which a fork would not have.
+            events.executor.submit(os.getpid).result()
         with sql.answered(request.query, events) as answer:
             print_answer(answer, request.format or _default(), sys.stdout.buffer)
     if not events.archives:

@@ -67,6 +67,17 @@ def test_a_directory_without_archives_is_reported(tmp_path: Path) -> None:
     assert "no archive is there" in done.stderr
 
 
+def test_a_path_that_cannot_be_read_has_no_answer(archive: Path, tmp_path: Path) -> None:
+    """A script that reads standard output would take it for a count."""
+    missing = tmp_path / "missing"
+    done = deedbox("sql", "select count(*) as n from events", missing)
+    assert (done.returncode, done.stdout) == (Exit.DAMAGED, "")
+    assert done.stderr == f"deedbox: {missing}: No such file or directory\n"
+    both = deedbox("sql", "select count(*) as n from events", missing, archive)
+    assert (both.returncode, both.stdout) == (Exit.DAMAGED, '{"n":500}\n')
+    assert done.stderr in both.stderr
+
+
 def is_computing(pid: int) -> bool:
     """Whether the threads of DuckDB and of the query run, and both workers wait for work."""
     tasks = list(Path(f"/proc/{pid}/task").iterdir())
