@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codec.counted import counted
 from codec.digest import LOCAL, RetiredArchive
 from consumer.archive import naming
 from consumer.archive.checking.chain import missing_archive
@@ -92,9 +93,7 @@ class _Absence:
     def _lost(self, number: int) -> Verdict:
         assert self.chain is not None, "only a digest can say that an archive is lost"
         digest, entry = self.chain.listed[self.archive.sequence][-1]
-        reason = (
-            f"archive {self.archive} is missing: digest {digest} lists it, with {entry.events} events, as {entry.path}"
-        )
+        reason = f"archive {self.archive} is missing: digest {digest} lists it: {counted(entry.events, 'event')}, file {entry.path}"
         local = [at for at, place in enumerate(self.places) if isinstance(place.root, Path)]
         return missing_archive(self._path(local[0] if local else number), self.archive, reason)
 

@@ -84,9 +84,8 @@ class Proof:
         read = counted(self.light, "archive")
         if not self.deep:
             return [f"not deep: the heads and footers of {read} were read; --deep also decodes every batch"]
-        return [
-            f"deep: {counted(self.deep, 'archive')}, {size_text(self.deep_bytes)}; of {read} the head and the footer"
-        ]
+        whole = f"{counted(self.deep, 'archive')} read as a whole ({size_text(self.deep_bytes)})"
+        return [f"deep: {whole}; {read} read by head and footer only"]
 
 
 def _digest_line(one: DigestProof) -> str:

@@ -33,6 +33,12 @@ class GapClass(StrEnum):
     LOST = "lost"  # at no place that was checked
 
 
+WITHOUT_PLACE = frozenset({
+    FaultCode.ARCHIVE_MISSING, FaultCode.ARCHIVE_TWICE, FaultCode.COPIES_DIFFER, FaultCode.DIGEST_MISSING, FaultCode.DIGEST_DAMAGED,
+    FaultCode.DIGEST_CHANGED, FaultCode.DIGEST_SIGNATURE, FaultCode.DIGEST_UNSIGNED,
+})  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class VerdictFault(ReadFault):
     """A fault that `verify` found.
@@ -43,6 +49,10 @@ class VerdictFault(ReadFault):
 
     code: FaultCode = FaultCode.UNREADABLE
     detail: str = ""
+
+    def __str__(self) -> str:
+        """One line for a person. The fault of a file as a whole has no offset."""
+        return f"{self.path}: {self.reason}" if self.code in WITHOUT_PLACE else super(VerdictFault, self).__str__()
 
 
 @dataclass(frozen=True, slots=True)

@@ -240,7 +240,7 @@ def _check_signatures(chain: InstanceChain, keys: PublicKeys) -> None:
             chain.signed = number
     newest = max(chain.digests, default=0)
     if newest > chain.signed and not any(fault.code is ChainFaultCode.SIGNATURE for fault in chain.faults):
-        reason = (
-            f"digests {chain.signed + 1} to {newest} of {chain.instance} have no signature, and none after them has one"
-        )
+        first = chain.signed + 1
+        unsigned = f"digest {newest}" if first == newest else f"digests {first} to {newest}"
+        reason = f"{unsigned} of {chain.instance}: not signed; `deedbox ship` with ship.sign_key signs them by the next digest"
         chain.faults.append(ChainFault(newest, ChainFaultCode.UNSIGNED, reason))

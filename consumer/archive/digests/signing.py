@@ -51,7 +51,8 @@ class PublicKeys:
         if signature is None:
             return None
         if (key := self._keys.get(signature.key)) is None:
-            return f"signed with key {signature.key}, expected {' or '.join(sorted(self._keys))}"
+            known = " or ".join(sorted(self._keys))
+            return f"signed with key {signature.key}, expected {known}; if the key was in use before, give its public key too"
         try:
             key.verify(signature.raw, found.line)
         except InvalidSignature:
@@ -70,11 +71,11 @@ def init_key(disk: Disk, path: Path) -> str:
     try:
         _write_private(disk, path.absolute(), key.private_bytes(serialization.Encoding.PEM, private, clear))
     except FileExistsError as error:
-        raise Fatal(
-            Exit.SETTINGS, f"{path}: the file exists, and a key replaces nothing", "name another file"
-        ) from error
+        raise Fatal(Exit.SETTINGS, f"{path}: the file exists, and is not overwritten", "name another file") from error
     except OSError as error:
-        raise Fatal(Exit.SETTINGS, f"{path}: {error.strerror}", "name a file that can be made") from error
+        raise Fatal(
+            Exit.SETTINGS, f"{path}: {error.strerror}", "name a file in a directory that exists and may be written"
+        ) from error
     raw: bytes = key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )

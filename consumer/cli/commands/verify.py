@@ -136,8 +136,8 @@ def _print(verdict: Verdict, format: str) -> None:
 
 
 def _budget_line(proofs: Proofs) -> str:
-    never = f"budget: {counted(proofs.never, 'archive')} never read as a whole, or changed since"
-    return f"{never}; the others since {format_time(proofs.oldest_us)}" if proofs.oldest_us else never
+    waiting = f"budget: {counted(proofs.never, 'archive')} not read as a whole yet, or changed since"
+    return f"{waiting}; all others read since {format_time(proofs.oldest_us)}" if proofs.oldest_us else waiting
 
 
 def _acknowledge(reason: str, verdict: Verdict) -> None:

@@ -21,7 +21,7 @@ def test_the_lines_say_what_was_proved_and_how() -> None:
     proof.add(Verdict(Path("x"), ArchiveId("two", 1), deep=False))
     assert proof.lines()[1:] == [
         "without digests: two: the removal of the newest archives, or of all, may not be noticed",
-        "deep: 1 archive, 1.0 MiB; of 1 archive the head and the footer",
+        "deep: 1 archive read as a whole (1.0 MiB); 1 archive read by head and footer only",
     ]
 
 

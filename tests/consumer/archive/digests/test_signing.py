@@ -70,7 +70,7 @@ def test_the_private_key_is_readable_by_its_owner_only_from_the_first_byte_on(tm
 
 def test_a_key_replaces_no_file(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("something else")
-    with pytest.raises(Fatal, match="the file exists, and a key replaces nothing") as found:
+    with pytest.raises(Fatal, match="the file exists, and is not overwritten") as found:
         init_key(Disk(), tmp_path / "key")
     assert found.value.exit == Exit.SETTINGS
     assert (tmp_path / "key").read_text() == "something else"
@@ -78,7 +78,7 @@ def test_a_key_replaces_no_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
 def test_a_key_that_cannot_be_written_leaves_no_file(tmp_path: Path, step: int) -> None:
-    with pytest.raises(Fatal, match="name a file that can be made"):
+    with pytest.raises(Fatal, match="name a file in a directory that exists"):
         init_key(ShadowDisk(tmp_path, fail_at=step), tmp_path / "key")
     assert not (tmp_path / "key").exists()
 
