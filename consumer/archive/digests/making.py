@@ -173,8 +173,8 @@ class _Chain:
         return since_us >= self.interval_us or since_us < 0
 
     def _is_silent(self, history: History) -> bool:
-        """Whether an empty digest would prove nothing new: the instance does not run, and its last digest is empty already."""
-        if history.last is None:
+        """Whether an empty digest would prove nothing new: the instance does not run, and its last digest is empty, and signed if there is a key."""
+        if history.last is None or (self.key and not history.last.signature):
             return False
         lock = naming.lock_path(self.directory, self.instance)
         return not history.last.digest.archives and not (lock.exists() and is_held(lock))

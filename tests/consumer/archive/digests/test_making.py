@@ -107,6 +107,22 @@ def test_an_instance_that_has_ended_gets_one_empty_digest(tmp_path: Path) -> Non
     assert spans(tmp_path)[1:] == [(0, 1), (1, 20)]
 
 
+def test_a_key_that_is_added_later_signs_the_chain_of_an_instance_that_has_ended(tmp_path: Path) -> None:
+    """Otherwise `verify` with the public key reports the unsigned digests for ever."""
+    log = archive_log(tmp_path / "archive")
+    seal(log, 0)
+    for hour in range(3):
+        due(tmp_path / "archive", hour)
+    init_key(Disk(), tmp_path / "key")
+    key = load_key(tmp_path / "key")
+    for hour in range(3, 9):
+        make_due(Disk(), tmp_path / "archive", NOW_US + hour * HOUR_US, HOUR_US, key)
+    assert listed(tmp_path / "archive") == [[1], [], []]
+    newest = files.newest(tmp_path / "archive", "one")
+    assert newest is not None
+    assert newest.signature is not None
+
+
 def test_after_a_pause_one_digest_covers_all_of_it(tmp_path: Path) -> None:
     log = started(tmp_path)
     due(tmp_path, 0)
