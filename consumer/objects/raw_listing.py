@@ -79,7 +79,9 @@ def _page(below: ObjectUrl, settings: ObjectsSection, token: str) -> bytes:
             error = failure
     if isinstance(error, HTTPError):
         raise Unavailable(below, f"the storage answers with status {error.code}, also to retries") from error
-    raise Unreachable(below, "no connection", "check the endpoint, the network and the storage") from error
+    raise Unreachable(
+        below, "no connection to the storage", "check the endpoint, the network and the storage"
+    ) from error
 
 
 def _signed(below: ObjectUrl, settings: ObjectsSection, token: str) -> str:

@@ -22,6 +22,12 @@ from consumer.objects.url import ObjectUrl
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>([A-Za-z0-9]+)</Code>")
 _KIND = re.compile(r"kind: (Timeout|Connect|Interrupted|Request|Decode)\b")
+_BROKEN = {
+    "Connect": "no connection to the storage",
+    "Interrupted": "the connection to the storage broke",
+    "Request": "the request to the storage failed",
+    "Decode": "the answer of the storage cannot be read",
+}
 _RANGE = re.compile(r"Wanted range starting at|Range started at|InvalidRange")
 
 _METADATA = re.compile(r"/latest/(api/token|meta-data)")  # where a machine in the cloud gets its credentials
@@ -103,5 +109,5 @@ def _passing(url: ObjectUrl, status: int, text: str) -> ObjectError:
         do = "check the network and the storage; on a slow line raise objects.timeout_s or lower objects.parts"
         return TimedOut(url, "no answer in time", do)
     if kind:
-        return Unreachable(url, f"no connection ({kind.lower()})", "check the endpoint, the network and the storage")
+        return Unreachable(url, _BROKEN[kind], "check the endpoint, the network and the storage")
     return ObjectError(url, text.partition("\n")[0])

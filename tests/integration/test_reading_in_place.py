@@ -129,7 +129,7 @@ def test_a_storage_that_does_not_answer_is_one_line(storage: ObjectUrl, monkeypa
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("DEEDBOX_OBJECTS__RETRY_S", "0")
     done = deedbox("search", storage)
-    what = "no connection (connect); check the endpoint, the network and the storage"
+    what = "no connection to the storage; check the endpoint, the network and the storage"
     assert (done.returncode, done.stderr) == (1, f"deedbox: {storage}: {what}\n")
 
 
