@@ -27,5 +27,5 @@ def local_only(location: Location, what: str) -> Path:
     raise Fatal(
         Exit.SETTINGS,
         f"{location}: {what} works on local archives only",
-        f"{what} them where they are made, or copy them with `deedbox fetch` first",
+        "give the archive directory itself, or a directory that `deedbox fetch` has restored",
     )

@@ -33,7 +33,8 @@ def test_a_url_that_is_not_possible_is_refused(text: str) -> None:
 
 def test_what_changes_archives_refuses_a_url() -> None:
     assert local_only(Path("/a"), "delete") == Path("/a")
-    with pytest.raises(Fatal, match="s3://b/x: delete works on local archives only"):
+    what = "s3://b/x: delete works on local archives only; give the archive directory itself, or a directory that `deedbox fetch` has restored"
+    with pytest.raises(Fatal, match=what):
         local_only(ObjectUrl("s3", "b", "x"), "delete")
 
 
