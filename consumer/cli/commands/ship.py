@@ -11,8 +11,8 @@ from pathlib import Path
 from codec.counted import counted
 from consumer import log
 from consumer import log_events as service_events
-from consumer.archive.digests.signing import init_key
-from consumer.cli.printing import print_line, print_unchanged
+from consumer.archive.digests.signing import init_key, load_key
+from consumer.cli.printing import print_line, print_unchanged, report_error
 from consumer.cli.progress import progress
 from consumer.cli.run import logged
 from consumer.config.sections import Settings
@@ -149,8 +149,10 @@ def ship_on(directory: Path, settings: Settings) -> Exit:
 
 
 def make_key(path: Path) -> Exit:
-    """Make a key that signs digests, and print its public key. Raises DeedboxError and OSError."""
-    print_unchanged(init_key(Disk(), path).strip())
+    """Make a key that signs digests, and print its public key. Its id is a line of its own. Raises DeedboxError and OSError."""
+    public = init_key(Disk(), path).strip()
+    report_error(f"{path}: the key has the id {load_key(path).id}, which digests and `deedbox verify` show")
+    print_unchanged(public)
     return Exit.OK
 
 

@@ -101,7 +101,11 @@ def test_a_key_that_signs_digests(directory: Path) -> None:
     assert made.stdout.startswith("-----BEGIN PUBLIC KEY-----")
     assert ship(None, directory, "--to", f"file://{copy}", "--once", "--set", f"ship.sign_key={key}").returncode == 0
     (digest,) = copy.rglob("*.digest")
-    assert b"ed25519" in digest.read_bytes()
+    signature = orjson.loads(digest.read_bytes().splitlines()[1])
+    assert (
+        made.stderr
+        == f"deedbox: {key}: the key has the id {signature['key']}, which digests and `deedbox verify` show\n"
+    )
     (directory.parent / "key.pub").write_text(made.stdout)
     for place in (directory, copy):
         checked = deedbox("verify", place, "--public-key", directory.parent / "key.pub")
