@@ -179,11 +179,9 @@ def show_repairs(paths: list[Location], dry_run: bool, print_line: PrintLine) ->
 
 
 def _print_finding(finding: Finding, dry_run: bool, print_line: PrintLine) -> None:
-    word = (
-        f"would be {finding.outcome}"
-        if dry_run and finding.outcome not in (Outcome.HELD, Outcome.DEFERRED)
-        else finding.outcome
-    )
+    word = "not repaired" if finding.outcome is Outcome.DEFERRED else finding.outcome.value
+    if dry_run and finding.outcome is not Outcome.HELD:
+        word = "would not be repaired" if finding.outcome is Outcome.DEFERRED else f"would be {word}"
     to = f" -> {finding.sealed.path}" if finding.sealed else ""
     print_line(
         f"{word}: {finding.path}{to}: {counted(finding.events, 'event')}{': ' + finding.reason if finding.reason else ''}"

@@ -26,8 +26,8 @@ from consumer.archive.writing.torn import free_name
 from consumer.disk.durable import Disk, held
 
 NOTHING_LEFT = (
-    "holds no whole batch, so that nothing of it can be kept: look for a copy; if there is none, move the file out of the "
-    "directory, and acknowledge the missing archive with verify --acknowledge"
+    "no batch of it is whole, so nothing can be repaired: look for a copy; if there is none, move the file out of the "
+    "directory, and acknowledge the missing archive with `deedbox verify --acknowledge`"
 )
 
 

@@ -14,7 +14,7 @@ from consumer.archive.writing.sealing import Sealed
 
 
 class Outcome(StrEnum):
-    """The result for a file. The values are those of the log and of `repair`."""
+    """The result for a file. The values are those of the log; `repair` prints them too, except DEFERRED."""
 
     WHOLE = "whole"  # nothing had to be done
     SEALED = "sealed"

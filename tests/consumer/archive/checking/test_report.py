@@ -4,6 +4,7 @@ from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.checking.report import KNOWS_MORE, print_text, show_repairs, show_verdicts
 from consumer.archive.checking.verdict import ArchiveState, Verdict
 from consumer.archive.listing import find_archives
+from consumer.archive.rewriting.repair import NOTHING_LEFT
 from tests.consumer.archive.reading.test_reader import offsets
 from tests.support.archive_logs import archive_log, forget, some
 
@@ -96,6 +97,11 @@ def test_a_file_without_a_whole_batch_cannot_be_repaired(tmp_path: Path) -> None
     foreign.write_bytes(b"foreign" * 100)
     lines: list[str] = []
     assert not show_repairs([tmp_path], dry_run=False, print_line=lines.append)
+    assert not show_repairs([tmp_path], dry_run=True, print_line=lines.append)
+    assert [line.partition(":")[0] for line in lines if NOTHING_LEFT in line] == [
+        "not repaired",
+        "would not be repaired",
+    ]
     assert lines[-1] == f"not everything could be repaired; {KNOWS_MORE}"
 
 
