@@ -9,6 +9,7 @@ A listing that fails does not: each object is asked for.
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -85,6 +86,10 @@ class Destination:
         self._end(result)
         return result
 
+    def count(self) -> None:
+        """Count what waits now, also what was sealed or rewritten after the last pass. Raises OSError."""
+        self._expected(find_files(self._directory))
+
     def retry_s(self) -> float:
         """How many seconds until a file that has failed is tried again; 0 if none waits."""
         now = self._clock()
@@ -118,21 +123,23 @@ class Destination:
     def _due(self, listing: Listing, result: PassResult) -> list[Due]:
         """The files to ship now, in their order. A file that waits after a failure is a problem of this pass too."""
         due: list[Due] = []
-        waiting_bytes, now = 0, self._clock()
-        for file in listing.files:
-            try:
-                stamp = file.stamps()
-            except FileNotFoundError:
-                continue  # removed in the meantime
-            if self._record.is_verified(file.name, stamp):
-                continue
-            waiting_bytes += Due(file, stamp).size
-            if wait := self._record.waits(file.name, stamp, now):
-                self._note(result, file.name, wait.reason, retry=not wait.lasting)
+        now = self._clock()
+        for one in self._expected(listing):
+            if wait := self._record.waits(one.file.name, one.stamp, now):
+                self._note(result, one.file.name, wait.reason, retry=not wait.lasting)
             else:
-                due.append(Due(file, stamp))
-        self.progress.waiting, self.progress.waiting_bytes = len(due) + len(result.problems), waiting_bytes
+                due.append(one)
         return due
+
+    def _expected(self, listing: Listing) -> list[Due]:
+        """The files that are not known to be there, in their order. They are counted."""
+        found: list[Due] = []
+        for file in listing.files:
+            with suppress(FileNotFoundError):  # removed in the meantime
+                found.append(Due(file, file.stamps()))
+        found = [one for one in found if not self._record.is_verified(one.file.name, one.stamp)]
+        self.progress.expect({one.file.name: one.size for one in found})
+        return found
 
     def _ship_all(self, listing: Listing, due: Sequence[Due], result: PassResult) -> None:
         """Side files before archives, so that no reader sees a deleted event; digests last.
@@ -227,8 +234,7 @@ class Destination:
     def _note_shipped(self, one: Due, shipped: Shipped, result: PassResult) -> None:
         self._health.works()
         self._record.verified(one.file.name, one.stamp, shipped.object)
-        self.progress.waiting -= 1
-        self.progress.waiting_bytes -= one.size
+        self.progress.drop(one.file.name)
         result.verified += 1
         if not shipped.sent:
             self._report.advance(one.size)
@@ -255,7 +261,7 @@ class Destination:
                 self._report.failed(self.name, name, str(error), retry_s)
                 self._note(result, name, str(error), retry=not denied)
             case FileNotFoundError():
-                pass  # removed or moved in the meantime
+                self.progress.drop(name)  # removed or moved in the meantime
             case DeedboxError() | OSError():
                 reason = str(error) if isinstance(error, DeedboxError) else error.strerror or str(error)
                 self._record.failed(name, one.stamp, reason, now, lasting=True)

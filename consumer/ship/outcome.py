@@ -1,5 +1,6 @@
 """The result of one pass over one destination, and the figures of a destination. Values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 
@@ -15,6 +16,20 @@ class Progress:
     shipped: int = 0
     shipped_bytes: int = 0
     reason: str = ""
+
+    def __post_init__(self) -> None:
+        self._sizes: dict[str, int] = {}
+
+    def expect(self, sizes: Mapping[str, int]) -> None:
+        """Note which files wait, by name, with their sizes in bytes."""
+        self._sizes = dict(sizes)
+        self.waiting, self.waiting_bytes = len(sizes), sum(sizes.values())
+
+    def drop(self, name: str) -> None:
+        """Note that a file does not wait any more, if it did."""
+        if (size := self._sizes.pop(name, None)) is not None:
+            self.waiting -= 1
+            self.waiting_bytes -= size
 
 
 @dataclass

@@ -7,6 +7,7 @@ not answer never keeps the process from ending. An unexpected exception of a pas
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from consumer.objects.url import ObjectUrl
@@ -109,6 +110,8 @@ class Shipper:
                 self._report.defect(one.name, "", describe(error), pauses.failed(time.monotonic()))
             now = time.monotonic()
             self._stop.wait(max(POLL_S, one.backoff.wait_s(now), pauses.wait_s(now)))
+        with suppress(OSError):  # then the figures are those of the last pass
+            one.count()
 
     def stop(self) -> None:
         """Begin nothing more, and give up what is being sent after its present piece."""

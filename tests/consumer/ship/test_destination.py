@@ -213,7 +213,9 @@ def test_a_deletion_does_not_wait_for_the_end_of_a_long_pass(directory: Path, pl
         clock.now += SIDES_S
 
     reports = Reports()
-    destination(directory, Target(Deleting(place, act), place), reports, clock=clock, uploads=1).run_pass()
+    made = destination(directory, Target(Deleting(place, act), place), reports, clock=clock, uploads=1)
+    made.run_pass()
+    assert (made.progress.waiting, made.progress.waiting_bytes) == (0, 0)  # the late deletion was subtracted twice
     assert [name.rpartition(".")[2] for kind, name, _ in reports.lines if kind == "shipped"] == [
         "zst", "deleted", "zst", "zst"
     ]  # fmt: skip

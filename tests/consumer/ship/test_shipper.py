@@ -3,6 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.reading.tombstones import Tombstones
+from consumer.archive.rewriting.rewrite import Change, rewrite
+from consumer.disk.durable import Disk
 from consumer.objects.url import ObjectUrl
 from consumer.ship import shipper as module
 from consumer.ship.destination import Destination, Limits
@@ -11,7 +14,7 @@ from consumer.ship.outcome import PassResult
 from consumer.ship.pacing import Bandwidth
 from consumer.ship.shipper import PASSES_MAX, Shipper
 from consumer.ship.upload import Shipped, Uploader
-from tests.support.shipping import Reports, holds, local, seal
+from tests.support.shipping import Reports, holds, local, seal, sealed
 
 LIMITS = Limits(Bandwidth(0))
 
@@ -115,3 +118,29 @@ def test_a_defect_of_a_file_is_raised_after_all_others_are_shipped(
     with pytest.raises(LookupError):
         Shipper(directory, [place], LIMITS, Reports()).once()
     assert holds(place) == local(directory, *paths[1:])
+
+
+def test_what_changed_after_the_last_pass_waits(
+    directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An archive that was repacked after it was shipped, and waited for its second shipping, was not counted at the end."""
+    (path,) = seal(directory, 1)
+    passed = threading.Event()
+    real = Destination.run_pass
+
+    def run_pass(one: Destination) -> PassResult:
+        result = real(one)
+        passed.set()
+        return result
+
+    monkeypatch.setattr(Destination, "run_pass", run_pass)
+    made = Shipper(directory, [place], LIMITS, Reports())
+    made.begin(lambda _: None)
+    assert passed.wait(10)
+    assert made.progress[str(place)].waiting == 0
+    seal(directory, 1)
+    rewrite(Disk(), path, Change(Tombstones(), 1 << 20, 12))
+    made.stop()
+    assert made.join(10)
+    figures = made.progress[str(place)]
+    assert (figures.waiting, figures.waiting_bytes) == (2, sum(one.stat().st_size for one in sealed(directory)))
