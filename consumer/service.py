@@ -100,6 +100,8 @@ class Service:
     def _start(self, instance_lock: InstanceLock, ship: ShipStage | None) -> Components:
         steps, retain = self._steps(), self._retain()
         repacker = Repacker(self._layout.directory, steps.offer if steps else lambda _: None)
+        if ship:
+            ship.leave_out(repacker.is_undecided)
         archive_log = self._archive_log(instance_lock, repacker)
         appender = Appender(archive_log)
         ingest = self._ingest(instance_lock, archive_log, appender)

@@ -62,6 +62,8 @@ class Destination:
         self.name = str(target.base)
         self.progress = Progress()
         self.backoff = Backoff()
+        # Whether an archive may be rewritten soon, and is not shipped yet:
+        self.is_changing: Callable[[Path], bool] = lambda _: False
         self._directory, self._target, self._limits, self._report, self._stop = directory, target, limits, report, stop
         self._clock = clock
         self._record = Record()
@@ -121,13 +123,13 @@ class Destination:
         return self._listed is None or one.file.name in self._listed
 
     def _due(self, listing: Listing, result: PassResult) -> list[Due]:
-        """The files to ship now, in their order. A file that waits after a failure is a problem of this pass too."""
+        """The files to ship now, in their order. A file that waits after a failure is a problem of this pass too; one that changes is none."""
         due: list[Due] = []
         now = self._clock()
         for one in self._expected(listing):
             if wait := self._record.waits(one.file.name, one.stamp, now):
                 self._note(result, one.file.name, wait.reason, retry=not wait.lasting)
-            else:
+            elif not self.is_changing(one.file.path):
                 due.append(one)
         return due
 

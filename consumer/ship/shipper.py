@@ -53,6 +53,11 @@ class Shipper:
         """Whether a thread has not ended, for example because a storage does not answer."""
         return any(thread.is_alive() for thread in self._threads)
 
+    def leave_out(self, is_changing: Callable[[Path], bool]) -> None:
+        """Do not ship an archive while this is true of its path: it may be rewritten soon, and would be sent twice."""
+        for one in self._destinations:
+            one.is_changing = is_changing
+
     def once(self) -> dict[str, PassResult]:
         """Ship what is there now. The result of the last pass of each destination, by its URL. Raises what is a defect."""
         results: dict[str, PassResult] = {}

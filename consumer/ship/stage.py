@@ -5,8 +5,10 @@ answer: what was not shipped is shipped after the next start. An unexpected exce
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from consumer import log
 from consumer.ship import log_events
@@ -31,6 +33,10 @@ class ShipStage:
     def is_busy(self) -> bool:
         """Whether a thread has not ended."""
         return self._running > 0 and self._shipper.is_busy
+
+    def leave_out(self, is_changing: Callable[[Path], bool]) -> None:
+        """As `Shipper.leave_out`."""
+        self._shipper.leave_out(is_changing)
 
     async def run(self) -> None:
         """Ship until `drain`. Raises what ended a thread, which is no `Exception`."""

@@ -7,6 +7,7 @@ Invariant: nothing is lost if the process fails or is killed; an archive that wa
 import asyncio
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -21,9 +22,11 @@ from consumer.archive.rewriting.repack import RepackOutcome, pays, repack
 from consumer.disk.durable import Disk
 from consumer.errors import Exit
 
+DECIDE_S = 600.0  # many archives of earlier runs may be repacked first: others need not wait for that
+
 
 class Repacker:
-    """The queue of archives to repack. `sealed` may be called from any thread.
+    """The queue of archives to repack. `sealed` and `is_undecided` may be called from any thread.
 
     `on_decided` is called, in the event loop, for each archive that the repacker does not change any more in this run.
     """
@@ -32,9 +35,16 @@ class Repacker:
         self._directory, self._on_decided = directory, on_decided
         self._loop = asyncio.get_running_loop()
         self._waiting: asyncio.Queue[Path] = asyncio.Queue()
+        self._undecided: dict[Path, float] = {}  # archives that were sealed in this run, and when
+
+    def is_undecided(self, path: Path) -> bool:
+        """Whether an archive was sealed in this run, less than DECIDE_S seconds ago, and may still be repacked."""
+        sealed_at = self._undecided.get(path)
+        return sealed_at is not None and time.monotonic() - sealed_at < DECIDE_S
 
     def sealed(self, path: Path) -> None:
         """Add an archive that was sealed."""
+        self._undecided[path] = time.monotonic()
         self._loop.call_soon_threadsafe(self._waiting.put_nowait, path)
 
     async def run(self) -> None:
@@ -46,6 +56,7 @@ class Repacker:
 
     async def _decide(self, path: Path) -> None:
         await self._repack(path)
+        self._undecided.pop(path, None)
         self._on_decided(path)
 
     async def _repack(self, path: Path) -> None:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from consumer.archive.reading.tombstones import Tombstones
+from consumer.archive.rewriting.rewrite import Change, rewrite
+from consumer.disk.durable import Disk
 from consumer.objects.url import ObjectUrl
 from consumer.ship import pacing
 from consumer.ship import shipper as module
@@ -86,3 +89,34 @@ async def test_a_defect_is_reported_and_does_not_end_the_service(
     assert [line[:2] for line in reports.lines[:2]] == [("defect", "")] * 2
     assert "failed" not in reports.kinds()
     assert reports.lines[0][2].startswith("LookupError: a defect (test_stage.py, line ")
+
+
+async def test_an_archive_that_is_rewritten_soon_is_shipped_once(
+    directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each archive that the service repacked was sent twice."""
+    monkeypatch.setattr(module, "POLL_S", 0.01)
+    paths = seal(directory, 2)
+    changing, loop, shipped = {paths[0]}, asyncio.get_running_loop(), asyncio.Semaphore(0)
+    reports = Reports()
+    reports.shipped = lambda _, name, *__: loop.call_soon_threadsafe(released, name)  # type: ignore[method-assign]
+    names: list[str] = []
+
+    def released(name: str) -> None:
+        names.append(name)
+        shipped.release()
+
+    made = stage(directory, place, reports)
+    made.leave_out(changing.__contains__)
+    running = RunningStages([made])
+    async with asyncio.timeout(10):
+        await shipped.acquire()
+        figures = made.stats()[str(place)]
+        assert isinstance(figures, dict)
+        assert figures["waiting"] == 1
+        rewrite(Disk(), paths[0], Change(Tombstones(), 1 << 20, 12))
+        changing.clear()
+        await shipped.acquire()
+    await running.drain(loop.time() + 10)
+    assert names == [f"20251121/{path.name}" for path in reversed(paths)]
+    assert holds(place) == local(directory)

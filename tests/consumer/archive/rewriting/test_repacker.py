@@ -9,6 +9,7 @@ import pytest
 
 from consumer.archive.checking.verify import verify
 from consumer.archive.listing import find_archives
+from consumer.archive.rewriting import repacker as module
 from consumer.archive.rewriting.repack import pays
 from consumer.archive.rewriting.repacker import Repacker
 from tests.support import archives
@@ -54,6 +55,24 @@ def test_archives_of_earlier_runs_and_of_this_one_are_repacked(tmp_path: Path) -
     run(steps, tmp_path / "archive")
     assert archives.events(tmp_path) == some(0, 60)
     assert [verdict.faults for verdict in verify([tmp_path])] == [[], []]
+
+
+def test_an_archive_of_this_run_is_undecided_until_it_is_repacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = one_by_one(tmp_path / "archive", 0, 30)
+
+    async def steps(repacker: Repacker) -> None:
+        assert not repacker.is_undecided(path)  # of an earlier run
+        repacker.sealed(path)
+        assert repacker.is_undecided(path)
+        await within(30, lambda: not repacker.is_undecided(path))
+        assert not pays(path)
+        monkeypatch.setattr(module, "DECIDE_S", 0.0)
+        repacker.sealed(path)
+        assert not repacker.is_undecided(path)
+
+    run(steps, tmp_path / "archive")
 
 
 def test_an_archive_that_cannot_be_repacked_stops_no_other(tmp_path: Path) -> None:
