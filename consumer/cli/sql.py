@@ -1,4 +1,4 @@
-"""The command that asks archives in SQL."""
+"""The command that queries archives in SQL."""
 
 from typing import Annotated, Literal
 
@@ -31,10 +31,10 @@ def sql(
     workers: Workers = None,
     storage: Storage = FROM_ENVIRONMENT,
 ) -> int:
-    """Ask archives in SQL.
+    """Query archives in SQL.
 
     Needs the extra `sql` of the package. The query sees the events that pass all filters. Filters on time, type, id and tag use the index of the archives, and conditions
-    of the query on `time` and `arrived` do too. The query reads nothing but the events, and changes nothing. If an archive cannot be
+    of the query on `time` and `arrived` do too. It reads nothing but the events, and changes nothing. If an archive cannot be
     read, the answer is that of the others, and the exit status is 1. If no archive can be opened, there is no answer. A wrong query has exit status 2.
     """
     from consumer.cli.commands.sql import SqlRequest, print_sql

@@ -1,4 +1,4 @@
-"""The command `sql`: ask archives in SQL."""
+"""The command `sql`: query archives in SQL."""
 
 import os
 import sys
