@@ -253,11 +253,11 @@ class Destination:
         match error:
             case Stopped():
                 result.stopped = True
-            case DigestWaits() | Changed():
+            case DigestWaits():
                 self._note(result, name, error.what, retry=True)
             case BucketMissing():
                 pass  # a failure of the destination, see `Health`
-            case ObjectError():
+            case ObjectError() | Changed():
                 denied = isinstance(error, AccessDenied)
                 retry_s = self._record.failed(name, one.stamp, str(error), now, lasting=denied)
                 self._report.failed(self.name, name, str(error), retry_s)

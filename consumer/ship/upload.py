@@ -142,7 +142,7 @@ class Uploader:
             yield last
             last = piece
         if self._state(file) != state:
-            raise Changed(f"{file.path}: events were deleted while it was sent", "nothing: it is sent again")
+            raise Changed(f"{file.path}: events were deleted while it was sent", "nothing: it is sent again later")
         yield last
 
     def _ship_digest(self, file: LocalFile) -> Shipped:

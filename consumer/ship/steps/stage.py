@@ -45,9 +45,12 @@ class Settled:
             return False
         self._asked[path] = now
         try:
-            return time.time() - path.stat().st_mtime > REPACK_S or not pays(path)
+            settled = time.time() - path.stat().st_mtime > REPACK_S or not pays(path)
         except OSError:
             return False  # sealed or removed just now: the next look finds it
+        if settled:
+            self._offered.add(path)  # a step that fails is tried again after its own pause
+        return settled
 
 
 class StepsStage:

@@ -17,6 +17,7 @@ from consumer.ship.destination import LOOK_S, SIDES_S
 from consumer.ship.health import DENIED_MAX, FAILURES_MAX
 from consumer.ship.pacing import PAUSE_S_MAX
 from consumer.ship.target import Target, target_of
+from consumer.ship.upload import TRIES_MAX
 from tests.support.shipping import Clock, Reports, Store, destination, holds, local, seal
 
 NOW_US = 1_800_000_000_000_000
@@ -313,6 +314,25 @@ def test_undelete_reaches_the_destination(directory: Path, place: ObjectUrl, tmp
     for one in (directory, older):
         assert destination(one, place).run_pass().is_complete
         assert seen(place) == 3
+
+
+def test_an_archive_in_which_events_are_deleted_again_and_again_is_a_failure(directory: Path, place: ObjectUrl) -> None:
+    """It was tried again for ever, and no line said why it was not shipped."""
+    (path,) = seal(directory, 1, events=TRIES_MAX + 1)
+    serials = iter(range(TRIES_MAX))
+
+    class Busy(Store):
+        def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+            if url.name == path.name:
+                delete(path, next(serials))
+            self.real.put_stream(url, chunks, size, attributes, only_new)
+
+    reports = Reports()
+    result = destination(directory, Target(Busy(place), place), reports).run_pass()
+    (failed,) = (line for line in reports.lines if line[0] == "failed")
+    assert failed[1] == f"20251121/{path.name}"
+    assert "events were deleted while it was sent" in failed[2]
+    assert (list(result.problems), result.retry) == ([failed[1]], True)
 
 
 class Deleting(Store):

@@ -83,7 +83,8 @@ def test_a_directory_that_cannot_be_written_is_reported_and_the_service_goes_on(
 
 def test_an_archive_that_repacking_would_change_is_settled_when_it_is_offered_or_old(tmp_path: Path) -> None:
     (whole,) = sealed(tmp_path / "a", 1)
-    assert Settled()(whole) is True
+    settled = Settled()
+    assert (settled(whole), settled(whole)) == (True, True)  # a step that failed waited a minute longer than it said
 
     small = archive_log(tmp_path / "c")
     for serial in range(20):
