@@ -50,7 +50,8 @@ def stats(
 
     Fast: by type or without --by, with --duplicates show, and without filters, --bucket and --bytes. Then the footers of sealed archives
     answer, and no event is read. The filters on time, type, tag and id read only the batches that may hold such events. Everything else reads
-    all events. Exit status 1 if an archive is damaged or cannot be read; the events of the others are counted.
+    all events. Exit status 1 if an archive is damaged or cannot be read; the events of the others are counted. If none can be read, no
+    count is printed.
     """
     from consumer.cli.commands.count_events import count_events
     from consumer.query.grouping import parse_grouping

@@ -45,7 +45,7 @@ class CountRequest(NamedTuple):
 
 @dataclass
 class Part:
-    """The counts of some archives. `hidden`: how many duplicates were not counted; `size` and `bytes_read`: of the archives."""
+    """The counts of some archives. `archives`: how many were read, as far as they are whole; `hidden`: how many duplicates were not counted; `size` and `bytes_read`: of the archives."""
 
     counts: Counts = field(default_factory=Counts)
     faults: list[ReadFault] = field(default_factory=list)
@@ -118,7 +118,7 @@ def _count_all(request: CountRequest) -> Part:
 def _count_archive(match: ArchiveMatch, request: CountRequest) -> Part:
     """The counts of an archive that was looked up. Raises _Moved."""
     if match.identity is None:
-        return Part(faults=match.faults, archives=1)
+        return Part(faults=match.faults)
     try:
         with open_at(match.path) as archive:
             present = match_of(archive, request.query.wanted, match.tombstones)
@@ -132,7 +132,7 @@ def _count_archive(match: ArchiveMatch, request: CountRequest) -> Part:
     except OSError as error:
         if _is_gone(error):
             raise _Moved from error
-        return Part(faults=[ReadFault.of(match.path, error)], archives=1)
+        return Part(faults=[ReadFault.of(match.path, error)])
 
 
 def _count_by_footer(part: Part, archive: ArchiveReader, match: ArchiveMatch, grouping: Grouping) -> bool:

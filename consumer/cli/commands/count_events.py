@@ -29,7 +29,7 @@ def count_events(
     paths: Sequence[Location], query: Query, grouping: Grouping, bytes: bool, format: Literal["table", "jsonl"],
     where: tuple[int | None, str | None],
 ) -> Exit:  # fmt: skip
-    """Count and print. DAMAGED if something could not be read. Raises Fatal if there are too many groups.
+    """Count and print. DAMAGED if something could not be read; no counts if no archive could be read. Raises Fatal if there are too many groups.
 
     `bytes`: print the bytes of the bodies too. `where`: the number of local processes, and the address of a cluster; None: the default.
     """
@@ -41,6 +41,8 @@ def count_events(
         for part in counting:
             total.merge(part)
             advance(part.size)
+    if total.faults and not total.archives:
+        return report_faults(total.faults)
     if format == "table":
         _print_table(total, grouping, bytes)
     else:

@@ -77,7 +77,10 @@ def test_no_archive_is_reported(tmp_path: Path) -> None:
     done = deedbox("stats", tmp_path)
     assert (done.returncode, done.stdout) == (Exit.OK, "0 events, 0 archives\n")
     assert "no archive is there" in done.stderr
-    assert deedbox("stats", tmp_path / "missing").returncode == Exit.DAMAGED
+    for format in ("table", "jsonl"):
+        missing = deedbox("stats", tmp_path / "missing", "--format", format)
+        assert (missing.returncode, missing.stdout) == (Exit.DAMAGED, "")  # no count: nothing was read
+        assert missing.stderr == f"deedbox: {tmp_path}/missing: No such file or directory\n"
 
 
 def test_too_many_groups_are_one_error_line(tmp_path: Path) -> None:
