@@ -1,10 +1,10 @@
 """When a digest may go to a destination: only after everything that it lists is there.
 
-Invariant: a digest at a destination names no archive that was not verified there, unless a digest says that policy retired it, or an operator has
-acknowledged its loss. So a
-digest never covers a failed upload.
+Invariant: a digest at a destination names no archive that was not verified there, unless a digest says that policy retired it, or an operator
+has acknowledged its loss. So a digest never covers a failed upload.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from codec.digest import LOCAL, Digest, ListedArchive
@@ -14,6 +14,7 @@ from consumer.archive.checking.acknowledged import is_acknowledged_loss
 from consumer.archive.digests.files import read_digest
 from consumer.archive.digests.history import RESTORE
 from consumer.errors import DeedboxError
+from consumer.ship.compare import Facts
 from consumer.ship.local_files import Kind, Listing, LocalFile
 from consumer.ship.record import Record
 from consumer.ship.target import Target
@@ -62,14 +63,29 @@ class DigestGates:
         info, there = found
         if there.sha256 is None:
             there = self._target.read_facts(info, there)
-        return there.sha256 in (one.sha256, one.original) or there.original == one.original
+        return is_listed(there, one)
 
     def _retired_paths(self) -> set[str]:
-        """The archives that policy removed from the archive directory or from this destination."""
         if self._retired is None:
-            places = LOCAL, str(self._target.base)
-            self._retired = {one.path for file in self._digests for one in _read(file).retired if one.where in places}
+            self._retired = retired_paths(map(_read, self._digests), str(self._target.base))
         return self._retired
+
+
+def retired_paths(chain: Iterable[Digest], destination: str) -> set[str]:
+    """The archives that policy removed from the archive directory or from a destination, by digests in their order.
+
+    What a later digest lists again was still there: an earlier record of its removal does not count.
+    """
+    gone: set[str] = set()
+    for digest in chain:
+        gone -= {one.path for one in digest.archives}
+        gone |= {one.path for one in digest.retired if one.where in (LOCAL, destination)}
+    return gone
+
+
+def is_listed(there: Facts, one: ListedArchive) -> bool:
+    """Whether an object is the archive that a digest lists, or another writing of the same original."""
+    return there.sha256 in (one.sha256, one.original) or there.original == one.original
 
 
 def _read(file: LocalFile) -> Digest:

@@ -14,9 +14,10 @@ from codec.digest import RetiredArchive
 from consumer.archive.digests.history import History
 from consumer.archive.naming import ArchiveId
 from consumer.archive.writing.sealing import digest
+from consumer.ship.compare import ORIGINAL, SHA256
 from consumer.ship.retention.floor import local_hold, waiting_followers
 from consumer.ship.retention.local import Directory
-from consumer.ship.retention.places import ORIGINAL, SHA256, Place, Presence
+from consumer.ship.retention.places import Place, Presence
 from consumer.ship.retention.policy import Candidate, Stay
 
 Retired = Mapping[tuple[ArchiveId, str], RetiredArchive]

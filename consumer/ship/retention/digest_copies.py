@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
-from codec.digest import LOCAL, Digest, ListedArchive
+from codec.digest import Digest, ListedArchive
 from consumer.archive.digests import files
 from consumer.archive.digests.history import history
 from consumer.archive.naming import ArchiveId
 from consumer.errors import DeedboxError
 from consumer.objects.errors import ObjectError
-from consumer.ship.retention.places import ORIGINAL, SHA256, Place
+from consumer.ship.compare import SHA256, facts_of
+from consumer.ship.digest_gate import is_listed, retired_paths
+from consumer.ship.retention.places import Place
 
 
 @dataclass
@@ -45,7 +47,7 @@ def ship_digests(root: Path, place: Place, instances: Iterable[str]) -> Recorded
 
 def _ship_chain(root: Path, place: Place, instance: str, recorded: Recorded) -> None:
     chain = [stored.digest for stored in history(root, instance)]
-    gone = _gone(chain, place)
+    gone = retired_paths(chain, str(place))
     places = {one.where for digest in chain for one in digest.retired}
     for digest in chain:
         path = files.folder(root, instance) / files.digest_name(digest.number)
@@ -59,15 +61,6 @@ def _ship_chain(root: Path, place: Place, instance: str, recorded: Recorded) -> 
         # What is listed again was still there: an earlier record of its removal does not count.
         recorded.entries -= set(product((ArchiveId(instance, one.sequence) for one in digest.archives), places))
         recorded.entries |= {(ArchiveId(instance, one.sequence), one.where) for one in digest.retired}
-
-
-def _gone(chain: Iterable[Digest], place: Place) -> set[str]:
-    """The paths that policy removed here or at the destination. An archive that a later digest lists again is there again."""
-    gone: set[str] = set()
-    for digest in chain:
-        gone -= {one.path for one in digest.archives}
-        gone |= {one.path for one in digest.retired if one.where in (LOCAL, str(place))}
-    return gone
 
 
 def _put(place: Place, name: str, raw: bytes) -> None:
@@ -109,4 +102,4 @@ def _is_there(place: Place, one: ListedArchive) -> bool:
     if found is None:
         return False
     attributes = place.completed(*found)
-    return one.sha256 in attributes.values() or attributes.get(ORIGINAL, attributes.get(SHA256)) == one.original
+    return is_listed(facts_of(found[0].size, attributes), one)

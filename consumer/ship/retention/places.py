@@ -17,13 +17,12 @@ from consumer.objects.errors import AccessDenied, ObjectError
 from consumer.objects.store import Store, StoredObject
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
-from consumer.ship.compare import Facts
+from consumer.ship.compare import ORIGINAL, SHA256, Facts
 from consumer.ship.retention.floor import HOLD
 from consumer.ship.retention.policy import Candidate
 from consumer.ship.side_files import side_files
 from consumer.ship.target import Target
 
-SHA256, ORIGINAL = "sha256", "original"
 LISTING_S = 5.0  # a listing of this age is made again before an object is removed
 
 

@@ -105,6 +105,22 @@ def test_retirement_is_no_loss(directory: Path, place: ObjectUrl, listed: list[P
         gates(directory, place).check(digest)
 
 
+def test_an_archive_that_was_listed_again_after_its_retirement_can_be_lost(
+    directory: Path, place: ObjectUrl, listed: list[Path]
+) -> None:
+    """The record of a removal that did not happen hid a later loss."""
+    archive = naming.parse_sealed(listed[0])
+    assert archive is not None
+    name = f"20251121/{listed[0].name}"
+    retire(Disk(), directory, [Retirement(archive, name, sha256(listed[0]), "local")], NOW_US + 1, HOUR_US)
+    make_due(Disk(), directory, NOW_US + 2 * HOUR_US, HOUR_US)
+    assert destination(directory, place).run_pass().is_complete
+    listed[0].unlink()
+    target_of(place).store.delete(place / name)
+    with pytest.raises(ArchiveLost, match="neither here nor there"):
+        gates(directory, place).check(digests(directory)[-1])
+
+
 def test_a_damaged_digest_is_not_shipped(directory: Path, place: ObjectUrl, listed: list[Path]) -> None:
     (digest,) = digests(directory)
     digest.path.chmod(0o600)
