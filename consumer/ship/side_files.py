@@ -10,6 +10,7 @@ from pathlib import Path
 from consumer.archive import naming
 from consumer.archive.checking import acknowledged
 from consumer.archive.reading import tombstones
+from consumer.disk.durable import Disk
 
 SUFFIXES = (tombstones.SUFFIX, acknowledged.SUFFIX)
 DELETED_LOCK = f"{tombstones.SUFFIX}.lock"
@@ -31,6 +32,23 @@ def has_files(root: Path, path: Path, archive: naming.ArchiveId) -> bool:
     if root not in path.parents:
         return any(wanted in name for name in os.listdir(path.parent))
     return any(wanted in name for _, _, names in os.walk(root, onerror=_raise) for name in names)
+
+
+def remove_side_files(disk: Disk, root: Path, path: Path, archive: naming.ArchiveId) -> bool:
+    """Remove the files that belong to an archive that is gone, which was at `path`. Returns whether that was done. Raises OSError.
+
+    They stay if another file of the archive is in the archive directory, such as a renamed one, a copy, or the original that a repair kept:
+    its deleted events must stay hidden.
+    """
+    if has_files(root, path, archive):
+        return False
+    for files in side_files(root, path, archive).values():
+        for file in files:
+            disk.remove(file)
+    for place in directories_of(root, path):
+        for suffix in SUFFIXES:
+            (place / f"{archive}{suffix}.lock").unlink(missing_ok=True)
+    return True
 
 
 def _raise(error: OSError) -> None:

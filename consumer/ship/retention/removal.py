@@ -15,7 +15,7 @@ from consumer.ship.retention.check import Check, Retired
 from consumer.ship.retention.local import Directory
 from consumer.ship.retention.places import Place
 from consumer.ship.retention.policy import Candidate, Stay
-from consumer.ship.side_files import DELETED_LOCK, SUFFIXES, directories_of, has_files, side_files
+from consumer.ship.side_files import SUFFIXES, remove_side_files
 from consumer.ship.steps.placing import deletions_locked
 from consumer.ship.steps.progress import forget
 
@@ -40,20 +40,9 @@ def remove_local(disk: Disk, check: Check, candidate: Candidate) -> tuple[Stay, 
 
 
 def remove_beside(disk: Disk, root: Path, path: Path, archive: ArchiveId) -> None:
-    """Remove the files that belong to an archive that is gone, which was at `path`. Raises OSError.
-
-    They stay if another file of the archive is in the archive directory, such as a renamed one, a copy, or the original that a repair kept:
-    its deleted events must stay hidden.
-    """
-    if has_files(root, path, archive):
-        return
-    for files in side_files(root, path, archive).values():
-        for file in files:
-            disk.remove(file)
-    for place in directories_of(root, path):
-        for lock in (DELETED_LOCK, f"{SUFFIXES[1]}.lock"):
-            (place / f"{archive}{lock}").unlink(missing_ok=True)
-    forget(disk, root, archive)
+    """As `remove_side_files`, and what the steps on seal have noted. Raises OSError."""
+    if remove_side_files(disk, root, path, archive):
+        forget(disk, root, archive)
 
 
 def remove_leftovers(disk: Disk, directory: Directory, retired: Retired) -> None:

@@ -19,7 +19,7 @@ from consumer.archive.writing.sealing import digest
 from consumer.disk.durable import Disk, is_held
 from consumer.errors import DeedboxError
 from consumer.ship.retention.floor import local_hold, waiting_followers
-from consumer.ship.side_files import DELETED_LOCK, directories_of, has_files, side_files
+from consumer.ship.side_files import remove_side_files
 from consumer.ship.steps import placing
 from consumer.ship.steps.facts import facts_of
 from consumer.ship.steps.program import run_program
@@ -50,9 +50,8 @@ class Effects:
     """The effects on the archives of one directory.
 
     `shipped`: whether every destination has the archive that is at a path, under this name below the destination, verified now; None if
-    there is no destination. `retire`: record departures in
-    the chain of digests. `newest`: the newest sealed archive of each instance. `environ`: for programs, with a time limit of
-    `timeout_s` seconds. `stopped`: ends a program that runs.
+    there is no destination. `retire`: record departures in the chain of digests. `newest`: the newest sealed archive of each instance.
+    `environ`: for programs, with a time limit of `timeout_s` seconds. `stopped`: ends a program that runs.
     """
 
     disk: Disk
@@ -104,7 +103,8 @@ class Effects:
             if os.path.lexists(path):
                 progress = self._prepare(step, archive, progress, target, listed)
             self._go(path, target, progress.sha256)
-        self._remove_side_files(step, archive, path)
+        if step.kind is not StepKind.SUFFIX:  # a renamed archive still needs them
+            remove_side_files(self.disk, self.directory, path, archive)
         return Progress(path=target, name=progress.name, done=progress.done)
 
     def _prepare(
@@ -153,16 +153,6 @@ class Effects:
             placing.move(self.disk, path, Path(target), sha256)
         elif os.path.lexists(path):
             self.disk.remove(path)
-
-    def _remove_side_files(self, step: Step, archive: naming.ArchiveId, path: Path) -> None:
-        """Remove the files beside an archive that is gone. A renamed one, and a copy in the directory, still need them."""
-        if step.kind is StepKind.SUFFIX or has_files(self.directory, path, archive):
-            return
-        for files in side_files(self.directory, path, archive).values():
-            for file in files:
-                self.disk.remove(file)
-        for place in directories_of(self.directory, path):
-            (place / f"{archive}{DELETED_LOCK}").unlink(missing_ok=True)
 
 
 def _reason(step: Step, target: str) -> str:

@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from consumer.archive.naming import ArchiveId
-from consumer.ship.side_files import directories_of, has_files, side_files
+from consumer.disk.durable import Disk
+from consumer.ship.side_files import directories_of, has_files, remove_side_files, side_files
 
 ONE = ArchiveId("one", 1)
 
@@ -30,3 +31,18 @@ def test_any_file_of_an_archive_below_the_directory_is_found(tmp_path: Path) -> 
     (tmp_path / "root" / "keep" / "deep" / (path.name + ".done")).touch()
     assert has_files(tmp_path / "root", path, archive) is True
     assert has_files(tmp_path / "root", tmp_path / "other", archive) is False
+
+
+def test_the_files_of_an_archive_go_with_their_locks_unless_a_copy_is_there(tmp_path: Path) -> None:
+    """A step that moved an archive left the lock of its acknowledgements."""
+    root, path = tmp_path / "root", tmp_path / "root" / "day" / "x-one-00000001.kvp.zst"
+    path.parent.mkdir(parents=True)
+    names = [f"one-00000001{suffix}{lock}" for suffix in (".deleted", ".acknowledged") for lock in ("", ".lock")]
+    files = [place / name for place in (root, path.parent) for name in names]
+    for file in (path, *files):
+        file.touch()
+    assert remove_side_files(Disk(), root, path, ONE) is False
+    assert all(file.exists() for file in files)
+    path.unlink()
+    assert remove_side_files(Disk(), root, path, ONE) is True
+    assert [file.name for file in root.rglob("*") if file.is_file()] == []
