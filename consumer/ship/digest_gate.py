@@ -58,12 +58,8 @@ class DigestGates:
 
     def _is_there(self, one: ListedArchive) -> bool:
         """Whether the destination holds an archive that is not in the archive directory any more."""
-        if (found := self._target.facts(one.path)) is None:
-            return False
-        info, there = found
-        if there.sha256 is None:
-            there = self._target.read_facts(info, there)
-        return is_listed(there, one)
+        found = self._target.content_facts(one.path)
+        return found is not None and is_listed(found[1], one)
 
     def _retired_paths(self) -> set[str]:
         if self._retired is None:

@@ -1,7 +1,7 @@
 """Restore the files beside an archive: deleted events and acknowledged faults.
 
-Invariants: no line that the directory has is removed, and every line that the destination has is added, so that an event that was deleted at
-either place stays deleted. This is also true if the event is shown again at the other place: hiding is the safe side.
+Invariants: no line that the directory has is removed, and every line that the destination has is added. So an event that was deleted at
+either place is deleted, unless a line of `undelete` cancels this deletion, at either place.
 """
 
 import hashlib

@@ -47,6 +47,13 @@ class Target:
         found = self.store.head(self.url(name))
         return None if found is None else (found[0], facts_of(found[0].size, found[1]))
 
+    def content_facts(self, name: str) -> tuple[StoredObject, Facts] | None:
+        """As `facts`, and an object without a SHA-256 in its attributes is read. Raises ObjectError."""
+        if (found := self.facts(name)) is None:
+            return None
+        info, there = found
+        return info, there if there.sha256 is not None else self.read_facts(info, there)
+
     def read_facts(self, info: StoredObject, known: Facts) -> Facts:
         """The facts of an object, completed by reading it. Raises ObjectError."""
         digest = hashlib.sha256()

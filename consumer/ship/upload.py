@@ -28,9 +28,8 @@ from consumer.ship.target import Target
 from consumer.ship.uploading import uploading
 from consumer.ship.witnesses import Witnesses
 
-LARGE_BYTES = (
-    8 << 20
-)  # a larger file is sent in several parts at the same time, which fill memory and line; so one such file at a time
+# A larger file is sent in several parts at the same time, which fill memory and line; so one such file at a time.
+LARGE_BYTES = 8 << 20
 TRIES_MAX = 3  # another shipper may put the object between the comparison and the put
 _State = list[tuple[str, tuple[Stamp, ...]]]  # the stamps of an archive and of its side files, by name
 
@@ -167,11 +166,9 @@ class Uploader:
 
     def _plain_there(self, file: LocalFile, local: Facts) -> tuple[StoredObject | None, bool]:
         """The object of a side file or digest, and whether it has the same content."""
-        if (found := self.target.facts(file.name)) is None:
+        if (found := self.target.content_facts(file.name)) is None:
             return None, False
         info, there = found
-        if there.sha256 is None:
-            there = self.target.read_facts(info, there)
         return info, (there.size, there.sha256) == (local.size, local.sha256)
 
     def _refused(self, file: LocalFile, reason: str) -> Refused:
@@ -184,12 +181,10 @@ class Uploader:
         with self.large if facts.size > LARGE_BYTES else nullcontext():
             begin = time.monotonic()
             self.target.store.put_stream(url, self._paced(pieces), facts.size, facts.attributes, only_new)
-        found = self.target.facts(file.name)
+        found = self.target.content_facts(file.name)
         if found is None:
             raise NotThere(url, "it was put, and there is no object of this name")
         info, there = found
-        if there.sha256 is None:  # a storage that keeps no attributes
-            there = self.target.read_facts(info, there)
         if there.size != facts.size:
             raise NotThere(url, f"it was put, and has {counted(there.size, 'byte')}, {facts.size} expected")
         if there.sha256 != facts.sha256:

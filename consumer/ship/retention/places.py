@@ -1,8 +1,8 @@
 """The destinations as retention sees them: which archives and holds are there now, by listings and head requests.
 
 Invariants: nothing is remembered from an earlier run. The file itself under another name, by a mount or a hard link, is no copy. An object
-without attributes is read, as shipping does, so that it is compared by its content. A destination that does not answer once is not asked again in the same run, and nothing
-that needs it goes.
+without attributes is read, as shipping does, so that it is compared by its content. A destination that does not answer once is not asked
+again in the same run, and nothing that needs it goes.
 """
 
 import time
@@ -38,16 +38,17 @@ class Presence(StrEnum):
 
 @dataclass
 class Place:
-    """One destination. `fault`: why it cannot be asked. `objects`: what the listing found, by name below the destination."""
+    """One destination. `fault`: why it cannot be asked. `objects`: what the listing found, by name below the destination.
+
+    `refused`: why it does not answer about one object only, by name.
+    """
 
     url: ObjectUrl
     store: Store
     fault: str = ""
     objects: dict[str, StoredObject] = field(default_factory=dict)
     holds: frozenset[str] = frozenset()
-    refused: dict[str, str] = field(
-        default_factory=dict
-    )  # by name: why the destination does not answer about this object only
+    refused: dict[str, str] = field(default_factory=dict)
     _listed_at: float = 0.0
     _read: dict[StoredObject, dict[str, str]] = field(default_factory=dict)
 
