@@ -51,7 +51,7 @@ def test_every_setting_that_a_page_names_exists() -> None:
         )
     )
     assert len(named) > 8
-    assert named - SETTINGS.keys() == {"retain.lock", "retain.reserve"}  # files
+    assert named - SETTINGS.keys() == {"retain.reserve"}  # a file
     variables = set(re.findall(r"DEEDBOX_([A-Z_]+)", README))
     assert {name.lower().replace("__", ".").removesuffix("_file") for name in variables} - SETTINGS.keys() == set()
 

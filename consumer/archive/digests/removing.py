@@ -10,7 +10,8 @@ from consumer.archive import naming
 from consumer.archive.reading import tombstones
 from consumer.disk.durable import is_held
 
-RETENTION_LOCK = "retain.lock"  # in the archive directory, of a run of retention
+# In the archive directory, of a run of retention. No name of an instance begins with a dot.
+RETENTION_LOCK = ".retain.lock"
 
 
 def is_being_removed(directory: Path, path: Path, archive: naming.ArchiveId) -> bool:

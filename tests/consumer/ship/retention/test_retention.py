@@ -276,7 +276,7 @@ def test_a_dry_run_changes_nothing(world: World) -> None:
 
 def test_one_process_at_a_time(world: World) -> None:
     world.seal(2)
-    with held(Disk(), world.root / "retain.lock"), pytest.raises(Fatal, match="another process runs retention"):
+    with held(Disk(), world.root / ".retain.lock"), pytest.raises(Fatal, match="another process runs retention"):
         world.run(ONE_LEFT)
     assert world.left() == [1, 2]
 
