@@ -44,10 +44,10 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> "_Key":
         """The fault that it is valid for."""
-        return self.head, self.code, self.offset, self.detail
+        return self.head, self.code, self.offset or 0, self.detail
 
 
-_Key = tuple[str, FaultCode, int | None, str]
+_Key = tuple[str, FaultCode, int, str]  # offset 0 also if there is none, as earlier versions have recorded it
 
 
 def separate_acknowledged(verdict: Verdict, copies: Sequence[Location] = ()) -> None:
@@ -114,7 +114,7 @@ def is_acknowledged_loss(directory: Path, archive: ArchiveId) -> bool:
 
 def _key(verdict: Verdict, fault: VerdictFault) -> _Key:
     """Identifies a fault. It has no path, because an archive may be moved."""
-    return verdict.head, fault.code, fault.offset, fault.detail
+    return verdict.head, fault.code, fault.offset or 0, fault.detail
 
 
 def _read(path: Location) -> Iterator[Acknowledgement]:

@@ -144,7 +144,7 @@ def _check_tombstones(
             verdict.deleted += sum(not is_removed(events[number]) for number in numbers if number in events)
             unread -= events.keys()
     for number in sorted(unread):
-        verdict.fault(FaultCode.TOMBSTONE, 0, f"a tombstone names event {number}, which cannot be read", number)
+        verdict.fault(FaultCode.TOMBSTONE, None, f"a tombstone names event {number}, which cannot be read", number)
 
 
 def _count_tombstones(
@@ -154,4 +154,4 @@ def _count_tombstones(
     held = {number for batch in batches for number in tombstones.within(batch.header)}
     verdict.deleted = max(len(held) - verdict.removed, 0)  # the tombstone of a removed event stays
     for number in sorted(tombstones.events - held):
-        verdict.fault(FaultCode.TOMBSTONE, 0, f"a tombstone names event {number}, which cannot be read", number)
+        verdict.fault(FaultCode.TOMBSTONE, None, f"a tombstone names event {number}, which cannot be read", number)

@@ -58,7 +58,7 @@ class Chain:
         copies = seen.setdefault(verdict.id.sequence, [])
         if copy := next((one for one in copies if not self.together or one.place == verdict.place), None):
             reason = f"archive {verdict.id} exists twice: the other file is {copy.path}"
-            verdict.fault(FaultCode.ARCHIVE_TWICE, 0, reason, _utf8(copy.path))
+            verdict.fault(FaultCode.ARCHIVE_TWICE, None, reason, _utf8(copy.path))
             return
         events = verdict.events + verdict.lost
         copies.append(_Seen(verdict.path, verdict.place, events, verdict.sha256, verdict.original))
@@ -94,7 +94,7 @@ class Chain:
                     self.together and (home, missed) in self._missed
                 ):  # of several copies, the first one reports it
                     reason = f"archive {missed} is missing: it held events when this one was opened"
-                    verdict.fault(FaultCode.ARCHIVE_MISSING, 0, reason, missed)
+                    verdict.fault(FaultCode.ARCHIVE_MISSING, None, reason, missed)
                 self._missed.add((home, missed))
         if before and named and named.instance == own.instance:
             for found in seen.get(named.sequence, ()):
@@ -104,7 +104,7 @@ class Chain:
 def missing_archive(path: Location, archive: naming.ArchiveId, reason: str) -> Verdict:
     """The verdict on an archive that is lost."""
     verdict = Verdict(path, archive, state=ArchiveState.MISSING, gap=GapClass.LOST)
-    verdict.fault(FaultCode.ARCHIVE_MISSING, 0, reason, archive)
+    verdict.fault(FaultCode.ARCHIVE_MISSING, None, reason, archive)
     return verdict
 
 
@@ -125,11 +125,11 @@ def _compare(verdict: Verdict, found: _Seen, named: Previous, when: str) -> None
     known = {found.sha256, found.original} - {None}
     if named.sha256 and known and named.sha256 not in known:
         reason = f"{found.path.name} is not the archive that was {when}: its SHA-256 differs"
-        verdict.fault(FaultCode.ARCHIVE_CHANGED, 0, reason, found.path.name, named.sha256)
+        verdict.fault(FaultCode.ARCHIVE_CHANGED, None, reason, found.path.name, named.sha256)
     if found.events < named.events:
         held = f"the archive that was {when} held {named.events}"
         reason = f"{found.path.name} holds {counted(found.events, 'event')}; {held}"
-        verdict.fault(FaultCode.EVENTS_MISSING, 0, reason, found.path.name, found.events, named.events)
+        verdict.fault(FaultCode.EVENTS_MISSING, None, reason, found.path.name, found.events, named.events)
 
 
 def _utf8(path: Location) -> str:

@@ -39,7 +39,7 @@ def check(wanted: Check) -> Verdict:
     except (OSError, DeedboxError) as error:
         verdict = Verdict(wanted.location, deep=wanted.deep)
         verdict.vanished = isinstance(error, FileNotFoundError)
-        verdict.fault(FaultCode.UNREADABLE, 0, str(getattr(error, "strerror", None) or error))
+        verdict.fault(FaultCode.UNREADABLE, None, str(getattr(error, "strerror", None) or error))
     verdict.place = wanted.place
     return verdict
 
@@ -64,7 +64,7 @@ def _check_object(url: ObjectUrl, deep: bool) -> Verdict:
         verdict.sha256 = whole.sha256() if deep else stated
     if stated not in (None, verdict.sha256):
         reason = f"the SHA-256 of the object is {verdict.sha256}, its attribute says {stated}"
-        verdict.fault(FaultCode.ARCHIVE_CHANGED, 0, reason, stated)
+        verdict.fault(FaultCode.ARCHIVE_CHANGED, None, reason, stated)
     verdict.original = verdict.rewritten_from or attributes.get(ORIGINAL) or verdict.sha256
     return verdict
 

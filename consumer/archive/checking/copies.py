@@ -31,7 +31,7 @@ class Copies:
         )
         reason = f"it is not the archive of the same name at {first.path}: {what}"
         verdict.fault(
-            FaultCode.COPIES_DIFFER, 0, reason, verdict.sha256 or verdict.footer, first.sha256 or first.footer
+            FaultCode.COPIES_DIFFER, None, reason, verdict.sha256 or verdict.footer, first.sha256 or first.footer
         )
 
 

@@ -28,7 +28,7 @@ def check_listed(verdict: Verdict, chain: InstanceChain | None) -> None:
         verdict.original, verdict.gap = entry.original, GapClass.DELAYED  # the rewriting replaces it when it is shipped
         return
     reason = f"it is not the archive that digest {number} lists: {', '.join(_differences(verdict, entry))}"
-    verdict.fault(FaultCode.ARCHIVE_CHANGED, 0, reason, number, entry.sha256)
+    verdict.fault(FaultCode.ARCHIVE_CHANGED, None, reason, number, entry.sha256)
 
 
 def _differences(verdict: Verdict, entry: ListedArchive) -> list[str]:
@@ -54,4 +54,4 @@ def _is_older(verdict: Verdict, entry: ListedArchive) -> bool:
 def _check_events(verdict: Verdict, entry: ListedArchive, number: int) -> None:
     if (held := verdict.events + verdict.lost) < entry.events:
         reason = f"it was rewritten, and holds {held} events; digest {number} lists {entry.events}"
-        verdict.fault(FaultCode.EVENTS_MISSING, 0, reason, number, held, entry.events)
+        verdict.fault(FaultCode.EVENTS_MISSING, None, reason, number, held, entry.events)

@@ -33,12 +33,6 @@ class GapClass(StrEnum):
     LOST = "lost"  # at no place that was checked
 
 
-WITHOUT_PLACE = frozenset({
-    FaultCode.ARCHIVE_MISSING, FaultCode.ARCHIVE_TWICE, FaultCode.COPIES_DIFFER, FaultCode.DIGEST_MISSING, FaultCode.DIGEST_DAMAGED,
-    FaultCode.DIGEST_CHANGED, FaultCode.DIGEST_SIGNATURE, FaultCode.DIGEST_UNSIGNED,
-})  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class VerdictFault(ReadFault):
     """A fault that `verify` found.
@@ -49,10 +43,6 @@ class VerdictFault(ReadFault):
 
     code: FaultCode = FaultCode.UNREADABLE
     detail: str = ""
-
-    def __str__(self) -> str:
-        """One line for a person. The fault of a file as a whole has no offset."""
-        return f"{self.path}: {self.reason}" if self.code in WITHOUT_PLACE else super(VerdictFault, self).__str__()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +101,6 @@ class Verdict:
         """What faults are acknowledged for: the id of the archive, or the digests of an instance. Empty if there is none."""
         return str(self.id) if self.id else self.subject
 
-    def fault(self, code: FaultCode, offset: int, reason: str, *detail: object) -> None:
-        """Add a fault at this offset. `reason`: the text of the report. `detail`: numbers and names, as in `VerdictFault`."""
+    def fault(self, code: FaultCode, offset: int | None, reason: str, *detail: object) -> None:
+        """Add a fault. `offset`: None if it has no place in a file. `reason`: the text of the report. `detail`: numbers and names, as in `VerdictFault`."""
         self.faults.append(VerdictFault(self.path, offset, reason, code, " ".join(map(str, detail))))

@@ -197,7 +197,7 @@ class _Group:
                 for fault in sorted(chain.faults, key=lambda one: one.number):
                     place = f" ({fault.place})" if fault.place else ""
                     detail = (fault.number, fault.reason) if fault.place else (fault.number,)
-                    verdict.fault(FaultCode(fault.code.value), 0, fault.reason + place, *detail)
+                    verdict.fault(FaultCode(fault.code.value), None, fault.reason + place, *detail)
                 yield verdict
 
 

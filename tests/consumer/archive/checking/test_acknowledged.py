@@ -134,6 +134,25 @@ def test_a_fault_is_recorded_by_its_code_and_its_place(damaged: list[Path], tmp_
     assert line["detail"] == "missing 0 2 2"
 
 
+def test_a_loss_has_no_offset_and_one_that_was_acknowledged_at_offset_0_is_still_known(tmp_path: Path) -> None:
+    """Acknowledgements of earlier versions have the offset 0 for a fault that has no place in a file."""
+    one = archive_log(tmp_path, events_max=2)
+    for first in range(0, 8, 2):
+        one.append(some(first, 2))
+    one.roll("stop")
+    find_archives([tmp_path])[1].unlink()
+    status, report = deedbox("verify", tmp_path)
+    assert status == 1
+    assert ": archive one-00000002 is missing" in report
+    assert ": at 0: " not in report
+    deedbox("verify", "--acknowledge", tmp_path)
+    (path,) = tmp_path.rglob("*.acknowledged")
+    line = json.loads(path.read_text())
+    assert line["offset"] is None
+    path.write_text(json.dumps(line | {"offset": 0}) + "\n")
+    assert deedbox("verify", tmp_path)[0] == 0
+
+
 def test_a_loss_that_is_acknowledged_is_known_to_others(tmp_path: Path) -> None:
     """The shipper passes it by: otherwise the digest that lists it would wait for ever."""
     one = archive_log(tmp_path, events_max=2)
