@@ -171,7 +171,7 @@ def _read(path: Location, must_exist: bool = False) -> list[Tombstone]:
         return []
     try:
         return [msgspec.json.decode(line, type=Tombstone) for line in lines]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DeedboxError(f"{path}: {error}", "repair it: without it, a deleted event would be shown") from error
 
 

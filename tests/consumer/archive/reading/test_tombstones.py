@@ -90,8 +90,9 @@ def test_another_archive_of_the_same_name_is_not_meant(path: Path, tmp_path: Pat
     assert found(copy).events == {1}
 
 
-def test_a_file_that_cannot_be_read_shows_no_deleted_event(path: Path) -> None:
-    (path.parent / f"one-00000001{SUFFIX}").write_text('{"event":0\n')
+@pytest.mark.parametrize("raw", [b'{"event":0\n', b'{"head":"\xff","event":0,"id":"x","deleted":""}\n'])
+def test_a_file_that_cannot_be_read_shows_no_deleted_event(path: Path, raw: bytes) -> None:
+    (path.parent / f"one-00000001{SUFFIX}").write_bytes(raw)
     with pytest.raises(DeedboxError, match="would be shown"):
         found(path)
 
