@@ -217,13 +217,21 @@ def _chunks(fd: int) -> Iterator[bytes]:
 
 def _attributes(fd: int) -> dict[str, str]:
     """The attributes of an open file; without extended attributes, its SHA-256."""
-    names = [name for name in os.listxattr(fd) if name.startswith(_NAMESPACE)]
-    if names:
+    if names := [name for name in _attribute_names(fd) if name.startswith(_NAMESPACE)]:
         return {name.removeprefix(_NAMESPACE): os.getxattr(fd, name).decode(errors="replace") for name in names}
     content = sha256()
     for chunk in _chunks(fd):
         content.update(chunk)
     return {"sha256": content.hexdigest()}
+
+
+def _attribute_names(fd: int) -> Sequence[str]:
+    try:
+        return os.listxattr(fd)
+    except OSError as error:
+        if error.errno not in _NO_ATTRIBUTES:
+            raise
+        return ()
 
 
 def _set_attributes(url: ObjectUrl, fd: int, attributes: Mapping[str, str]) -> None:

@@ -180,3 +180,17 @@ def test_an_object_in_a_linked_folder_is_an_error(tmp_path: Path) -> None:
         store.put(base / "other", b"", {})
         store.delete(base / "other")
     assert (tmp_path / "archive" / "day" / "key").read_bytes() == b"content"
+
+
+def test_a_file_system_that_cannot_list_attributes_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one in user space (FUSE), which answers ENOTSUP."""
+    url = ObjectUrl.of_directory(str(tmp_path)) / "key"
+    store_of(url).put(url, b"content", {"sha256": "other"})
+
+    def refuse(_fd: int) -> list[str]:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(os, "listxattr", refuse)
+    found = store_of(url).head(url)
+    assert found is not None
+    assert found[1] == {"sha256": sha256(b"content").hexdigest()}
