@@ -14,7 +14,7 @@ def sha256_of(archive: ArchiveReader) -> str:
 def sha256_from(archive: ArchiveReader, offset: int) -> str:
     """SHA-256 of the bytes from an offset on, in hexadecimal. Raises OSError."""
     found = hashlib.sha256()
-    archive.source.plan([(0, archive.size)])
+    archive.source.plan([(offset, archive.size - offset)])
     for piece in FileRange(archive.read, offset, archive.size - offset):
         found.update(piece)
     return found.hexdigest()
