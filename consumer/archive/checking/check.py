@@ -2,6 +2,7 @@
 
 import errno
 from dataclasses import dataclass
+from pathlib import Path
 
 from consumer.archive.checking.archive_check import check_archive
 from consumer.archive.checking.fault_code import FaultCode
@@ -13,6 +14,7 @@ from consumer.archive.reading.reader import ArchiveFile, ArchiveReader, open_arc
 from consumer.archive.reading.sha256 import sha256_of
 from consumer.archive.reading.tombstones import Tombstones
 from consumer.errors import DeedboxError
+from consumer.objects.errors import Replaced
 from consumer.objects.stores import store_of
 from consumer.objects.url import Listed, ObjectUrl
 
@@ -31,17 +33,23 @@ class Check:
 def check(wanted: Check) -> Verdict:
     """The verdict on one archive, checked by itself."""
     try:
-        if isinstance(wanted.location, ObjectUrl):
-            verdict = _check_object(wanted.location, wanted.deep)
-        else:
-            with open_archive(wanted.location) as archive:
-                verdict = _check_file(archive, wanted.deep)
+        verdict = _checked(wanted.location, wanted.deep)
     except (OSError, DeedboxError) as error:
         verdict = Verdict(wanted.location, deep=wanted.deep)
         verdict.vanished = isinstance(error, FileNotFoundError)
         verdict.fault(FaultCode.UNREADABLE, None, str(getattr(error, "strerror", None) or error))
     verdict.place = wanted.place
     return verdict
+
+
+def _checked(location: Location, deep: bool) -> Verdict:
+    if isinstance(location, Path):
+        with open_archive(location) as archive:
+            return _check_file(archive, deep)
+    try:
+        return _check_object(location, deep)
+    except Replaced:  # the archive was rewritten, and shipped again
+        return _check_object(location.listed_as(None), deep)
 
 
 def _check_file(archive: ArchiveFile, deep: bool) -> Verdict:

@@ -3,13 +3,14 @@ from pathlib import Path
 import pytest
 
 from codec.event import format_time
+from consumer.archive.checking import check as module
 from consumer.archive.checking.check import Check, check
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_at
 from consumer.archive.reading.sha256 import sha256_of
 from consumer.objects.stores import store_of
-from consumer.objects.url import ObjectUrl
+from consumer.objects.url import Listed, ObjectUrl
 from tests.support.archive_logs import START_US, archive_log, some
 from tests.support.command_line import deedbox
 
@@ -67,6 +68,25 @@ def test_what_is_gone_is_marked(path: Path) -> None:
     url = shipped(path)
     store_of(url).delete(url)
     assert check(Check(url, deep=False)).vanished
+
+
+@pytest.mark.parametrize("deep", [True, False], ids=["deep", "light"])
+def test_an_object_that_is_replaced_meanwhile_is_checked_again(
+    path: Path, deep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipper replaces an object when its archive was compacted: that is no fault."""
+    url = shipped(path)
+    asked = module._asked
+
+    def replaced(url: ObjectUrl) -> tuple[Listed, dict[str, str]]:
+        found = asked(url)
+        monkeypatch.setattr(module, "_asked", asked)
+        shipped(path, sha256=sha256(path))
+        return found
+
+    monkeypatch.setattr(module, "_asked", replaced)
+    verdict = check(Check(url, deep))
+    assert (verdict.faults, verdict.events, verdict.sha256) == ([], 6, sha256(path))
 
 
 @pytest.mark.parametrize("deep", [True, False], ids=["deep", "light"])
