@@ -12,5 +12,5 @@ def test_a_fault_names_file_offset_and_reason() -> None:
 
 def test_the_fault_of_an_archive_that_is_missing_has_no_offset() -> None:
     verdict = Verdict(Path("one-00000001"))
-    verdict.fault(FaultCode.ARCHIVE_MISSING, 0, "archive one-00000001 is missing")
+    verdict.fault(FaultCode.ARCHIVE_MISSING, None, "archive one-00000001 is missing")
     assert list(map(str, verdict.faults)) == ["one-00000001: archive one-00000001 is missing"]
