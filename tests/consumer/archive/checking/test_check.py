@@ -3,14 +3,14 @@ from pathlib import Path
 import pytest
 
 from codec.event import format_time
-from consumer.archive.checking import check as module
 from consumer.archive.checking.check import Check, check
 from consumer.archive.checking.fault_code import FaultCode
 from consumer.archive.listing import find_archives
 from consumer.archive.reading.reader import open_at
 from consumer.archive.reading.sha256 import sha256_of
+from consumer.objects.store import StoredObject
 from consumer.objects.stores import store_of
-from consumer.objects.url import Listed, ObjectUrl
+from consumer.objects.url import ObjectUrl
 from tests.support.archive_logs import START_US, archive_log, some
 from tests.support.command_line import deedbox
 
@@ -76,15 +76,16 @@ def test_an_object_that_is_replaced_meanwhile_is_checked_again(
 ) -> None:
     """The shipper replaces an object when its archive was compacted: that is no fault."""
     url = shipped(path)
-    asked = module._asked
+    store = store_of(url)
+    head = store.head
 
-    def replaced(url: ObjectUrl) -> tuple[Listed, dict[str, str]]:
-        found = asked(url)
-        monkeypatch.setattr(module, "_asked", asked)
+    def replaced(url: ObjectUrl) -> tuple[StoredObject, dict[str, str]] | None:
+        found = head(url)
+        monkeypatch.setattr(store, "head", head)
         shipped(path, sha256=sha256(path))
         return found
 
-    monkeypatch.setattr(module, "_asked", replaced)
+    monkeypatch.setattr(store, "head", replaced)
     verdict = check(Check(url, deep))
     assert (verdict.faults, verdict.events, verdict.sha256) == ([], 6, sha256(path))
 
