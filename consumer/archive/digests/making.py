@@ -22,7 +22,7 @@ from consumer.archive.digests import files
 from consumer.archive.digests.facts import index_of, listed_archive
 from consumer.archive.digests.history import History
 from consumer.archive.digests.removing import is_being_removed
-from consumer.archive.digests.restore import history_of
+from consumer.archive.digests.restore import catch_up, history_of
 from consumer.archive.digests.signing import SigningKey
 from consumer.archive.listing import find_archives, id_of
 from consumer.archive.location import Location
@@ -132,6 +132,7 @@ class _Chain:
         found, faults = self._unlisted(history)
         made = []
         if found or not self._is_silent(history):
+            catch_up(self.disk, self.directory, self.instance, self.destinations)
             with self._held(wait=False):
                 history = History.read(self.directory, self.instance)
                 if self._has_passed(history.last):
@@ -144,6 +145,7 @@ class _Chain:
         """Append the digests with these entries. Raises DeedboxError and OSError."""
         before = history_of(self.disk, self.directory, self.instance, self.destinations)
         found, _ = self._unlisted(before, retired=False)
+        catch_up(self.disk, self.directory, self.instance, self.destinations)
         with self._held(wait=True):
             history = History.read(self.directory, self.instance)
             fresh = {(one.archive.sequence, one.where): one for one in entries}

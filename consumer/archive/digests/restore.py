@@ -15,6 +15,7 @@ from consumer.archive.digests.history import History
 from consumer.archive.location import Location
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError
+from consumer.objects.stores import store_of
 
 
 def restore(disk: Disk, directory: Path, destinations: Sequence[Location]) -> list[Path]:
@@ -58,6 +59,33 @@ def _restore_chain(disk: Disk, directory: Path, instance: str, destinations: Seq
             raise DeedboxError(what, do)
 
 
+def catch_up(disk: Disk, directory: Path, instance: str, destinations: Sequence[Location]) -> None:
+    """Copy the digests back that destinations have after the newest one of the directory, which lost them in a power cut, for example.
+
+    A destination that does not answer is left out: a long outage must not stop the chain, which is whole in nearly all cases. Call it before
+    a digest is made. Raises DeedboxError if a later digest is there and cannot be copied back.
+    """
+    last = files.newest(directory, instance)
+    while last is not None:
+        name = files.digest_name(last.digest.number + 1)
+        path = files.folder(directory, instance) / name
+        there = (one / files.FOLDER / instance / name for one in destinations)
+        if (found := next((location for location in there if _is_there(location)), None)) is None or path.exists():
+            return
+        if not _copy(disk, path, instance, last.digest.number + 1, found, last.sha256) and not path.exists():
+            what = f"{directory} ends with digest {last.digest.number} of {instance}, and {found} cannot be copied back"
+            raise DeedboxError(what, "try again; if it lasts, compare both with `deedbox verify`")
+        last = files.newest(directory, instance)
+
+
+def _is_there(location: Location) -> bool:
+    """Whether a destination has a digest; no, if it does not answer."""
+    try:
+        return location.exists() if isinstance(location, Path) else store_of(location).head(location) is not None
+    except OSError:
+        return False
+
+
 def _asked(directory: Path, instance: str, destination: Location) -> list[tuple[int, Location]]:
     """The digests of an instance at a destination. Raises DeedboxError if it does not answer."""
     try:
@@ -70,14 +98,14 @@ def _asked(directory: Path, instance: str, destination: Location) -> list[tuple[
         raise DeedboxError(what, do) from error
 
 
-def _copy(disk: Disk, path: Path, instance: str, number: int, location: Location) -> bool:
-    """Copy one digest, unless another process appends to the chain now, or the bytes are no such digest."""
+def _copy(disk: Disk, path: Path, instance: str, number: int, location: Location, previous: str | None = None) -> bool:
+    """Copy one digest, unless another process appends to the chain now, or the bytes are no such digest. `previous`: what it must follow."""
     raw = files.read_raw(location)
     try:
         digest = decode_digest(raw).digest
     except CodecError:
         return False  # `verify` reports it at the destination
-    if (digest.instance, digest.number) != (instance, number):
+    if (digest.instance, digest.number) != (instance, number) or previous not in (None, digest.previous):
         return False
     disk.make_directory(path.parent.absolute())
     with held(disk, path.parent / files.LOCK) as free:

@@ -96,3 +96,31 @@ def test_no_second_chain_begins_if_the_newest_digest_there_is_damaged(local: Pat
     digest(remote, 4).write_bytes(whole)
     make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=[remote])
     assert sorted(read(None, local).digests) == [1, 2, 3, 4, 5]
+
+
+def test_a_directory_that_lost_only_its_newest_digests_begins_no_fork(
+    local: Path, remote: Path, tmp_path: Path
+) -> None:
+    """A power cut, or an older backup. A destination that does not answer does not stop the chain."""
+    places = [ObjectUrl.of_directory(str(tmp_path / "unmounted")), ObjectUrl.of_directory(str(remote))]
+    for number in (3, 4):
+        digest(local, number).unlink()
+    make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=places)
+    assert sorted(read(None, local).digests) == [1, 2, 3, 4, 5]
+    assert read(None, local, remote).faults == []
+
+
+def test_a_removal_is_recorded_after_the_digests_that_only_a_destination_has(local: Path, remote: Path) -> None:
+    digest(local, 4).unlink()
+    entry = Retirement(ArchiveId("one", 1), "x", "0" * 64, "local")
+    retire(Disk(), local, [entry], NOW_US + 9 * HOUR_US, HOUR_US, destinations=[remote])
+    assert sorted(read(None, local).digests) == [1, 2, 3, 4, 5]
+    assert read(None, local, remote).faults == []
+
+
+def test_a_later_digest_that_cannot_be_used_keeps_its_number(local: Path, remote: Path) -> None:
+    digest(local, 4).unlink()
+    digest(remote, 4).write_bytes(b"damaged")
+    with pytest.raises(DeedboxError, match=r"ends with digest 3 of one, and .* cannot be copied back"):
+        make_due(Disk(), local, NOW_US + 9 * HOUR_US, HOUR_US, destinations=[remote])
+    assert not digest(local, 4).exists()
