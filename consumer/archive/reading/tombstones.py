@@ -182,8 +182,9 @@ def add_tombstones(disk: Disk, archive: ArchiveFile, events: Iterable[int], id: 
     shown = id.encode("utf-8", "backslashreplace").decode()
     with _locked(disk, path):
         known = _read(path)
-        hidden = {one.event for one in _in_force(known) if one.head == head}
-        when = _unused([one for file in files_of(archive) for one in _read(file)], deleted)
+        every = [one for file in files_of(archive) for one in _read(file)]  # readers see all of them together
+        hidden = {one.event for one in _in_force(every) if one.head == head}
+        when = _unused(every, deleted)
         fresh = [Tombstone(head=head, event=event, id=shown, deleted=when) for event in events if event not in hidden]
         if fresh:
             disk.replace(path, _encode([*known, *fresh]))

@@ -184,3 +184,17 @@ def test_an_event_that_is_deleted_again_is_hidden_again(path: Path) -> None:
     assert deleted(path, 1) == 1
     side = path.parent / f"one-00000001{SUFFIX}"
     assert len(set(side.read_bytes().splitlines())) == 7
+
+
+def test_a_deletion_that_another_file_cancels_is_written_again(path: Path) -> None:
+    """A restored side file has the deletion, and the file above has its cancellation. Readers join both."""
+    side = path.parent / f"one-00000001{SUFFIX}"
+    deleted(path, 1)
+    older = side.read_bytes()
+    undeleted(path, 1)
+    side.rename(path.parent.parent / side.name)
+    side.write_bytes(older)
+    assert found(path).events == frozenset()
+    assert deleted(path, 1) == 1
+    assert found(path).events == {1}
+    assert deleted(path, 1) == 0
