@@ -8,7 +8,7 @@ A listing that fails does not: each object is asked for.
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
@@ -94,13 +94,16 @@ class Destination:
 
     def retry_s(self) -> float:
         """How many seconds until a file that has failed is tried again; 0 if none waits."""
-        now = self._clock()
-        return max((one.backoff.wait_s(now) for one in self._record.problems.values() if not one.lasting), default=0.0)
+        waiting = (one.backoff.wait_s(self._clock()) for one in self._record.problems.values() if not one.lasting)
+        return max(waiting, default=0.0)
 
     def _look(self, listing: Listing, result: PassResult) -> None:
         """Take in the present files, and list the destination if it is time."""
         for path in listing.unread:
             self._fail_here(path, "the directory cannot be read", result)
+        for path in (file.path for file in listing.files):
+            if path.is_symlink() and not path.exists():
+                self._fail_here(path, "the link leads to no file: a disk may not be mounted", result)
         names = {file.name for file in listing.files}
         self._record.keep(names)
         self._witnesses.look(listing.archives)
@@ -135,11 +138,7 @@ class Destination:
 
     def _expected(self, listing: Listing) -> list[Due]:
         """The files that are not known to be there, in their order. They are counted."""
-        found: list[Due] = []
-        for file in listing.files:
-            with suppress(FileNotFoundError):  # removed in the meantime
-                found.append(Due(file, file.stamps()))
-        found = [one for one in found if not self._record.is_verified(one.file.name, one.stamp)]
+        found = [one for one in _present(listing.files) if not self._record.is_verified(one.file.name, one.stamp)]
         self.progress.expect({one.file.name: one.size for one in found})
         return found
 
@@ -167,9 +166,8 @@ class Destination:
 
     def _ship_late_sides(self, result: PassResult) -> None:
         """While archives are sent, which may take hours, ship what was deleted meanwhile in archives that are there already."""
-        if self._clock() >= self._next_sides and not self._is_ending():
-            sides = [Due(file, file.stamps()) for file in find_files(self._directory).files if file.kind is Kind.SIDE]
-            now = self._clock()
+        if (now := self._clock()) >= self._next_sides and not self._is_ending():
+            sides = _present(file for file in find_files(self._directory).files if file.kind is Kind.SIDE)
             self._ship_sides([one for one in sides if self._is_due(one, now)], result)
 
     def _is_due(self, one: Due, now: float) -> bool:
@@ -297,3 +295,10 @@ class Destination:
         result.down = self.progress.reason = str(fault)
         result.retry |= fault.passing
         self._report.down(self.name, result.down, self.backoff.failed(self._clock()))
+
+
+def _present(files: Iterable[LocalFile]) -> Iterator[Due]:
+    """The files with their stamps, without those that were removed in the meantime."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            yield Due(file, file.stamps())

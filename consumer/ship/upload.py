@@ -162,7 +162,12 @@ class Uploader:
         if found and joined == there:
             return Shipped(found)
         facts = Facts(len(joined), hashlib.sha256(joined).hexdigest())
-        return self._put(file, facts, iter([joined] if joined else []), only_new=found is None)
+        shipped = self._put(file, facts, iter([joined] if joined else []), only_new=found is None)
+        with PlainFile(file.paths) as plain:
+            plain.read_whole()
+            if union(joined, b"".join(plain.pieces())) != joined:  # and another shipper may have put them before
+                raise Changed(f"{file.path}: lines were added while it was sent", "nothing: it is sent again")
+        return shipped
 
     def _plain_there(self, file: LocalFile, local: Facts) -> tuple[StoredObject | None, bool]:
         """The object of a side file or digest, and whether it has the same content."""

@@ -15,6 +15,7 @@ from consumer.objects.errors import AccessDenied, ObjectError, PermissionNeeded,
 from consumer.objects.url import ObjectUrl
 from consumer.ship.destination import LOOK_S, SIDES_S
 from consumer.ship.health import DENIED_MAX, FAILURES_MAX
+from consumer.ship.local_files import Listing, find_files
 from consumer.ship.pacing import PAUSE_S_MAX
 from consumer.ship.target import Target, target_of
 from consumer.ship.upload import TRIES_MAX
@@ -220,6 +221,62 @@ def test_a_deletion_does_not_wait_for_the_end_of_a_long_pass(directory: Path, pl
     assert [name.rpartition(".")[2] for kind, name, _ in reports.lines if kind == "shipped"] == [
         "zst", "deleted", "zst", "zst"
     ]  # fmt: skip
+
+
+def test_a_side_file_that_is_removed_during_a_pass_does_not_end_it(
+    directory: Path, place: ObjectUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = seal(directory, 1)
+    delete(paths[0], 1)
+    destination(directory, place).run_pass()
+    seal(directory, 3)
+    clock = Clock()
+
+    def listed(path: Path) -> Listing:
+        found = find_files(path)
+        if clock.now > 1000:  # policy removes it just after it was listed
+            for side in directory.rglob("*.deleted"):
+                side.unlink()
+        return found
+
+    def act() -> None:
+        clock.now += SIDES_S
+
+    monkeypatch.setattr("consumer.ship.destination.find_files", listed)
+    made = destination(directory, Target(Deleting(place, act), place), clock=clock, uploads=1)
+    assert made.run_pass().is_complete
+    assert len([name for name in holds(place) if name.endswith(".zst")]) == 4
+
+
+def test_an_archive_behind_a_broken_link_is_a_problem(directory: Path, place: ObjectUrl) -> None:
+    path = seal(directory, 2)[0]
+    path.unlink()
+    path.symlink_to(directory / "not mounted" / path.name)
+    reports = Reports()
+    result = destination(directory, place, reports).run_pass()
+    assert set(result.problems) == {str(path)}
+    assert reports.kinds() == ["failed", "shipped"]
+
+
+def test_a_line_that_another_shipper_of_the_directory_puts_meanwhile_stays(directory: Path, place: ObjectUrl) -> None:
+    """The first shipper has read the object and the file; then an event is deleted, and another one ships that."""
+    paths = seal(directory, 1)
+    delete(paths[0], 0)
+    destination(directory, place).run_pass()
+    delete(paths[0], 1)
+    seen_by_second = []
+
+    class Slow(Store):
+        def put_stream(self, url, chunks, size, attributes, only_new=False) -> None:
+            whole = list(chunks)
+            if not seen_by_second:
+                delete(paths[0], 2)
+                destination(directory, place).run_pass()
+                seen_by_second.append(seen(place))
+            self.real.put_stream(url, whole, size, attributes, only_new)
+
+    assert destination(directory, Target(Slow(place), place)).run_pass().is_complete
+    assert [*seen_by_second, seen(place)] == [1, 1]
 
 
 def test_a_file_that_has_failed_comes_last(directory: Path, place: ObjectUrl) -> None:
