@@ -1,8 +1,11 @@
 """Compare an archive with the digests that list it.
 
-Invariant: an archive is accepted if it is the one that a digest lists, or a rewriting of it that its footer names. The file of which the
-listed one is a rewriting is no fault, but the listed one is delayed. Nothing else is accepted.
+Invariant: an archive is accepted if it is the one that the newest of these digests lists, or a rewriting of it that its footer names. An
+older version of it is delayed at a place that gets copies, while another place holds the listed one. Nothing else is accepted: an older
+version may bring back content that was removed.
 """
+
+from collections.abc import Sequence
 
 from codec.digest import ListedArchive
 from consumer.archive.checking.fault_code import FaultCode
@@ -10,24 +13,29 @@ from consumer.archive.checking.verdict import ArchiveState, GapClass, Verdict
 from consumer.archive.digests.chain import InstanceChain
 
 
-def check_listed(verdict: Verdict, chain: InstanceChain | None) -> None:
-    """Note a fault if digests list the archive, and it is another one. If it is the same, its SHA-256 becomes known."""
+def check_listed(verdict: Verdict, chain: InstanceChain | None, others: Sequence[Verdict] = ()) -> None:
+    """Note a fault if digests list the archive, and it is another one. If it is the same, its SHA-256 becomes known.
+
+    `others`: the verdicts on the archive at the other places, if this place gets copies from them.
+    """
     entries = chain.listed.get(verdict.id.sequence, []) if chain and verdict.id else []
     if not entries or verdict.state in (ArchiveState.OPEN, ArchiveState.ORPHANED, ArchiveState.UNREADABLE):
         return
-    for _, entry in reversed(entries):
-        if not _differences(verdict, entry):
-            verdict.sha256 = verdict.sha256 or entry.sha256
-            verdict.original = verdict.original or entry.original
-            return
     number, entry = entries[-1]
-    if _is_rewriting(verdict, entry):
-        _check_events(verdict, entry, number)
-        return
-    if _is_older(verdict, entry):
+    for _, same in (one for one in entries if one[0] == number):  # two places may have different digests of this number
+        if not _differences(verdict, same):
+            verdict.sha256 = verdict.sha256 or same.sha256
+            verdict.original = verdict.original or same.original
+            return
+    is_older = _is_as_sealed(verdict, entry) or any(not _differences(verdict, one) for _, one in entries)
+    if is_older and any(not _differences(one, entry) or _is_rewriting(one, entry) for one in others):
         verdict.original, verdict.gap = entry.original, GapClass.DELAYED  # the rewriting replaces it when it is shipped
         return
-    reason = f"it is not the archive that digest {number} lists: {', '.join(_differences(verdict, entry))}"
+    if not is_older and _is_rewriting(verdict, entry):
+        _check_events(verdict, entry, number)
+        return
+    kind = "an older version of the archive" if is_older else "not the archive"
+    reason = f"it is {kind} that digest {number} lists: {', '.join(_differences(verdict, entry))}"
     verdict.fault(FaultCode.ARCHIVE_CHANGED, None, reason, number, entry.sha256)
 
 
@@ -46,7 +54,7 @@ def _is_rewriting(verdict: Verdict, entry: ListedArchive) -> bool:
     return same_head and verdict.rewritten_from in (entry.original, entry.sha256)
 
 
-def _is_older(verdict: Verdict, entry: ListedArchive) -> bool:
+def _is_as_sealed(verdict: Verdict, entry: ListedArchive) -> bool:
     """Whether it is the archive as it was sealed, and was rewritten before a digest listed it."""
     return entry.original != entry.sha256 and verdict.head == entry.head and verdict.sha256 == entry.original
 

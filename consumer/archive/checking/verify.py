@@ -9,6 +9,7 @@ removed since the run began.
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from consumer.archive.checking.acknowledged import separate_acknowledged
@@ -142,14 +143,13 @@ class _Group:
         """The verdicts on all archives of the group, then on what is missing."""
         copies, vanished, counted = Copies(), [], set()
         checks = [Check(one.location, one.location in deep, one.place) for one in self.checks]
-        for verdict in self._run.mapped(check, checks):
-            if not self._run.is_new(verdict):
-                continue
+        for verdict, others in _with_others(filter(self._run.is_new, self._run.mapped(check, checks))):
             if verdict.vanished and (self._chains or self._is_joint):
                 vanished.append(verdict)
                 self._later = None  # the newest digest may have retired it
                 continue
-            check_listed(verdict, _chain_of(self._chains, verdict.id))
+            is_origin = not self._is_joint or self._places[verdict.place].is_origin
+            check_listed(verdict, _chain_of(self._chains, verdict.id), () if is_origin else others)
             if self._is_joint:
                 copies.check(verdict)
                 verdict.is_copy = verdict.id is not None and verdict.id in counted
@@ -199,6 +199,16 @@ class _Group:
                     detail = (fault.number, fault.reason) if fault.place else (fault.number,)
                     verdict.fault(FaultCode(fault.code.value), None, fault.reason + place, *detail)
                 yield verdict
+
+
+def _with_others(verdicts: Iterable[Verdict]) -> Iterator[tuple[Verdict, list[Verdict]]]:
+    """Each verdict with those on the same archive at the other places, which follow each other."""
+    for archive, group in groupby(verdicts, key=lambda one: one.id):
+        if archive is None:
+            yield from ((one, []) for one in group)
+            continue
+        same = list(group)
+        yield from ((one, [other for other in same if other is not one]) for one in same)
 
 
 def _chain_of(chains: Sequence[InstanceChain], archive: ArchiveId | None) -> InstanceChain | None:

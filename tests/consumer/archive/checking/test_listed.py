@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,8 @@ def chain(*entries: ListedArchive) -> InstanceChain:
     return InstanceChain("one", listed={7: list(enumerate(entries, 3))})
 
 
-def codes(found: Verdict, *entries: ListedArchive) -> list[FaultCode]:
-    check_listed(found, chain(*entries))
+def codes(found: Verdict, *entries: ListedArchive, others: Sequence[Verdict] = ()) -> list[FaultCode]:
+    check_listed(found, chain(*entries), others)
     return [fault.code for fault in found.faults]
 
 
@@ -69,20 +70,33 @@ def test_a_rewriting_of_another_archive_is_a_fault() -> None:
     assert codes(verdict(size=1, rewritten_from=SHA, head="00"), ARCHIVE) == [FaultCode.ARCHIVE_CHANGED]
 
 
-def test_the_archive_as_it_was_listed_before_is_accepted_too() -> None:
-    """A destination has it until the rewritten one is shipped."""
-    later = msgspec.structs.replace(ARCHIVE, size=1, sha256=OTHER, footer=OTHER)
-    assert codes(verdict(), ARCHIVE, later) == []
-    assert codes(verdict(size=1, footer=OTHER, sha256=OTHER, rewritten_from=SHA), ARCHIVE, later) == []
+LATER = msgspec.structs.replace(ARCHIVE, size=1, sha256=OTHER, footer=OTHER, original=SHA)
 
 
-def test_the_archive_as_it_was_sealed_is_delayed_if_it_was_rewritten_before_it_was_listed() -> None:
-    """It was shipped between its seal and its repacking. The rewriting is shipped next."""
-    listed = msgspec.structs.replace(ARCHIVE, size=1, sha256=OTHER, footer=OTHER, original=SHA)
+def rewritten() -> Verdict:
+    return verdict(size=1, footer=OTHER, sha256=OTHER, rewritten_from=SHA)
+
+
+@pytest.mark.parametrize("entries", [(LATER,), (ARCHIVE, LATER)], ids=["never listed", "listed before"])
+def test_an_older_version_is_delayed_only_while_another_place_has_the_listed_one(
+    entries: tuple[ListedArchive, ...],
+) -> None:
+    """A destination has it until the rewriting is shipped. If no place has the rewriting, nothing ever replaces it."""
+    assert codes(rewritten(), *entries) == []
     found = verdict()
-    assert (codes(found, listed), found.gap) == ([], GapClass.DELAYED)
-    assert codes(verdict(sha256="ef" * 32), listed) == [FaultCode.ARCHIVE_CHANGED]
-    assert codes(verdict(head="00"), listed) == [FaultCode.ARCHIVE_CHANGED]
+    assert (codes(found, *entries, others=[rewritten()]), found.gap) == ([], GapClass.DELAYED)
+    for others in ([], [verdict()], [verdict(size=2, sha256=OTHER)]):
+        found = verdict()
+        assert (codes(found, *entries, others=others), found.gap) == ([FaultCode.ARCHIVE_CHANGED], None)
+        assert "an older version of the archive that digest" in found.faults[0].reason
+    assert codes(verdict(sha256="ef" * 32), *entries, others=[rewritten()]) == [FaultCode.ARCHIVE_CHANGED]
+    assert codes(verdict(head="00"), *entries, others=[rewritten()]) == [FaultCode.ARCHIVE_CHANGED]
+
+
+def test_an_older_rewriting_is_no_rewriting_of_the_listed_one() -> None:
+    """Both name the file that was sealed."""
+    newest = msgspec.structs.replace(LATER, size=2, sha256="ef" * 32, footer="ef" * 32)
+    assert codes(rewritten(), ARCHIVE, LATER, newest) == [FaultCode.ARCHIVE_CHANGED]
 
 
 def test_a_repaired_archive_that_was_listed_damaged_is_accepted() -> None:
