@@ -1,6 +1,7 @@
 """One file that is due, and the outcome of an attempt to ship it: an exception is an outcome too, so that it concerns this file only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from consumer.ship.local_files import LocalFile, is_shippable_name
@@ -31,3 +32,10 @@ def outcome_of(work: Callable[[LocalFile], Shipped | None], file: LocalFile) -> 
         return work(file)
     except Exception as error:  # noqa: BLE001 -- also a defect is the outcome of one file only
         return error
+
+
+def present(files: Iterable[LocalFile]) -> Iterator[Due]:
+    """The files with their stamps, without those that were removed in the meantime."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            yield Due(file, file.stamps())

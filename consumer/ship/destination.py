@@ -8,8 +8,7 @@ A listing that fails does not: each object is asked for.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +18,7 @@ from consumer.archive.reading.tombstones import SUFFIX as DELETED_SUFFIX
 from consumer.errors import DeedboxError
 from consumer.objects.errors import AccessDenied, BucketMissing, ObjectError
 from consumer.objects.store import StoredObject
-from consumer.ship.attempt import Due, Outcome, outcome_of
+from consumer.ship.attempt import Due, Outcome, outcome_of, present
 from consumer.ship.defects import describe
 from consumer.ship.digest_gate import ArchiveLost, DigestGates, DigestWaits
 from consumer.ship.health import Health
@@ -138,7 +137,7 @@ class Destination:
 
     def _expected(self, listing: Listing) -> list[Due]:
         """The files that are not known to be there, in their order. They are counted."""
-        found = [one for one in _present(listing.files) if not self._record.is_verified(one.file.name, one.stamp)]
+        found = [one for one in present(listing.files) if not self._record.is_verified(one.file.name, one.stamp)]
         self.progress.expect({one.file.name: one.size for one in found})
         return found
 
@@ -167,7 +166,7 @@ class Destination:
     def _ship_late_sides(self, result: PassResult) -> None:
         """While archives are sent, which may take hours, ship what was deleted meanwhile in archives that are there already."""
         if (now := self._clock()) >= self._next_sides and not self._is_ending():
-            sides = _present(file for file in find_files(self._directory).files if file.kind is Kind.SIDE)
+            sides = present(file for file in find_files(self._directory).files if file.kind is Kind.SIDE)
             self._ship_sides([one for one in sides if self._is_due(one, now)], result)
 
     def _is_due(self, one: Due, now: float) -> bool:
@@ -295,10 +294,3 @@ class Destination:
         result.down = self.progress.reason = str(fault)
         result.retry |= fault.passing
         self._report.down(self.name, result.down, self.backoff.failed(self._clock()))
-
-
-def _present(files: Iterable[LocalFile]) -> Iterator[Due]:
-    """The files with their stamps, without those that were removed in the meantime."""
-    for file in files:
-        with suppress(FileNotFoundError):
-            yield Due(file, file.stamps())
