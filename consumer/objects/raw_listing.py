@@ -19,6 +19,7 @@ from consumer.objects.settings import ObjectsSection
 from consumer.objects.url import ObjectUrl
 
 TRIES = 3  # of one page
+PAGE_BYTES_MAX = 16 << 20  # a page has at most 1,000 keys of at most 1,024 bytes
 _SIGNED_S = 300
 
 
@@ -35,12 +36,15 @@ def raw_listing(below: ObjectUrl, settings: ObjectsSection) -> Iterator[RawEntry
     """All objects below a prefix, page by page. Raises ObjectError."""
     token: str | None = ""
     while token is not None:
-        raw = _page(below, settings, token)
+        raw = _whole(below, _page(below, settings, token))
         try:
-            entries, token = _parsed(raw)
-        except (ET.ParseError, ValueError) as error:
+            entries, following = _parsed(raw)
+        except (ET.ParseError, ValueError, OverflowError) as error:
             raise ObjectError(below, f"the listing cannot be read: {error}", "check the storage") from error
         yield from entries
+        if following == token:
+            raise ObjectError(below, "the listing repeats its continuation token and does not end", "check the storage")
+        token = following
 
 
 def _parsed(raw: bytes) -> tuple[list[RawEntry], str | None]:
@@ -65,7 +69,7 @@ def _page(below: ObjectUrl, settings: ObjectsSection, token: str) -> bytes:
     for _ in range(TRIES):
         try:
             with urlopen(url, timeout=settings.timeout_s) as answer:  # noqa: S310 -- the URL of the storage
-                return bytes(answer.read())
+                return bytes(answer.read(PAGE_BYTES_MAX + 1))
         except HTTPError as failure:
             failure.close()
             error = failure
@@ -82,6 +86,13 @@ def _page(below: ObjectUrl, settings: ObjectsSection, token: str) -> bytes:
     raise Unreachable(
         below, "no connection to the storage", "check the endpoint, the network and the storage"
     ) from error
+
+
+def _whole(below: ObjectUrl, raw: bytes) -> bytes:
+    """Raises ObjectError for a page that is larger than any storage makes it."""
+    if len(raw) > PAGE_BYTES_MAX:
+        raise ObjectError(below, f"a page of the listing has more than {PAGE_BYTES_MAX} bytes", "check the storage")
+    return raw
 
 
 def _signed(below: ObjectUrl, settings: ObjectsSection, token: str) -> str:

@@ -6,6 +6,8 @@ Invariant: the space is there from the first run that finds room for it, and is 
 import os
 from pathlib import Path
 
+from consumer.disk.durable import open_regular
+
 NAME = "retain.reserve"
 BYTES = 256 << 10
 
@@ -16,7 +18,7 @@ def keep(root: Path) -> None:
     try:
         if path.exists() and path.stat().st_size >= BYTES:
             return
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = open_regular(path, os.O_WRONLY | os.O_CREAT)
         try:
             os.posix_fallocate(fd, 0, BYTES)
         finally:

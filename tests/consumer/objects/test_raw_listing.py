@@ -77,3 +77,31 @@ def test_an_answer_that_is_no_listing_is_an_error(
     monkeypatch.setattr(module, "urlopen", lambda *_, **__: BytesIO(body))
     with pytest.raises(ObjectError, match="the listing cannot be read"):
         list(raw_listing(bucket, configured()))
+
+
+PAGE = (
+    "<ListBucketResult><Contents><Key>k</Key><Size>1</Size><LastModified>{modified}</LastModified></Contents>"
+    "<NextContinuationToken>again</NextContinuationToken></ListBucketResult>"
+)
+
+
+@pytest.mark.parametrize(
+    ("modified", "fault"),
+    [
+        ("2026-11-28T00:00:00Z", "repeats its continuation token"),
+        ("0001-01-01T00:00:00+14:00", "the listing cannot be read"),
+    ],
+)
+def test_a_hostile_listing_ends_with_an_error(
+    bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch, modified: str, fault: str
+) -> None:
+    monkeypatch.setattr(module, "urlopen", lambda *_, **__: BytesIO(PAGE.format(modified=modified).encode()))
+    with pytest.raises(ObjectError, match=fault):
+        list(raw_listing(bucket, configured()))
+
+
+def test_a_page_without_an_end_is_not_read_into_memory(bucket: ObjectUrl, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAGE_BYTES_MAX", 1000)
+    monkeypatch.setattr(module, "urlopen", lambda *_, **__: BytesIO(b" " * 1001))
+    with pytest.raises(ObjectError, match="more than 1000 bytes"):
+        list(raw_listing(bucket, configured()))

@@ -47,3 +47,11 @@ def test_space_is_kept_once_and_given_back(tmp_path: Path) -> None:
     assert (tmp_path / reserve.NAME).stat() == first
     assert first.st_blocks * 512 >= reserve.BYTES
     assert (reserve.give(tmp_path), reserve.give(tmp_path)) == (True, False)
+
+
+def test_a_fifo_under_its_name_does_not_stop_retention(tmp_path: Path) -> None:
+    """Opening a FIFO for writing waits for a reader."""
+    os.mkfifo(tmp_path / reserve.NAME)
+    reserve.keep(tmp_path)
+    reserve.keep(tmp_path)
+    assert (tmp_path / reserve.NAME).stat().st_size == reserve.BYTES
