@@ -373,7 +373,7 @@ def test_a_destination_that_lost_what_retention_left_to_it_is_lost(places: Place
     places.retire(1, LOCAL, str(places.remote))
     places.archive(1).unlink()
     delete(places.url(1))
-    assert verified(places, places.local).complete  # nothing is said of the destination
+    assert verified(places, places.local).complete  # the destination is not checked
     assert verified(places, places.local, places.remote).faults == {"1 archive_missing"}
     bucket = ObjectUrl(places.remote.scheme, places.remote.bucket)
     assert verified(places, places.local, bucket).faults == {"1 archive_missing"}  # named above the destination

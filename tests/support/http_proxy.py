@@ -76,7 +76,7 @@ class HttpProxy:
         self._delay_s = seconds
 
     def throttle(self, bytes_s: int) -> None:
-        """Forward at most so many bytes a second on each connection."""
+        """Forward at most this number of bytes a second on each connection."""
         self._bytes_s = bytes_s
 
     def swallow(self) -> None:

@@ -50,7 +50,7 @@ class _Absence:
                 yield self._gap(number, found)
 
     def _class_at(self, number: int) -> GapClass | None:
-        """Why it is not at this place. LOST: it should be there, or nobody knows; None: it need not be there."""
+        """Why it is not at this place. LOST: it should be there, and no record explains why it is not; None: it need not be there."""
         place = self.places[number]
         if place.is_origin and not place.makes(self.archive.instance):
             return None

@@ -28,7 +28,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def run(root: Location, now_us: int, archives: float, folder: Path, bad: frozenset[int] = frozenset()) -> list[int]:
-    """One run with a budget of so many archives. Returns the sequences that were read."""
+    """One run with a budget for this number of archives. Returns the sequences that were read."""
     found = find_archives([root])
     size = 1100
     memory = Proofs(Disk(), [root], folder, int(archives * size), now_us)
