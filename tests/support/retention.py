@@ -14,7 +14,7 @@ from consumer.disk.durable import Disk
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
 from consumer.ship.retention.limits import Limits
-from consumer.ship.retention.recording import recorder
+from consumer.ship.retention.recording import recorder, revoker
 from consumer.ship.retention.retention import Result, Retention, Rules
 from consumer.ship.settings import ShipSection
 from consumer.ship.side_files import side_files
@@ -71,7 +71,12 @@ class World:
     ) -> Retention:
         disk = disk or Disk()
         return Retention(
-            disk, self.root, Rules(local, remote or {}), self.urls, recorder(disk, self.root, ShipSection(), self.urls)
+            disk,
+            self.root,
+            Rules(local, remote or {}),
+            self.urls,
+            recorder(disk, self.root, ShipSection(), self.urls),
+            revoker(disk, self.root, ShipSection()),
         )
 
     def run(self, local: Limits = NO_LIMITS, remote: Mapping[ObjectUrl, Limits] | None = None) -> Result:

@@ -3,6 +3,8 @@
 Role: the archive is read once, from any source. Invariant: a damaged archive has facts too, so that it is listed as it was found.
 """
 
+from pathlib import Path
+
 from codec.archive import BATCH_HEADER_BYTES, BatchHeader
 from codec.digest import ListedArchive
 from codec.errors import CodecError
@@ -10,7 +12,7 @@ from codec.footer import FooterIndex
 from codec.parts import checksum_of
 from consumer.archive.reading.catalog import all_batches
 from consumer.archive.reading.footer_index import read_index
-from consumer.archive.reading.reader import ArchiveReader
+from consumer.archive.reading.reader import ArchiveFile, ArchiveReader
 from consumer.archive.reading.sha256 import sha256_from, sha256_of
 
 
@@ -51,3 +53,15 @@ def footer_sha256(archive: ArchiveReader, index: FooterIndex) -> str:
 
 def _stored(header: BatchHeader) -> int:
     return BATCH_HEADER_BYTES + header.compressed
+
+
+def is_unchanged(listed: tuple[int, str] | None, path: Path) -> bool:
+    """Whether an archive is the one that was listed. A file of another size needs one if it is a rewrite of the archive that was listed."""
+    if listed is None:
+        return False
+    size, original = listed
+    if path.stat().st_size == size:
+        return True
+    with ArchiveFile(path) as archive:
+        index = index_of(archive)
+    return index is None or index.footer.rewritten_from != original

@@ -4,16 +4,17 @@ Invariant: the newest digest is read, or the reader raises, so that no second ch
 counts as not listed, and the next digest lists it again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from codec.digest import RetiredArchive, StoredDigest
+from codec.digest import ListedArchive, RetiredArchive, StoredDigest
 from codec.errors import CodecError, Corrupt
 from consumer.archive import naming
 from consumer.archive.digests import files
 from consumer.errors import DeedboxError
 
+AGAIN_MAX = 100  # archives that one digest lists again, so that it has room for their other removals
 RESTORE = "copy it from a destination or a backup; if there is no copy, move it away"
 
 
@@ -72,3 +73,21 @@ def history(directory: Path, instance: str) -> Iterator[StoredDigest]:
                 raise DeedboxError(f"{path}: the newest digest cannot be read: {error.reason}", RESTORE) from error
             continue
         yield stored
+
+
+def listed_again(
+    directory: Path, instance: str, places: Set[tuple[int, str]]
+) -> tuple[tuple[ListedArchive, ...], tuple[RetiredArchive, ...]]:
+    """What the next digest lists, so that the removals of these sequences from these places do not count any more: each archive as it was
+    listed last, and its removals from other places, which still count. AGAIN_MAX archives at most. Raises as `history` does."""
+    known, last = History(), dict[int, ListedArchive]()
+    wanted = {sequence for sequence, _ in places}
+    for stored in history(directory, instance):
+        known.add(stored)
+        last |= {one.sequence: one for one in stored.digest.archives if one.sequence in wanted}
+    recorded = {(sequence, where) for sequence in last for where in known.retired.get(sequence, ())}
+    again = sorted({sequence for sequence, _ in recorded & places})[:AGAIN_MAX]
+    rows = (
+        one for sequence in again for where, one in known.retired[sequence].items() if (sequence, where) not in places
+    )
+    return tuple(last[sequence] for sequence in again), tuple(rows)

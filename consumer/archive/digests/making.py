@@ -7,7 +7,7 @@ at any step leaves a whole chain; what it did not list, the next digest lists.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ from codec.errors import CodecError
 from codec.limits import DIGEST_ENTRIES_MAX
 from consumer.archive import naming
 from consumer.archive.digests import files
-from consumer.archive.digests.facts import index_of, listed_archive
-from consumer.archive.digests.history import History
+from consumer.archive.digests.facts import is_unchanged, listed_archive
+from consumer.archive.digests.history import History, listed_again
 from consumer.archive.digests.removing import is_being_removed
 from consumer.archive.digests.restore import catch_up, history_of
 from consumer.archive.digests.signing import SigningKey
@@ -67,7 +67,7 @@ def make_due(
     made: list[Path] = []
     errors: list[Exception] = []
     for instance in sorted({*sealed, *running, *files.instances(directory)}):
-        chain = _Chain(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key, destinations)
+        chain = ChainWriter(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key, destinations)
         try:
             made += chain.append_due()
         except DigestsHeld:
@@ -91,7 +91,7 @@ def retire(
     sealed = sealed_archives(directory)
     made = []
     for instance in sorted({one.archive.instance for one in entries}):
-        chain = _Chain(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key, destinations)
+        chain = ChainWriter(disk, directory, instance, sealed.get(instance, {}), now_us, interval_us, key, destinations)
         made += chain.append_retired([one for one in entries if one.archive.instance == instance])
     return made
 
@@ -112,7 +112,7 @@ def sealed_archives(directory: Path) -> dict[str, dict[int, Path]]:
 
 
 @dataclass
-class _Chain:
+class ChainWriter:
     """The chain of one instance, and the digest that is being made. `sealed`: the archives of the instance in the directory, by sequence."""
 
     disk: Disk
@@ -155,6 +155,13 @@ class _Chain:
                 if one.where not in history.retired.get(one.archive.sequence, ())
             ]
             return self._append(history, DigestKind.RETIREMENT, found, rows) if rows else []
+
+    def append_again(self, places: Set[tuple[int, str]]) -> list[Path]:
+        """Append a digest that lists archives again, see `listed_again`. None if there is nothing to list. Raises DeedboxError and OSError."""
+        with self._held(wait=True):
+            archives, rows = listed_again(self.directory, self.instance, places)
+            history = History.read(self.directory, self.instance)
+            return [self._write(self._next(history, DigestKind.RETIREMENT, archives, rows))] if archives else []
 
     def _row(self, one: Retirement) -> RetiredArchive:
         return RetiredArchive(
@@ -202,7 +209,7 @@ class _Chain:
         """Whether the archive at a path needs no new entry."""
         if LOCAL in history.retired.get(sequence, ()):
             return not retired or is_being_removed(self.directory, path, naming.ArchiveId(self.instance, sequence))
-        return _is_unchanged(history.listed.get(sequence), path)
+        return is_unchanged(history.listed.get(sequence), path)
 
     def _is_new(self, history: History, one: ListedArchive) -> bool:
         """Whether an archive is to be listed, by the digests that exist now. If it is retired, it must be there, and nobody may remove it."""
@@ -275,18 +282,6 @@ class _Chain:
                 what = f"{place}: another process appends a digest"
                 raise DigestsHeld(what, "try again; if it lasts, end the other `deedbox ship` of this directory")
             pause.wait(LOCK_RETRY_S)
-
-
-def _is_unchanged(listed: tuple[int, str] | None, path: Path) -> bool:
-    """Whether an archive is the one that was listed. A file of another size needs one if it is a rewrite of the archive that was listed."""
-    if listed is None:
-        return False
-    size, original = listed
-    if path.stat().st_size == size:
-        return True
-    with ArchiveFile(path) as archive:
-        index = index_of(archive)
-    return index is None or index.footer.rewritten_from != original
 
 
 def _below(directory: Path, path: Path) -> str:

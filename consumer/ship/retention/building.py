@@ -5,7 +5,7 @@ from pathlib import Path
 
 from consumer.disk.durable import Disk
 from consumer.objects.url import ObjectUrl
-from consumer.ship.retention.recording import recorder
+from consumer.ship.retention.recording import recorder, revoker
 from consumer.ship.retention.retention import Retention, Rules
 from consumer.ship.retention.settings import RetainSection
 from consumer.ship.settings import ShipSection
@@ -17,4 +17,4 @@ def retention_of(
     """Retention of an archive directory. Raises Fatal if a limit of a destination is none, or if the key of the settings cannot be used."""
     root, disk = directory.absolute(), Disk()
     rules = Rules(settings.local, {url: settings.remote(str(url)) for url in urls})
-    return Retention(disk, root, rules, urls, recorder(disk, root, shipping, urls))
+    return Retention(disk, root, rules, urls, recorder(disk, root, shipping, urls), revoker(disk, root, shipping))

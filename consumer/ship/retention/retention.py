@@ -16,6 +16,7 @@ from codec.digest import LOCAL
 from consumer.archive.digests.history import retired
 from consumer.archive.digests.making import Retirement
 from consumer.archive.digests.removing import RETENTION_LOCK
+from consumer.archive.naming import ArchiveId
 from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError, Exit, Fatal
 from consumer.objects.url import ObjectUrl
@@ -26,7 +27,7 @@ from consumer.ship.retention.limits import Limits
 from consumer.ship.retention.local import Directory
 from consumer.ship.retention.places import Place, look_at
 from consumer.ship.retention.policy import Candidate, Decision, Stay, decide
-from consumer.ship.retention.recording import Record
+from consumer.ship.retention.recording import Record, Revoke
 from consumer.ship.retention.removal import remove_leftovers, remove_local, remove_object
 
 
@@ -58,13 +59,14 @@ class Result:
 
 @dataclass
 class Retention:
-    """Retention of one archive directory. `record`: append entries to the chain of digests, durably. `wall_us`: the time, in microseconds since 1970."""
+    """Retention of one archive directory. `record` and `revoke`: append entries to the chain of digests, durably. `wall_us`: the time, in microseconds since 1970."""
 
     disk: Disk
     root: Path
     rules: Rules
     urls: Sequence[ObjectUrl]
     record: Record
+    revoke: Revoke
     wall_us: Callable[[], int] = lambda: time.time_ns() // 1000
 
     def run(self, dry_run: bool = False) -> Result:
@@ -102,8 +104,16 @@ class Retention:
         remove_leftovers(self.disk, check.directory, check.retired)
         result = self._decide(check)
         gone = [(where, one) for where, decisions in result.decisions.items() for one in decisions if one.goes]
-        if not gone:
-            return result
+        waiting = self._carry_out(check, result, gone) if gone else set()
+        if kept := _still_there(check, gone) - waiting:
+            self.revoke(kept)
+        return result
+
+    def _carry_out(
+        self, check: Check, result: Result, gone: Sequence[tuple[str, Decision]]
+    ) -> set[tuple[ArchiveId, str]]:
+        """Record what goes, and remove it. Returns what waits for the digests at a destination: the next run removes it."""
+        waiting = set()
         self._record([_entry(where, one, check.findings[where, one.candidate.name]) for where, one in gone])
         copies = self._ship_digests(check, gone)
         for where, one in gone:
@@ -112,8 +122,9 @@ class Retention:
             if waits is None:
                 self._remove(check, result, where, one)
             else:
+                waiting.add(place)
                 _keep(result, where, one, (Stay(waits),))
-        return result
+        return waiting
 
     def _decide(self, check: Check) -> Result:
         now_us = self.wall_us()
@@ -144,6 +155,13 @@ class Retention:
             _keep(result, where, one, stays)
         else:
             result.removed.append((where, one))
+
+
+def _still_there(check: Check, gone: Sequence[tuple[str, Decision]]) -> set[tuple[ArchiveId, str]]:
+    """What digests record as retired from a destination, and what is there. A destination that does not answer is left to the next run."""
+    recorded = {*check.retired, *((one.candidate.archive, where) for where, one in gone)}
+    there = {(archive, str(place)) for place in check.places if not place.fault for archive in place.archives()}
+    return recorded & there
 
 
 def _why(check: Check, place: Place | None, candidate: Candidate) -> tuple[Stay, ...]:

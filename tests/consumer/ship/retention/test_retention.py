@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from consumer.archive.checking.verify import verify
 from consumer.archive.digests.history import history, retired
 from consumer.archive.naming import ArchiveId, parse_sealed
 from consumer.archive.reading.reader import open_archive
@@ -14,7 +16,9 @@ from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError, Fatal
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
+from consumer.ship.retention.digest_copies import Recorded
 from consumer.ship.retention.limits import Limits
+from consumer.ship.retention.retention import Retention
 from tests.support.archive_logs import archive_log, some
 from tests.support.retention import World, reasons, upload
 from tests.support.steps import checkpoint
@@ -404,3 +408,52 @@ def test_archives_that_left_by_a_suffix_keep_their_deletions(world: World) -> No
     side.touch()
     world.run(ONE_LEFT)
     assert side.exists()
+
+
+def test_an_object_that_a_hold_keeps_after_its_record_is_missed_when_it_is_lost(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its removal was recorded before the hold came. That record must not explain a later loss."""
+    world.seal(4)
+    url = world.destination("a")
+    world.upload()
+    world.run(Limits(count=2))
+    ship_digests = Retention._ship_digests
+
+    def held_now(self: Retention, *arguments: Any) -> list[Recorded]:
+        (world.top / "a" / ".hold").touch()
+        return ship_digests(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Retention, "_ship_digests", held_now)
+        assert world.run(remote=remote(url)).removed == []
+    assert world.left_at(url) == [1, 2, 3, 4]
+    first = ArchiveId("one", 1)
+    assert [where for archive, where in retired(world.root) if archive == first] == ["local"]
+    digests = len(list(world.root.rglob("*.digest")))
+    world.run(remote=remote(url))
+    assert len(list(world.root.rglob("*.digest"))) == digests  # once
+    next((world.top / "a").rglob("*one-00000001.kvp.zst")).unlink()
+    found = [fault for verdict in verify([world.root, world.top / "a"]) for fault in verdict.faults]
+    assert ["archive one-00000001 is missing" in fault.reason for fault in found] == [True]
+
+
+def test_a_record_of_a_run_that_was_killed_is_carried_out_or_revoked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.seal(4)
+    url = world.destination("a")
+    world.upload()
+    world.run(Limits(count=2))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Retention, "_ship_digests", killed)
+        with pytest.raises(KeyboardInterrupt):
+            world.run(remote=remote(url))
+    assert (ArchiveId("one", 1), str(url)) in retired(world.root)
+    world.run(remote={url: Limits(count=3)})
+    assert world.left_at(url) == [2, 3, 4]
+    assert sorted(archive.sequence for archive, where in retired(world.root) if where == str(url)) == [1]
