@@ -16,9 +16,8 @@ from consumer.disk.durable import Disk, held
 from consumer.errors import DeedboxError, Fatal
 from consumer.objects.stores import store_of
 from consumer.objects.url import ObjectUrl
-from consumer.ship.retention.digest_copies import Recorded
+from consumer.ship.retention.digest_copies import Recorded, ship_digests
 from consumer.ship.retention.limits import Limits
-from consumer.ship.retention.retention import Retention
 from tests.support.archive_logs import archive_log, some
 from tests.support.retention import World, reasons, upload
 from tests.support.steps import checkpoint
@@ -418,14 +417,13 @@ def test_an_object_that_a_hold_keeps_after_its_record_is_missed_when_it_is_lost(
     url = world.destination("a")
     world.upload()
     world.run(Limits(count=2))
-    ship_digests = Retention._ship_digests
 
-    def held_now(self: Retention, *arguments: Any) -> list[Recorded]:
+    def held_now(*arguments: Any) -> Recorded:
         (world.top / "a" / ".hold").touch()
-        return ship_digests(self, *arguments)
+        return ship_digests(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Retention, "_ship_digests", held_now)
+        patch.setattr("consumer.ship.retention.retention.ship_digests", held_now)
         assert world.run(remote=remote(url)).removed == []
     assert world.left_at(url) == [1, 2, 3, 4]
     first = ArchiveId("one", 1)
@@ -450,7 +448,7 @@ def test_a_record_of_a_run_that_was_killed_is_carried_out_or_revoked(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Retention, "_ship_digests", killed)
+        patch.setattr("consumer.ship.retention.retention.ship_digests", killed)
         with pytest.raises(KeyboardInterrupt):
             world.run(remote=remote(url))
     assert (ArchiveId("one", 1), str(url)) in retired(world.root)
