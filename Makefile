@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PARALLEL ?= --numprocesses 2 --dist loadfile
 
 .PHONY: help setup demo test coverage test-rabbitmq4 bench lint types check hooks lock clean
 
@@ -21,12 +22,12 @@ demo: $(READY) ## archive 20,000 notifications, kill the service in the middle, 
 
 test: $(READY) ## all tests, against a real broker that they start themselves
 	@$(BIN)/python -m tests.support.packages test
-	@$(BIN)/python -m pytest $(OPTIONS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(OPTIONS)
 
 coverage: $(READY) ## all tests, and the lines and branches that they do not reach; fails under 95 %
 	@$(BIN)/python -m tests.support.packages test
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(OPTIONS)
+	@$(BIN)/coverage run -m pytest $(PARALLEL) $(OPTIONS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
