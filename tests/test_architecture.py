@@ -77,6 +77,17 @@ ALLOWED = {
         "consumer.objects",
         "consumer.query",
     },
+    "consumer.replay": BASE
+    | {
+        "consumer.amqp",
+        "consumer.archive",
+        "consumer.archive.reading",
+        "consumer.disk",
+        "consumer.follow",
+        "consumer.objects",
+        "consumer.query",
+        "consumer.watch",
+    },
     "consumer.api": BASE
     | {
         "consumer.archive",
@@ -94,6 +105,7 @@ ALLOWED = {
         "consumer.forward",
         "consumer.ingest",
         "consumer.objects",
+        "consumer.replay",
         "consumer.ship",
         "consumer.section",
         "consumer.visible",
