@@ -16,6 +16,7 @@ _SIZES = {
     "t": 1, "b": 1, "B": 1, "s": 2, "u": 2, "I": 4, "i": 4, "l": 8, "f": 4, "d": 8, "T": 8, "D": 5, "V": 0,
 }  # fmt: skip
 _LONG = frozenset("SxAF")  # four bytes of length come first
+_BEFORE_TABLE, _HEADERS, _UNKNOWN = (0x8000, 0x4000), 0x2000, 0x0003  # flags of content_type, content_encoding, headers
 _NAMES = frozenset(name for name, _, _ in PROPERTIES)
 
 
@@ -104,6 +105,27 @@ def edit_headers(header: bytes, keep: Callable[[str], bool], added: Iterable[byt
     if body:
         parts["headers"] = len(body).to_bytes(4, "big") + body
     return header_of(parts)
+
+
+def append_headers(header: bytes, pairs: bytes) -> bytes:
+    """As `edit_headers` that keeps everything and adds encoded pairs. This runs for every message of a replay: only the flags and what is
+    before the table is read. Raises CodecError.
+    """
+    flags = int.from_bytes(_take(header, 0, 2), "big")
+    if flags & _UNKNOWN:
+        raise Corrupt(
+            f"property flags {flags:#06x} found, no flags but those of the {len(PROPERTIES)} properties expected"
+        )
+    at = 2
+    for flag in _BEFORE_TABLE:
+        if flags & flag:
+            at += 1 + _take(header, at, 1)[0]
+    table = _take(header, at + 4, _u32(header, at)) if flags & _HEADERS else b""
+    after = at + 4 + len(table) if flags & _HEADERS else at
+    if after > len(header):
+        raise Truncated(f"content header of {counted(len(header), 'byte')} found, at least {after} expected")
+    size = (len(table) + len(pairs)).to_bytes(4, "big")
+    return b"".join(((flags | _HEADERS).to_bytes(2, "big"), header[2:at], size, table, pairs, header[after:]))
 
 
 def _field(raw: bytes, at: int) -> tuple[RawField, int]:

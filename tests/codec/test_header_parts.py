@@ -4,7 +4,16 @@ from hypothesis import strategies as st
 
 from codec.amqp import Field, Table, decode_header, encode_header, encode_table
 from codec.errors import CodecError, Corrupt, Truncated
-from codec.header_parts import RawField, edit_headers, elements_of, header_of, headers_in, pairs_of, parts_of
+from codec.header_parts import (
+    RawField,
+    append_headers,
+    edit_headers,
+    elements_of,
+    header_of,
+    headers_in,
+    pairs_of,
+    parts_of,
+)
 from tests.codec.strategies import headers, tables
 from tests.codec.test_amqp import FIELDS
 from tests.support.messages import nested
@@ -113,3 +122,22 @@ def test_kept_bytes_that_no_encoder_would_write_stay() -> None:
     table = b"\x01bt\x02" + encode_table((("deep", Field("F", nested(99))),))[4:]
     raw = b"\x20\x00" + len(table + b"\x01gV").to_bytes(4, "big") + table + b"\x01gV"
     assert edit_headers(raw, lambda name: name != "g") == b"\x20\x00" + len(table).to_bytes(4, "big") + table
+
+
+@given(headers)
+def test_appending_to_the_table_is_the_edit_that_keeps_everything(properties: dict[str, object]) -> None:
+    raw = encode_header(properties)
+    assert append_headers(raw, b"\x01nt\x01") == edit_headers(raw, lambda name: True, [b"\x01nt\x01"])
+
+
+def test_appending_keeps_bytes_that_no_encoder_would_write() -> None:
+    table = b"\x01bt\x02\x01bt\x02"
+    raw = b"\xe0\x08\x03a/b\x00" + len(table).to_bytes(4, "big") + table + b"\x03app"
+    appended = b"\xe0\x08\x03a/b\x00" + len(table + b"\x01nV").to_bytes(4, "big") + table + b"\x01nV\x03app"
+    assert append_headers(raw, b"\x01nV") == appended
+
+
+@pytest.mark.parametrize("raw", [b"", b"\0", b"\0\x01", b"\x80\0", b"\x80\0\x05a", b"\x20\0\0\0", b"\x20\0\0\0\0\x02a"])
+def test_nothing_is_appended_to_damaged_bytes(raw: bytes) -> None:
+    with pytest.raises(CodecError):
+        append_headers(raw, b"\x01nV")
