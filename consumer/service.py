@@ -29,10 +29,10 @@ from consumer.errors import Exit, Fatal
 from consumer.health import Health, boot_id
 from consumer.ingest.batcher import BatchLimits
 from consumer.ingest.dedupe import Deduplicator
-from consumer.ingest.describe import DESCRIBERS
 from consumer.ingest.generation import IngestSettings
 from consumer.ingest.ingest import Ingest
 from consumer.ingest.prefetch import unacknowledged_max
+from consumer.ingest.presets.describers import describe_by
 from consumer.ingest.stage import IngestStage
 from consumer.objects.stores import configure
 from consumer.objects.url import ObjectUrl
@@ -70,6 +70,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._layout = Layout(Path(settings.archive.dir), settings.archive.name, settings.archive.level)
+        self._describe = describe_by(settings.archive.describe)  # raises for a function that cannot be imported
         self._disk = Disk()
         self._loop = asyncio.get_running_loop()
         self._signal: asyncio.Future[str] = self._loop.create_future()
@@ -167,7 +168,7 @@ class Service:
             self._disk, self._layout.directory, settings.instance, archive_log.own, archive_log.keep_begins,
             instance_lock.settled_sequence,
         )  # fmt: skip
-        deduplicator = Deduplicator(DESCRIBERS[settings.archive.describe], recent)
+        deduplicator = Deduplicator(self._describe, recent)
         return Ingest(Broker(settings.topology), appender, deduplicator, ingest_settings)
 
     def _on_signal(self, sign: signal.Signals) -> None:

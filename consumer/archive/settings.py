@@ -1,6 +1,6 @@
 """The settings of archives: their directory, their content, and the time of sealing."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import Meta
 
@@ -21,11 +21,11 @@ class ArchiveSection(Section, frozen=True):
     )
     level: Annotated[int, Meta(ge=1, le=19, description="Compression level of zstd, 1 to 19.")] = 1
     describe: Annotated[
-        Literal["amqp", "openstack"],
+        tuple[str, ...],
         Meta(
-            description="Source of the id, the type and the time of an event. amqp: the properties of the message. openstack: the body, a notification."
+            description="Sources of the id, the type, the time and the tags of an event. amqp: the properties of the message, which are always the first source. Each further one refines the result: openstack, cloudevents, celery, firehose, broker-events, otel, or a function of yours as module:function. In the environment and with --set, separate them by commas."
         ),
-    ] = "amqp"
+    ] = ("amqp",)
     free_bytes_min: Annotated[
         Bytes, Meta(description="Pause when the disk has less free space than this, in bytes.")
     ] = 64 << 20

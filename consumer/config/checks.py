@@ -7,6 +7,7 @@ from yarl import URL
 
 from consumer.archive import naming
 from consumer.config.sections import Settings
+from consumer.ingest.presets.names import name_faults
 from consumer.ship.steps.step import StepKind, parse_steps
 
 SHORT_STRING_BYTES_MAX = 255  # of a name in AMQP; source: AMQP 0-9-1 section 4.2.5.3
@@ -18,6 +19,7 @@ def faults_of(settings: Settings) -> Iterator[str]:
         yield "broker.url: expected amqp://user:password@host:port/vhost, or amqps://"
     if settings.archive.instance and not naming.is_instance(settings.archive.instance):
         yield f"archive.instance: expected {naming.INSTANCE_RULE}, found {settings.archive.instance!r}"
+    yield from (f"archive.describe: {fault}" for fault in name_faults(settings.archive.describe))
     if fault := naming.template_fault(settings.archive.name):
         yield f"archive.name: {fault}"
     if settings.roll.bytes and settings.roll.bytes < settings.batch.bytes // 64:

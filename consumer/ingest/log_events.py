@@ -125,3 +125,10 @@ STALE_ACK = LogEvent(
     ("generation", "events"),
     "A batch became durable after its connection had closed. The broker delivers its messages again. Deedbox archives them again and marks them as duplicates.",
 )
+DESCRIBER_FAILED = LogEvent(
+    "describer_failed",
+    Level.WARNING,
+    ("describer", "reason", "exchange", "routing_key"),
+    "A describer of `archive.describe` failed for a message from this exchange. The event is archived with the id, type, time and tags of the describers before it. Further failures of this describer are not logged.",
+    "Correct the function and restart the service.",
+)

@@ -13,7 +13,7 @@ def test_every_fault_is_found_and_names_its_setting() -> None:
     settings = replace(
         default,
         broker=replace(default.broker, url="http://host/", queue="é" * 128, binding_keys=("a", "\udcff")),
-        archive=replace(default.archive, instance="a/b", name="%Y/x"),
+        archive=replace(default.archive, instance="a/b", name="%Y/x", describe=("otel", "celry")),
         roll=replace(default.roll, bytes=1000),
         objects=replace(default.objects, endpoint="https://localhost:s3cret@localhost"),
     )
@@ -22,6 +22,7 @@ def test_every_fault_is_found_and_names_its_setting() -> None:
     assert names == [
         "broker.url",
         "archive.instance",
+        "archive.describe",
         "archive.name",
         "roll.bytes",
         "objects.endpoint",

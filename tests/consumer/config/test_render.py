@@ -53,6 +53,7 @@ def test_any_settings_are_loaded_again(
     settings = replace(
         default,
         broker=replace(default.broker, binding_keys=tuple(keys), queue_arguments=arguments),
+        archive=replace(default.archive, describe=("openstack", "shop.events:describe")),
         batch=replace(default.batch, count=count, bytes=size, linger_s=linger),
         roll=replace(default.roll, age_s=age, align_s=align, bytes=0),
     )

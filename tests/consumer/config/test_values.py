@@ -27,6 +27,9 @@ from consumer.config.values import convert
         ("batch.linger_s", "5ms", 0.005),
         ("watch.from_start", "true", True),
         ("broker.binding_keys", "a.#, b.*", ("a.#", "b.*")),
+        ("archive.describe", "openstack", ("openstack",)),
+        ("archive.describe", "openstack, shop.events:describe", ("openstack", "shop.events:describe")),
+        ("archive.describe", ["openstack", "otel"], ("openstack", "otel")),
         ("broker.queue_arguments", '{"x": 1}', {"x": 1}),
     ],
 )
