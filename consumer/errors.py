@@ -24,6 +24,7 @@ class Exit(IntEnum):
     DEADLINE = 18  # the drain after SIGTERM took too long; deliveries that were not committed were returned
     NO_BROKER = 19  # `demo` found no broker and cannot install one
     CLUSTER = 20  # the Dask cluster of `--cluster` cannot be reached or used, or it lost all workers
+    NOT_EMPTY = 21  # a signal ended `run --until-empty` before the queue was empty
     INTERNAL = 70  # a defect of Deedbox
     WRITER = 71  # a defect of Deedbox while a batch was written; deliveries that were not committed were returned
 

@@ -9,12 +9,13 @@ import asyncio
 import gc
 import os
 import signal
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from consumer import log, log_events
 from consumer.amqp.connection import Broker
+from consumer.amqp.topology import Declare
 from consumer.archive.layout import Layout
 from consumer.archive.rewriting.repacker import Repacker
 from consumer.archive.writing.appender import Appender
@@ -65,10 +66,10 @@ class Components:
 
 
 class Service:
-    """The service of `deedbox run`."""
+    """The service of `deedbox run`. `until_empty`: it declares nothing, and ends when the queue is empty."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, until_empty: bool = False) -> None:
+        self._settings, self._until_empty = settings, until_empty
         self._layout = Layout(Path(settings.archive.dir), settings.archive.name, settings.archive.level)
         self._describe = describe_by(settings.archive.describe)  # raises for a function that cannot be imported
         self._disk = Disk()
@@ -95,7 +96,10 @@ class Service:
         await components.stages.first_end(self._signal)
         await self._end(components)
         for error in components.stages.failures().values():
-            raise error
+            raise _without_creating(error) if self._until_empty else error
+        if self._until_empty and not components.ingest.emptied:
+            what = f"a signal ended the run before queue {self._settings.broker.queue!r} was empty"
+            raise Fatal(Exit.NOT_EMPTY, what, "run it again")
         return Exit.OK
 
     def _start(self, instance_lock: InstanceLock, ship: ShipStage | None) -> Components:
@@ -163,13 +167,17 @@ class Service:
         ingest_settings = IngestSettings(
             BatchLimits(batch.count, batch.bytes, batch.linger_s),
             settings.prefetch, instance_lock.unclean, instance_lock.unsettled, settings.broker.watchdog_s,
+            until_empty=self._until_empty,
         )  # fmt: skip
         recent = RecentEvents(
             self._disk, self._layout.directory, settings.instance, archive_log.own, archive_log.keep_begins,
             instance_lock.settled_sequence,
         )  # fmt: skip
         deduplicator = Deduplicator(self._describe, recent)
-        return Ingest(Broker(settings.topology), appender, deduplicator, ingest_settings)
+        topology = settings.topology
+        if self._until_empty:
+            topology = replace(topology, declare=Declare.NONE)
+        return Ingest(Broker(topology), appender, deduplicator, ingest_settings)
 
     def _on_signal(self, sign: signal.Signals) -> None:
         if self._signal.done():
@@ -206,6 +214,13 @@ class Service:
         if closing.done():
             closing.result()
         return closing.done()
+
+
+def _without_creating(error: BaseException) -> BaseException:
+    """The error for a run that creates nothing: the usual advice for a missing queue is to let Deedbox create it."""
+    if isinstance(error, Fatal) and error.exit is Exit.MISSING:
+        return Fatal(error.exit, error.what, "check its name; run --until-empty creates no queue")
+    return error
 
 
 def _report_failures(components: Components) -> None:

@@ -42,6 +42,16 @@ class SessionEnd(NamedTuple):
     reason: str
 
 
+class QueueCounts(NamedTuple):
+    """What the broker reports of a queue. `ready`: messages that no consumer holds.
+
+    If the leader of a quorum queue does not answer within 250 ms, RabbitMQ reports 0 for both (`rabbit_quorum_queue:stat`).
+    """
+
+    ready: int
+    consumers: int
+
+
 class Session:
     """A channel with one consumer. Its deliveries go to `sink`.
 
@@ -141,6 +151,18 @@ class Session:
                 raise_if_cancelled(error)
                 self.end(EndCause.LOST, f"cancel: {reason_of(error)}")
 
+    async def finish(self) -> None:
+        """Cancel the consumer and wait for the answer. No delivery follows the answer on the channel. Raises Retry or Fatal."""
+        self._stopped = True
+        async with (
+            self._one_request,
+            translate_errors(Exit.QUEUE, f"queue {self.queue!r}"),
+            asyncio.timeout(ANSWER_S_MAX),
+        ):
+            tag, self._tag = self._tag, ""
+            if tag:
+                await self._channel.basic_cancel(tag)
+
     async def _cancel(self) -> None:
         """Cancel the consumer without waiting for the answer, which arrives only after a full window of deliveries."""
         tag, self._tag = self._tag, ""
@@ -172,12 +194,16 @@ class Session:
 
     async def messages_ready(self) -> int:
         """Return how many messages wait in the queue. Raises Retry or Fatal."""
+        return (await self.counts()).ready
+
+    async def counts(self) -> QueueCounts:
+        """Return how many messages wait in the queue, and how many consumers it has. Raises Retry or Fatal."""
         async with translate_errors(Exit.QUEUE, f"queue {self.queue!r}"), asyncio.timeout(ANSWER_S_MAX):
             channel = self._connection.channel(publisher_confirms=False)
             await channel.initialize()
             try:
-                declared = await channel.declare_queue(self.queue, passive=True)
-                return declared.declaration_result.message_count or 0
+                result = (await channel.declare_queue(self.queue, passive=True)).declaration_result
+                return QueueCounts(result.message_count or 0, result.consumer_count or 0)
             finally:
                 await channel.close()
 

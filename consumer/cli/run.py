@@ -34,6 +34,14 @@ def run(
     instance: Annotated[
         str | None, Parameter(help="Name of this writer, unique in the directory. [default: the name of the host]")
     ] = None,
+    until_empty: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Stop with status 0 when the queue is empty and everything is archived and acknowledged. "
+            "Declares and binds nothing: the queue must exist.",
+        ),
+    ] = False,
     set: Set = (),
 ) -> int:
     """Consume a queue: archive every delivery durably, then acknowledge it.
@@ -53,7 +61,7 @@ def run(
     from consumer.service import Service  # imports the AMQP library, which needs a second
 
     async def serve() -> Exit:
-        return await Service(loaded).run()
+        return await Service(loaded, until_empty).run()
 
     return logged(loaded.service.log, lambda: asyncio.run(serve()))
 

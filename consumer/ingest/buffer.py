@@ -30,6 +30,7 @@ class DeliveryBuffer:
     def __init__(self, limits: BatchLimits, held_bytes_max: int) -> None:
         self.set_reading: Callable[[bool], None] = lambda _: None
         self.received = 0
+        self.ignored = 0  # deliveries after `finish`
         self.taken: DeliveryBatch | None = None
         self.postponed: deque[Postponed] = deque()
         self.blocked = False  # only a batch that is retried may be returned
@@ -39,6 +40,7 @@ class DeliveryBuffer:
         self._batcher = Batcher(limits)
         self._held_bytes_max = held_bytes_max
         self._wake = asyncio.Event()
+        self._less_held = asyncio.Event()
         self._clock = asyncio.get_running_loop().time
 
     @property
@@ -84,6 +86,7 @@ class DeliveryBuffer:
         After `finish`, deliveries are ignored. They stay unacknowledged, and the session returns them.
         """
         if self.finished:
+            self.ignored += len(deliveries)
             return
         self.received += len(deliveries)
         self._batcher.add(deliveries, self._clock(), drained)
@@ -102,6 +105,7 @@ class DeliveryBuffer:
         The call also means that the caller is done with the previous batch.
         """
         self.taken = None
+        self._less_held.set()
         if not self.reading and self._bytes_to_take() <= self._held_bytes_max // 2:
             self.reading = True
             self.set_reading(True)
@@ -128,6 +132,12 @@ class DeliveryBuffer:
         await self._wake.wait()
         if timer:
             timer.cancel()
+
+    async def until_nothing_held(self) -> None:
+        """Wait until every delivery is committed, or dropped by `discard`."""
+        while self.held:
+            self._less_held.clear()
+            await self._less_held.wait()
 
     def nothing_left_before(self, tag: int) -> bool:
         """Return whether no delivery before `tag` is still to be archived, apart from the current batch."""
@@ -177,5 +187,6 @@ class DeliveryBuffer:
         self._next.clear()
         self.postponed.clear()
         self._discarded = True
+        self._less_held.set()
         self.finish()
         return dropped

@@ -16,6 +16,7 @@ from consumer.ingest.batcher import BatchLimits, DeliveryBatch
 from consumer.ingest.buffer import DeliveryBuffer
 from consumer.ingest.counters import Counters
 from consumer.ingest.dedupe import DELIVERY_COUNT_WARN, Deduplicator
+from consumer.ingest.emptiness import Emptiness
 from consumer.ingest.failed_batches import FailedBatches
 from consumer.ingest.interfaces import AppendResult, DurableAppender
 from consumer.ingest.loop import archive_batches
@@ -32,7 +33,7 @@ class IngestSettings:
 
     `prefetch_reductions`: how often the prefetch is divided by four at the start; one for each earlier run that ended
     uncleanly and without a commit. `unsettled`: messages that earlier runs archived may be delivered again.
-    `watchdog_s`: see `Watchdog`. `retry_s`, `retry_s_max`: the first and the longest wait between two attempts.
+    `watchdog_s`: see `Watchdog`. `until_empty`: end when the queue is empty, see `Emptiness`. `retry_s`, `retry_s_max`: the first and the longest wait between two attempts.
     """
 
     limits: BatchLimits
@@ -42,13 +43,14 @@ class IngestSettings:
     watchdog_s: float = 60.0
     retry_s: float = 0.5
     retry_s_max: float = 30.0
+    until_empty: bool = False
 
 
 class Generation:
     """Runs one session: consumes, archives and acknowledges until the session ends.
 
     `commits`: number of acknowledged batches. `consumed`: the broker has accepted the consumer. `settled`, after `release`:
-    everything received is archived, and the broker has processed its acks.
+    everything received is archived, and the broker has processed its acks. `emptied`, after `release`: also, the queue was empty.
     """
 
     def __init__(
@@ -62,11 +64,12 @@ class Generation:
         self.session, self.buffer = session, buffer
         self.commits = 0
         self.consumed = False
-        self.settled = False
+        self.settled = self.emptied = False
         self._archive, self._deduplicator, self._settings = archive, deduplicator, settings
         self._all_acknowledged = True
         waits_s = (settings.retry_s, settings.retry_s_max)
         self.failed_batches = FailedBatches(buffer, archive, session.queue, session.delivery_limit, waits_s)
+        self._emptiness = Emptiness(session, buffer)
         self._committed = asyncio.Event()
         self._fatal: Fatal | None = None
         buffer.set_reading = lambda on: (session.reader.resume if on else session.reader.pause)()
@@ -83,7 +86,9 @@ class Generation:
             messages=session.messages_waiting,
         )  # fmt: skip
         watchdog = Watchdog(session, self.buffer, counters, self._settings.watchdog_s, stalled_before)
-        steps = (self._restore_prefetch, self.failed_batches.run, watchdog.run)
+        steps = [self._restore_prefetch, self.failed_batches.run, watchdog.run]
+        if self._settings.until_empty:
+            steps.append(self._emptiness.run)
         watchers = [asyncio.create_task(self._guarded(step)) for step in steps]
         try:
             await archive_batches(
@@ -105,12 +110,13 @@ class Generation:
         self.buffer.finish()
 
     async def release(self) -> None:
-        """Return the deliveries that are not committed, and close the session. Sets `settled`."""
+        """Return the deliveries that are not committed, and close the session. Sets `settled` and `emptied`."""
         held = self.buffer.held
         await self.session.release()
         # Acks that were sent shortly before a connection was lost may not have reached the broker.
         arrived = self.session.acks_arrived or not self.commits
         self.settled = self._all_acknowledged and arrived and not held
+        self.emptied = self._emptiness.found and self.settled and not self.buffer.ignored
 
     async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
         """Run a watcher. If it fails, the generation ends; it never continues without one of its watchers."""

@@ -40,7 +40,7 @@ class IngestState(StrEnum):
 class Ingest:
     """Moves messages from a broker to an archive.
 
-    `settled`: no message that is archived can be delivered again.
+    `settled`: no message that is archived can be delivered again. `emptied`: `run` has ended because the queue was empty.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Ingest:
         self._reductions = settings.prefetch_reductions
         self._retry_s = self._pause_s = settings.retry_s
         self._stopping = asyncio.Event()
-        self._consumed = self._stalled = False
+        self._consumed = self._stalled = self.emptied = False
         self.settled = not settings.unsettled
 
     @property
@@ -80,13 +80,16 @@ class Ingest:
         return self._consumed
 
     async def run(self) -> None:
-        """Run until `stop` was called and the held deliveries are committed. Raises Fatal."""
+        """Run until `stop` was called and the held deliveries are committed, or until the queue is empty if that is asked for. Raises Fatal."""
         while not self._stopping.is_set():
             generation = await self._open()
             if generation is None:
                 return
             begun = time.monotonic()
             fault = await self._run(generation)
+            if self.emptied:
+                log.emit(log_events.EMPTIED, queue=generation.session.queue, archived=self.counters.archived)
+                return
             if fault is not None:
                 await self._wait_for_disk(fault.size)
             elif generation.failed_batches.bytes_to_probe:
@@ -120,7 +123,7 @@ class Ingest:
             try:
                 session = await self._unless_stopped(self._broker.open(buffer.put))
             except DeedboxError as error:
-                if isinstance(error, Fatal) and not self._consumed:
+                if isinstance(error, Fatal) and self._ends_all(error, first=not self._consumed):
                     raise
                 self._reason, wait_s = str(error), round(self._retry_s, 1)
                 log.emit(log_events.CONNECT_FAILED, broker=self._broker.shown, reason=error.what, wait_s=wait_s)
@@ -169,7 +172,7 @@ class Ingest:
             return fault
         except (Retry, Fatal) as error:
             first = not (self._consumed or generation.consumed)
-            if isinstance(error, Fatal) and (first or error.exit in ALWAYS_FATAL):
+            if isinstance(error, Fatal) and self._ends_all(error, first):
                 raise
             generation.session.end(EndCause.LOST, error.what)
         finally:
@@ -180,6 +183,11 @@ class Ingest:
             self.generation = None
         return None
 
+    def _ends_all(self, error: Fatal, first: bool) -> bool:
+        """Whether the error ends the service. `first`: the broker has not accepted a consumer yet. A queue that is gone cannot become empty."""
+        gone = error.exit is Exit.MISSING and self._settings.until_empty
+        return first or gone or error.exit in ALWAYS_FATAL
+
     def _learn(self, generation: Generation) -> None:
         """Record the state for the next generation.
 
@@ -187,6 +195,7 @@ class Ingest:
         messages that were delivered too often, so the next prefetch is smaller.
         """
         self._consumed = self._consumed or generation.consumed
+        self.emptied = generation.emptied
         self.settled = generation.settled and (self.settled or self.deduplicator.forgotten)
         self._stalled = generation.session.ended.result().cause is EndCause.STALLED
         if generation.commits:

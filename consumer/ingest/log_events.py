@@ -30,6 +30,12 @@ CONSUMING = LogEvent(
     ("queue", "generation", "prefetch", "messages"),
     "The broker delivers messages. `messages`: how many were in the queue when it was declared.",
 )
+EMPTIED = LogEvent(
+    "emptied",
+    Level.INFO,
+    ("queue", "archived"),
+    "`run --until-empty`: the queue had no ready message, and everything that was delivered is archived and acknowledged. The service stops. `archived`: how many events this run has archived.",
+)
 WIDENED = LogEvent(
     "widened",
     Level.INFO,

@@ -40,7 +40,7 @@ class WirePublisher:
         self._socket = socket.create_connection((parts.hostname or "", parts.port or 5672), 30)
         self._socket.settimeout(60)
         self._rest = b""
-        self.confirmed = 0
+        self._unconfirmed: set[int] = set()  # confirms may come in any order
         self.published = 0
         self._socket.sendall(b"AMQP\x00\x00\x09\x01")
         self.server = _server(self._expect(10, 10))
@@ -82,7 +82,7 @@ class WirePublisher:
 
     def _confirm(self, payload: bytes) -> None:
         tag, multiple = struct.unpack_from(">QB", payload, 4)
-        self.confirmed = max(self.confirmed, tag) if multiple else self.confirmed + 1
+        self._unconfirmed -= {one for one in self._unconfirmed if one <= tag} if multiple else {tag}
 
     def declare(self, queue: str, arguments: bytes = b"", durable: bool = True) -> None:
         """`arguments` is the body of the table."""
@@ -121,6 +121,13 @@ class WirePublisher:
             body += self._read_frame()[1]
         return body
 
+    def consume(self, queue: str, prefetch: int) -> None:
+        """Consume up to `prefetch` messages, which are never acknowledged. Nothing else can be done on this connection afterwards."""
+        self._method(1, 60, 10, struct.pack(">IH", 0, prefetch) + b"\x00")
+        self._expect(60, 11)
+        self._method(1, 60, 20, b"\x00\x00" + short(queue.encode()) + short(b"") + b"\x00" + long(b""))
+        self._expect(60, 21)
+
     def publish(self, exchange: bytes, key: bytes, header: bytes, body: bytes) -> None:
         """`header` from the property flags on. Does not wait for the confirm."""
         deliver = struct.pack(">HH", 60, 40) + b"\x00\x00" + short(exchange) + short(key) + b"\x00"
@@ -129,10 +136,11 @@ class WirePublisher:
         pieces = [frame(3, 1, body[at : at + step]) for at in range(0, len(body), step)]
         self._socket.sendall(b"".join([frame(1, 1, deliver), frame(2, 1, content), *pieces]))
         self.published += 1
+        self._unconfirmed.add(self.published)
 
     def wait_for_confirms(self, behind: int = 0) -> None:
         """Until all but `behind` publishes are confirmed."""
-        while self.published - self.confirmed > behind:
+        while len(self._unconfirmed) > behind:
             kind, payload = self._read_frame()
             found = struct.unpack_from(">HH", payload) if kind == 1 else None
             if found == (60, 80):
