@@ -142,6 +142,7 @@ OWNERS = {
         "consumer/amqp/declare.py",
         "consumer/amqp/errors.py",
         "consumer/amqp/publish.py",
+        "consumer/amqp/publish_link.py",
         "consumer/amqp/session.py",
     },
     "pamqp": {"consumer/amqp/publish.py", "consumer/amqp/session.py"},
