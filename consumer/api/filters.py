@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
+from codec.deaths import REASONS
 from codec.event import EPOCH
 from consumer.api.errors import wrong_type
 from consumer.errors import DeedboxError
@@ -46,6 +47,10 @@ class Filters(TypedDict, total=False):
     """Conditions on headers, such as `retries>=3`."""
     where: str | Iterable[str] | None
     """Conditions on fields of a JSON body, or on `headers.NAME` or `properties.NAME`, such as `payload.size>=10`."""
+    dead_lettered_from: str | None
+    """A glob of the queue in which the event died first. Events that were not dead-lettered are left out."""
+    death_reason: Literal["rejected", "expired", "maxlen", "delivery_limit"] | None
+    """The reason of the first death of a dead-lettered event."""
     duplicates: Literal["hide", "show", "only"] | None
     """Events that are marked as duplicates: hide them (the default), show them too, or show only them."""
 
@@ -66,6 +71,7 @@ def make_query(filters: Filters) -> "Query":
             source=(_text(filters, "exchange"), _text(filters, "routing_key")), match=_text(filters, "match"),
             where=[*_texts(filters, "where"), *map(parse_header, _texts(filters, "headers"))],
         )  # fmt: skip
+        made = made.dying(_text(filters, "dead_lettered_from"), _reason(filters))
         made = made.arriving(_time_us(filters, "arrived_since"), _time_us(filters, "arrived_until", end=True))
     except DeedboxError as error:
         raise ValueError(str(error)) from error
@@ -87,6 +93,13 @@ def _duplicates(filters: Filters) -> "DuplicateMode":
         return DuplicateMode.HIDE if found is None else DuplicateMode(found)
     except ValueError:
         raise ValueError(f"duplicates={found!r}; expected 'hide', 'show' or 'only'") from None
+
+
+def _reason(filters: Filters) -> str | None:
+    found = _text(filters, "death_reason")
+    if found is None or found in REASONS:
+        return found
+    raise ValueError(f"death_reason={found!r}; expected {', '.join(map(repr, REASONS[:-1]))} or {REASONS[-1]!r}")
 
 
 def _text(filters: Filters, name: str) -> str | None:

@@ -54,6 +54,16 @@ class Filters:
             "Operators: = and !=; for numbers and times also < <= > >=. For a missing field, only != is true. Repeatable.",
         ),
     ] = ()
+    dead_lettered_from: Annotated[
+        str | None,
+        Parameter(
+            help="Queue in which the event died first, as a glob. Events that were not dead-lettered are left out."
+        ),
+    ] = None
+    death_reason: Annotated[
+        Literal["rejected", "expired", "maxlen", "delivery_limit"] | None,
+        Parameter(help="Reason of the first death of a dead-lettered event."),
+    ] = None
     duplicates: DuplicatesOption = "hide"
 
     def query(self, local: bool = False) -> "Query":
@@ -74,7 +84,8 @@ class Filters:
             where=[*self.where, *map(parse_header, self.header)],
         )  # fmt: skip
         arriving = query.arriving(instant(self.arrived_since), instant(self.arrived_until, end=True))
-        return arriving.showing(DuplicateMode(self.duplicates))
+        dying = arriving.dying(self.dead_lettered_from, self.death_reason)
+        return dying.showing(DuplicateMode(self.duplicates))
 
 
 def zone_of(local: bool) -> tzinfo:

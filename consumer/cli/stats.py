@@ -13,7 +13,7 @@ from consumer.cli.parameters import FROM_ENVIRONMENT, Cluster, Paths, Storage, W
     "stats", READ,
     "stats DIR --by type --duplicates show",
     "stats DIR --by type,payload.tenant --bucket 1h --since 2d --bytes",
-    "stats DIR --by type,headers.x-death.0.queue --format jsonl",
+    "stats DIR --by x-death.queue,x-death.reason,type",
 )  # fmt: skip
 def stats(
     paths: Paths,
@@ -23,8 +23,9 @@ def stats(
         str | None,
         Parameter(
             help="Fields, separated by commas: type, routing_key (or key), exchange, tag, id, redelivered, duplicate, headers.NAME, "
-            "properties.NAME, or a field of a JSON body such as payload.size. The number of an element is a name: "
-            "headers.x-death.0.queue. [default: none, which counts all events together]"
+            "properties.NAME, or a field of a JSON body such as payload.size. Of a dead-lettered event: x-death.queue, x-death.reason, "
+            "x-death.exchange, x-death.routing-key and x-death.count of its first death; x-last-death.queue and so on of its last one. "
+            "[default: none, which counts all events together]"
         ),
     ] = None,
     bucket: Annotated[
@@ -46,7 +47,11 @@ def stats(
     """Count events by type, tag, header or field of the body, over time.
 
     Within each time bucket, the largest groups come first. An event with several tags is in a group for each of them. The events without a
-    field are a group too: it is shown as - in the table, and as null in JSON lines. More than 100,000 groups are an error.
+    field are a group too: it is shown as - in the table, and as null in JSON lines. More than 100,000 groups are an error. The number of an
+    element is a name too: headers.x-death.0.queue.
+
+    The first death of an event is where and why the message was dead-lettered first, and x-death.count is how often it died there for that
+    reason. The last death is the latest one. An event that was not dead-lettered has neither.
 
     Fast: by type or without --by, with --duplicates show, and without filters, --bucket and --bytes. Then the footers of sealed archives
     answer, and no event is read. The filters on time, type, tag and id read only the batches that may hold such events. Everything else reads

@@ -12,6 +12,7 @@ from codec import jsonl
 from codec.event import TIME_US_MIN, Event
 from consumer.errors import Exit, Fatal
 from consumer.query.columns import parse_path, show_value
+from consumer.query.deaths import FIELDS, death_field, is_death_field
 from consumer.query.where import MISSING, Condition, loads
 
 Value = str | None  # None: the event has no such field
@@ -53,9 +54,9 @@ class Grouping:
         self._readers  # noqa: B018 -- a wrong name is an error now, and not at the first event
 
     @cached_property
-    def _readers(self) -> list[Condition | Callable[[Event], str] | None]:
+    def _readers(self) -> list[Condition | Callable[[Event], Value] | None]:
         """For each field: its path, a function for a member of every event, or None for the tags."""
-        return [None if name in _TAGS else _PLAIN.get(name) or parse_path(name, "--by") for name in self.fields]
+        return [None if name in _TAGS else _reader(name) for name in self.fields]
 
     @cached_property
     def _tag_at(self) -> int | None:
@@ -133,12 +134,20 @@ def parse_grouping(by: str | None, bucket: str | None) -> Grouping:
     return Grouping(tuple(names), None if bucket is None else _parse_bucket(bucket))
 
 
+def _reader(name: str) -> Condition | Callable[[Event], Value]:
+    if name in FIELDS:
+        return death_field(name)
+    return _PLAIN.get(name) or parse_path(name, "--by")
+
+
 def _check(name: str, names: Sequence[str]) -> None:
     do = ""
     if not name or set(name) & set("=!<>~"):
         do = "use type, routing_key, exchange, tag, headers.NAME, properties.NAME or a field of the body, such as payload.size"
     elif name in _NO_FIELDS:
         do = _NO_FIELDS[name]
+    elif is_death_field(name) and name not in FIELDS:
+        do = f"use {', '.join(FIELDS)}; or body.{name} for a field of the body"
     elif name in _COUNTED:
         do = f"write body.{name} for a field of the body"
     elif names.count(name) > 1 or (name in _TAGS and set(_TAGS) <= set(names)):

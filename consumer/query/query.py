@@ -12,6 +12,7 @@ from codec.jsonl import show_header
 from consumer.archive.reading.catalog import Wanted
 from consumer.archive.reading.duplicates import DuplicateMode
 from consumer.errors import DeedboxError, Exit, Fatal
+from consumer.query.deaths import DeathFilter
 from consumer.query.where import Condition, loads, parse_condition
 from consumer.topic import Topic
 
@@ -22,6 +23,7 @@ MATCH_S_MAX = 1.0  # per body; an expression with nested repetitions may need ye
 @dataclass(frozen=True)
 class Query:
     """An event must fulfil all conditions. `exchange`: a glob. `routing_key`: a topic pattern. `match`: searched anywhere in the body.
+    `death`: where and why it died first; None accepts also events that were not dead-lettered.
 
     `duplicates`: whether readers hide duplicates, show them too, or show only them. `accepts` ignores it, because readers count the
     duplicates that they hide, and `delete` deletes duplicates too.
@@ -33,11 +35,16 @@ class Query:
     match: regex.Pattern[str] | None = None
     where: tuple[Condition, ...] = ()
     duplicates: DuplicateMode = DuplicateMode.HIDE
+    death: DeathFilter | None = None
 
     def arriving(self, since_us: int | None, until_us: int | None) -> "Query":
         """The same query for events that arrived in this range: microseconds since 1970, both inclusive. Raises Fatal for an empty range."""
         _check_range("arrived since", since_us, until_us)
         return replace(self, wanted=replace(self.wanted, arrived_since_us=since_us, arrived_until_us=until_us))
+
+    def dying(self, queue: str | None, reason: str | None) -> "Query":
+        """The same query for events that died first in this queue, a glob, and for this reason. None: any. Both None: no condition."""
+        return replace(self, death=None if queue is reason is None else DeathFilter(queue, reason))
 
     def showing(self, duplicates: DuplicateMode) -> "Query":
         """The same query with another handling of duplicates."""
@@ -64,6 +71,8 @@ class Query:
             yield lambda event: fnmatchcase(event.exchange, exchange)
         if key is not None:
             yield lambda event: key.matches(event.routing_key)
+        if self.death is not None:
+            yield self.death.accepts
         if match is not None:
             yield lambda event: self._matches(match, event)
         if self.where:

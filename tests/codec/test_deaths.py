@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codec.amqp import Field, Table, encode_header
+from codec.amqp import Field, Table, encode_header, encode_table
 from codec.deaths import FIRST_DEATH, LAST_DEATH, X_DEATH, Death, Deaths, deaths_of
 from tests.codec.strategies import leaves, tables
 from tests.codec.test_amqp import FIELDS
@@ -152,7 +152,10 @@ def test_a_count_of_any_integer_type_is_read(kind: str) -> None:
 
 
 def test_elements_that_are_no_tables_are_passed_over() -> None:
-    array = Field("A", (text("x"), Field("V", None), Field("F", ()), Field("A", (entry("inner"),)), entry()))
+    table = encode_table((("queue", text("inner")),))[4:]
+    array = Field(
+        "A", (text("x"), Field("S", table), Field("V", None), Field("F", ()), Field("A", (entry("inner"),)), entry())
+    )
     found = deaths_of(encode_header({"headers": ((X_DEATH, array),)}))
     assert found == Deaths(ORDERS, ORDERS)
 

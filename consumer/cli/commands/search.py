@@ -41,7 +41,7 @@ def search_archives(request: SearchRequest) -> Exit:
     paths = request.paths if request.cluster is None else shared(request.paths)
     search = Search(paths, request.query, request.newest_first, bodies=not request.count)
     planned = search.plan()  # also for a limit of 0: a path that cannot be read is an error
-    reads_all = request.limit is None or request.query.match or request.query.where
+    reads_all = request.limit is None or request.query.match or request.query.where or request.query.death
     with workers(planned if reads_all else 0, request.workers, request.cluster) as search.executor:
         _print(request, islice(search, None if request.limit is None else min(request.limit, sys.maxsize)))
     if not search.archives:

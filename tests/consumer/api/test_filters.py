@@ -4,6 +4,7 @@ import pytest
 
 from consumer.api.filters import Filters, make_query
 from tests.support.archive_logs import START_US, event
+from tests.support.dead_letters import dead_once
 
 
 def test_times_are_texts_or_datetimes_with_a_zone() -> None:
@@ -38,6 +39,14 @@ def test_all_filters_must_pass() -> None:
     for name, other in {"ids": "id-2", "tags": "c", "exchange": "x", "routing_key": "a.*", "match": "no", "where": "serial>1",
                         "headers": "missing=1"}.items():  # fmt: skip
         assert not make_query(passing | {name: other}).accepts(one), name
+
+
+def test_the_filters_on_the_first_death() -> None:
+    dead = event(1)._replace(header=dead_once("orders", "expired"))
+    assert make_query({"dead_lettered_from": "ord*", "death_reason": "expired"}).accepts(dead)
+    assert not make_query({"dead_lettered_from": "bills"}).accepts(dead)
+    assert not make_query({"death_reason": "rejected"}).accepts(dead)
+    assert not make_query({"dead_lettered_from": "*"}).accepts(event(1))
 
 
 def test_marked_duplicates_are_hidden_unless_they_are_wanted() -> None:
@@ -78,6 +87,7 @@ def test_a_value_of_a_wrong_type_is_a_type_error(name: str, value: object) -> No
         ({"match": "("}, "regular expression"),
         ({"where": "payload"}, "condition"),
         ({"duplicates": "none"}, "expected 'hide', 'show' or 'only'"),
+        ({"death_reason": "boredom"}, "expected 'rejected', 'expired', 'maxlen' or 'delivery_limit'"),
     ],
 )
 def test_a_value_that_a_filter_cannot_have_is_a_value_error(filters: dict[str, object], message: str) -> None:

@@ -12,6 +12,7 @@ from consumer.errors import Exit
 from tests.support.archive_logs import archive_log, event
 from tests.support.clusters import Cluster
 from tests.support.command_line import deedbox
+from tests.support.dead_letters import dead, dead_once, entry, first_death
 
 
 @pytest.fixture
@@ -40,6 +41,41 @@ def test_a_table_of_groups_with_the_largest_first(letters: Path) -> None:
         "4 events, 168 bytes in 4 groups, 4 archives",
     ]
     assert deedbox("stats", letters).stdout == "4 events, 4 archives\n"
+
+
+def test_dead_letters_are_grouped_by_their_first_death(letters: Path) -> None:
+    """The table `x-death` begins with the last death."""
+    one = archive_log(letters, instance="two")
+    twice = dead(
+        entry("retry", "expired", "dlx", ("r",), 3), entry(keys=("order.new", "cc"), count=2), others=first_death()
+    )
+    one.append([event(0)._replace(header=twice), event(0)._replace(header=dead_once())])
+    by = "x-death.queue,x-death.reason,x-death.count,x-death.exchange,x-death.routing-key,x-last-death.queue,type"
+    done = deedbox(
+        "stats", letters, "--by", by, "--format", "jsonl", "--dead-lettered-from", "orders", "--exchange", "exchange"
+    )
+    assert (done.returncode, done.stderr) == (Exit.OK, "")
+    assert [list(orjson.loads(line).values()) for line in done.stdout.splitlines()] == [
+        ["orders", "rejected", "1", "shop", "order.new", "orders", "type.0", 1],
+        ["orders", "rejected", "2", "shop", "order.new", "retry", "type.0", 1],
+    ]
+    rows = deedbox("stats", letters, "--by", "x-death.queue,x-last-death.reason,x-last-death.count").stdout.splitlines()
+    assert [row.split() for row in rows] == [
+        ["x-death.queue", "x-last-death.reason", "x-last-death.count", "events"],
+        ["first", "rejected", "-", "3"],
+        ["-", "-", "-", "1"],
+        ["orders", "expired", "3", "1"],
+        ["orders", "rejected", "1", "1"],
+        ["6", "events", "in", "4", "groups,", "5", "archives"],
+    ]
+
+
+def test_a_field_that_no_death_has_is_an_error(letters: Path) -> None:
+    done = deedbox("stats", letters, "--by", "x-death.queues")
+    assert done.returncode == Exit.SETTINGS
+    assert "events cannot be grouped by 'x-death.queues'" in done.stderr
+    assert "x-death.routing-key, x-last-death.queue" in done.stderr
+    assert "body.x-death.queues for a field of the body" in done.stderr
 
 
 def test_json_lines_over_time(letters: Path) -> None:
