@@ -42,9 +42,17 @@ class WirePublisher:
         self._rest = b""
         self._unconfirmed: set[int] = set()  # confirms may come in any order
         self.published = 0
+        try:
+            self.server = self._log_in(parts.username or "guest", parts.password or "guest", vhost)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _log_in(self, user: str, password: str, vhost: str) -> str:
+        """Open the connection and the channel. Returns the broker's name and version."""
         self._socket.sendall(b"AMQP\x00\x00\x09\x01")
-        self.server = _server(self._expect(10, 10))
-        login = long(b"\x00" + (parts.username or "guest").encode() + b"\x00" + (parts.password or "guest").encode())
+        server = _server(self._expect(10, 10))
+        login = long(b"\x00" + user.encode() + b"\x00" + password.encode())
         self._method(0, 10, 11, long(b"") + short(b"PLAIN") + login + short(b"en_US"))
         self._expect(10, 30)
         self._method(0, 10, 31, struct.pack(">HIH", 1, FRAME_MAX, 0))
@@ -54,6 +62,7 @@ class WirePublisher:
         self._expect(20, 11)
         self._method(1, 85, 10, b"\x00")
         self._expect(85, 11)
+        return server
 
     def _method(self, channel: int, klass: int, method: int, arguments: bytes) -> None:
         self._socket.sendall(frame(1, channel, struct.pack(">HH", klass, method) + arguments))

@@ -30,7 +30,7 @@ _decode = msgspec.json.Decoder(CeleryEvent | list[CeleryEvent]).decode
 
 
 def describe_celery(delivery: Delivery, event: Event) -> Event:
-    """Read id, type and time, and the tags `task:`, `worker:` and, for a list of events, `event:` and the type of each."""
+    """Read id, type and time, and the tags `task:`, `worker:` and `event:` with the type of each event."""
     found = _events(delivery.body)
     if not found:
         return event
@@ -58,5 +58,4 @@ def _tags(found: list[CeleryEvent]) -> Iterator[str]:
         if one.uuid:
             yield f"task:{one.uuid}"
         yield f"worker:{one.hostname}"
-        if len(found) > 1:
-            yield f"event:{one.type}"
+        yield f"event:{one.type}"

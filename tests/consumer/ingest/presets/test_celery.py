@@ -19,12 +19,16 @@ def test_the_event_of_a_task_is_read() -> None:
     event = next(one for one in events() if one.routing_key == "task.sent")
     assert (event.id, event.type) == (TASK, "task-sent")
     assert format_time(event.time_us) == "2026-11-29T02:58:27.550502Z"
-    assert event.tags == (f"task:{TASK}", "worker:gen19383@vm")
+    assert event.tags == (f"task:{TASK}", "worker:gen19383@vm", "event:task-sent")
 
 
 def test_the_event_of_a_worker_has_no_id() -> None:
     event = next(one for one in events() if one.routing_key == "worker.heartbeat")
-    assert (event.id, event.type, event.tags) == ("", "worker-heartbeat", ("worker:solo@host1",))
+    assert (event.id, event.type, event.tags) == (
+        "",
+        "worker-heartbeat",
+        ("worker:solo@host1", "event:worker-heartbeat"),
+    )
     assert format_time(event.time_us) == "2026-11-29T02:58:24.376240Z"
 
 
