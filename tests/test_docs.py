@@ -11,15 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from codec.limits import TEXT_CHARACTERS_MAX
 from consumer.cli import app as cli
+from consumer.config.loader import load
 from consumer.config.sections import SETTINGS, Settings
 from consumer.errors import Exit
+from consumer.ingest.presets.describers import describe_by
+from consumer.ingest.presets.names import Preset
+from consumer.ingest.presets.values import TAG_CHARACTERS_MAX, TAGS_MAX
 from consumer.log import LogEvent
 from consumer.log_catalogue import CATALOGUE, MODULES
 from consumer.objects.url import ObjectUrl
 from consumer.query.arrow_columns import COLUMNS
 from consumer.query.sql import MEMORY_BYTES_MAX, SPILL_BYTES_MAX, THREADS_MAX
 from tests.support.archive_logs import archive_log, event
+from tests.support.golden_presets import DIRECTORY, golden
 from tests.support.s3 import S3
 
 ROOT = Path(__file__).parents[1]
@@ -142,3 +148,47 @@ def test_every_field_that_is_logged_is_declared() -> None:
     calls = list(emitted())
     assert len(calls) > 30
     assert [(where, name) for where, name, fields in calls if not fields <= set(events[name].fields)] == []
+
+
+PRESETS = OPERATIONS.partition("\n## Presets\n")[2].partition("\n## ")[0]
+
+
+def test_the_searches_of_the_section_on_presets_find_samples(tmp_path: Path) -> None:
+    """The samples of all presets are in one archive, as if they had come through one queue."""
+    log = archive_log(tmp_path / "DIR")
+    for path in sorted(DIRECTORY.glob("*.jsonl")):
+        preset = next(name for name in Preset if path.name.startswith(name))
+        log.append([describe_by([preset, "otel"] if preset != "otel" else [preset])(one) for one in golden(path.stem)])
+    log.roll("stop")
+    commands = re.findall(r"^deedbox (search .*)$", PRESETS, re.MULTILINE)
+    assert len(commands) == 10
+    for command in commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "consumer", *shlex.split(command)], check=False, capture_output=True, text=True, cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )  # fmt: skip
+        assert (done.returncode, bool(done.stdout)) == (0, True), (command, done.stderr)
+
+
+def test_the_services_of_the_section_on_presets_have_valid_settings() -> None:
+    commands = [shlex.split(line) for line in re.findall(r"^deedbox (run .*)$", PRESETS, re.MULTILINE)]
+    flags = {"--queue": "broker.queue", "--exchange": "broker.exchange", "--binding-key": "broker.binding_keys"}
+    for command in commands:
+        pairs = list(zip(command[1::2], command[2::2], strict=True))
+        load(None, {}, {}, [value if flag == "--set" else f"{flags[flag]}={value}" for flag, value in pairs])
+    described = ",".join(part for command in commands for part in command if part.startswith("archive.describe="))
+    assert all(preset in described for preset in Preset if preset != Preset.AMQP)
+
+
+def test_every_preset_has_its_row_and_the_function_of_the_page_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert re.findall(r"^\| `([a-z-]+)` \|", PRESETS, re.MULTILINE) == [name for name in Preset if name != Preset.AMQP]
+    (code,) = re.findall(r"```python\n(.*?)```", PRESETS, re.DOTALL)
+    (tmp_path / "of_the_page.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = describe_by(["of_the_page:describe"])(golden("otel")[0])
+    assert (found.type, found.tags) == ("shop.order.placed", ("tenant:acme",))
+    assert f"at most {TAGS_MAX} tags" in PRESETS
+    assert f"more than {TAG_CHARACTERS_MAX:,} characters gives no tag" in PRESETS
+    assert f"at most {TEXT_CHARACTERS_MAX:,} characters" in PRESETS
