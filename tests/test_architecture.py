@@ -160,6 +160,7 @@ OWNERS = {
             "parameters",
             "proving",
             "read",
+            "replay",
             "retain",
             "run",
             "ship",
@@ -185,6 +186,7 @@ OWNERS = {
     "regex": {"consumer/query/query.py"},
     "rich": {"consumer/cli/progress.py"},
     "signal": {
+        "consumer/cli/commands/replay.py",
         "consumer/cli/commands/ship.py",
         "consumer/__main__.py",
         "consumer/cli/app.py",

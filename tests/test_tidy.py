@@ -59,7 +59,7 @@ def test_names_are_words_of_the_field(path: Path) -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_parameters_are_few(path: Path) -> None:
     counts = {node.name: len(node.args.args) + len(node.args.kwonlyargs) for node in functions(path)}
-    commands = {"run", "search", "tail", "watch", "retain"}  # each option of a command is a parameter
+    commands = {"run", "replay", "search", "tail", "watch", "retain"}  # each option of a command is a parameter
     assert {name: count for name, count in counts.items() if count > PARAMETERS_MAX and name not in commands} == {}
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import cyclopts
 from cyclopts import Parameter
 
-from consumer.cli import convert, maintain, read, retain, run, ship, sql, stats
+from consumer.cli import convert, maintain, read, replay, retain, run, ship, sql, stats
 from consumer.cli.command import OPTIONS, app
 from consumer.cli.parameters import STDIN
 from consumer.cli.printing import OutputLost, discard_output, open_streams, print_line, report_error
@@ -21,7 +21,7 @@ from consumer.visible import without_value
 
 __all__ = ["COMMANDS", "app", "main", "with_stdin"]
 
-COMMANDS = (run, read, sql, stats, maintain, convert, ship, retain)  # the modules that define the commands
+COMMANDS = (run, replay, read, sql, stats, maintain, convert, ship, retain)  # the modules that define the commands
 
 
 @app.command(name="--install-completion", group=OPTIONS, help_epilogue="")

@@ -6,7 +6,7 @@ the events of its batch unreadable; it is reported once, and the search continue
 search is found again (`plan`). A search acquires no lock that ingest needs. A stopped search reads no further batch.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack, closing
 from functools import partial
@@ -19,6 +19,7 @@ from consumer.archive.location import Location
 from consumer.archive.reading.catalog import ArchiveMatch, entries
 from consumer.archive.reading.duplicates import Duplicates
 from consumer.archive.reading.fault import ReadFault
+from consumer.archive.reading.found import StoredBatch
 from consumer.archive.reading.in_threads import in_threads
 from consumer.objects.url import ObjectUrl
 from consumer.query.batch_groups import GROUPS_AHEAD_MAX, grouped, read_group
@@ -39,11 +40,22 @@ from consumer.query.query import Query
 __all__ = ["Found", "Search", "read_events"]
 
 
+Choose = Callable[[ArchiveMatch], Sequence[StoredBatch]]
+
+
 class Found(NamedTuple):
     """An event and the text form of its position: `a1-00000007:41`."""
 
     event: Event
     position: str
+
+
+class Placed(NamedTuple):
+    """An event, the index of its archive among those that the search looked up, and its number there."""
+
+    event: Event
+    archive_index: int
+    number: int
 
 
 class Search:
@@ -52,7 +64,7 @@ class Search:
     Afterwards: `faults` holds the parts that could not be read, `duplicates` counts the hidden duplicates, and `archives`, `batches_read`,
     `bytes_read` and `bytes` hold its cost. `descending`: the newest event comes first. `executor`: reads batches ahead in its workers.
     `verify_filters`: verify the checksum of each footer before its filters are used, so that no event can be missed. `bodies`: without
-    them, the events are only good for counting.
+    them, the events are only good for counting. `choose`: called for each archive in order; the batches to read, of those that may hold a wanted event.
     """
 
     def __init__(
@@ -63,8 +75,10 @@ class Search:
         executor: Executor | None = None,
         verify_filters: bool = False,
         bodies: bool = True,
+        choose: Choose | None = None,
     ) -> None:
         query = query or Query()
+        self._choose = choose
         self.faults: list[ReadFault] = []
         self.duplicates = Duplicates(query.duplicates)
         self.archives = self.batches_read = self.bytes_read = self.bytes = 0
@@ -103,25 +117,27 @@ class Search:
 
         So the caller gets control regularly, also if the search reads many batches without finding an event.
         """
-        with closing(self._in_order()) as steps:
-            yield from (found for found in steps if found is None or self.duplicates.shows(found.event))
+        with closing(self.placed_steps()) as steps:
+            for placed in steps:
+                yield placed and Found(placed.event, f"{self._names[placed.archive_index]}:{placed.number}")
 
-    def _in_order(self) -> Generator[Found | None, None, None]:
+    def placed_steps(self) -> Generator[Placed | None, None, None]:
+        """As `steps`, with the places of the events as numbers."""
+        with closing(self._in_order()) as steps:
+            yield from (placed for placed in steps if placed is None or self.duplicates.shows(placed.event))
+
+    def _in_order(self) -> Generator[Placed | None, None, None]:
         yield from self._plan()
         merge = Merge(self._descending, self._reread)
         with closing(self._read(self._requests or [])) as reads:
             for request, read in reads:
-                yield from map(self._found, merge.pop_until(self._edge(request)))
+                yield from map(_placed, merge.pop_until(self._edge(request)))
                 for same, its in self._whole(request, read):
                     self.faults += its.faults
                     merge.add(same, its.events)
                 yield None
         if not self._stopped:
-            yield from map(self._found, merge.pop_until())
-
-    def _found(self, taken: tuple[SortedBatch, int, Event]) -> Found:
-        run, number, event = taken
-        return Found(event, f"{self._names[run.request.archive_index]}:{number}")
+            yield from map(_placed, merge.pop_until())
 
     def _look_up(self) -> Iterator[list[BatchRequest]]:
         """The batches that may hold a wanted event, one list for each archive."""
@@ -133,8 +149,9 @@ class Search:
             planned = PlannedArchive(entry.path, archive_index, entry.identity, places)
             self._archives.append(planned)
             self._names.append(entry.id)
+            batches = entry.batches if self._choose is None else self._choose(entry)
             requests = [
-                BatchRequest(entry.path, archive_index, batch, entry.tombstones, self._query) for batch in entry.batches
+                BatchRequest(entry.path, archive_index, batch, entry.tombstones, self._query) for batch in batches
             ]
             planned.requests.update((request.batch.header.first_event, request) for request in requests)
             yield requests
@@ -206,3 +223,8 @@ class Search:
             f"read {self.bytes_read:,} of {self.bytes:,} bytes ({share:.1f} %): "
             f"the index of {counted(self.archives, 'archive')}, and {self.batches_read:,} {'batch' if self.batches_read == 1 else 'batches'}"
         )
+
+
+def _placed(taken: tuple[SortedBatch, int, Event]) -> Placed:
+    batch, number, event = taken
+    return Placed(event, batch.request.archive_index, number)
