@@ -35,6 +35,10 @@ class ConfirmReader(asyncio.StreamReader):
         else:
             self._keepalive()
 
+    def detach(self) -> None:
+        """Give the sink nothing more."""
+        self._sink = _ignore
+
     def feed_eof(self) -> None:
         """Called by asyncio at the end of the stream."""
         self._end("the connection was closed")
@@ -59,3 +63,7 @@ class ConfirmReader(asyncio.StreamReader):
         if now - self._last_keepalive >= KEEPALIVE_S and not self._ended and not self._splitter.passthrough:
             self._last_keepalive = now
             super().feed_data(HEARTBEAT)
+
+
+def _ignore(_answers: list[Answer]) -> None:
+    """The sink of a detached reader."""

@@ -10,7 +10,7 @@ import struct
 from typing import NamedTuple
 
 from codec.amqp import decode_text
-from consumer.amqp.frames import METHOD
+from consumer.amqp.frames import BODY, HEADER, METHOD
 from consumer.amqp.split import Content, FrameSplitter
 
 _ACK, _NACK, _RETURN = b"\x00\x3c\x00\x50", b"\x00\x3c\x00\x78", b"\x00\x3c\x00\x32"
@@ -83,34 +83,41 @@ class ConfirmSplitter(FrameSplitter):
             at += _ACK_FRAME.size
         return at
 
-    def take_frame(self, kind: int, channel: int, payload: bytes) -> bool:
+    def take_frame(self, kind: int, channel: int, frame: bytes) -> bytes:
         """Take a frame that belongs to an answer."""
+        payload = frame[7:-1]
         if kind != METHOD:
-            return self._content(kind, channel, payload)
+            return b"" if self._take_content(kind, channel, payload) else frame
         method = payload[:4]
+        if method in (_CHANNEL_CLOSE, _CONNECTION_CLOSE):
+            return self._close(channel, frame)
         if method == _RETURN:
             self._returns[channel] = payload, Content()
         elif method == _BLOCKED:
             self._answers.append(Blocked(_short(payload, 4)[0] or "unknown"))
         elif method == _UNBLOCKED:
             self._answers.append(Blocked(""))
-        elif method in (_CHANNEL_CLOSE, _CONNECTION_CLOSE):
-            self._answers.append(Closed(channel, _CODE.unpack_from(payload, 4)[0], _short(payload, 6)[0]))
-            return False
         else:
-            return False
-        return True
+            return frame
+        return b""
 
-    def _content(self, kind: int, channel: int, payload: bytes) -> bool:
+    def _close(self, channel: int, frame: bytes) -> bytes:
+        """The library answers a close, and it cannot read a text that is not UTF-8: it gets the text as ASCII."""
+        code, (text, at) = _CODE.unpack_from(frame, 11)[0], _short(frame, 13)
+        self._answers.append(Closed(channel, code, text))
+        ascii_text = bytes(byte if byte < 0x80 else 0x3F for byte in frame[14:at])
+        return frame[:14] + ascii_text + frame[at:]
+
+    def _take_content(self, kind: int, channel: int, payload: bytes) -> bool:
         method, content = self._returns.get(channel, (b"", None))
-        if content is None:
+        if content is None or kind not in (HEADER, BODY):
             return False
         if content.take(kind, payload):
             del self._returns[channel]
+            code = _CODE.unpack_from(method, 4)[0]
             text, at = _short(method, 6)
             exchange, at = _short(method, at)
-            code = _CODE.unpack_from(method, 4)[0]
-            key = _short(method, at)[0]
+            key, _at = _short(method, at)
             self._answers.append(Returned(channel, code, text, exchange, key, content.header, content.body))
         return True
 

@@ -5,12 +5,9 @@ Source: AMQP 0-9-1; aiormq's `TransportFactory`.
 """
 
 import asyncio
-import inspect
-import ssl
 from importlib.metadata import version
 
 import aio_pika
-import aiormq
 from aio_pika.abc import ConnectionParameter
 from yarl import URL
 
@@ -22,36 +19,11 @@ from consumer.amqp.receive import DeliveryReader, Sink, detached_reader
 from consumer.amqp.session import CLOSE_S_MAX, Session
 from consumer.amqp.tls import tls_context
 from consumer.amqp.topology import Topology, without_password
+from consumer.amqp.transport import Transport, library_accepts_transport
 from consumer.errors import DeedboxError, Retry
 
 HEARTBEAT_S = 10  # the library gives up after three missed heartbeats; its default of 60 s would mean three minutes
 CONNECT_S_MAX = 30.0
-
-
-class _DeliveryTransport:
-    """Opens the library's connections with a `DeliveryReader`. Has the shape of aiormq's `TransportFactory`."""
-
-    def __init__(self, sink: Sink, context: ssl.SSLContext | None) -> None:
-        self._sink, self._context = sink, context
-        self.reader: DeliveryReader | None = None
-        self.writer: asyncio.StreamWriter | None = None
-
-    async def create(self, url: URL, **_: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Called by the library to connect."""
-        loop = asyncio.get_running_loop()
-        reader = DeliveryReader(self._sink, loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        name = url.host if self._context else None
-        transport, _protocol = await loop.create_connection(
-            lambda: protocol, url.host or "", url.port or 0, ssl=self._context, server_hostname=name
-        )
-        self.reader, self.writer = reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-        return self.reader, self.writer
-
-
-def _accepts_transport() -> bool:
-    """Return whether this version of the library accepts a `TransportFactory`."""
-    return "transport_factory" in inspect.signature(aiormq.Connection.__init__).parameters
 
 
 class _Connection(aio_pika.Connection):
@@ -81,7 +53,7 @@ class Broker:
             raise Retry(f"{self.shown}: no answer within {CONNECT_S_MAX:.0f} s") from error
 
     async def _open(self, sink: Sink) -> Session:
-        factory = _DeliveryTransport(sink, tls_context(self._topology))
+        factory = Transport(lambda loop: DeliveryReader(sink, loop), tls_context(self._topology))
         connection = await self._connect(factory)
         try:
             channel = connection.channel(publisher_confirms=False)
@@ -102,9 +74,13 @@ class Broker:
         session.writer = factory.writer
         return session
 
-    async def _connect(self, factory: _DeliveryTransport) -> _Connection:
+    async def _connect(self, factory: Transport[DeliveryReader]) -> _Connection:
         url = URL(self._topology.url).update_query(heartbeat=HEARTBEAT_S, name=self._topology.name)
-        extra = {"transport_factory": factory} if _accepts_transport() else {"ssl_context": tls_context(self._topology)}
+        extra = (
+            {"transport_factory": factory}
+            if library_accepts_transport()
+            else {"ssl_context": tls_context(self._topology)}
+        )
         connection = _Connection(url, **extra)
         try:
             await connection.connect()

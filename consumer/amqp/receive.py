@@ -11,15 +11,16 @@ import asyncio
 import struct
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from codec.amqp import decode_text
 from consumer.amqp.delivery import Delivery
-from consumer.amqp.frames import BODY, DELIVER, END, FRAME, HEADER, HEARTBEAT, KINDS, METHOD
+from consumer.amqp.frames import BODY, DELIVER, END, FRAME, HEADER, HEARTBEAT, METHOD
 from consumer.amqp.read_gate import Pause, ReadGate, pause_between_reads_s
+from consumer.amqp.split import Content, FrameSplitter
 
 _TAG = struct.Struct(">QB")  # delivery tag, redelivered flag
 _CONTENT_FRAME = struct.Struct(">BHI4xQ")  # of the frame: kind, channel, length; of the content: body size
-_CONTENT = struct.Struct(">HHQ")  # class, weight, body size
 NAMES_MAX = 4096
 FULL_READ_BYTES = 1 << 16
 WINDOW_MAX = 65_535  # basic.qos has 16 bits
@@ -37,73 +38,41 @@ def _deliver_struct(tag_size: int) -> struct.Struct:
     return struct.Struct(f">BHI4x1x{tag_size}xQB")
 
 
-class _Partial:
+class _Begun(NamedTuple):
     """A delivery whose content is not complete yet."""
 
-    __slots__ = ("exchange", "header", "missing", "pieces", "redelivered", "routing_key", "tag")
-
-    def __init__(self, tag: int, redelivered: bool, exchange: str, routing_key: str) -> None:
-        self.tag, self.redelivered, self.exchange, self.routing_key = tag, redelivered, exchange, routing_key
-        self.header = b""
-        self.missing = -1  # unknown until the content header has arrived
-        self.pieces: list[bytes] = []
-
-    def delivery(self, arrived_us: int) -> Delivery:
-        """Return the complete delivery."""
-        body = self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
-        return Delivery(self.tag, self.redelivered, self.exchange, self.routing_key, self.header, body, arrived_us)
+    tag: int
+    redelivered: bool
+    exchange: str
+    routing_key: str
+    content: Content
 
 
-class Splitter:
-    """Splits the bytes from the socket into deliveries and other frames.
-
-    `passthrough`: the bytes are not AMQP frames, so all of them go to the library.
-    """
+class Splitter(FrameSplitter):
+    """Splits the bytes from the socket into deliveries and other frames."""
 
     def __init__(self) -> None:
-        self._remainder = b""
-        self._partial: dict[int, _Partial] = {}
+        super().__init__()
+        self._begun: dict[int, _Begun] = {}  # by channel
         self._names: dict[bytes, tuple[str, str]] = {}
         self._tag_size = 0
         self._deliver = _deliver_struct(0)
-        self.passthrough = False
+        self._found: list[Delivery] = []
+        self._arrived_us = 0
 
     def feed(self, chunk: bytes, arrived_us: int) -> tuple[list[Delivery], bytes]:
         """Return the deliveries that are complete now, in order, and the bytes of the other complete frames."""
-        data = self._remainder + chunk if self._remainder else bytes(chunk)
-        if self.passthrough:
-            return [], data
-        deliveries: list[Delivery] = []
-        others: list[bytes] = []
-        at, size = 0, len(data)
-        while size - at >= 8:
-            after = self._take_complete(data, at, size, arrived_us, deliveries)
-            if after > at:
-                at = after
-                continue
-            kind, channel, length = _unpack_frame(data, at)
-            end = at + length + 8
-            if kind not in KINDS or (end <= size and data[end - 1] != END):
-                # Not an AMQP frame. The library gets the bytes and reports the error.
-                self.passthrough = True
-                others.append(data[at:])
-                at = size
-                break
-            if end > size:
-                break
-            if not self._take_frame(kind, channel, data[at + 7 : end - 1], arrived_us, deliveries):
-                others.append(data[at:end])
-            at = end
-        self._remainder = data[at:]
-        return deliveries, b"".join(others)
+        self._found, self._arrived_us = [], arrived_us
+        others = self.split(chunk)
+        return self._found, others
 
-    def _take_complete(self, data: bytes, at: int, size: int, arrived_us: int, out: list[Delivery]) -> int:
+    def take_run(self, data: bytes, at: int, size: int) -> int:
         """Extract deliveries that are complete and have a body of one frame. Return the offset after the last one.
 
         This is the fast path of nearly all messages: three unpackings and three slices a message.
         """
         names, unpack, tag_size = self._names, self._deliver.unpack_from, self._tag_size
-        fixed = self._deliver.size
+        out, arrived_us, fixed = self._found, self._arrived_us, self._deliver.size
         while at + fixed + 26 <= size and data[at + 7 : at + 11] == DELIVER and data[at + 11] == tag_size:
             kind, channel, length, tag, redelivered = unpack(data, at)
             content = at + length + 8
@@ -125,16 +94,24 @@ class Splitter:
             at = after
         return at
 
-    def _take_frame(self, kind: int, channel: int, payload: bytes, arrived_us: int, out: list[Delivery]) -> bool:
-        """Take the payload if it belongs to a delivery. Return whether it does."""
-        if kind == METHOD:
-            if payload[:4] != DELIVER:
-                return False
-            self._begin(channel, payload)
-            return True
-        return self._content(kind, channel, payload, arrived_us, out)
+    def take_frame(self, kind: int, channel: int, frame: bytes) -> bytes:
+        """Take a frame that belongs to a delivery."""
+        payload = frame[7:-1]
+        if kind == METHOD and payload[:4] == DELIVER:
+            self._begun[channel] = self._begin(payload)
+            return b""
+        begun = self._begun.get(channel)
+        if begun is None or kind not in (HEADER, BODY):
+            return frame
+        if begun.content.take(kind, payload):
+            del self._begun[channel]
+            tag, redelivered, exchange, routing_key, content = begun
+            self._found.append(
+                Delivery(tag, redelivered, exchange, routing_key, content.header, content.body, self._arrived_us)
+            )
+        return b""
 
-    def _begin(self, channel: int, payload: bytes) -> None:
+    def _begin(self, payload: bytes) -> _Begun:
         if payload[4] != self._tag_size:
             # The fast path expects consumer tags of the length that was seen last.
             self._tag_size = payload[4]
@@ -142,24 +119,7 @@ class Splitter:
         at = 5 + payload[4]
         tag, redelivered = _TAG.unpack_from(payload, at)
         raw = payload[at + _TAG.size :]
-        exchange, routing_key = self._names.get(raw) or self._name(raw)
-        self._partial[channel] = _Partial(tag, redelivered & 1 == 1, exchange, routing_key)
-
-    def _content(self, kind: int, channel: int, payload: bytes, arrived_us: int, out: list[Delivery]) -> bool:
-        """Take the payload if it continues a delivery. Return whether it does."""
-        partial = self._partial.get(channel)
-        if partial is None or kind not in (HEADER, BODY):
-            return False
-        if kind == HEADER:
-            partial.missing = _CONTENT.unpack_from(payload)[2]
-            partial.header = payload[_CONTENT.size :]
-        else:
-            partial.pieces.append(payload)
-            partial.missing -= len(payload)
-        if partial.missing == 0:
-            del self._partial[channel]
-            out.append(partial.delivery(arrived_us))
-        return True
+        return _Begun(tag, redelivered & 1 == 1, *(self._names.get(raw) or self._name(raw)), Content())
 
     def _name(self, raw: bytes) -> tuple[str, str]:
         """Return exchange and routing key from their two short strings. Most messages repeat the names of earlier ones."""

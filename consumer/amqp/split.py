@@ -1,7 +1,7 @@
 """Split the byte stream of a connection into the frames that Deedbox takes and those that the library gets.
 
 Role: the base of the two stream readers, for deliveries and for confirms. It knows frames and their content, and nothing of sockets.
-Invariants: every complete frame is taken or passed on, in order and unchanged. Bytes that are not AMQP frames are all passed on.
+Invariants: the frames that are passed on keep their order, and are whole. Bytes that are not AMQP frames are all passed on.
 Source: AMQP 0-9-1 sections 2.3.5 and 4.2.3.
 """
 
@@ -68,8 +68,7 @@ class FrameSplitter:
                 break
             if end > size:
                 break
-            if not self.take_frame(kind, channel, data[at + 7 : end - 1]):
-                others.append(data[at:end])
+            others.append(self.take_frame(kind, channel, data[at:end]))
             at = end
         self._remainder = data[at:]
         return b"".join(others)
@@ -78,6 +77,6 @@ class FrameSplitter:
         """Take frames that need no parsing of others, from offset `at` of `size` bytes. Return the offset after the last one taken."""
         raise NotImplementedError
 
-    def take_frame(self, kind: int, channel: int, payload: bytes) -> bool:
-        """Take one frame, or return False to pass it on."""
+    def take_frame(self, kind: int, channel: int, frame: bytes) -> bytes:
+        """Return the bytes that the library gets for one frame: the frame itself, or nothing if it is taken."""
         raise NotImplementedError

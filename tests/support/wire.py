@@ -119,8 +119,16 @@ class WirePublisher:
         ready, consumers = struct.unpack(">II", reply[-8:])
         return ready, consumers
 
+    def delete_exchange(self, exchange: str) -> None:
+        self._method(1, 40, 20, b"\x00\x00" + short(exchange.encode()) + b"\x00")
+        self._expect(40, 21)
+
     def get(self, queue: str) -> bytes:
         """The body of the next message, which is not acknowledged: it is redelivered when this connection ends."""
+        return self.get_message(queue)[1]
+
+    def get_message(self, queue: str) -> tuple[bytes, bytes]:
+        """Content header and body of the next message, which is not acknowledged."""
         self._method(1, 60, 70, b"\x00\x00" + short(queue.encode()) + b"\x00")
         self._expect(60, 71)
         _, header = self._read_frame()
@@ -128,14 +136,11 @@ class WirePublisher:
         body = b""
         while len(body) < size:
             body += self._read_frame()[1]
-        return body
+        return header[12:], body
 
-    def consume(self, queue: str, prefetch: int) -> None:
-        """Consume up to `prefetch` messages, which are never acknowledged. Nothing else can be done on this connection afterwards."""
-        self._method(1, 60, 10, struct.pack(">IH", 0, prefetch) + b"\x00")
-        self._expect(60, 11)
-        self._method(1, 60, 20, b"\x00\x00" + short(queue.encode()) + short(b"") + b"\x00" + long(b""))
-        self._expect(60, 21)
+    def bodies(self, queue: str) -> set[bytes]:
+        """The different bodies of all messages that are ready in a queue."""
+        return {self.get(queue) for _ in range(self.messages(queue)[0])}
 
     def publish(self, exchange: bytes, key: bytes, header: bytes, body: bytes) -> None:
         """`header` from the property flags on. Does not wait for the confirm."""

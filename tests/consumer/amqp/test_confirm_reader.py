@@ -72,3 +72,11 @@ async def test_a_broken_stream_gets_no_heartbeat(reader: ConfirmReader, clock: C
     clock.now += 2
     reader.feed_data(b"")
     assert await reader.read(100) == b"HTTP/1.1 400 Bad Request\r\n"
+
+
+async def test_a_detached_reader_gives_nothing_more(reader: ConfirmReader, taken: list[Answer]) -> None:
+    """Its connection is closed, and its end is not the end of the next connection."""
+    reader.detach()
+    reader.feed_data(frames_of(ACK)[0])
+    reader.feed_eof()
+    assert taken == []

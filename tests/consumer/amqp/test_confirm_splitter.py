@@ -1,3 +1,4 @@
+import struct
 from random import Random
 
 import pamqp.frame
@@ -9,6 +10,7 @@ from pamqp.heartbeat import Heartbeat
 from consumer.amqp.confirm_splitter import Answer, Blocked, Closed, Confirm, ConfirmSplitter, Returned
 from tests.support.answers import frames_of
 from tests.support.cutting import cut
+from tests.support.wire import frame, short
 
 OTHERS = [
     pamqp.frame.marshal(spec.Confirm.SelectOk(), 1),
@@ -17,13 +19,14 @@ OTHERS = [
 ]
 channels = st.integers(1, 65_535)
 texts = st.text(max_size=40)
+ascii_texts = st.text(alphabet="abc '-", max_size=40)
 confirms = st.builds(Confirm, channels, st.integers(0, (1 << 63) - 1), st.booleans(), st.booleans())
 returns = st.builds(
     Returned, channels, st.just(312), st.just("NO_ROUTE"), texts, texts, st.binary(max_size=300).map(lambda raw: b"\x00\x00" + raw),
     st.binary(max_size=9000),
 )  # fmt: skip
 blocked = st.builds(Blocked, st.sampled_from(["", "low on memory", "low on disk"]))
-closed = st.builds(Closed, st.sampled_from([0, 1, 7]), st.sampled_from([320, 404, 406]), texts)
+closed = st.builds(Closed, st.sampled_from([0, 1, 7]), st.sampled_from([320, 404, 406]), ascii_texts)
 answers = confirms | returns | blocked
 
 
@@ -77,6 +80,17 @@ def test_an_ack_with_a_wrong_end_is_not_an_ack() -> None:
     ack = frames_of(Confirm(1, 7, False, True))[0]
     wrong = ack[:-1] + b"\x00"
     assert fed([ack + wrong + ack]) == ([Confirm(1, 7, False, True)], wrong + ack)
+
+
+def test_the_library_gets_the_text_of_a_close_as_ascii() -> None:
+    """The text may name an exchange whose name is not UTF-8. The library took the frame for a broken connection."""
+    text = b"no exchange 'caf\xe9'"
+    close = frame(1, 3, b"\x00\x14\x00\x28" + struct.pack(">H", 404) + short(text) + b"\x00\x3c\x00\x28")
+    found, others = fed([close])
+    assert found == [Closed(3, 404, "no exchange 'caf\udce9'")]
+    _size, channel, read = pamqp.frame.unmarshal(others)
+    assert isinstance(read, spec.Channel.Close)
+    assert (channel, read.reply_code, read.reply_text) == (3, 404, "no exchange 'caf?'")
 
 
 def test_content_that_follows_no_return_is_passed_on() -> None:

@@ -324,7 +324,7 @@ async def test_the_fallback_through_the_library_gives_equal_deliveries(
     await taken.until(2)
     await session.release()
     assert "receive_fallback" not in logged
-    monkeypatch.setattr(brokers, "_accepts_transport", lambda: False)
+    monkeypatch.setattr(brokers, "library_accepts_transport", lambda: False)
     other = Taken()
     again = await Broker(topology).open(other.sink)
     await again.consume(10)

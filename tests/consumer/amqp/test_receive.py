@@ -14,6 +14,7 @@ from consumer.amqp.delivery import Delivery
 from consumer.amqp.frames import HEARTBEAT
 from consumer.amqp.read_gate import PAUSE_S_MAX, PAUSE_S_MIN
 from consumer.amqp.receive import FULL_READ_BYTES, DeliveryReader, Splitter
+from tests.support.cutting import cut
 from tests.support.deliveries import delivery, frames
 from tests.support.transport import Transport
 
@@ -28,16 +29,6 @@ OTHERS = [
     pamqp.frame.marshal(Heartbeat(), 0),
     pamqp.frame.marshal(spec.Connection.Blocked("memory"), 0),
 ]
-
-
-def cut(raw: bytes, random: Random) -> list[bytes]:
-    """Cut the bytes into pieces of any size."""
-    pieces, at = [], 0
-    while at < len(raw):
-        size = random.choice([1, 2, 7, 8, 100, 5000, 100_000])
-        pieces.append(raw[at : at + size])
-        at += size
-    return pieces
 
 
 def split(pieces: list[bytes]) -> tuple[list[Delivery], bytes]:

@@ -16,6 +16,7 @@ MESSAGES = list(
             Outgoing("a", "l", encode_header({"user_id": "me"}), b""),
             Outgoing("a", "l", encode_header({"expiration": "soon"}), b""),
             Outgoing("it's", "l", b"\xff\xff broken", b""),
+            Outgoing("", "l", PLAIN, b""),
         ]
     )
 )
@@ -29,6 +30,7 @@ MESSAGES = list(
         ("NOT_FOUND - no exchange 'c' in vhost '/'", []),
         ("ACCESS_REFUSED - access to exchange 'b' in vhost '/' refused for user 'me'", [1]),
         ("ACCESS_REFUSED - write access to exchange 'b' in vhost '/' refused for user 'me'", [1]),
+        ("ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused for user 'me'", [5]),
         ("ACCESS_REFUSED - cannot publish to internal exchange 'b' in vhost '/'", [1]),
         ("ACCESS_REFUSED - access to topic 'k' in exchange 'a' in vhost '/' refused for user 'me'", [0]),
         ("PRECONDITION_FAILED - message size 9 is larger than configured max size 5", [1]),

@@ -19,10 +19,11 @@ class _Evens(FrameSplitter):
     def take_run(self, _data: bytes, at: int, _size: int) -> int:
         return at
 
-    def take_frame(self, _kind: int, channel: int, _payload: bytes) -> bool:
-        if channel % 2 == 0:
-            self.taken.append(channel)
-        return channel % 2 == 0
+    def take_frame(self, _kind: int, channel: int, frame: bytes) -> bytes:
+        if channel % 2:
+            return frame
+        self.taken.append(channel)
+        return b""
 
 
 def test_taken_frames_are_removed_and_the_others_keep_their_order() -> None:
