@@ -42,6 +42,7 @@ class WirePublisher:
         self._rest = b""
         self._unconfirmed: set[int] = set()  # confirms may come in any order
         self.published = 0
+        self._tag = b""
         try:
             self.server = self._log_in(parts.username or "guest", parts.password or "guest", vhost)
         except BaseException:
@@ -130,7 +131,7 @@ class WirePublisher:
     def get_message(self, queue: str) -> tuple[bytes, bytes]:
         """Content header and body of the next message, which is not acknowledged."""
         self._method(1, 60, 70, b"\x00\x00" + short(queue.encode()) + b"\x00")
-        self._expect(60, 71)
+        self._tag = self._expect(60, 71)[4:12]
         _, header = self._read_frame()
         size = struct.unpack_from(">Q", header, 4)[0]
         body = b""
@@ -141,6 +142,17 @@ class WirePublisher:
     def bodies(self, queue: str) -> set[bytes]:
         """The different bodies of all messages that are ready in a queue."""
         return {self.get(queue) for _ in range(self.messages(queue)[0])}
+
+    def reject(self, requeue: bool = False) -> None:
+        """Reject the message that `get` returned last."""
+        self._method(1, 60, 90, self._tag + bytes((requeue,)))
+
+    def consume(self, queue: str, prefetch: int) -> None:
+        """Consume up to `prefetch` messages, which are never acknowledged. Nothing else can be done on this connection afterwards."""
+        self._method(1, 60, 10, struct.pack(">IH", 0, prefetch) + b"\x00")
+        self._expect(60, 11)
+        self._method(1, 60, 20, b"\x00\x00" + short(queue.encode()) + short(b"") + b"\x00" + long(b""))
+        self._expect(60, 21)
 
     def publish(self, exchange: bytes, key: bytes, header: bytes, body: bytes) -> None:
         """`header` from the property flags on. Does not wait for the confirm."""
