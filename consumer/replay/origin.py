@@ -55,7 +55,11 @@ def _with_expiration(header: bytes, first: Death) -> bytes:
     The time begins again when the message is published. A message that had expired would only expire again.
     """
     text = first.original_expiration
-    if first.reason == "expired" or text is None or not (text.isascii() and text.isdecimal() and len(text) <= SHORT_MAX):
+    if (
+        first.reason == "expired"
+        or text is None
+        or not (text.isascii() and text.isdecimal() and len(text) <= SHORT_MAX)
+    ):
         return header
     parts = parts_of(header)
     return header_of({"expiration": bytes((len(text),)) + text.encode()} | parts)
