@@ -52,6 +52,14 @@ class TargetOptions:
         str | None,
         Parameter(help="Put the messages into this queue: the default exchange, with the queue as the routing key."),
     ] = None
+    to_origin: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Publish dead-lettered events to the exchange and the routing key from which they came when they died first, without x-death. Always "
+            "keeps receipts, so that each event is published once.",
+        ),
+    ] = False
     no_marker: Annotated[
         bool,
         Parameter(
@@ -62,7 +70,10 @@ class TargetOptions:
     ] = False
 
     def names(self) -> tuple[str | None, str | None]:
-        """Exchange and routing key; None: as archived. Raises Fatal if both kinds of options are used."""
+        """Exchange and routing key; None: as archived, or where the message died. Raises Fatal if several kinds of options are used."""
+        if self.to_origin and (self.exchange, self.routing_key, self.to_queue) != (None, None, None):
+            what = "--to-origin with --exchange, --routing-key or --to-queue"
+            raise Fatal(Exit.SETTINGS, what, "use --to-origin alone: each event has its own exchange and routing key")
         if self.to_queue is None:
             return self.exchange, self.routing_key
         if self.exchange is not None or self.routing_key is not None:
@@ -78,6 +89,7 @@ class TargetOptions:
     "replay DIR --url amqp://HOST/ --type 'compute.*' --since 2h",
     "replay DIR --to-queue orders --checkpoint restore-orders",
     "replay DIR --exchange nova.copy --header replayed=true --speed 10 --rate 500/s",
+    "replay DIR --to-origin --dead-lettered-from orders --death-reason rejected",
     "replay s3://BUCKET/PREFIX --from-exchange nova --dry-run",
 )  # fmt: skip
 def replay(
@@ -96,9 +108,13 @@ def replay(
     checkpoint: Annotated[
         str | None,
         Parameter(
-            help="Name under which the directory stores which events were published and confirmed. A run with the same name leaves them out. [default: none]"
+            help="Name under which the directory stores which events were published and confirmed. A run with the same name leaves them out. "
+            "[default: none; with --to-origin, to-origin]"
         ),
     ] = None,
+    again: Annotated[
+        bool, Parameter(negative=(), help="Also publish events that have a receipt. Receipts are kept as without it.")
+    ] = False,
     dry_run: Annotated[
         bool,
         Parameter(
@@ -121,9 +137,14 @@ def replay(
 
     With --checkpoint, a later run with the same name publishes only what has no receipt yet, also after a kill. A kill repeats at most the last
     2,000 messages without a confirm, and what was confirmed in the last second or two.
+
+    With --to-origin, each event is a message as it was before it died first: the headers that the broker added are removed, and an expiration
+    that the broker removed is set again, unless the message had expired. An event that was not dead-lettered is listed and not published. The exchange
+    may route the message to other queues too, which had it before. To put it into one queue, use --to-queue.
     """
     from consumer.cli.commands.replay import ReplayRequest, count_archives, publish_archives
     from consumer.config import loader
+    from consumer.replay.origin import RECEIPTS, origin_route
     from consumer.replay.pace import Pace, parse_rate
     from consumer.replay.target import Overrides, parse_headers
 
@@ -131,7 +152,12 @@ def replay(
     overrides = Overrides(exchange, key, parse_headers(target.header))
     named = (exchange or "", key or "") if exchange or (exchange == "" and key) else None
     pace = Pace(speed, None if rate is None else parse_rate(rate))
-    request = ReplayRequest(paths, filters.query(), overrides.route(), pace, named, checkpoint, not target.no_marker)
+    route = origin_route(overrides) if target.to_origin else overrides.route()
+    receipts = checkpoint or (RECEIPTS if target.to_origin else None)
+    if again and receipts is None:
+        what = "--again without --checkpoint or --to-origin"
+        raise Fatal(Exit.SETTINGS, what, "leave it out: without receipts, all events are published")
+    request = ReplayRequest(paths, filters.query(), route, pace, named, receipts, not target.no_marker, again)
     StorageSettings(config=config, set=set).apply(paths)
     if dry_run:
         return count_archives(request)

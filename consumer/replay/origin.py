@@ -11,13 +11,29 @@ from codec.errors import CodecError
 from codec.event import Event
 from codec.header_parts import edit_headers, header_of, headers_in, parts_of
 from consumer.amqp.outgoing import Outgoing
-from consumer.replay.target import Unpublishable, message, unreadable
+from consumer.replay.target import Overrides, Route, Unpublishable, message, unreadable
 
+RECEIPTS = "to-origin"  # their name, if the user gives none
 NOT_DEAD_LETTERED = Unpublishable("was not dead-lettered")
 
 _OF_DELIVERY = ("x-delivery-count", "x-acquired-count", "x-stream-offset")  # of quorum queues and of streams
 _REMOVED = frozenset((X_DEATH, *FIRST_DEATH, *LAST_DEATH, *_OF_DELIVERY))
 _CC = "CC"
+
+
+def origin_route(overrides: Overrides) -> Route:
+    """`to_origin`, and then the headers of the overrides. Raises Fatal for a header that AMQP cannot hold."""
+    if not overrides.headers:
+        return to_origin
+    change = overrides.route()
+
+    def route(event: Event) -> Outgoing | Unpublishable:
+        found = to_origin(event)
+        if isinstance(found, Unpublishable):
+            return found
+        return change(event._replace(exchange=found.exchange, routing_key=found.routing_key, header=found.header))
+
+    return route
 
 
 def to_origin(event: Event) -> Outgoing | Unpublishable:

@@ -42,7 +42,8 @@ CONNECTION_NAME = "deedbox replay"  # as the broker shows it
 class ReplayRequest:
     """What `replay` is asked for. `route`: from an event to its message. `named`: the exchange, or the queue of the default exchange, that must exist.
 
-    `checkpoint`: the name of the receipts; None: none are kept. `marked`: messages get the marker.
+    `checkpoint`: the name of the receipts; None: none are kept. `marked`: messages get the marker. `again`: events with a receipt are
+    published too.
     """
 
     paths: Sequence[Location]
@@ -52,6 +53,7 @@ class ReplayRequest:
     named: tuple[str, str] | None = None
     checkpoint: str | None = None
     marked: bool = True
+    again: bool = False
 
 
 def count_archives(request: ReplayRequest) -> Exit:
@@ -59,12 +61,16 @@ def count_archives(request: ReplayRequest) -> Exit:
 
     Raises DeedboxError and OSError.
     """
-    known = {} if request.checkpoint is None else read_receipts(_directory(request), request.checkpoint)
+    known = dict[ArchiveHead, Ranges]()
+    if request.checkpoint is not None:
+        stored = read_receipts(_directory(request), request.checkpoint)
+        known = {} if request.again else stored
     report = Report()
     with ExitStack() as stack:
         selection, planned = _planned(request, known, stack)
         counts = count_messages(_advancing(selection, stack.enter_context(progress("counting", planned))), report)
     print_counts(counts)
+    _print_left_out(selection)
     return _reported(report, selection)
 
 
@@ -78,7 +84,7 @@ def publish_archives(request: ReplayRequest, settings: Settings) -> int:
         if request.checkpoint is not None:
             receipts = Receipts(Disk(), _directory(request), request.checkpoint)
             stack.callback(receipts.close)
-            store, known = receipts.store, receipts.known
+            store, known = receipts.store, {} if request.again else receipts.known
         selection, planned = _planned(request, known, stack)
         publishing = Publishing(request, settings, selection, store)
         publishing.run(stack.enter_context(progress("replaying", planned)))
@@ -100,7 +106,7 @@ def _directory(request: ReplayRequest) -> Path:
     """The directory of the receipts. Raises Fatal."""
     paths = request.paths
     if len(paths) != 1 or not isinstance(paths[0], Path) or not paths[0].is_dir():
-        what = f"--checkpoint {request.checkpoint} with {', '.join(map(str, paths))}"
+        what = f"receipts with the name {request.checkpoint} for {', '.join(map(str, paths))}"
         raise Fatal(Exit.SETTINGS, what, "name one local archive directory, because it stores what was published")
     return paths[0]
 
@@ -174,8 +180,7 @@ class Publishing:
     def reported(self) -> int:
         """Print what was done. Returns the exit status, or raises the failure that ended it."""
         print_line(self._report.summary(self._seconds))
-        if left_out := self._selection.left_out:
-            print_line(f"left out: {counted(left_out, 'event')}, because they have a receipt of an earlier run")
+        _print_left_out(self._selection)
         if self._received or self._unsettled:
             why = f"stopped by {self._received[0].name}" if self._received else "stopped"
             left = f"; {counted(self._unsettled, 'event')} sent without a confirm" if self._unsettled else ""
@@ -193,6 +198,11 @@ async def check_target(url: str, context: ssl.SSLContext | None, exchange: str, 
             await publisher.find(exchange, routing_key)
         except Retry as error:
             raise Fatal(Exit.MISSING, error.what, "create it, or correct its name") from error
+
+
+def _print_left_out(selection: Selection) -> None:
+    if selection.left_out:
+        print_line(f"left out: {counted(selection.left_out, 'event')}, because they have a receipt of an earlier run")
 
 
 def _reported(report: Report, selection: Selection) -> Exit:

@@ -7,6 +7,7 @@ import pytest
 from consumer.errors import Exit
 from tests.support.archive_logs import archive_log, event
 from tests.support.command_line import deedbox
+from tests.support.dead_letters import dead_once
 
 
 @pytest.fixture
@@ -37,10 +38,39 @@ def test_names_change_the_target_and_names_with_from_are_filters(mixed: Path) ->
     assert rows(mixed, "--to-queue", "q", "--id", "id-1") == [['""', "q", "1", "42"]]
 
 
+def test_dead_letters_are_counted_by_their_origins_and_others_are_listed(mixed: Path) -> None:
+    headers = [dead_once(), dead_once(), dead_once("bills", "expired", "", "bills")]
+    archive_log(mixed, instance="dead").append([
+        event(serial)._replace(exchange="dlx", routing_key="dead", header=header) for serial, header in enumerate(headers)
+    ])  # fmt: skip
+    done = deedbox("replay", mixed, "--to-origin", "--header", "try=2", "--dry-run")
+    assert done.returncode == Exit.DAMAGED
+    assert [line.split() for line in done.stdout.splitlines()[1:-1]] == [
+        ["shop", "order.new", "2", "84"], ['""', "bills", "1", "42"]
+    ]  # fmt: skip
+    lines = done.stderr.splitlines()
+    assert (
+        lines[0]
+        == "deedbox: not publishable: one-00000001:0: exchange 'nova', routing key 'a.b': was not dead-lettered"
+    )
+    assert lines[-1] == "deedbox: not published: 3 events: 3 not publishable"
+    assert rows(mixed, "--to-origin", "--dead-lettered-from", "bills") == [['""', "bills", "1", "42"]]
+
+
+def test_receipts_need_one_directory(mixed: Path) -> None:
+    done = deedbox("replay", mixed / "one-00000001.kvp.zst.open", "--to-origin", "--dry-run")
+    assert done.returncode == Exit.SETTINGS
+    assert "receipts with the name to-origin for" in done.stderr
+    assert "name one local archive directory" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (["--to-queue", "q", "--exchange", "x"], "--to-queue q with --exchange or --routing-key"),
+        (["--to-origin", "--exchange", "x"], "--to-origin with --exchange, --routing-key or --to-queue"),
+        (["--to-origin", "--to-queue", "x"], "--to-origin with --exchange, --routing-key or --to-queue"),
+        (["--again"], "--again without --checkpoint or --to-origin"),
         (["--speed", "0"], "--speed 0"),
         (["--rate", "fast"], "--rate 'fast' is no rate"),
         (["--header", "a"], "--header 'a' has no name and value"),

@@ -5,8 +5,8 @@ from codec.amqp import Field, Table, encode_header
 from codec.event import Event
 from codec.header_parts import headers_in
 from consumer.amqp.outgoing import Outgoing
-from consumer.replay.origin import NOT_DEAD_LETTERED, to_origin
-from consumer.replay.target import Unpublishable
+from consumer.replay.origin import NOT_DEAD_LETTERED, origin_route, to_origin
+from consumer.replay.target import Overrides, Unpublishable
 from tests.codec.strategies import headers
 from tests.support.archive_logs import event
 from tests.support.dead_letters import dead, dead_once, entry, first_death, last_death, text
@@ -120,6 +120,15 @@ def test_an_event_that_never_died_is_not_published() -> None:
 )
 def test_an_origin_that_is_not_known_is_not_guessed(header: bytes, reason: str) -> None:
     assert to_origin(died(header)) == Unpublishable(reason)
+
+
+def test_headers_of_the_command_line_are_set_after_all() -> None:
+    route = origin_route(Overrides(headers=(("tenant", text("other")), ("try", Field("l", 2)))))
+    found = route(died(dead(others=(*OWN, *first_death()))))
+    header = encode_header({"headers": (OWN[1], ("tenant", text("other")), ("try", Field("l", 2)))})
+    assert found == Outgoing("shop", "order.new", header, event(1).body)
+    assert route(died(b"\0\0")) == NOT_DEAD_LETTERED
+    assert origin_route(Overrides()) is to_origin
 
 
 def test_a_name_that_is_not_utf_8_is_kept() -> None:
