@@ -15,7 +15,7 @@ from consumer.query.search import Search
 from consumer.replay.origin import to_origin
 from consumer.replay.target import Unpublishable
 from tests.support.command_line import deedbox
-from tests.support.dying import Cemetery, die_in_every_way
+from tests.support.dying import Cemetery, die_in_every_way, wait_until
 from tests.support.replaying import drained
 from tests.support.wire import WirePublisher
 
@@ -114,7 +114,7 @@ def test_a_message_that_dies_again_is_a_new_event_and_is_counted(
         assert replayed(directory, url)[0] == "published: 3 events"
         for _ in range(dying):
             cemetery.reject(queue)
-        cemetery.wait_until(lambda dying=dying: publisher.messages(cemetery.dead)[0] == dying)
+        wait_until(lambda dying=dying: publisher.messages(cemetery.dead)[0] == dying)
         archived(cemetery, url, directory)
     assert replayed(directory, url) == ["published: 1 event", "left out: 6 events"]
     assert replayed(directory, url) == ["published: 0 events", "left out: 7 events"]
@@ -125,6 +125,8 @@ def test_a_message_that_dies_again_is_a_new_event_and_is_counted(
     assert [list(orjson.loads(line).values()) for line in stats.stdout.splitlines()] == [
         [queue, "1", None, 3], [queue, "1", "1", 3], [queue, "1", "2", 1],
     ]  # fmt: skip
+    came_back = deedbox("search", directory, "--where", "headers.x-deedbox-replay.count>=1", "--count")
+    assert came_back.stdout == "4\n"
 
 
 def test_an_event_that_was_not_dead_lettered_is_listed_and_the_others_are_published(

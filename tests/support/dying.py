@@ -74,19 +74,20 @@ class Cemetery:
 
     def reject(self, queue: str, requeue: bool = False) -> None:
         """Reject the next message of a queue."""
-        self.wait_until(lambda: self.publisher.messages(queue)[0] > 0)
+        wait_until(lambda: self.publisher.messages(queue)[0] > 0)
         self.publisher.get(queue)
         self.publisher.reject(requeue)
 
-    def wait_until(self, met: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + WAIT_S_MAX
-        while not met():
-            assert time.monotonic() < deadline, "the broker does not come that far"
-            time.sleep(0.02)
-
     def wait_for_dead_letters(self) -> None:
         """Until every message that was sent is in the dead-letter queue."""
-        self.wait_until(lambda: self.publisher.messages(self.dead)[0] == len(self.sent))
+        wait_until(lambda: self.publisher.messages(self.dead)[0] == len(self.sent))
+
+
+def wait_until(met: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not met():
+        assert time.monotonic() < deadline, "the broker does not come that far"
+        time.sleep(0.02)
 
 
 def arguments(**options: str | int) -> bytes:
