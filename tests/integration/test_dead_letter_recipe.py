@@ -57,7 +57,7 @@ def shop(publisher: WirePublisher) -> Iterator[WirePublisher]:
         if kind.startswith("order"):
             publisher.get("orders")
             publisher.reject()
-    wait_until(lambda: publisher.messages("orders.dead")[0] == len(FAULTS))
+        wait_until(lambda serial=serial: publisher.messages("orders.dead")[0] == serial + 1)
     yield publisher
     for queue in ("orders", "orders.dead", "payments"):
         publisher.delete(queue)
