@@ -96,6 +96,7 @@ def judge(path: Path, now: Instant) -> tuple[bool, str]:
         age_s, unacked_age_s = now.since(Instant(**state["at"])), float(state["unacked_age_s"])
         text = f"{state['state']}, {state['archived']} archived, {state['held']} held"
         text += f", the oldest for {unacked_age_s} s" if state["held"] else ""
+        text += f", replay: {state['replay']}" if state.get("replay") else ""
         text += f": {state['reason']}" if state.get("reason") else ""
     except FileNotFoundError:
         return False, f"{path} does not exist: no service of this instance has run in {path.parent}; {_advice(path)}"

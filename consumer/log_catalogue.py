@@ -11,6 +11,7 @@ from consumer.archive import log_events as archive
 from consumer.forward import log_events as forward
 from consumer.ingest import log_events as ingest
 from consumer.log import LogEvent
+from consumer.replay import log_events as replay
 from consumer.ship import log_events as ship
 from consumer.ship.retention import log_events as retention
 from consumer.ship.steps import log_events as steps
@@ -22,5 +23,5 @@ def declared(module: ModuleType) -> list[LogEvent]:
     return [value for value in vars(module).values() if isinstance(value, LogEvent)]
 
 
-MODULES = (log_events, amqp, ingest, archive, ship, steps, retention, forward, watch, log)
+MODULES = (log_events, amqp, ingest, archive, ship, steps, retention, replay, forward, watch, log)
 CATALOGUE = {event.name: event for module in MODULES for event in declared(module)}

@@ -14,9 +14,9 @@ STATS = LogEvent(
     (
         "state", "events_per_s", "bytes_per_s", "archived", "acked", "held", "held_bytes", "unacked_age_s", "batch_mean",
         "sync_p50_ms", "sync_p99_ms", "loop_lag_ms", "free_bytes", "redelivered", "marked", "generation", "open_archive",
-        "last_roll", "log_lines_lost",
+        "last_roll", "log_lines_lost", "replay",
     ),
-    "State and rates of the service, every ten seconds (`service.stats_s`).",
+    "State and rates of the service, every ten seconds (`service.stats_s`). `replay`: state and lag of the stage `[replay]`, if it is on.",
     "Watch it.",
     repeats=True,
 )  # fmt: skip

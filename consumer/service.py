@@ -37,6 +37,7 @@ from consumer.ingest.presets.describers import describe_by
 from consumer.ingest.stage import IngestStage
 from consumer.objects.stores import configure
 from consumer.objects.url import ObjectUrl
+from consumer.replay.stage import ReplayStage, replay_stage
 from consumer.ship.building import ship_stage
 from consumer.ship.destination_urls import destination_urls
 from consumer.ship.retention.building import retention_of
@@ -87,12 +88,15 @@ class Service:
         ship = ship_stage(
             self._layout.directory, self._settings.ship
         )  # raises for a wrong setting before anything is locked
+        replay = replay_stage(
+            self._layout.directory, self._settings.replay, self._settings.instance, self._settings.service.stats_s
+        )
         instance_lock = await InstanceLock.acquire(self._disk, self._layout, self._settings.instance)
         log.emit(
             log_events.STARTED, version=version("deedbox"), instance=self._settings.instance, unclean=instance_lock.unclean,
             directory=str(self._layout.directory), queue=self._settings.broker.queue,
         )  # fmt: skip
-        components = self._start(instance_lock, ship)
+        components = self._start(instance_lock, ship, replay)
         await components.stages.first_end(self._signal)
         await self._end(components)
         for error in components.stages.failures().values():
@@ -102,7 +106,7 @@ class Service:
             raise Fatal(Exit.NOT_EMPTY, what, "run it again")
         return Exit.OK
 
-    def _start(self, instance_lock: InstanceLock, ship: ShipStage | None) -> Components:
+    def _start(self, instance_lock: InstanceLock, ship: ShipStage | None, replay: ReplayStage | None) -> Components:
         steps, retain = self._steps(), self._retain()
         repacker = Repacker(self._layout.directory, steps.offer if steps else lambda _: None)
         if ship:
@@ -111,7 +115,7 @@ class Service:
         appender = Appender(archive_log)
         ingest = self._ingest(instance_lock, archive_log, appender)
         stage = IngestStage(ingest)
-        stats = Stats(ingest, stage, appender, self._layout.directory)
+        stats = Stats(ingest, stage, appender, self._layout.directory, replay.summary if replay else None)
         health = Health(self._layout.directory, self._settings.instance)
         stages = RunningStages(
             [
@@ -120,6 +124,7 @@ class Service:
                 Background("stats", stats.run(self._settings.service.stats_s, health)),
                 Background("orphans", _recover_orphans(instance_lock)),
                 Background("repack", repacker.run()),
+                *([replay] if replay else []),
                 *([ship] if ship else []),
                 *([steps] if steps else []),
                 *([retain] if retain else []),

@@ -1,6 +1,7 @@
 """The `stats` line of the log and the health file: the rates since the last line, and the present state."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from consumer import log, log_events
@@ -14,10 +15,13 @@ HEALTH_S = 1.0  # between two writes of the health file
 
 
 class Stats:
-    """Reads the figures of ingest and of the appender, and changes nothing."""
+    """Reads the figures of ingest and of the appender, and changes nothing. `replay`: gives the state of the stage `[replay]`."""
 
-    def __init__(self, ingest: Ingest, stage: Stage, appender: Appender, directory: Path) -> None:
+    def __init__(
+        self, ingest: Ingest, stage: Stage, appender: Appender, directory: Path, replay: Callable[[], str] | None = None
+    ) -> None:
         self._ingest, self._stage, self._appender, self._directory = ingest, stage, appender, directory
+        self._replay = replay
         self._loop = asyncio.get_running_loop()
         self._last = (self._loop.time(), 0, 0, 0)
         self._lag_s = 0.0
@@ -56,8 +60,8 @@ class Stats:
             self._free_bytes = -1  # the next append reports the error of the directory
 
     def state(self) -> dict[str, object]:
-        """The figures of ingest that `deedbox health` reads."""
-        return self._stage.stats()
+        """The figures that `deedbox health` reads."""
+        return self._stage.stats() | ({"replay": self._replay()} if self._replay else {})
 
     def line(self) -> dict[str, object]:
         """The fields of the `stats` line. Rates are averages since the last line."""

@@ -86,6 +86,7 @@ ALLOWED = {
         "consumer.follow",
         "consumer.objects",
         "consumer.query",
+        "consumer.topic",
         "consumer.watch",
     },
     "consumer.api": BASE
@@ -196,6 +197,7 @@ OWNERS = {
         "consumer/forward/forward.py",
         "consumer/demo/node.py",
         "consumer/demo/show.py",
+        "consumer/replay/mirror_process.py",
         "consumer/ship/steps/program.py",
     },
     "subprocess": {

@@ -8,8 +8,11 @@ from consumer.amqp.topology import Topology
 from consumer.errors import Exit, Fatal
 
 
-def tls_context(topology: Topology) -> ssl.SSLContext | None:
-    """Return the context for an amqps URL, and None for any other URL. Raises Fatal if a TLS file cannot be used."""
+def tls_context(topology: Topology, section: str = "broker") -> ssl.SSLContext | None:
+    """Return the context for an amqps URL, and None for any other URL. `section`: of the settings, for the error.
+
+    Raises Fatal if a TLS file cannot be used.
+    """
     if URL(topology.url).scheme != "amqps":
         return None
     try:
@@ -20,6 +23,6 @@ def tls_context(topology: Topology) -> ssl.SSLContext | None:
         raise Fatal(
             Exit.SETTINGS,
             f"cannot use the TLS files: {error}",
-            "check broker.ca_file, broker.certificate_file and broker.key_file",
+            f"check {section}.ca_file, {section}.certificate_file and {section}.key_file",
         ) from error
     return context

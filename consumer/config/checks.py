@@ -17,6 +17,10 @@ def faults_of(settings: Settings) -> Iterator[str]:
     """The errors in the settings: one text each, which names the setting."""
     if not _is_broker(settings.broker.url):
         yield "broker.url: expected amqp://user:password@host:port/vhost, or amqps://"
+    if settings.replay.url and not _is_broker(settings.replay.url):
+        yield "replay.url: expected amqp://user:password@host:port/vhost, or amqps://"
+    if not naming.is_instance(settings.replay.checkpoint):
+        yield f"replay.checkpoint: expected {naming.INSTANCE_RULE}, found {settings.replay.checkpoint!r}"
     if settings.archive.instance and not naming.is_instance(settings.archive.instance):
         yield f"archive.instance: expected {naming.INSTANCE_RULE}, found {settings.archive.instance!r}"
     yield from (f"archive.describe: {fault}" for fault in name_faults(settings.archive.describe))
@@ -54,6 +58,8 @@ def _short_strings(settings: Settings) -> Iterator[tuple[str, str]]:
     yield "broker.exchange", broker.exchange
     yield "watch.exchange", watch.exchange
     yield "watch.routing_key", watch.routing_key
+    yield "replay.exchange", settings.replay.exchange
+    yield "replay.routing_key", settings.replay.routing_key
     for key in broker.binding_keys:
         yield "broker.binding_keys", key
 

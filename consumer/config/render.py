@@ -19,6 +19,8 @@ COLUMNS = 100  # of a comment
 _HIDDEN = {
     "broker.url": "The password of the URL is not shown. Set it with broker.password_file.",
     "broker.password": "The password is not shown. Set it with broker.password_file.",
+    "replay.url": "The password of the URL is not shown. Set it with replay.password_file.",
+    "replay.password": "The password is not shown. Set it with replay.password_file.",
     "objects.secret_key": "The key is not shown. Set it with objects.secret_key_file.",
 }
 
@@ -54,9 +56,9 @@ def _entry(setting: Setting, value: object, default: object) -> Iterator[str]:
 
 
 def _without_password(setting: Setting, value: object) -> object:
-    if setting.key in ("broker.password", "objects.secret_key"):
+    if setting.key in ("broker.password", "replay.password", "objects.secret_key"):
         return ""
-    if setting.key != "broker.url":
+    if setting.key not in ("broker.url", "replay.url") or not value:
         return value
     url = URL(str(value))
     secret = [name for name in url.query if "pass" in name.lower()]

@@ -17,6 +17,7 @@ from consumer.archive.settings import ArchiveSection, RollSection
 from consumer.forward.settings import WatchSection
 from consumer.ingest.settings import BatchSection
 from consumer.objects.settings import ObjectsSection
+from consumer.replay.settings import ReplaySection
 from consumer.section import IN_SECONDS, Section, Unit
 from consumer.ship.retention.settings import RetainSection
 from consumer.ship.settings import ShipSection
@@ -58,6 +59,7 @@ class Settings(msgspec.Struct, frozen=True):
     objects: ObjectsSection = ObjectsSection()
     ship: ShipSection = ShipSection()
     retain: RetainSection = RetainSection()
+    replay: ReplaySection = ReplaySection()
 
     @property
     def instance(self) -> str:

@@ -11,7 +11,13 @@ from consumer.config.quantities import parse_quantity
 from consumer.config.sections import Setting
 from consumer.section import Arguments
 
-SECRETS = {"broker.password", "broker.url", "objects.secret_key"}  # never shown in an error
+SECRETS = {
+    "broker.password",
+    "broker.url",
+    "objects.secret_key",
+    "replay.password",
+    "replay.url",
+}  # never shown in an error
 
 _POWER = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)[eE]\+?(\d|1[0-8])", re.ASCII)  # 1e3, 1.5e6
 _ARGUMENTS_EXAMPLE = """a JSON object such as {"x-delivery-limit": 20}, or a table in the file of --config"""

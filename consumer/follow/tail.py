@@ -75,12 +75,21 @@ class Tail:
 
     def confirm(self, batch: TailBatch) -> None:
         """The events of the batch were used: store this, durably. Without a wanted event, at most once in STORE_S. Raises DeedboxError."""
+        self.note(batch)
+        if batch.found or monotonic() - self._stored_at >= STORE_S:
+            self.store()
+
+    def note(self, batch: TailBatch) -> None:
+        """The events of the batch were used: `store` or `store_if_due` stores this later."""
         if self._checkpoint is not None:
             fresh = {followed.name(self._directory): followed.confirmed() for followed in batch.last}
             self._confirmed |= fresh
             self.follower.confirmed |= fresh
-            if batch.found or monotonic() - self._stored_at >= STORE_S:
-                self.store()
+
+    def store_if_due(self) -> None:
+        """Store what was noted, at most once in STORE_S. Raises DeedboxError."""
+        if self._confirmed and monotonic() - self._stored_at >= STORE_S:
+            self.store()
 
     def store(self) -> None:
         """Store everything that was confirmed, durably. Raises DeedboxError."""

@@ -37,6 +37,14 @@ class Marker:
             return unreadable(error)
 
 
+def is_marked(header: bytes) -> bool:
+    """Whether a message was published again before. False for a header that cannot be read."""
+    try:
+        return _IN_BYTES in header and any(pair.name == NAME for pair in headers_in(header))
+    except CodecError:
+        return False
+
+
 def _counted(count: int) -> bytes:
     return encode_table((("count", Field("l", count)),))[4:]
 
