@@ -197,7 +197,7 @@ OWNERS = {
         "consumer/forward/forward.py",
         "consumer/demo/node.py",
         "consumer/demo/show.py",
-        "consumer/replay/mirror_process.py",
+        "consumer/replay/mirror_worker.py",
         "consumer/ship/steps/program.py",
     },
     "subprocess": {
@@ -363,7 +363,8 @@ def test_every_module_has_a_test_module_of_its_own() -> None:
                       "consumer/forward/line_publisher.py": "tests/consumer/forward/test_forward.py",
                       "consumer/section.py": "tests/consumer/config/test_sections.py", "consumer/log_catalogue.py": "tests/consumer/test_log.py", "consumer/archive/settings.py": "tests/consumer/config/test_sections.py",
                       "consumer/forward/settings.py": "tests/consumer/config/test_sections.py", "consumer/ingest/settings.py": "tests/consumer/config/test_sections.py",
-                      "consumer/objects/settings.py": "tests/consumer/config/test_sections.py", "consumer/ship/steps/settings.py": "tests/consumer/config/test_checks.py", "consumer/ship/retention/settings.py": "tests/consumer/ship/retention/test_building.py"}  # fmt: skip
+                      "consumer/objects/settings.py": "tests/consumer/config/test_sections.py", "consumer/replay/settings.py": "tests/consumer/config/test_sections.py", "consumer/replay/mirror.py": "tests/integration/test_mirror.py",
+                      "consumer/replay/mirrored_batch.py": "tests/integration/test_mirror.py", "consumer/replay/mirror_worker.py": "tests/consumer/replay/test_stage.py", "consumer/ship/steps/settings.py": "tests/consumer/config/test_checks.py", "consumer/ship/retention/settings.py": "tests/consumer/ship/retention/test_building.py"}  # fmt: skip
     missing = []
     for path in SOURCES:
         place = path.relative_to(ROOT)

@@ -52,7 +52,7 @@ def test_every_command_of_the_readme_exists_and_none_is_missing() -> None:
 def test_every_setting_that_a_page_names_exists() -> None:
     named = set(
         re.findall(
-            r"`(?:--set )?((?:broker|batch|archive|roll|service|objects|ship|seal|retain)\.[a-z_]+)(?==|`)",
+            r"`(?:--set )?((?:broker|batch|archive|roll|service|objects|ship|seal|retain|replay)\.[a-z_]+)(?==|`)",
             README + OPERATIONS,
         )
     )

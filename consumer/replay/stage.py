@@ -16,7 +16,7 @@ from consumer.amqp.tls import tls_context
 from consumer.log import LogEvent
 from consumer.replay import log_events
 from consumer.replay.mirror import query_of
-from consumer.replay.mirror_process import DRAIN_S, Order
+from consumer.replay.mirror_worker import DRAIN_S, Order
 from consumer.replay.settings import ReplaySection
 
 KILL_S = 1.0  # after DRAIN_S
@@ -44,7 +44,7 @@ class ReplayStage:
         wait_s = RETRY_S
         try:
             while not self._draining.is_set():
-                reason = await self._run_process()
+                reason = await self._run_worker()
                 if self._draining.is_set():
                     return
                 log.emit(log_events.MIRROR_ENDED, reason=reason, wait_s=wait_s)
@@ -54,11 +54,11 @@ class ReplayStage:
         finally:
             self._ended.set()
 
-    async def _run_process(self) -> str:
+    async def _run_worker(self) -> str:
         """Start the process and read its log until it ends. Return how it ended."""
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "consumer.replay.mirror_process", stdin=asyncio.subprocess.PIPE,
+                sys.executable, "-m", "consumer.replay.mirror_worker", stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES_MAX, start_new_session=True,
             )  # fmt: skip
         except OSError as error:
@@ -102,13 +102,17 @@ class ReplayStage:
         process = self._process
         if process is not None and process.stdin is not None:
             process.stdin.close()
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(min(deadline, loop.time() + DRAIN_S + KILL_S)):
-                await self._ended.wait()
-        if not self._ended.is_set() and self._process is not None:
+        if not await self._ends_by(min(deadline, loop.time() + DRAIN_S + KILL_S)) and self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.kill()
+            await self._ends_by(loop.time() + KILL_S)
         return None
+
+    async def _ends_by(self, deadline: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(deadline):
+                await self._ended.wait()
+        return self._ended.is_set()
 
     def stats(self) -> dict[str, object]:
         """The fields of `mirror_progress`; empty before the first one."""

@@ -87,6 +87,13 @@ def test_a_password_is_never_shown(tmp_path: Path, url: str, shown: str) -> None
     assert loaded_again(settings, tmp_path) == public
 
 
+def test_the_password_of_the_other_broker_is_never_shown() -> None:
+    text = render(load(None, {}, {}, ["replay.url=amqp://me:s3cret@host/v", "replay.password=h1dden"]))
+    assert "s3cret" not in text
+    assert "h1dden" not in text
+    assert tomllib.loads(text)["replay"]["url"] == "amqp://me@host/v"
+
+
 def test_a_secret_key_is_never_shown(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("h1dden\n")
     settings = load(None, {"DEEDBOX_OBJECTS__SECRET_KEY_FILE": str(tmp_path / "key")}, {}, [])
