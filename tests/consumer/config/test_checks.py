@@ -16,7 +16,7 @@ def test_every_fault_is_found_and_names_its_setting() -> None:
         archive=replace(default.archive, instance="a/b", name="%Y/x", describe=("otel", "celry")),
         roll=replace(default.roll, bytes=1000),
         objects=replace(default.objects, endpoint="https://localhost:s3cret@localhost"),
-        replay=replace(default.replay, url="http://me:s3cret@host/", checkpoint="a/b", exchange="é" * 128),
+        replay=replace(default.replay, url="ftp://me:s3cret@host/", checkpoint="a/b", exchange="é" * 128),
     )
     assert "s3cret" not in "".join(faults_of(settings))
     names = [fault.partition(":")[0] for fault in faults_of(settings)]
