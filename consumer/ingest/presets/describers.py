@@ -5,15 +5,13 @@ Invariant: with the preset `amqp` alone, a delivery costs no more than `describe
 
 from collections.abc import Sequence
 
-from codec.event import Event
-from consumer.amqp.delivery import Delivery
 from consumer.ingest.describe import Describe, Describer, describe
 from consumer.ingest.presets.broker_events import describe_broker_event
 from consumer.ingest.presets.celery import describe_celery
 from consumer.ingest.presets.cloudevents import describe_cloudevent
 from consumer.ingest.presets.firehose import describe_traced
 from consumer.ingest.presets.function import load_function
-from consumer.ingest.presets.guard import Guard
+from consumer.ingest.presets.guard import Guard, checking
 from consumer.ingest.presets.names import Preset
 from consumer.ingest.presets.openstack import describe_openstack
 from consumer.ingest.presets.otel import describe_trace
@@ -33,18 +31,16 @@ def describe_by(names: Sequence[str]) -> Describe:
 
     `names`: presets, or `module:function`. Raises Fatal if a function cannot be imported.
     """
-    guards = [Guard(name, _describer(name)) for name in names if name != Preset.AMQP]
-    if not guards:
-        return describe
+    described: Describe = describe
+    for name in names:
+        if name != Preset.AMQP:
+            described = _refining(described, Guard(name, _describer(name)))
+    return described
 
-    def refined(delivery: Delivery) -> Event:
-        event = describe(delivery)
-        for guard in guards:
-            event = guard(delivery, event)
-        return event
 
-    return refined
+def _refining(described: Describe, guard: Guard) -> Describe:
+    return lambda delivery: guard(delivery, described(delivery))
 
 
 def _describer(name: str) -> Describer:
-    return DESCRIBERS[Preset(name)] if name in list(Preset) else load_function(name)
+    return DESCRIBERS[Preset(name)] if name in list(Preset) else checking(load_function(name))

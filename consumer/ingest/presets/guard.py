@@ -1,7 +1,7 @@
-"""Enclose a describer, so that it can set the id, type, time and tags of an event and nothing else.
+"""Enclose describers: a failure changes nothing, and a function of the user can set id, type, time and tags and nothing else.
 
-Invariants: a guarded describer never raises and never changes the delivery. If it fails, the event stays as it was. The first
-failure is logged.
+Invariants: a guarded describer never raises. If it fails, the event stays as it was, and the first failure is logged. A function of
+the user is checked too, for every message. The presets are not: they make their events with `values.refine`, and the tests check them.
 """
 
 import traceback
@@ -28,8 +28,7 @@ class Guard:
     def __call__(self, delivery: Delivery, event: Event) -> Event:
         """The event as the describer refines it; the event itself if the describer fails."""
         try:
-            found = self._describer(delivery, event)
-            return event if found is event else checked(found, event)
+            return self._describer(delivery, event)
         except BaseException as error:  # noqa: BLE001 -- a function of the user may raise anything; on the writer thread no interrupt arrives
             self._report(delivery, error)
             return event
@@ -41,6 +40,16 @@ class Guard:
                 log_events.DESCRIBER_FAILED, describer=self._name, reason=_reason(error), exchange=delivery.exchange,
                 routing_key=delivery.routing_key,
             )  # fmt: skip
+
+
+def checking(function: Describer) -> Describer:
+    """The function with a check of its result; it raises TypeError and ValueError as `checked` does."""
+
+    def describer(delivery: Delivery, event: Event) -> Event:
+        found = function(delivery, event)
+        return event if found is event else checked(found, event)
+
+    return describer
 
 
 def checked(found: object, event: Event) -> Event:

@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from codec.amqp import Field, encode_header
+from codec.amqp import Field, decode_header, encode_header
 from codec.event import format_time
 from consumer.amqp.delivery import Delivery
 from consumer.ingest.describe import describe
@@ -46,6 +46,15 @@ def test_the_examples_of_the_amqp_binding_are_read(key: str, id: str) -> None:
 
 def test_a_batch_stays_as_it_is() -> None:
     found = by_key("cloudevents")["specification.batch"]
+    assert refined(describe_cloudevent, found) == describe(found)
+
+
+def test_the_headers_of_a_batch_are_not_read() -> None:
+    """They could describe only one of its events."""
+    whole = binary()
+    properties = decode_header(whole.header) | {"content_type": "application/cloudevents-batch+json"}
+    found = whole._replace(header=encode_header(properties))
+    assert refined(describe_cloudevent, whole).id == "i"
     assert refined(describe_cloudevent, found) == describe(found)
 
 

@@ -9,7 +9,7 @@ from consumer import log
 from consumer.amqp.delivery import Delivery
 from consumer.ingest import log_events
 from consumer.ingest.describe import describe
-from consumer.ingest.presets.guard import Guard
+from consumer.ingest.presets.guard import Guard, checking
 from tests.support.deliveries import delivery
 
 FOUND = delivery(1, routing_key="order.placed")
@@ -24,7 +24,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, object]
 
 
 def test_id_type_time_and_tags_are_taken(logged: list[object]) -> None:
-    guard = Guard("shop:f", lambda _, event: event._replace(id="i", type="t", time_us=5, tags=("a", "b")))
+    guard = Guard("shop:f", checking(lambda _, event: event._replace(id="i", type="t", time_us=5, tags=("a", "b"))))
     assert guard(FOUND, EVENT) == EVENT._replace(id="i", type="t", time_us=5, tags=("a", "b"))
     assert logged == []
 
@@ -73,14 +73,14 @@ def test_an_error_leaves_the_event_as_it_was(error: BaseException, logged: list[
 def test_what_an_archive_cannot_hold_and_other_fields_are_refused(
     changes: dict[str, object], reason: str, logged: list[tuple[str, dict[str, object]]]
 ) -> None:
-    guard = Guard("shop:f", lambda _, event: event._replace(**changes))
+    guard = Guard("shop:f", checking(lambda _, event: event._replace(**changes)))
     assert guard(FOUND, EVENT) is EVENT
     assert reason in str(logged[0][1]["reason"])
 
 
 @pytest.mark.parametrize("found", [None, (), "event", 5])
 def test_what_is_no_event_is_refused(found: object, logged: list[tuple[str, dict[str, object]]]) -> None:
-    assert Guard("shop:f", lambda _, __: found)(FOUND, EVENT) is EVENT  # type: ignore[arg-type, return-value]  # that is the mistake
+    assert Guard("shop:f", checking(lambda _, __: found))(FOUND, EVENT) is EVENT  # type: ignore[arg-type, return-value]  # that is the mistake
     assert f"{type(found).__name__} returned, an Event expected" in str(logged[0][1]["reason"])
 
 
