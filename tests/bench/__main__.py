@@ -16,7 +16,7 @@ from pathlib import Path
 
 from consumer.demo.broker import ensure_server
 from consumer.demo.node import Node
-from tests.bench import contestants, one_core, scans, shipping, stages
+from tests.bench import contestants, one_core, republish, scans, shipping, stages
 from tests.bench.contestants import BYTES_A_RUN, Result, cores, drained, print_line
 from tests.bench.load import declare
 from tests.bench.others import others
@@ -178,6 +178,8 @@ def main() -> None:
     parts(chosen.messages)
     scans.scan_table(1000, 500)
     shipping.shipping(chosen.pairs)
+    for own_cores in (True, False):
+        republish.republish(chosen.messages, chosen.pairs, own_cores)
 
 
 if __name__ == "__main__":
