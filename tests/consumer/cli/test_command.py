@@ -11,7 +11,7 @@ from consumer.cli.app import app, with_stdin
 from consumer.cli.command import EXAMPLES
 
 GROUPS = {
-    "Service": {"run", "watch", "demo", "health", "config"},
+    "Service": {"run", "replay", "watch", "demo", "health", "config"},
     "Read": {"ls", "cat", "search", "get", "tail", "sql", "stats"},
     "Maintain": {"verify", "repair", "delete", "undelete", "compact", "retain"},
     "Convert": {"import", "export"},
