@@ -88,9 +88,7 @@ class TargetOptions:
     "replay", SERVICE,
     "replay DIR --url amqp://HOST/ --type 'compute.*' --since 2h",
     "replay DIR --to-queue orders --checkpoint restore-orders",
-    "replay DIR --exchange nova.copy --header replayed=true --speed 10 --rate 500/s",
     "replay DIR --to-origin --dead-lettered-from orders --death-reason rejected",
-    "replay s3://BUCKET/PREFIX --from-exchange nova --dry-run",
 )  # fmt: skip
 def replay(
     paths: Paths,
