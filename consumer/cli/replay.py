@@ -88,7 +88,7 @@ class TargetOptions:
     "replay", SERVICE,
     "replay DIR --url amqp://HOST/ --type 'compute.*' --since 2h",
     "replay DIR --to-queue orders --checkpoint restore-orders",
-    "replay DIR --to-origin --dead-lettered-from orders --death-reason rejected",
+    "replay DIR --to-origin --dead-lettered-from orders",
 )  # fmt: skip
 def replay(
     paths: Paths,
