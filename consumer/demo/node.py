@@ -11,21 +11,38 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from random import SystemRandom
 from typing import Self
 
 from consumer.errors import Exit, Fatal
 
 SERVER = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 START_S_MAX = 60.0
+_PORTS = (10_000, 30_000)
 _GREETING = b"AMQP\x00\x00\x09\x01"
 
 
-def free_port() -> int:
-    """A port of the loopback interface on which no process listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface on which no process listens, all different.
+
+    They are below the range from which the kernel chooses ports for connections, so that no connection takes one between this call and the
+    start of the server, or while the server is restarted.
+    """
+    with ExitStack() as stack:
+        return [_bound(stack) for _ in range(count)]
+
+
+def _bound(stack: ExitStack) -> int:
+    """A port that stays in use until the stack is closed, so that the next call does not return it too."""
+    while True:
+        sock, port = stack.enter_context(socket.socket()), SystemRandom().randrange(*_PORTS)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return port
 
 
 class Node:
@@ -38,7 +55,7 @@ class Node:
         self, root: Path | None = None, extra_conf: str = "", plugins: Sequence[str] = (), chroot: Path | None = None
     ) -> None:
         self.root = root or Path(tempfile.mkdtemp(prefix="deedbox-rabbit-"))
-        self.port, self._dist, self.epmd_port = free_port(), free_port(), free_port()
+        self.port, self._dist, self.epmd_port = free_ports(3)
         self.name = f"deedbox-{self.port}@localhost"
         self._process: subprocess.Popen[bytes] | None = None
         self._enter = ["chroot", str(chroot)] if chroot else []

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from consumer.demo.node import free_ports
 from consumer.objects.errors import AccessDenied, ObjectError, TimedOut, Unavailable, Unreachable
 from consumer.objects.settings import ObjectsSection
 from consumer.objects.store import Store
 from consumer.objects.stores import configure, store_of
 from consumer.objects.url import ObjectUrl
 from tests.support.http_proxy import HttpProxy
-from tests.support.ports import free_ports
 from tests.support.s3 import S3
 from tests.support.seaweedfs import seaweedfs as new_seaweedfs
 from tests.support.storages import new_bucket

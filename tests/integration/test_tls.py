@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.demo.node import Node, free_port
+from consumer.demo.node import Node, free_ports
 from consumer.errors import Exit
 from tests.support import archives
 from tests.support.nodes import NewNode
@@ -30,7 +30,7 @@ def certificate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def node(new_node: NewNode, certificate: Path) -> Iterator[tuple[Node, int]]:
-    port = free_port()
+    (port,) = free_ports(1)
     key = certificate.with_name("key.pem")
     conf = (
         f"listeners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {certificate}\n"

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests.support.ports import free_ports
+from consumer.demo.node import free_ports
 from tests.support.s3 import S3, is_ready
 from tests.support.server import Server
 

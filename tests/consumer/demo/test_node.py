@@ -1,7 +1,8 @@
 import signal
+import socket
 from pathlib import Path
 
-from consumer.demo.node import free_port
+from consumer.demo.node import free_ports
 from tests.support.nodes import NewNode
 
 
@@ -29,4 +30,13 @@ def _environments() -> list[bytes]:
 
 
 def test_free_ports_are_free_and_different() -> None:
-    assert len({free_port() for _ in range(5)}) > 1
+    ports = free_ports(50)
+    assert len(set(ports)) == len(ports)
+    for port in ports:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+
+
+def test_free_ports_are_none_of_those_that_the_kernel_gives_to_connections() -> None:
+    first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    assert max(free_ports(50)) < first
