@@ -7,9 +7,10 @@ from codec.amqp import Field, decode_table, encode_table
 from codec.errors import CodecError
 from codec.header_parts import append_headers, edit_headers, headers_in
 from consumer.amqp.outgoing import Outgoing
+from consumer.amqp.unconfirmed import MARKER_NAME
 from consumer.replay.target import Unpublishable, unreadable
 
-NAME = "x-deedbox-replay"
+NAME = MARKER_NAME
 _IN_BYTES = NAME.encode()
 _BEGIN = bytes((len(_IN_BYTES),)) + _IN_BYTES + b"F"
 _POSITION = b"\x08positionS"

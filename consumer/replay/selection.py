@@ -48,7 +48,10 @@ class Selected(NamedTuple):
 
 
 class Selection:
-    """`search`: its faults, duplicates and cost. `left_out`: how many events were not selected because they have a receipt."""
+    """`search`: its faults, duplicates and cost. `left_out`: how many events were not selected because they have a receipt.
+
+    `left_out_at_most`: `left_out` may count events that the query does not select, because their batches were not read.
+    """
 
     def __init__(
         self,
@@ -60,7 +63,8 @@ class Selection:
     ) -> None:
         self.search = Search(paths, query, verify_filters=True, choose=self._choose)
         self._route, self._marker, self._receipts = route, marker, receipts or {}
-        self.left_out = 0
+        self.left_out, self.left_out_at_most = 0, False
+        self._selects_all = not any(query.checks())
         self._archives: list[tuple[ArchiveHead, Ranges | None]] = []  # by the index of the search
         self._steps: Generator[Placed | None, None, None] | None = None
 
@@ -73,6 +77,7 @@ class Selection:
             return batches
         rest = [batch for batch in batches if not done.covers(event_numbers(batch))]
         self.left_out += sum(batch.header.events for batch in batches) - sum(batch.header.events for batch in rest)
+        self.left_out_at_most |= len(rest) < len(batches) and not self._selects_all
         return rest
 
     def take(self) -> list[Selected]:

@@ -202,7 +202,8 @@ async def check_target(url: str, context: ssl.SSLContext | None, exchange: str, 
 
 def _print_left_out(selection: Selection) -> None:
     if selection.left_out:
-        print_line(f"left out: {counted(selection.left_out, 'event')}, because they have a receipt of an earlier run")
+        count = "at most " * selection.left_out_at_most + counted(selection.left_out, "event")
+        print_line(f"left out: {count}, because they have a receipt of an earlier run")
 
 
 def _reported(report: Report, selection: Selection) -> Exit:

@@ -56,8 +56,18 @@ def test_an_event_with_a_receipt_is_left_out_and_a_batch_of_them_is_not_read(tmp
     (archive,) = {one.archive for one in selected(tmp_path)}
     selection = Selection([tmp_path], Query(), ROUTE, None, {archive: Ranges([(0, 9), (12, 14), (29, 29)])})
     assert [one.number for one in all_of(selection)] == [10, 11, *range(15, 29)]
-    assert selection.left_out == 14
+    assert (selection.left_out, selection.left_out_at_most) == (14, False)
     assert selection.search.batches_read == 2
+
+
+def test_the_events_of_a_batch_that_is_not_read_may_not_be_selected_by_the_query(tmp_path: Path) -> None:
+    log = archive_log(tmp_path)
+    log.append(some(0, 10))
+    (archive,) = {one.archive for one in selected(tmp_path)}
+    for last, at_most in ((9, True), (8, False)):
+        selection = Selection([tmp_path], make_query(ids=["id-3"]), ROUTE, None, {archive: Ranges([(0, last)])})
+        assert list(all_of(selection)) == []
+        assert (selection.left_out, selection.left_out_at_most) == (10 if at_most else 1, at_most)
 
 
 def test_receipts_of_another_archive_of_the_same_name_do_not_apply(tmp_path: Path) -> None:
