@@ -1,6 +1,7 @@
 """The command `replay`: publish archived events again, or count what would be published."""
 
 import asyncio
+import logging
 import os
 import signal
 import ssl
@@ -142,6 +143,9 @@ class Publishing:
         self._seconds = time.monotonic() - begin_s
 
     async def _serve(self, take: Callable[[], list[Selected]]) -> None:
+        logging.getLogger("aiormq").setLevel(
+            logging.CRITICAL
+        )  # a lost connection is reported in one line, without a trace
         topology = self._settings.topology
         url, context = topology.url, tls_context(topology)
 
