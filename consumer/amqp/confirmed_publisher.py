@@ -58,7 +58,7 @@ class ConfirmedPublisher:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         if self._link is not None:
-            await self._link.close(abort=bool(self.blocked or self._lost))
+            await self._link.close(abort=bool(self.blocked or self.lost))
 
     @property
     def unsettled(self) -> list[int]:
@@ -128,8 +128,9 @@ class ConfirmedPublisher:
             self._wake.set_result(None)
 
     @property
-    def _lost(self) -> bool:
-        return self._closed is not None and not self._closed.channel
+    def lost(self) -> str:
+        """Why the connection is gone; empty while it lives. The next `send` raises Retry."""
+        return self._closed.text or "closed" if self._closed is not None and not self._closed.channel else ""
 
     async def _recover(self, closed: Closed) -> None:
         """Settle the messages that the broker refuses, and go on with the others on a new channel. Raises Retry."""
@@ -145,7 +146,7 @@ class ConfirmedPublisher:
             self._one_at_a_time = len(suspects)
         else:
             self._on_settled([Settled(number, Outcome.REFUSED, closed.text) for number, _message in refused])
-        if self._lost:
+        if self.lost:
             await self._link.close(abort=False)
             self._closed = None
             self._link = await open_link(self._url, self._context, self._name, self._answered)

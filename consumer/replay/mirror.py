@@ -21,7 +21,7 @@ from consumer.amqp.tls import tls_context
 from consumer.amqp.topology import without_password
 from consumer.disk.durable import Disk
 from consumer.errors import DeedboxError, Exit, Fatal, Retry
-from consumer.follow.checkpoint import Checkpoint
+from consumer.follow.checkpoint import Checkpoint, checkpoint_path, registered
 from consumer.follow.tail import Tail, TailBatch
 from consumer.query.query import Query
 from consumer.replay import log_events
@@ -94,7 +94,6 @@ class Mirror:
         )
         self._state, self._reason = MirrorState.CONNECTING, ""
         self._publisher: ConfirmedPublisher | None = None
-        self._tail: Tail | None = None
         self._lag, self._behind = Lag(directory), 0
         self._backend = choose(every_write=True)
         self._retry_s = RETRY_S
@@ -173,7 +172,7 @@ class Mirror:
         try:
             log.emit(
                 log_events.MIRRORING, destination=self._shown, exchange=self._settings.exchange,
-                checkpoint=self._settings.checkpoint, behind=await self._behind_of(checkpoint),
+                checkpoint=self._settings.checkpoint, behind=await asyncio.to_thread(self._count_once),
             )  # fmt: skip
             while not self._stopping.is_set():
                 await self._follow(checkpoint, publisher)
@@ -186,14 +185,15 @@ class Mirror:
         tail = Tail([self._directory], self._query)
         try:
             await asyncio.to_thread(tail.resume, checkpoint, self._directory)
-            self._tail, hindered = tail, list[Hindered]()
+            hindered = list[Hindered]()
             while not (hindered or self._stopping.is_set()):
+                if publisher.lost:  # nothing was sent since
+                    raise _ConnectionTrouble(Retry(f"{self._shown}: {publisher.lost}"))
                 hindered = await self._publish_new(tail, publisher)
                 self._report_faults(tail)
                 if not hindered:
                     await asyncio.to_thread(tail.wait, self._backend, POLL_S)
         finally:
-            self._tail = None
             with closing(tail):
                 tail.store()
         if hindered:
@@ -241,16 +241,15 @@ class Mirror:
         tail.faults.clear()
 
     async def _count(self) -> None:
-        """Count again and again how many events follow."""
+        """Count again and again how many events follow the stored checkpoint, also if another process has it."""
         while True:
-            tail = self._tail
-            if tail is not None:
-                self._behind = await asyncio.to_thread(self._lag.behind, dict(tail.follower.confirmed))
+            with suppress(DeedboxError, OSError):  # `run` reports it
+                self._behind = await asyncio.to_thread(self._count_once)
             await self._sleep(LAG_S)
 
-    async def _behind_of(self, checkpoint: Checkpoint) -> int:
-        self._behind = await asyncio.to_thread(self._lag.behind, checkpoint.confirmed)
-        return self._behind
+    def _count_once(self) -> int:
+        path = checkpoint_path(self._directory, self._settings.checkpoint)
+        return self._lag.behind(registered(self._directory).get(path, {}))
 
     async def _wait_longer(self) -> None:
         await self._sleep(self._retry_s)

@@ -15,9 +15,10 @@ REASONS = [
     (Outcome.REFUSED, "ACCESS_REFUSED - cannot publish to internal exchange 'x' in vhost '/'", Hindrance.DESTINATION),
     (Outcome.REFUSED, NACKED, Hindrance.DESTINATION),
     (Outcome.REFUSED, "PRECONDITION_FAILED - user_id property set to 'x' but authenticated user was 'guest'", Hindrance.ROUTE),
+    (Outcome.REFUSED, "INTERNAL_ERROR", Hindrance.ROUTE),
     (Outcome.REFUSED, "PRECONDITION_FAILED - message size 200 is larger than configured max size 100", Hindrance.MESSAGE),
     (Outcome.REFUSED, "PRECONDITION_FAILED - invalid expiration 'x': not_a_number", Hindrance.MESSAGE),
-    (Outcome.REFUSED, "something that nobody knows", Hindrance.MESSAGE),
+    (Outcome.REFUSED, "a reason that is not known", Hindrance.MESSAGE),
 ]  # fmt: skip
 
 
@@ -47,3 +48,8 @@ def test_patience_begins_anew_after_a_time_without_such_an_event() -> None:
 def test_without_patience_every_event_is_set_aside_at_once() -> None:
     patience = Patience(0)
     assert [patience.is_over(at) for at in (0, 5, 5, 9)] == [True, True, True, True]
+
+
+def test_the_waits_between_two_attempts_do_not_begin_the_patience_anew() -> None:
+    patience = Patience(1)
+    assert [patience.is_over(at) for at in (0, 0.5, 30, 60, 121)] == [False, False, True, True, False]
