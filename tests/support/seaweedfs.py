@@ -27,6 +27,7 @@ def seaweedfs(directory: Path) -> tuple[Server, S3]:
         "dir": data, "ip": "127.0.0.1", "ip.bind": "127.0.0.1", **ports, "s3.config": users, "admin.ui": "false", "webdav": "false",
         "s3.port.iceberg": 0, "s3.port.lance": 0, "filer.localSocket": directory / "filer.sock", "master.telemetry": "false",
         "s3.autoCreateBucket": "false", "master.resumeState": "true",
+        "master.volumeSizeLimitMB": 8,  # each bucket needs volumes, and the free space divided by this is how many there can be
     }  # fmt: skip
     command = [str(Path(sys.prefix, "bin", "weed")), "mini", *(f"-{name}={value}" for name, value in options.items())]
     sockets = [Path("/tmp", f"seaweedfs-{name}-{port}.sock") for port in ports.values() for name in _SOCKETS]
