@@ -170,8 +170,14 @@ def _json(line: dict[str, object]) -> bytes:
     try:
         return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:  # lone surrogates, for example in a path that is not UTF-8
-        clean = {name: str(value).encode("utf-8", "backslashreplace").decode() for name, value in line.items()}
+        clean = {
+            name: value if isinstance(value, int | float | None) else _clean(value) for name, value in line.items()
+        }
         return orjson.dumps(clean, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _clean(value: object) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _console(colors: bool) -> Callable[[dict[str, object]], bytes]:

@@ -243,3 +243,13 @@ def test_logging_a_line_of_a_library_never_raises(
     logging.getLogger("aiormq.connection").warning(message, *arguments)
     log.flush()
     assert [line["text"] for line in sink.lines()] == [text]
+
+
+def test_a_text_that_is_not_unicode_leaves_the_numbers_numbers(sink: Sink) -> None:
+    writer = LogWriter(sink, console=False)
+    event = log.LogEvent("odd", Level.INFO, ("path", "count", "wait_s", "names", "none"), "meaning")
+    writer.emit(event, {"path": "a\udcff", "count": 3, "wait_s": 0.5, "names": ["\udcff"], "none": None})
+    writer.close()
+    (line,) = sink.lines()
+    assert (line["path"], line["count"], line["wait_s"], line["none"]) == ("a\\udcff", 3, 0.5, None)
+    assert isinstance(line["names"], str)

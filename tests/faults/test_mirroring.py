@@ -67,7 +67,7 @@ def test_a_missing_exchange_is_waited_for(url: str, name: str, node: Node, direc
     with mirroring(directory, url, name, node.url, "--set", "replay.patience_s=0") as running:
         running.wait_for("mirroring")
         publish(url, name, sent)
-        assert "no exchange" in str(running.wait_for("mirror_waiting", 2)["reason"])
+        assert "no exchange" in str(running.wait_for("mirror_waiting")["reason"])
         bound(node.url, name)
         running.wait_until(lambda: ready(node.url, name) == COUNT, "all are there, each once")
         assert running.stop() == 0
